@@ -1,0 +1,185 @@
+//! JSON documents: reading one with the place of the first fault, and RFC 7396 merge patches.
+
+use serde::{Serialize, de::DeserializeOwned};
+use serde_json::{Map, Value};
+use serde_path_to_error::{Path, Segment};
+
+use crate::FieldError;
+
+/// Fields that the server sets, which a caller may be tempted to send back.
+const READ_ONLY: &[&str] = &[
+    "id",
+    "version",
+    "created_at",
+    "updated_at",
+    "number",
+    "total_minor",
+    "line_no",
+];
+
+/// Reads a `T` from JSON text.
+///
+/// # Errors
+/// The first fault and where it is; an empty pointer where the text is no JSON at all.
+pub fn from_slice<T: DeserializeOwned>(text: &[u8]) -> Result<T, FieldError> {
+    let mut json = serde_json::Deserializer::from_slice(text);
+    let read = serde_path_to_error::deserialize(&mut json).map_err(|error| {
+        let syntax = !error.inner().is_data();
+        let pointer = if syntax { String::new() } else { pointer(error.path()) };
+        field_error(pointer, error.inner())
+    })?;
+    json.end().map_err(|error| field_error(String::new(), &error))?;
+    Ok(read)
+}
+
+/// Reads a `T` from a JSON value.
+///
+/// # Errors
+/// The first fault and where it is.
+pub fn from_value<T: DeserializeOwned>(value: Value) -> Result<T, FieldError> {
+    serde_path_to_error::deserialize(value)
+        .map_err(|error| field_error(pointer(error.path()), error.inner()))
+}
+
+/// Writes a wire type as a value. The types of this crate always can be.
+pub fn to_value<T: Serialize>(of: &T) -> Value {
+    serde_json::to_value(of).unwrap_or_default()
+}
+
+/// Applies an RFC 7396 merge patch: objects merge, `null` removes, everything else replaces.
+pub fn merge(target: &mut Value, patch: Value) {
+    let Value::Object(patch) = patch else {
+        *target = patch;
+        return;
+    };
+    if !target.is_object() {
+        *target = Value::Object(Map::new());
+    }
+    let Some(members) = target.as_object_mut() else {
+        return;
+    };
+    for (name, value) in patch {
+        if value.is_null() {
+            members.remove(&name);
+        } else {
+            merge(members.entry(name).or_insert(Value::Null), value);
+        }
+    }
+}
+
+/// The merge patch that turns `old` into `new`, with only the members that differ.
+pub fn difference(old: &Value, new: &Value) -> Value {
+    let (Value::Object(old), Value::Object(new)) = (old, new) else {
+        return new.clone();
+    };
+    let mut patch = Map::new();
+    for (name, value) in new {
+        match old.get(name) {
+            Some(before) if before == value => {}
+            Some(before @ Value::Object(_)) if value.is_object() => {
+                patch.insert(name.clone(), difference(before, value));
+            }
+            _ => {
+                patch.insert(name.clone(), value.clone());
+            }
+        }
+    }
+    for name in old.keys().filter(|name| !new.contains_key(*name)) {
+        patch.insert(name.clone(), Value::Null);
+    }
+    Value::Object(patch)
+}
+
+fn field_error(pointer: String, error: &serde_json::Error) -> FieldError {
+    let text = error.to_string();
+    let name = pointer.rsplit('/').next().unwrap_or_default();
+    if text.starts_with("unknown field") && READ_ONLY.contains(&name) {
+        return FieldError::new(pointer, "read_only", "is set by the server; leave it out");
+    }
+    let code = match () {
+        () if !error.is_data() => "syntax",
+        () if text.starts_with("unknown field") => "unknown_field",
+        () if text.starts_with("missing field") => "required",
+        () if text.starts_with("unknown variant") => "unknown_value",
+        () => "wrong_type",
+    };
+    FieldError::new(pointer, code, text)
+}
+
+fn pointer(path: &Path) -> String {
+    let mut pointer = String::new();
+    for segment in path.iter() {
+        match segment {
+            Segment::Seq { index } => pointer.push_str(&format!("/{index}")),
+            Segment::Map { key } => {
+                pointer.push('/');
+                pointer.push_str(&key.replace('~', "~0").replace('/', "~1"));
+            }
+            Segment::Enum { .. } | Segment::Unknown => {}
+        }
+    }
+    pointer
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::NewOrder;
+
+    #[test]
+    fn merging_follows_the_examples_of_the_rfc() {
+        for (mut target, patch, merged) in [
+            (json!({"a": "b"}), json!({"a": "c"}), json!({"a": "c"})),
+            (json!({"a": "b"}), json!({"b": "c"}), json!({"a": "b", "b": "c"})),
+            (json!({"a": "b"}), json!({"a": null}), json!({})),
+            (json!({"a": ["b"]}), json!({"a": "c"}), json!({"a": "c"})),
+            (
+                json!({"a": {"b": "c"}}),
+                json!({"a": {"b": "d", "c": null}}),
+                json!({"a": {"b": "d"}}),
+            ),
+            (json!({"a": [{"b": "c"}]}), json!({"a": [1]}), json!({"a": [1]})),
+            (json!({}), json!({"a": {"bb": {"ccc": null}}}), json!({"a": {"bb": {}}})),
+        ] {
+            merge(&mut target, patch);
+            assert_eq!(target, merged);
+        }
+    }
+
+    #[test]
+    fn a_difference_merged_gives_the_new_document() {
+        let old = json!({"a": 1, "b": {"c": 2, "d": 3}, "e": [1]});
+        let new = json!({"a": 1, "b": {"c": 4}, "e": [1, 2], "f": "x"});
+        let patch = difference(&old, &new);
+        assert_eq!(patch, json!({"b": {"c": 4, "d": null}, "e": [1, 2], "f": "x"}));
+        let mut merged = old;
+        merge(&mut merged, patch);
+        assert_eq!(merged, new);
+    }
+
+    #[test]
+    fn a_fault_is_named_by_its_place() {
+        let customer = "0192d3f0-0000-7000-8000-000000000000";
+        let fault = |items: Value| {
+            let error = from_value::<NewOrder>(json!({"customer_id": customer, "items": items}));
+            let error = error.unwrap_err();
+            (error.pointer, error.code)
+        };
+        let named = |pointer: &str, code: &str| (pointer.to_owned(), code.to_owned());
+        assert_eq!(
+            fault(json!([{"product_id": customer, "quantity": "3"}])),
+            named("/items/0/quantity", "wrong_type")
+        );
+        assert_eq!(
+            fault(json!([{"product_id": customer, "quantity": 3, "colour": 1}])),
+            named("/items/0/colour", "unknown_field")
+        );
+        assert_eq!(
+            fault(json!([{"product_id": customer, "quantity": 3, "line_no": 1}])),
+            named("/items/0/line_no", "read_only")
+        );
+        assert_eq!(fault(json!([{"quantity": 3}])), named("/items/0", "required"));
+    }
+}

@@ -1,0 +1,25 @@
+//! What the server and the client say to each other: wire types, the rules that both check, and the
+//! place where a local pair of them meets. No I/O and no async runtime in here; SQL types neither.
+
+pub mod category;
+pub mod change;
+pub mod check;
+pub mod customer;
+pub mod document;
+pub mod id;
+pub mod order;
+pub mod page;
+pub mod place;
+pub mod problem;
+pub mod product;
+pub mod resource;
+pub mod seed;
+
+pub use category::{Category, CategoryFilter, NewCategory};
+pub use customer::{Address, Customer, CustomerFilter, NewCustomer};
+pub use id::Id;
+pub use order::{NewOrder, NewOrderItem, Order, OrderFilter, OrderItem, OrderStatus};
+pub use page::{Count, Page, Total};
+pub use problem::{FieldError, Kind, Problem};
+pub use product::{NewProduct, Product, ProductFilter};
+pub use resource::Resource;

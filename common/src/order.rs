@@ -1,0 +1,168 @@
+//! Orders: who bought what and how far it has got.
+
+mod number;
+mod status;
+
+use chrono::{DateTime, NaiveDate, Utc};
+use serde::{Deserialize, Deserializer, Serialize, de};
+
+pub use self::{number::OrderNumber, status::OrderStatus};
+use crate::{
+    Customer, FieldError, Id, Product, Resource,
+    check::{Checks, MAX_PRICE_MINOR},
+};
+
+/// Lines that one order may have at the most.
+pub const MAX_ITEMS: usize = 1_000;
+/// Pieces that one line may have at the most.
+pub const MAX_QUANTITY: i32 = 1_000_000;
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Order {
+    pub id: Id<Order>,
+    /// The short name for people, derived from the id.
+    pub number: OrderNumber,
+    pub version: i64,
+    pub created_at: DateTime<Utc>,
+    pub updated_at: DateTime<Utc>,
+    /// Whole milliseconds; the same instant as in the id, and never changed.
+    pub placed_at: DateTime<Utc>,
+    pub customer_id: Id<Customer>,
+    pub status: OrderStatus,
+    pub items: Vec<OrderItem>,
+    /// The sum of the lines, in minor units.
+    pub total_minor: i64,
+    pub note: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OrderItem {
+    pub line_no: i32,
+    pub product_id: Id<Product>,
+    pub quantity: i32,
+    pub unit_price_minor: i64,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NewOrder {
+    /// Now, if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub placed_at: Option<DateTime<Utc>>,
+    pub customer_id: Id<Customer>,
+    #[serde(default)]
+    pub status: OrderStatus,
+    pub items: Vec<NewOrderItem>,
+    #[serde(default)]
+    pub note: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NewOrderItem {
+    pub product_id: Id<Product>,
+    pub quantity: i32,
+    /// The product's price, if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unit_price_minor: Option<i64>,
+}
+
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct OrderFilter {
+    pub customer_id: Option<Id<Customer>>,
+    pub status: Option<OrderStatus>,
+    /// Orders with at least one line of this product.
+    pub product_id: Option<Id<Product>>,
+    /// Placed at this instant or later.
+    #[serde(default, deserialize_with = "moment")]
+    pub placed_from: Option<DateTime<Utc>>,
+    /// Placed before this instant.
+    #[serde(default, deserialize_with = "moment")]
+    pub placed_before: Option<DateTime<Utc>>,
+}
+
+impl Resource for Order {
+    const PATH: &'static str = "orders";
+    const NAME: &'static str = "order";
+    const SORTS: &'static [&'static str] = &["placed_at"];
+    const DEFAULT_SORT: &'static str = "-placed_at";
+    const FILTERS: &'static [&'static str] = &[
+        "customer_id",
+        "status",
+        "product_id",
+        "placed_from",
+        "placed_before",
+    ];
+
+    type New = NewOrder;
+    type Filter = OrderFilter;
+
+    fn id(&self) -> Id<Self> {
+        self.id
+    }
+
+    fn version(&self) -> i64 {
+        self.version
+    }
+
+    fn document(&self) -> NewOrder {
+        NewOrder {
+            placed_at: Some(self.placed_at),
+            customer_id: self.customer_id,
+            status: self.status,
+            items: self.items.iter().map(OrderItem::document).collect(),
+            note: self.note.clone(),
+        }
+    }
+
+    fn check(new: &NewOrder) -> Vec<FieldError> {
+        let mut checks = Checks::new();
+        checks.text("/note", &new.note, 2_000);
+        if new.items.is_empty() {
+            checks.fail("/items", "required", "must have at least one line");
+        }
+        if new.items.len() > MAX_ITEMS {
+            let message = format!(
+                "has {} lines; at most {MAX_ITEMS} are allowed",
+                new.items.len()
+            );
+            checks.fail("/items", "too_long", message);
+            return checks.into_errors();
+        }
+        for (index, item) in new.items.iter().enumerate() {
+            let at = |field| format!("/items/{index}/{field}");
+            let (quantity, price) = (i64::from(item.quantity), item.unit_price_minor);
+            checks.range(&at("quantity"), quantity, 1, i64::from(MAX_QUANTITY));
+            checks.range(&at("unit_price_minor"), price.unwrap_or(0), 0, MAX_PRICE_MINOR);
+        }
+        checks.into_errors()
+    }
+}
+
+impl OrderItem {
+    pub fn document(&self) -> NewOrderItem {
+        NewOrderItem {
+            product_id: self.product_id,
+            quantity: self.quantity,
+            unit_price_minor: Some(self.unit_price_minor),
+        }
+    }
+}
+
+/// An instant in RFC 3339, or a bare date for its midnight in UTC.
+fn moment<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<DateTime<Utc>>, D::Error> {
+    let Some(text) = Option::<String>::deserialize(deserializer)? else {
+        return Ok(None);
+    };
+    let instant = DateTime::parse_from_rfc3339(&text).map(|at| at.with_timezone(&Utc));
+    let midnight = || {
+        let date = text.parse::<NaiveDate>().ok()?;
+        Some(date.and_hms_opt(0, 0, 0)?.and_utc())
+    };
+    match instant.ok().or_else(midnight) {
+        Some(at) => Ok(Some(at)),
+        None => Err(de::Error::custom(format!(
+            "`{text}` is no time; write 2026-11-24 or 2026-11-24T09:30:00Z"
+        ))),
+    }
+}

@@ -1,0 +1,134 @@
+//! The one body of every refusal: RFC 9457 `application/problem+json`.
+
+use serde::{Deserialize, Serialize};
+
+/// The media type of a problem.
+pub const MEDIA_TYPE: &str = "application/problem+json";
+
+/// A refusal. `errors` names each field at fault, where fields are.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Problem {
+    /// A stable URN, one for each [`Kind`].
+    #[serde(rename = "type")]
+    pub type_uri: String,
+    pub title: String,
+    pub status: u16,
+    /// What went wrong and what to do about it, for people.
+    pub detail: String,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub errors: Vec<FieldError>,
+}
+
+impl Problem {
+    pub fn new(kind: Kind, detail: impl Into<String>) -> Self {
+        let (status, slug, title) = kind.row();
+        Self {
+            type_uri: format!("urn:stockroom:problem:{slug}"),
+            title: title.into(),
+            status,
+            detail: detail.into(),
+            errors: Vec::new(),
+        }
+    }
+
+    /// A problem that lies in `errors`; its detail is the first of them.
+    pub fn fields(kind: Kind, errors: Vec<FieldError>) -> Self {
+        let detail = match errors.as_slice() {
+            [] => String::new(),
+            [only] => only.to_string(),
+            [first, rest @ ..] => format!("{first} (and {} more)", rest.len()),
+        };
+        Self {
+            errors,
+            ..Self::new(kind, detail)
+        }
+    }
+
+    /// Whether this is a problem of `kind`.
+    pub fn is(&self, kind: Kind) -> bool {
+        self.type_uri.ends_with(&format!(":{}", kind.row().1))
+    }
+}
+
+/// One field at fault.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FieldError {
+    /// A JSON pointer into the body (`/items/0/quantity`), or `?name` for a query parameter.
+    pub pointer: String,
+    /// A stable word to switch on: `required`, `too_long`, `out_of_range`, `duplicate`, ….
+    pub code: String,
+    /// The same for people.
+    pub message: String,
+}
+
+impl FieldError {
+    pub fn new(
+        pointer: impl Into<String>,
+        code: impl Into<String>,
+        message: impl Into<String>,
+    ) -> Self {
+        Self {
+            pointer: pointer.into(),
+            code: code.into(),
+            message: message.into(),
+        }
+    }
+}
+
+impl std::fmt::Display for FieldError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        if self.pointer.is_empty() {
+            return f.write_str(&self.message);
+        }
+        write!(f, "{}: {}", self.pointer, self.message)
+    }
+}
+
+/// Why a request is refused; [`Kind::row`] is the table of status codes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// The request cannot be read: bad JSON, an unknown field or parameter, a wrong type.
+    Unreadable,
+    NotFound,
+    MethodNotAllowed,
+    Timeout,
+    /// It conflicts with other data.
+    Conflict,
+    PreconditionFailed,
+    TooLarge,
+    UnsupportedMediaType,
+    /// It can be read but breaks a rule.
+    Invalid,
+    PreconditionRequired,
+    Internal,
+    /// A part that is needed is away; the same request may succeed later.
+    Unavailable,
+}
+
+impl Kind {
+    /// Status, the last part of `type`, title.
+    const fn row(self) -> (u16, &'static str, &'static str) {
+        match self {
+            Self::Unreadable => (400, "unreadable", "The request cannot be read"),
+            Self::NotFound => (404, "not-found", "There is no such thing"),
+            Self::MethodNotAllowed => (405, "method-not-allowed", "That cannot be done here"),
+            Self::Timeout => (408, "timeout", "The request took too long to arrive"),
+            Self::Conflict => (409, "conflict", "It conflicts with other data"),
+            Self::PreconditionFailed => (412, "precondition-failed", "The row has changed"),
+            Self::TooLarge => (413, "too-large", "The request is too large"),
+            Self::UnsupportedMediaType => {
+                (415, "unsupported-media-type", "The body has the wrong type")
+            }
+            Self::Invalid => (422, "invalid", "A rule is broken"),
+            Self::PreconditionRequired => {
+                (428, "precondition-required", "A precondition is missing")
+            }
+            Self::Internal => (500, "internal", "The server failed"),
+            Self::Unavailable => (503, "unavailable", "A part of the server is away"),
+        }
+    }
+
+    pub const fn status(self) -> u16 {
+        self.row().0
+    }
+}

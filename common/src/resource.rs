@@ -1,0 +1,37 @@
+//! The one trait that server and client share: what a resource is called and what it is made of.
+
+use std::fmt::Debug;
+
+use serde::{Serialize, de::DeserializeOwned};
+
+use crate::{FieldError, Id};
+
+/// A kind of row that the API lists, reads and writes under `/v1/{PATH}`.
+pub trait Resource: Serialize + DeserializeOwned + Clone + Debug + Send + Sync + 'static {
+    /// The plural in URLs.
+    const PATH: &'static str;
+    /// The singular in messages and in the change log.
+    const NAME: &'static str;
+    /// The keys that a list may be sorted by, ascending; a `-` before one reverses it.
+    const SORTS: &'static [&'static str];
+    /// The order of a list that asks for none, in the form of `sort`.
+    const DEFAULT_SORT: &'static str;
+    /// The query parameters of a list beside `limit`, `cursor`, `sort`, `q` and `count`.
+    const FILTERS: &'static [&'static str];
+
+    /// The part of the row that a caller writes: the body of POST and PUT, the target of a merge patch.
+    type New: Serialize + DeserializeOwned + Clone + Debug + Send + Sync + 'static;
+    /// The filters of a list, all optional.
+    type Filter: Serialize + DeserializeOwned + Clone + Debug + Default + Send + Sync + 'static;
+
+    fn id(&self) -> Id<Self>;
+
+    /// Starts at 1 and grows by one with each write; the row's ETag.
+    fn version(&self) -> i64;
+
+    /// What a caller would have to PUT to leave the row as it is.
+    fn document(&self) -> Self::New;
+
+    /// The rules that need no database, each broken one with the field it belongs to.
+    fn check(new: &Self::New) -> Vec<FieldError>;
+}

@@ -1,0 +1,112 @@
+//! Seed jobs: bulk generation of realistic test data.
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+use crate::{FieldError, Id, check::Checks};
+
+/// Rows of one entity that one job may make at the most.
+pub const MAX_ROWS: i64 = 1_000_000_000;
+
+/// What to generate. The same seed, sizes and `until` give the same rows.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NewSeedJob {
+    /// Also part of every e-mail and SKU, so that two jobs never collide.
+    pub seed: u32,
+    #[serde(default)]
+    pub categories: i64,
+    #[serde(default)]
+    pub products: i64,
+    #[serde(default)]
+    pub customers: i64,
+    #[serde(default)]
+    pub orders: i64,
+    /// Over how many months back from `until` the orders are spread.
+    #[serde(default = "one_year")]
+    pub months: u32,
+    /// The end of the shop's history; the last midnight in UTC, if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<DateTime<Utc>>,
+}
+
+const fn one_year() -> u32 {
+    12
+}
+
+impl NewSeedJob {
+    pub fn check(&self) -> Vec<FieldError> {
+        let mut checks = Checks::new();
+        checks.range("/categories", self.categories, 0, 100_000);
+        for (pointer, rows) in [
+            ("/products", self.products),
+            ("/customers", self.customers),
+            ("/orders", self.orders),
+        ] {
+            checks.range(pointer, rows, 0, MAX_ROWS);
+        }
+        checks.range("/months", i64::from(self.months), 1, 240);
+        if self.categories + self.products + self.customers + self.orders == 0 {
+            checks.fail("", "required", "there is nothing to do: all sizes are 0");
+        }
+        for (pointer, wanted, of, name) in [
+            ("/categories", self.products, self.categories, "products"),
+            ("/products", self.orders, self.products, "orders"),
+            ("/customers", self.orders, self.customers, "orders"),
+        ] {
+            if wanted > 0 && of == 0 {
+                checks.fail(pointer, "required", format!("must be at least 1 for {name}"));
+            }
+        }
+        checks.into_errors()
+    }
+}
+
+/// A job and how far it is.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct SeedJob {
+    pub id: Id<SeedJob>,
+    pub state: SeedState,
+    pub request: NewSeedJob,
+    /// One entry for each entity, in the order in which they are loaded.
+    pub progress: Vec<SeedProgress>,
+    /// Why it failed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+    pub created_at: DateTime<Utc>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub finished_at: Option<DateTime<Utc>>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SeedState {
+    Running,
+    Done,
+    /// Stopped on request; the batches loaded until then stay.
+    Cancelled,
+    Failed,
+}
+
+impl SeedState {
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Running => "running",
+            Self::Done => "done",
+            Self::Cancelled => "cancelled",
+            Self::Failed => "failed",
+        }
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct SeedProgress {
+    /// The resource's path, such as `orders`.
+    pub entity: String,
+    pub done: i64,
+    pub total: i64,
+    /// Rows a second since the entity was begun.
+    pub rows_per_second: f64,
+    /// Time left at that rate, in seconds; none before there is a rate.
+    pub eta_seconds: Option<f64>,
+}

@@ -100,7 +100,11 @@ mod tests {
         let mut checks = Checks::new();
         checks.required_text("/a", &"ß".repeat(10), 10);
         checks.required_text("/b", &"ß".repeat(11), 10);
-        let pointers: Vec<_> = checks.into_errors().into_iter().map(|e| e.pointer).collect();
+        let pointers: Vec<_> = checks
+            .into_errors()
+            .into_iter()
+            .map(|e| e.pointer)
+            .collect();
         assert_eq!(pointers, ["/b"]);
     }
 }

@@ -25,10 +25,15 @@ pub fn from_slice<T: DeserializeOwned>(text: &[u8]) -> Result<T, FieldError> {
     let mut json = serde_json::Deserializer::from_slice(text);
     let read = serde_path_to_error::deserialize(&mut json).map_err(|error| {
         let syntax = !error.inner().is_data();
-        let pointer = if syntax { String::new() } else { pointer(error.path()) };
+        let pointer = if syntax {
+            String::new()
+        } else {
+            pointer(error.path())
+        };
         field_error(pointer, error.inner())
     })?;
-    json.end().map_err(|error| field_error(String::new(), &error))?;
+    json.end()
+        .map_err(|error| field_error(String::new(), &error))?;
     Ok(read)
 }
 
@@ -132,7 +137,11 @@ mod tests {
     fn merging_follows_the_examples_of_the_rfc() {
         for (mut target, patch, merged) in [
             (json!({"a": "b"}), json!({"a": "c"}), json!({"a": "c"})),
-            (json!({"a": "b"}), json!({"b": "c"}), json!({"a": "b", "b": "c"})),
+            (
+                json!({"a": "b"}),
+                json!({"b": "c"}),
+                json!({"a": "b", "b": "c"}),
+            ),
             (json!({"a": "b"}), json!({"a": null}), json!({})),
             (json!({"a": ["b"]}), json!({"a": "c"}), json!({"a": "c"})),
             (
@@ -140,8 +149,16 @@ mod tests {
                 json!({"a": {"b": "d", "c": null}}),
                 json!({"a": {"b": "d"}}),
             ),
-            (json!({"a": [{"b": "c"}]}), json!({"a": [1]}), json!({"a": [1]})),
-            (json!({}), json!({"a": {"bb": {"ccc": null}}}), json!({"a": {"bb": {}}})),
+            (
+                json!({"a": [{"b": "c"}]}),
+                json!({"a": [1]}),
+                json!({"a": [1]}),
+            ),
+            (
+                json!({}),
+                json!({"a": {"bb": {"ccc": null}}}),
+                json!({"a": {"bb": {}}}),
+            ),
         ] {
             merge(&mut target, patch);
             assert_eq!(target, merged);
@@ -153,7 +170,10 @@ mod tests {
         let old = json!({"a": 1, "b": {"c": 2, "d": 3}, "e": [1]});
         let new = json!({"a": 1, "b": {"c": 4}, "e": [1, 2], "f": "x"});
         let patch = difference(&old, &new);
-        assert_eq!(patch, json!({"b": {"c": 4, "d": null}, "e": [1, 2], "f": "x"}));
+        assert_eq!(
+            patch,
+            json!({"b": {"c": 4, "d": null}, "e": [1, 2], "f": "x"})
+        );
         let mut merged = old;
         merge(&mut merged, patch);
         assert_eq!(merged, new);
@@ -180,6 +200,9 @@ mod tests {
             fault(json!([{"product_id": customer, "quantity": 3, "line_no": 1}])),
             named("/items/0/line_no", "read_only")
         );
-        assert_eq!(fault(json!([{"quantity": 3}])), named("/items/0", "required"));
+        assert_eq!(
+            fault(json!([{"quantity": 3}])),
+            named("/items/0", "required")
+        );
     }
 }

@@ -125,9 +125,8 @@ mod tests {
 
     #[test]
     fn ids_sort_by_time() {
-        let mint = |millis| {
-            Id::<()>::mint(DateTime::from_timestamp_millis(millis).unwrap(), [0; 10])
-        };
+        let mint =
+            |millis| Id::<()>::mint(DateTime::from_timestamp_millis(millis).unwrap(), [0; 10]);
         assert!(mint(1_000) < mint(1_001));
     }
 }

@@ -133,7 +133,12 @@ impl Resource for Order {
             let at = |field| format!("/items/{index}/{field}");
             let (quantity, price) = (i64::from(item.quantity), item.unit_price_minor);
             checks.range(&at("quantity"), quantity, 1, i64::from(MAX_QUANTITY));
-            checks.range(&at("unit_price_minor"), price.unwrap_or(0), 0, MAX_PRICE_MINOR);
+            checks.range(
+                &at("unit_price_minor"),
+                price.unwrap_or(0),
+                0,
+                MAX_PRICE_MINOR,
+            );
         }
         checks.into_errors()
     }

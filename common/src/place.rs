@@ -26,10 +26,13 @@ pub fn socket_dir(data_dir: &Path, name: &str) -> PathBuf {
         return inside;
     }
     // FNV-1a: the same path gives the same short name in every build.
-    let hash = data_dir.as_os_str().as_encoded_bytes().iter().fold(
-        0xcbf2_9ce4_8422_2325_u64,
-        |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x100_0000_01b3),
-    );
+    let hash = data_dir
+        .as_os_str()
+        .as_encoded_bytes()
+        .iter()
+        .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+            (hash ^ u64::from(*byte)).wrapping_mul(0x100_0000_01b3)
+        });
     let uid = rustix::process::geteuid().as_raw();
     Path::new("/tmp").join(format!("stockroom-{uid}-{hash:016x}-{name}"))
 }

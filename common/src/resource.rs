@@ -7,7 +7,9 @@ use serde::{Serialize, de::DeserializeOwned};
 use crate::{FieldError, Id};
 
 /// A kind of row that the API lists, reads and writes under `/v1/{PATH}`.
-pub trait Resource: Serialize + DeserializeOwned + Clone + Debug + Send + Sync + 'static {
+pub trait Resource:
+    Serialize + DeserializeOwned + Clone + Debug + Send + Sync + Unpin + 'static
+{
     /// The plural in URLs.
     const PATH: &'static str;
     /// The singular in messages and in the change log.

@@ -55,7 +55,11 @@ impl NewSeedJob {
             ("/customers", self.orders, self.customers, "orders"),
         ] {
             if wanted > 0 && of == 0 {
-                checks.fail(pointer, "required", format!("must be at least 1 for {name}"));
+                checks.fail(
+                    pointer,
+                    "required",
+                    format!("must be at least 1 for {name}"),
+                );
             }
         }
         checks.into_errors()

@@ -1,0 +1,83 @@
+//! Stockroom's server: a REST API over PostgreSQL. [`app`] builds the router that tests drive,
+//! [`run`] serves it until told to stop.
+
+mod background;
+mod category;
+mod changes;
+mod conditions;
+mod crud;
+mod cursor;
+mod customer;
+mod database;
+mod entity;
+mod error;
+mod extract;
+mod health;
+mod list;
+pub mod local;
+mod middleware;
+mod order;
+mod partitions;
+mod product;
+mod router;
+mod seed;
+mod session;
+pub mod settings;
+mod state;
+mod write;
+
+pub use crate::{
+    database::{connect, migrate},
+    error::Error,
+    partitions::Partitions,
+    router::app,
+    seed::Generator,
+    state::{AppState, Clock, Options},
+};
+
+use std::{
+    future::{Future, IntoFuture},
+    time::Duration,
+};
+
+use axum::serve::Listener;
+
+/// How long open requests may take to finish once the server stops.
+const DRAIN: Duration = Duration::from_secs(10);
+
+/// Serves the API on `listener` until `shutdown` is ready, then lets open requests finish.
+///
+/// # Errors
+/// Where the listener fails for good.
+pub async fn run<L>(
+    listener: L,
+    state: AppState,
+    shutdown: impl Future<Output = ()> + Send + 'static,
+) -> std::io::Result<()>
+where
+    L: Listener,
+    L::Addr: std::fmt::Debug,
+{
+    let background = background::start(&state);
+    let stopping = state.stopping.clone();
+    let mut stopped = state.stopping.subscribe();
+    let serve = axum::serve(listener, app(state)).with_graceful_shutdown(async move {
+        shutdown.await;
+        // Streams have no end of their own; this ends them.
+        stopping.send_replace(true);
+    });
+    let drained = async {
+        // An error would mean that no sender is left, and the server with it.
+        let _ = stopped.wait_for(|stopping| *stopping).await;
+        tokio::time::sleep(DRAIN).await;
+    };
+    let result = tokio::select! {
+        result = serve.into_future() => result,
+        () = drained => {
+            tracing::warn!("some requests did not finish in {DRAIN:?}; they are cut off");
+            Ok(())
+        }
+    };
+    background.abort();
+    result
+}

@@ -76,7 +76,10 @@ impl FromStr for OrderNumber {
                 b'I' | b'L' => b'1',
                 other => other,
             };
-            let digit = ALPHABET.iter().position(|known| *known == c).ok_or_else(refused)?;
+            let digit = ALPHABET
+                .iter()
+                .position(|known| *known == c)
+                .ok_or_else(refused)?;
             bits = bits << 5 | digit as u32;
         }
         Ok(Self {
@@ -117,7 +120,13 @@ mod tests {
 
     #[test]
     fn other_text_is_refused() {
-        for typed in ["", "261124", "261324-0930-76KZ", "261124-0930-76KU", "é61124-0930-76KZ"] {
+        for typed in [
+            "",
+            "261124",
+            "261324-0930-76KZ",
+            "261124-0930-76KU",
+            "é61124-0930-76KZ",
+        ] {
             assert!(typed.parse::<OrderNumber>().is_err(), "{typed}");
         }
     }

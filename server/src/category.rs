@@ -1,0 +1,108 @@
+//! Categories in PostgreSQL.
+
+use sqlx::{Postgres, QueryBuilder, Row, postgres::PgRow};
+use stockroom_common::{Category, CategoryFilter, Id, NewCategory};
+
+use crate::{
+    entity::{Entity, Identity, KeyKind, Reference, SortKey},
+    error::{Constraint, Result},
+    list::contains_pattern,
+    write::Write,
+};
+
+impl Entity for Category {
+    const TABLE: &'static str = "categories";
+    const COLUMNS: &'static str = "id, version, created_at, updated_at, name, description";
+    const SORT_KEYS: &'static [SortKey] = &[
+        SortKey {
+            expression: "lower(name)",
+            kind: KeyKind::Text,
+        },
+        SortKey {
+            expression: "created_at",
+            kind: KeyKind::Time,
+        },
+    ];
+    const CONSTRAINTS: &'static [Constraint] = &[Constraint {
+        name: "categories_name_key",
+        pointer: "/name",
+        message: "another category has this name",
+    }];
+    const REFERENCES: &'static [Reference] = &[Reference {
+        select: "select 1 from products where category_id = $1 limit 1001",
+        what: "products in it",
+        advice: "move or delete them first",
+    }];
+
+    fn from_row(row: &PgRow) -> sqlx::Result<Self> {
+        Ok(Self {
+            id: Id::new(row.try_get("id")?),
+            version: row.try_get("version")?,
+            created_at: row.try_get("created_at")?,
+            updated_at: row.try_get("updated_at")?,
+            name: row.try_get("name")?,
+            description: row.try_get("description")?,
+        })
+    }
+
+    fn tags(&self) -> Vec<String> {
+        vec![format!("category:{}", self.id), "categories".into()]
+    }
+
+    fn filter(
+        sql: &mut QueryBuilder<Postgres>,
+        CategoryFilter {}: &CategoryFilter,
+        search: Option<&str>,
+    ) -> Result<()> {
+        if let Some(text) = search {
+            sql.push(" and name ilike ")
+                .push_bind(contains_pattern(text));
+        }
+        Ok(())
+    }
+
+    async fn insert(write: &mut Write, identity: Identity<Self>, new: NewCategory) -> Result<Self> {
+        let at = write.at;
+        let (id, version) = identity.resolve(at);
+        let row = sqlx::query(
+            "insert into categories (id, version, created_at, updated_at, name, description)
+            values ($1, $2, $3, $3, $4, $5)
+            returning *",
+        )
+        .bind(id.uuid())
+        .bind(version)
+        .bind(at)
+        .bind(new.name)
+        .bind(new.description)
+        .try_map(|row| Self::from_row(&row))
+        .fetch_one(write.conn().await?)
+        .await?;
+        Ok(row)
+    }
+
+    async fn update(write: &mut Write, old: &Self, new: NewCategory) -> Result<Self> {
+        let at = write.at;
+        let row = sqlx::query(
+            "update categories
+            set version = version + 1, updated_at = $2, name = $3, description = $4
+            where id = $1
+            returning *",
+        )
+        .bind(old.id.uuid())
+        .bind(at)
+        .bind(new.name)
+        .bind(new.description)
+        .try_map(|row| Self::from_row(&row))
+        .fetch_one(write.conn().await?)
+        .await?;
+        Ok(row)
+    }
+
+    async fn delete(write: &mut Write, old: &Self) -> Result<()> {
+        sqlx::query("delete from categories where id = $1")
+            .bind(old.id.uuid())
+            .execute(write.conn().await?)
+            .await?;
+        Ok(())
+    }
+}

@@ -1,0 +1,85 @@
+//! The change log: what each write did to which row, in the write's own transaction.
+
+use chrono::{DateTime, Utc};
+use serde_json::Value;
+use sqlx::PgConnection;
+use stockroom_common::{Id, change::Op, document};
+use uuid::Uuid;
+
+use crate::{entity::Entity, error::Result};
+
+/// An entry that is yet to be written.
+#[derive(Debug)]
+pub(crate) struct Change {
+    pub(crate) entity: &'static str,
+    pub(crate) entity_id: Option<Uuid>,
+    pub(crate) op: Op,
+    pub(crate) version: Option<i64>,
+    pub(crate) before: Option<Value>,
+    pub(crate) after: Option<Value>,
+    pub(crate) tags: Vec<String>,
+}
+
+impl Change {
+    /// What happened to one row; at least one of the two must be there.
+    pub(crate) fn of_row<E: Entity>(op: Op, before: Option<&E>, after: Option<&E>) -> Self {
+        let row = after.or(before);
+        let mut tags: Vec<String> = before.into_iter().chain(after).flat_map(E::tags).collect();
+        tags.sort();
+        tags.dedup();
+        Self {
+            entity: E::NAME,
+            entity_id: row.map(|row| row.id().uuid()),
+            op,
+            version: row.map(E::version),
+            before: before.map(document::to_value),
+            after: after.map(document::to_value),
+            tags,
+        }
+    }
+}
+
+/// Appends an entry to the log.
+pub(crate) async fn append(
+    conn: &mut PgConnection,
+    at: DateTime<Utc>,
+    actor: &str,
+    change: &Change,
+) -> Result<()> {
+    let seq = Id::<Change>::mint(at, rand::random());
+    sqlx::query(
+        "insert into changes
+            (at, seq, actor, entity, entity_id, op, version, before, after, tags)
+        values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
+    )
+    .bind(at)
+    .bind(seq.uuid())
+    .bind(actor)
+    .bind(change.entity)
+    .bind(change.entity_id)
+    .bind(change.op.as_str())
+    .bind(change.version)
+    .bind(&change.before)
+    .bind(&change.after)
+    .bind(&change.tags)
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// The last entry of a row that is told: its version, and the row as it was before.
+pub(crate) async fn last_of<E: Entity>(
+    conn: &mut PgConnection,
+    id: Id<E>,
+) -> Result<Option<(i64, Option<Value>)>> {
+    let last = sqlx::query_as(
+        "select version, before from changes
+        where entity_id = $1 and entity = $2 and version is not null
+        order by at desc, version desc limit 1",
+    )
+    .bind(id.uuid())
+    .bind(E::NAME)
+    .fetch_optional(conn)
+    .await?;
+    Ok(last)
+}

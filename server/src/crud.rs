@@ -1,0 +1,244 @@
+//! The shell that serves every entity: HTTP on the outside, the entity's SQL in the middle, the
+//! write path around it.
+
+use axum::{
+    Json,
+    extract::{RawQuery, State},
+    http::{HeaderMap, StatusCode, header},
+    response::{IntoResponse, Response},
+};
+use serde_json::Value;
+use sqlx::PgConnection;
+use stockroom_common::{Id, Kind, Page, change::Op, document};
+
+use crate::{
+    changes, conditions,
+    entity::{Entity, Identity, Lock},
+    error::{Error, Result},
+    extract::{Actor, Document, RowId, checked},
+    list::ListQuery,
+    state::AppState,
+    write::{Write, detached},
+};
+
+/// What the count of referring rows stops at.
+const COUNT_CAP: i64 = 1_000;
+
+/// `GET /v1/{r}`: a page, or the rows of a list of ids.
+pub(crate) async fn list<E: Entity>(
+    State(state): State<AppState>,
+    RawQuery(query): RawQuery,
+) -> Result<Response> {
+    let query = query.unwrap_or_default();
+    let parsed = ListQuery::<E>::parse(&query, &state.cursor_key)?;
+    let mut conn = state.pool.acquire().await?;
+    match parsed {
+        ListQuery::Ids(ids) => {
+            let items = E::by_ids(&mut conn, &ids, Lock::None).await?;
+            Ok(Json(Page {
+                items,
+                next: None,
+                prev: None,
+                total: None,
+            })
+            .into_response())
+        }
+        ListQuery::Page(request) => {
+            let page = request.read(&mut conn, &state.cursor_key).await?;
+            let links = request.links(&query, &page, &state.cursor_key);
+            Ok((links, Json(page)).into_response())
+        }
+    }
+}
+
+/// `GET /v1/{r}/{id}`
+pub(crate) async fn get<E: Entity>(
+    State(state): State<AppState>,
+    RowId(id): RowId<E>,
+    headers: HeaderMap,
+) -> Result<Response> {
+    let mut conn = state.pool.acquire().await?;
+    let row = find::<E>(&mut conn, id, Lock::None).await?;
+    if conditions::is_known(&headers, &row) {
+        let etag = [(header::ETAG, conditions::etag(&row))];
+        return Ok((StatusCode::NOT_MODIFIED, etag).into_response());
+    }
+    Ok(respond(StatusCode::OK, &row))
+}
+
+/// `POST /v1/{r}`
+pub(crate) async fn create<E: Entity>(
+    State(state): State<AppState>,
+    actor: Actor,
+    Document(new): Document<E::New>,
+) -> Result<Response> {
+    let new = checked::<E>(new)?;
+    insert::<E>(Write::new(state, actor), Identity::Minted, new).await
+}
+
+/// `PUT /v1/{r}/{id}`: writes the whole document over a row, or, with `If-None-Match: *`, creates
+/// the row under that id.
+pub(crate) async fn replace<E: Entity>(
+    State(state): State<AppState>,
+    RowId(id): RowId<E>,
+    headers: HeaderMap,
+    actor: Actor,
+    Document(new): Document<E::New>,
+) -> Result<Response> {
+    let new = checked::<E>(new)?;
+    if !conditions::wants_create(&headers) {
+        return update::<E>(state, actor, id, headers, |_| Ok(new)).await;
+    }
+    let mut write = Write::new(state, actor);
+    let conn = write.conn().await?;
+    if !E::by_ids(conn, &[id], Lock::None).await?.is_empty() {
+        return Err(exists::<E>());
+    }
+    // A row that lived before goes on where it ended, so that no old ETag ever fits again.
+    let last = changes::last_of(conn, id).await?;
+    let version = last.map_or(1, |(version, _)| version + 1);
+    insert::<E>(write, Identity::Given { id, version }, new).await
+}
+
+/// `PATCH /v1/{r}/{id}`: an RFC 7396 merge patch of the document that PUT would take.
+pub(crate) async fn patch<E: Entity>(
+    State(state): State<AppState>,
+    RowId(id): RowId<E>,
+    headers: HeaderMap,
+    actor: Actor,
+    Document(patch): Document<Value>,
+) -> Result<Response> {
+    if !patch.is_object() {
+        let detail = "A merge patch is an object with the fields to change.";
+        return Err(Error::refused(Kind::Unreadable, detail));
+    }
+    update::<E>(state, actor, id, headers, |row| {
+        let mut merged = document::to_value(&row.document());
+        document::merge(&mut merged, patch);
+        let new = document::from_value(merged)
+            .map_err(|error| Error::fields(Kind::Unreadable, vec![error]))?;
+        checked::<E>(new)
+    })
+    .await
+}
+
+/// `DELETE /v1/{r}/{id}`
+pub(crate) async fn delete<E: Entity>(
+    State(state): State<AppState>,
+    RowId(id): RowId<E>,
+    headers: HeaderMap,
+    actor: Actor,
+) -> Result<Response> {
+    let pool = state.pool.clone();
+    let deleted = detached(async move {
+        let mut write = Write::new(state, actor);
+        let required = write.state.options.require_if_match;
+        let old = find::<E>(write.conn().await?, id, Lock::Update).await?;
+        conditions::check_version(&headers, &old, required)?;
+        E::delete(&mut write, &old).await?;
+        write.record(Op::Delete, Some(&old), None);
+        write.commit().await
+    })
+    .await;
+    match deleted {
+        Err(error) if error.is_foreign_key_violation() => {
+            Err(referenced(&mut *pool.acquire().await?, id).await?)
+        }
+        deleted => deleted.map(|()| StatusCode::NO_CONTENT.into_response()),
+    }
+}
+
+async fn insert<E: Entity>(
+    mut write: Write,
+    identity: Identity<E>,
+    new: E::New,
+) -> Result<Response> {
+    let row = detached(async move {
+        let row = E::insert(&mut write, identity, new).await?;
+        write.record(Op::Create, None, Some(&row));
+        write.commit().await?;
+        Ok(row)
+    })
+    .await
+    .map_err(|error| {
+        // Two callers may bring the same row back at once; the key decides.
+        if error.is_unique_violation_of(&format!("{}_pkey", E::TABLE)) {
+            return exists::<E>();
+        }
+        error.on_constraint(E::CONSTRAINTS)
+    })?;
+    let location = format!("/v1/{}/{}", E::PATH, row.id());
+    let mut response = respond(StatusCode::CREATED, &row);
+    if let Ok(location) = location.parse() {
+        response.headers_mut().insert(header::LOCATION, location);
+    }
+    Ok(response)
+}
+
+async fn update<E: Entity>(
+    state: AppState,
+    actor: Actor,
+    id: Id<E>,
+    headers: HeaderMap,
+    change: impl FnOnce(&E) -> Result<E::New> + Send + 'static,
+) -> Result<Response> {
+    let row = detached(async move {
+        let mut write = Write::new(state, actor);
+        let required = write.state.options.require_if_match;
+        let old = find::<E>(write.conn().await?, id, Lock::Update).await?;
+        conditions::check_version(&headers, &old, required)?;
+        let new = change(&old)?;
+        if document::to_value(&new) == document::to_value(&old.document()) {
+            // Nothing changes, so there is nothing to tell anybody.
+            return Ok(old);
+        }
+        let row = E::update(&mut write, &old, new).await?;
+        write.record(Op::Update, Some(&old), Some(&row));
+        write.commit().await?;
+        Ok(row)
+    })
+    .await
+    .map_err(|error| error.on_constraint(E::CONSTRAINTS))?;
+    Ok(respond(StatusCode::OK, &row))
+}
+
+async fn find<E: Entity>(conn: &mut PgConnection, id: Id<E>, lock: Lock) -> Result<E> {
+    let row = E::by_ids(conn, &[id], lock).await?.pop();
+    row.ok_or_else(|| {
+        let detail = format!("There is no {} {id}.", E::NAME);
+        Error::refused(Kind::NotFound, detail)
+    })
+}
+
+fn exists<E: Entity>() -> Error {
+    let detail = format!("There is already a {} with this id.", E::NAME);
+    Error::refused(Kind::PreconditionFailed, detail)
+}
+
+/// Says what keeps a row from being deleted, and how much of it there is.
+async fn referenced<E: Entity>(conn: &mut PgConnection, id: Id<E>) -> Result<Error> {
+    let mut reasons = Vec::new();
+    for reference in E::REFERENCES {
+        let count = sqlx::query(reference.select)
+            .bind(id.uuid())
+            .fetch_all(&mut *conn)
+            .await?
+            .len() as i64;
+        let count = match count {
+            0 => continue,
+            count if count > COUNT_CAP => "1,000+".to_owned(),
+            count => count.to_string(),
+        };
+        reasons.push(format!("{}: {count}; {}", reference.what, reference.advice));
+    }
+    if reasons.is_empty() {
+        // Whoever held it has let go meanwhile.
+        reasons.push("something still refers to it; try again".into());
+    }
+    let detail = format!("The {} cannot be deleted: {}.", E::NAME, reasons.join(". "));
+    Ok(Error::refused(Kind::Conflict, detail))
+}
+
+fn respond<E: Entity>(status: StatusCode, row: &E) -> Response {
+    (status, [(header::ETAG, conditions::etag(row))], Json(row)).into_response()
+}

@@ -1,0 +1,127 @@
+//! What an entity must say of itself so that the shell in [`crate::crud`] can serve it: data about
+//! its table, and plain SQL functions. An entity that needs more writes handlers of its own.
+
+use std::future::Future;
+
+use chrono::{DateTime, Utc};
+use sqlx::{PgConnection, Postgres, QueryBuilder, postgres::PgRow};
+use stockroom_common::{Id, Resource};
+
+use crate::{
+    error::{Constraint, Result},
+    list::{self, KeyValue, ListRequest},
+    write::Write,
+};
+
+pub(crate) trait Entity: Resource {
+    const TABLE: &'static str;
+    /// The columns that [`Entity::from_row`] reads, as they stand after `select`.
+    const COLUMNS: &'static str;
+    /// How the keys of [`Resource::SORTS`] are sorted by, in the same order.
+    const SORT_KEYS: &'static [SortKey];
+    /// The constraints that a write can break.
+    const CONSTRAINTS: &'static [Constraint];
+    /// Who may refer to a row and so keep it from being deleted.
+    const REFERENCES: &'static [Reference];
+
+    fn from_row(row: &PgRow) -> sqlx::Result<Self>;
+
+    /// What a cached answer that shows this row depends on.
+    fn tags(&self) -> Vec<String>;
+
+    /// Appends ` and …` for each filter that is set and for the search text.
+    ///
+    /// # Errors
+    /// 400 where the search text cannot be one.
+    fn filter(
+        sql: &mut QueryBuilder<Postgres>,
+        filter: &Self::Filter,
+        search: Option<&str>,
+    ) -> Result<()>;
+
+    /// The rows of a page and their sort keys, one row more than its limit where there are more.
+    fn page(
+        conn: &mut PgConnection,
+        request: &ListRequest<Self>,
+    ) -> impl Future<Output = Result<Vec<(Self, KeyValue)>>> + Send {
+        list::select_page(conn, request)
+    }
+
+    /// The rows with these ids that exist, in any order.
+    fn by_ids(
+        conn: &mut PgConnection,
+        ids: &[Id<Self>],
+        lock: Lock,
+    ) -> impl Future<Output = Result<Vec<Self>>> + Send {
+        list::select_by_ids(conn, ids, lock)
+    }
+
+    fn insert(
+        write: &mut Write,
+        identity: Identity<Self>,
+        new: Self::New,
+    ) -> impl Future<Output = Result<Self>> + Send;
+
+    /// Writes `new` over `old`, which the transaction has locked, as the next version.
+    fn update(
+        write: &mut Write,
+        old: &Self,
+        new: Self::New,
+    ) -> impl Future<Output = Result<Self>> + Send;
+
+    /// Deletes a row that the transaction has locked.
+    fn delete(write: &mut Write, old: &Self) -> impl Future<Output = Result<()>> + Send;
+}
+
+/// A key that lists are sorted by, ties broken by id.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct SortKey {
+    pub(crate) expression: &'static str,
+    pub(crate) kind: KeyKind,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum KeyKind {
+    Text,
+    Integer,
+    Time,
+}
+
+/// A column elsewhere that refers to the entity.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Reference {
+    /// `select` of at most 1,001 rows that refer to id `$1`.
+    pub(crate) select: &'static str,
+    /// What they are, before their count: `products in it`.
+    pub(crate) what: &'static str,
+    /// What can be done about them.
+    pub(crate) advice: &'static str,
+}
+
+/// Whether a read keeps the rows from being changed until the transaction ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Lock {
+    None,
+    Update,
+}
+
+/// The id and version that a new row gets.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Identity<R> {
+    Minted,
+    /// The caller names the row, which may have lived before.
+    Given {
+        id: Id<R>,
+        version: i64,
+    },
+}
+
+impl<R> Identity<R> {
+    /// The id and version, minted for the instant `at` where they are not given.
+    pub(crate) fn resolve(self, at: DateTime<Utc>) -> (Id<R>, i64) {
+        match self {
+            Self::Minted => (Id::mint(at, rand::random()), 1),
+            Self::Given { id, version } => (id, version),
+        }
+    }
+}

@@ -1,0 +1,176 @@
+//! Everything that can go wrong in the server, and the one place where it becomes a response.
+
+use axum::{
+    http::{HeaderValue, StatusCode, header},
+    response::{IntoResponse, Response},
+};
+use sqlx::{error::ErrorKind, postgres::PgDatabaseError};
+use stockroom_common::{FieldError, Kind, Problem, problem};
+
+pub(crate) type Result<T, E = Error> = std::result::Result<T, E>;
+
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The caller is told exactly this.
+    #[error("{}", .0.detail)]
+    Refused(Box<Problem>),
+    /// Logged; the caller learns only whether to try again.
+    #[error("database: {0}")]
+    Database(#[from] sqlx::Error),
+    #[error("migration: {0}")]
+    Migration(#[from] sqlx::migrate::MigrateError),
+    /// A spawned write panicked or was ended with the runtime.
+    #[error("task: {0}")]
+    Task(#[from] tokio::task::JoinError),
+}
+
+/// A constraint that a write may break, and what the caller is told then.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Constraint {
+    pub(crate) name: &'static str,
+    pub(crate) pointer: &'static str,
+    pub(crate) message: &'static str,
+}
+
+impl Error {
+    pub(crate) fn refused(kind: Kind, detail: impl Into<String>) -> Self {
+        Self::Refused(Box::new(Problem::new(kind, detail)))
+    }
+
+    pub(crate) fn fields(kind: Kind, errors: Vec<FieldError>) -> Self {
+        Self::Refused(Box::new(Problem::fields(kind, errors)))
+    }
+
+    pub(crate) fn field(kind: Kind, pointer: &str, code: &str, message: impl Into<String>) -> Self {
+        Self::fields(kind, vec![FieldError::new(pointer, code, message)])
+    }
+
+    /// Turns a broken constraint of the list into the refusal that it stands for: 409 for a
+    /// duplicate, 422 for a reference to nothing or a value out of range.
+    pub(crate) fn on_constraint(self, constraints: &[Constraint]) -> Self {
+        let Self::Database(error) = &self else {
+            return self;
+        };
+        let Some(database) = error.as_database_error() else {
+            return self;
+        };
+        let broken = constraints
+            .iter()
+            .find(|known| database.constraint() == Some(known.name));
+        let Some(Constraint {
+            pointer, message, ..
+        }) = broken
+        else {
+            return self;
+        };
+        match database.kind() {
+            ErrorKind::UniqueViolation => {
+                Self::field(Kind::Conflict, pointer, "duplicate", *message)
+            }
+            ErrorKind::ForeignKeyViolation => {
+                Self::field(Kind::Invalid, pointer, "not_found", *message)
+            }
+            _ => Self::field(Kind::Invalid, pointer, "out_of_range", *message),
+        }
+    }
+
+    /// Whether a row that others refer to was to go, or a reference pointed to nothing.
+    pub(crate) fn is_foreign_key_violation(&self) -> bool {
+        self.database_kind()
+            .is_some_and(|kind| matches!(kind, ErrorKind::ForeignKeyViolation))
+    }
+
+    pub(crate) fn is_unique_violation_of(&self, constraint: &str) -> bool {
+        let Self::Database(error) = self else {
+            return false;
+        };
+        error.as_database_error().is_some_and(|error| {
+            matches!(error.kind(), ErrorKind::UniqueViolation)
+                && error.constraint() == Some(constraint)
+        })
+    }
+
+    fn database_kind(&self) -> Option<ErrorKind> {
+        match self {
+            Self::Database(error) => Some(error.as_database_error()?.kind()),
+            _ => None,
+        }
+    }
+
+    fn into_problem(self) -> Problem {
+        let kind = match self {
+            Self::Refused(problem) => return *problem,
+            Self::Database(ref error) => kind_of(error),
+            Self::Migration(_) | Self::Task(_) => Kind::Internal,
+        };
+        match kind {
+            Kind::Unavailable => {
+                tracing::warn!(error = %self, "unavailable");
+                Problem::new(
+                    kind,
+                    "The database does not answer or is busy; try again shortly.",
+                )
+            }
+            Kind::Invalid => {
+                tracing::warn!(error = %self, "the database refused a value");
+                Problem::new(kind, "The database cannot store one of the values.")
+            }
+            _ => {
+                tracing::error!(error = %self, "failed");
+                Problem::new(
+                    kind,
+                    "Something went wrong in the server; its log says what.",
+                )
+            }
+        }
+    }
+}
+
+/// Sorts the database's own errors by what the caller can do about them.
+fn kind_of(error: &sqlx::Error) -> Kind {
+    match error {
+        sqlx::Error::Io(_)
+        | sqlx::Error::Tls(_)
+        | sqlx::Error::PoolTimedOut
+        | sqlx::Error::PoolClosed
+        | sqlx::Error::WorkerCrashed => Kind::Unavailable,
+        sqlx::Error::Database(database) => {
+            let code = database
+                .try_downcast_ref::<PgDatabaseError>()
+                .map_or("", PgDatabaseError::code);
+            match code.as_bytes() {
+                // A lost race (deadlock, lock or statement timeout), too many connections or a
+                // server that starts or stops.
+                b"40001" | b"40P01" | b"55P03" | b"57014" | b"57P01" | b"57P02" | b"57P03" => {
+                    Kind::Unavailable
+                }
+                [b'0', b'8', ..] | [b'5', b'3', ..] => Kind::Unavailable,
+                // Data exceptions: a value that no check of ours foresaw.
+                [b'2', b'2', ..] => Kind::Invalid,
+                _ => Kind::Internal,
+            }
+        }
+        _ => Kind::Internal,
+    }
+}
+
+impl IntoResponse for Error {
+    fn into_response(self) -> Response {
+        problem_response(&self.into_problem())
+    }
+}
+
+/// The response that carries a problem.
+pub(crate) fn problem_response(problem: &Problem) -> Response {
+    let status = StatusCode::from_u16(problem.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let mut response = (status, axum::Json(problem)).into_response();
+    let headers = response.headers_mut();
+    headers.insert(
+        header::CONTENT_TYPE,
+        HeaderValue::from_static(problem::MEDIA_TYPE),
+    );
+    if status == StatusCode::SERVICE_UNAVAILABLE {
+        headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+    }
+    response
+}

@@ -1,0 +1,337 @@
+//! The guard: a small process that owns a private PostgreSQL. It holds the other end of a pipe of the
+//! server's; when that closes, because the server stopped, panicked or was killed, it stops
+//! PostgreSQL and leaves.
+
+use std::{
+    fs,
+    io::Write,
+    os::{
+        fd::AsFd,
+        unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt, chown},
+    },
+    path::Path,
+    process::{Command, ExitStatus, Stdio},
+    time::Duration,
+};
+
+use rustix::process::{Pid, Signal, kill_process};
+use tokio::{
+    io::AsyncReadExt,
+    net::unix::pipe,
+    signal::unix::{SignalKind, signal},
+};
+
+use super::{Durability, Layout, LocalError, ROLE, install::Installation, lock};
+
+/// What the guard says on stdout once PostgreSQL answers.
+pub const READY: &str = "ready";
+/// Names the socket; nothing listens on the network.
+pub(super) const PORT: u16 = 5432;
+
+/// How long a guard before this one may take to stop its PostgreSQL.
+const TAKE_OVER_LIMIT: Duration = Duration::from_secs(60);
+/// How long a fast shutdown may take before an immediate one.
+const FAST_LIMIT: Duration = Duration::from_secs(20);
+const POLL: Duration = Duration::from_millis(10);
+/// A PostgreSQL that dies is started again this often: after that, something is wrong with it.
+const RESTARTS: u32 = 3;
+
+/// Who PostgreSQL runs as, where that is not the user himself.
+#[derive(Clone, Copy, Debug)]
+struct User {
+    uid: u32,
+    gid: u32,
+}
+
+/// Runs PostgreSQL on the data in `data_dir` until stdin ends or a signal says to stop.
+///
+/// # Errors
+/// Where PostgreSQL cannot be set up or does not stay up.
+pub async fn run(data_dir: &Path, durability: Durability) -> Result<(), LocalError> {
+    let layout = Layout::new(data_dir);
+    lock::make_dir(data_dir)?;
+    let lock = lock::take_postgres(data_dir, TAKE_OVER_LIMIT)?;
+    let result = own(&layout, durability).await;
+    if durability == Durability::Ephemeral {
+        // Best effort: the system's temporary folder is cleaned anyway.
+        let _ = fs::remove_dir_all(&layout.sockets);
+        let _ = fs::remove_dir_all(&layout.data_dir);
+    }
+    drop(lock);
+    result
+}
+
+async fn own(layout: &Layout, durability: Durability) -> Result<(), LocalError> {
+    let installation = Installation::find(&layout.data_dir)?;
+    let user = user()?;
+    make_private_dir(&layout.sockets, user)?;
+    if !layout.cluster.join("PG_VERSION").is_file() {
+        init(layout, &installation, user)?;
+    }
+    stop_leftover(layout, &installation, user)?;
+    let mut stop = std::pin::pin!(stop_requested());
+    let mut restarts = 0;
+    loop {
+        let mut postgres = start(layout, durability, &installation, user)?;
+        tokio::select! {
+            ready = wait_ready(layout, &mut postgres) => ready?,
+            () = &mut stop => return stop_postgres(&mut postgres).await,
+        }
+        if restarts == 0 {
+            say_ready();
+        }
+        tokio::select! {
+            () = &mut stop => return stop_postgres(&mut postgres).await,
+            _ = postgres.wait() => {
+                restarts += 1;
+                if restarts > RESTARTS {
+                    return Err(super::did_not_start(layout));
+                }
+            }
+        }
+    }
+}
+
+/// Ready when the server's end of the pipe closes or the system asks us to leave.
+async fn stop_requested() {
+    let pipe = async {
+        let stdin = std::io::stdin().as_fd().try_clone_to_owned();
+        if let Ok(mut stdin) = stdin.and_then(pipe::Receiver::from_owned_fd) {
+            let mut byte = [0];
+            // Nobody writes; whatever comes of it, the read ends with the pipe.
+            while stdin.read(&mut byte).await.is_ok_and(|n| n > 0) {}
+        }
+    };
+    let (Ok(mut term), Ok(mut int), Ok(mut hup)) = (
+        signal(SignalKind::terminate()),
+        signal(SignalKind::interrupt()),
+        signal(SignalKind::hangup()),
+    ) else {
+        return pipe.await;
+    };
+    tokio::select! {
+        () = pipe => {}
+        _ = term.recv() => {}
+        _ = int.recv() => {}
+        _ = hup.recv() => {}
+    }
+}
+
+fn say_ready() {
+    let mut stdout = std::io::stdout();
+    // A server that is gone by now closes stdin as well, which ends us.
+    let _ = writeln!(stdout, "{READY}").and_then(|()| stdout.flush());
+}
+
+/// PostgreSQL refuses to run as root; there it gets a user of the system's.
+fn user() -> Result<Option<User>, LocalError> {
+    if !rustix::process::geteuid().is_root() {
+        return Ok(None);
+    }
+    let passwd = fs::read_to_string("/etc/passwd").unwrap_or_default();
+    let find = |name: &str| {
+        let mut fields = passwd
+            .lines()
+            .map(|line| line.split(':').collect::<Vec<_>>())
+            .find(|fields| fields.first() == Some(&name) && fields.len() > 3)?
+            .into_iter()
+            .skip(2);
+        Some(User {
+            uid: fields.next()?.parse().ok()?,
+            gid: fields.next()?.parse().ok()?,
+        })
+    };
+    let found = find("postgres").or_else(|| find("nobody"));
+    found.map(Some).ok_or(LocalError::NoUser)
+}
+
+/// Makes a folder that only PostgreSQL's user and root can enter.
+fn make_private_dir(path: &Path, user: Option<User>) -> Result<(), LocalError> {
+    if !path.is_dir() {
+        let made = fs::DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(path);
+        made.map_err(LocalError::io("cannot make", path))?;
+    }
+    let owner = fs::symlink_metadata(path).map_err(LocalError::io("cannot read", path))?;
+    let own_uid = rustix::process::geteuid().as_raw();
+    let wanted = user.map_or(own_uid, |user| user.uid);
+    if owner.is_symlink() || (owner.uid() != wanted && owner.uid() != own_uid) {
+        // In a shared temporary folder somebody else may have been there first.
+        let error = std::io::Error::other("it belongs to somebody else");
+        return Err(LocalError::io("cannot use", path)(error));
+    }
+    if let Some(User { uid, gid }) = user {
+        chown(path, Some(uid), Some(gid)).map_err(LocalError::io("cannot hand over", path))?;
+    }
+    fs::set_permissions(path, fs::Permissions::from_mode(0o700))
+        .map_err(LocalError::io("cannot close", path))
+}
+
+fn command(program: &Path, user: Option<User>) -> Command {
+    use std::os::unix::process::CommandExt;
+
+    let mut command = Command::new(program);
+    // The caller's locale and PG variables are his; the folder may be one we cannot enter.
+    command
+        .env_clear()
+        .env("LC_ALL", "C.UTF-8")
+        .current_dir("/");
+    if let Some(path) = std::env::var_os("PATH") {
+        command.env("PATH", path);
+    }
+    if let Some(User { uid, gid }) = user {
+        command.uid(uid).gid(gid);
+    }
+    command
+}
+
+/// Makes the cluster beside its place and moves it there whole: one that was cut off does not count.
+fn init(
+    layout: &Layout,
+    installation: &Installation,
+    user: Option<User>,
+) -> Result<(), LocalError> {
+    let unfinished = layout.data_dir.join("postgres.new");
+    if unfinished.exists() {
+        fs::remove_dir_all(&unfinished).map_err(LocalError::io("cannot remove", &unfinished))?;
+    }
+    make_private_dir(&unfinished, user)?;
+    let initdb = installation.binary("initdb");
+    let output = command(&initdb, user)
+        .args(["--username", ROLE, "--auth=trust", "--encoding=UTF8"])
+        .args(["--locale=C.UTF-8", "--no-sync", "--pgdata"])
+        .arg(&unfinished)
+        .output()
+        .map_err(LocalError::io("cannot run", &initdb))?;
+    if !output.status.success() {
+        let words = String::from_utf8_lossy(&output.stderr)
+            .trim()
+            .replace('\n', " / ");
+        let log = initdb.display().to_string();
+        return Err(LocalError::DidNotStart { log, words });
+    }
+    fs::rename(&unfinished, &layout.cluster)
+        .map_err(LocalError::io("cannot move to", &layout.cluster))
+}
+
+/// Ends a PostgreSQL whose guard was killed. We hold its lock, so it has no owner any more.
+fn stop_leftover(
+    layout: &Layout,
+    installation: &Installation,
+    user: Option<User>,
+) -> Result<(), LocalError> {
+    let pid_file = layout.cluster.join("postmaster.pid");
+    let Ok(text) = fs::read_to_string(&pid_file) else {
+        return Ok(());
+    };
+    let pg_ctl = installation.binary("pg_ctl");
+    let pid = text.lines().next().unwrap_or_default();
+    // A number that another program has got meanwhile must not be taken for ours.
+    let name = fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
+    if name.trim() == "postgres" || !Path::new("/proc").is_dir() {
+        let stopped = command(&pg_ctl, user)
+            .args(["stop", "--mode=fast", "--silent", "--pgdata"])
+            .arg(&layout.cluster)
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .status();
+        stopped.map_err(LocalError::io("cannot run", &pg_ctl))?;
+    }
+    match fs::remove_file(&pid_file) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(LocalError::io("cannot remove", &pid_file)(error))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn start(
+    layout: &Layout,
+    durability: Durability,
+    installation: &Installation,
+    user: Option<User>,
+) -> Result<tokio::process::Child, LocalError> {
+    let log = fs::File::create(&layout.log).map_err(LocalError::io("cannot make", &layout.log))?;
+    let log_too = log
+        .try_clone()
+        .map_err(LocalError::io("cannot open", &layout.log))?;
+    let binary = installation.binary("postgres");
+    let mut command = tokio::process::Command::from(command(&binary, user));
+    command.arg("-D").arg(&layout.cluster);
+    let sockets = layout.sockets.display();
+    let mut settings = vec![
+        "listen_addresses=".to_owned(),
+        format!("unix_socket_directories={sockets}"),
+        format!("port={PORT}"),
+        "unix_socket_permissions=0700".into(),
+        "max_connections=200".into(),
+        // One server, no replicas: the least WAL, and COPY into new tables needs none.
+        "wal_level=minimal".into(),
+        "max_wal_senders=0".into(),
+        "max_wal_size=2GB".into(),
+        "jit=off".into(),
+    ];
+    if durability == Durability::Ephemeral {
+        settings.extend(
+            [
+                "fsync=off",
+                "full_page_writes=off",
+                "synchronous_commit=off",
+            ]
+            .map(Into::into),
+        );
+    }
+    for setting in settings {
+        command.arg("-c").arg(setting);
+    }
+    command
+        .stdin(Stdio::null())
+        .stdout(log)
+        .stderr(log_too)
+        .process_group(0)
+        .spawn()
+        .map_err(LocalError::io("cannot run", &binary))
+}
+
+/// Waits until the postmaster writes into its own file that it takes connections.
+async fn wait_ready(
+    layout: &Layout,
+    postgres: &mut tokio::process::Child,
+) -> Result<(), LocalError> {
+    let pid_file = layout.cluster.join("postmaster.pid");
+    loop {
+        let ended: Option<ExitStatus> = postgres.try_wait().unwrap_or_default();
+        if ended.is_some() {
+            return Err(super::did_not_start(layout));
+        }
+        let status = fs::read_to_string(&pid_file).unwrap_or_default();
+        // Its eighth line is `starting`, `ready` or `stopping`.
+        if status
+            .lines()
+            .nth(7)
+            .is_some_and(|line| line.trim() == "ready")
+        {
+            return Ok(());
+        }
+        tokio::time::sleep(POLL).await;
+    }
+}
+
+/// Fast shutdown: ends connections and writes everything. If that hangs, the next start recovers.
+async fn stop_postgres(postgres: &mut tokio::process::Child) -> Result<(), LocalError> {
+    let pid = postgres.id().and_then(|pid| i32::try_from(pid).ok());
+    let Some(pid) = pid.and_then(Pid::from_raw) else {
+        return Ok(());
+    };
+    for (signal, limit) in [(Signal::INT, FAST_LIMIT), (Signal::QUIT, FAST_LIMIT)] {
+        // It may have ended by itself meanwhile.
+        let _ = kill_process(pid, signal);
+        if tokio::time::timeout(limit, postgres.wait()).await.is_ok() {
+            return Ok(());
+        }
+    }
+    let _ = postgres.kill().await;
+    Ok(())
+}

@@ -1,0 +1,96 @@
+//! What surrounds every request: an id, a log line, a limit on its time, and a problem for whatever
+//! falls through.
+
+use std::{any::Any, time::Duration};
+
+use axum::{
+    Router,
+    extract::{Request, State},
+    http::{HeaderName, Method, Uri},
+    middleware::{Next, from_fn_with_state},
+    response::{IntoResponse, Response},
+};
+use stockroom_common::Kind;
+use tower::ServiceBuilder;
+use tower_http::{
+    catch_panic::CatchPanicLayer,
+    request_id::{MakeRequestId, PropagateRequestIdLayer, RequestId, SetRequestIdLayer},
+    trace::TraceLayer,
+};
+use tracing::Span;
+use uuid::Uuid;
+
+use crate::{error::Error, state::AppState};
+
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// Puts the layers around the routes, the outermost first.
+pub(crate) fn wrap(routes: Router<AppState>, state: &AppState) -> Router<AppState> {
+    let trace = TraceLayer::new_for_http()
+        .make_span_with(|request: &Request| {
+            let id = request.headers().get(REQUEST_ID);
+            let id = id.and_then(|id| id.to_str().ok()).unwrap_or_default();
+            tracing::info_span!("request", id, method = %request.method(), uri = %request.uri())
+        })
+        .on_request(())
+        .on_response(|response: &Response, took: Duration, _: &Span| {
+            let (status, micros) = (response.status().as_u16(), took.as_micros() as u64);
+            tracing::info!(status, micros, "answered");
+        })
+        .on_failure(());
+    routes.layer(
+        ServiceBuilder::new()
+            .layer(SetRequestIdLayer::new(REQUEST_ID, NewRequestId))
+            .layer(trace)
+            .layer(PropagateRequestIdLayer::new(REQUEST_ID))
+            .layer(from_fn_with_state(state.clone(), limit_time))
+            .layer(CatchPanicLayer::custom(answer_panic)),
+    )
+}
+
+pub(crate) async fn not_found(uri: Uri) -> Error {
+    let detail = format!(
+        "There is nothing at {}; resources are under /v1/.",
+        uri.path()
+    );
+    Error::refused(Kind::NotFound, detail)
+}
+
+pub(crate) async fn method_not_allowed(method: Method, uri: Uri) -> Error {
+    let detail = format!(
+        "{} does not take {method}; see the `Allow` header.",
+        uri.path()
+    );
+    Error::refused(Kind::MethodNotAllowed, detail)
+}
+
+/// Ends a request that takes too long. A write goes on in its own task and may still succeed.
+async fn limit_time(State(state): State<AppState>, request: Request, next: Next) -> Response {
+    let limit = state.options.request_timeout;
+    match tokio::time::timeout(limit, next.run(request)).await {
+        Ok(response) => response,
+        Err(_) => Error::refused(
+            Kind::Unavailable,
+            format!("The request took longer than {limit:?}; try again or ask for less."),
+        )
+        .into_response(),
+    }
+}
+
+fn answer_panic(_: Box<dyn Any + Send>) -> Response {
+    // The panic hook has logged what and where.
+    Error::refused(
+        Kind::Internal,
+        "Something went wrong in the server; its log says what.",
+    )
+    .into_response()
+}
+
+#[derive(Clone, Copy)]
+struct NewRequestId;
+
+impl MakeRequestId for NewRequestId {
+    fn make_request_id<B>(&mut self, _: &axum::http::Request<B>) -> Option<RequestId> {
+        Uuid::now_v7().to_string().parse().ok().map(RequestId::new)
+    }
+}

@@ -1,0 +1,379 @@
+//! Orders in PostgreSQL. Whoever has an order's id has its `placed_at`, and names both, so that each
+//! statement touches one partition.
+
+mod lines;
+mod stock;
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, Duration, SubsecRound, Utc};
+use sqlx::{PgConnection, Postgres, QueryBuilder, Row, postgres::PgRow};
+use stockroom_common::{
+    Id, Kind, NewOrder, Order, OrderFilter, OrderStatus, Product, Resource, document,
+    order::OrderNumber,
+};
+use uuid::Uuid;
+
+use self::stock::Movement;
+use crate::{
+    changes,
+    entity::{Entity, Identity, KeyKind, Lock, Reference, SortKey},
+    error::{Constraint, Error, Result},
+    list::{self, KeyValue, ListRequest},
+    partitions::Family,
+    write::Write,
+};
+
+const COLUMNS: &str =
+    "placed_at, id, version, created_at, updated_at, customer_id, status, total_minor, note";
+
+impl Entity for Order {
+    const TABLE: &'static str = "orders";
+    const COLUMNS: &'static str = COLUMNS;
+    const SORT_KEYS: &'static [SortKey] = &[SortKey {
+        expression: "placed_at",
+        kind: KeyKind::Time,
+    }];
+    const CONSTRAINTS: &'static [Constraint] = &[Constraint {
+        name: "orders_customer_id_fkey",
+        pointer: "/customer_id",
+        message: "there is no such customer",
+    }];
+    const REFERENCES: &'static [Reference] = &[];
+
+    /// The lines are read apart: see [`lines::attach`].
+    fn from_row(row: &PgRow) -> sqlx::Result<Self> {
+        let id = Id::new(row.try_get("id")?);
+        let status: String = row.try_get("status")?;
+        let decode = |error: String| sqlx::Error::Decode(error.into());
+        Ok(Self {
+            id,
+            number: OrderNumber::of(id),
+            version: row.try_get("version")?,
+            created_at: row.try_get("created_at")?,
+            updated_at: row.try_get("updated_at")?,
+            placed_at: row.try_get("placed_at")?,
+            customer_id: Id::new(row.try_get("customer_id")?),
+            status: status.parse().map_err(decode)?,
+            items: Vec::new(),
+            total_minor: row.try_get("total_minor")?,
+            note: row.try_get("note")?,
+        })
+    }
+
+    fn tags(&self) -> Vec<String> {
+        vec![
+            format!("order:{}", self.id),
+            format!("customer:{}:orders", self.customer_id),
+            format!("orders:{}", self.placed_at.format("%Y-%m")),
+            "orders:all".into(),
+        ]
+    }
+
+    fn filter(
+        sql: &mut QueryBuilder<Postgres>,
+        filter: &OrderFilter,
+        search: Option<&str>,
+    ) -> Result<()> {
+        window(sql, filter);
+        if let Some(customer_id) = filter.customer_id {
+            sql.push(" and customer_id = ")
+                .push_bind(customer_id.uuid());
+        }
+        if let Some(status) = filter.status {
+            sql.push(" and status = ").push_bind(status.as_str());
+        }
+        if let Some(product_id) = filter.product_id {
+            sql.push(" and (placed_at, id) in (select placed_at, order_id from order_items")
+                .push(" where product_id = ")
+                .push_bind(product_id.uuid());
+            window(sql, filter);
+            sql.push(")");
+        }
+        if let Some(text) = search {
+            let number: OrderNumber = text.parse().map_err(|message: String| {
+                Error::field(Kind::Unreadable, "?q", "invalid_format", message)
+            })?;
+            let minute = number.minute();
+            sql.push(" and placed_at >= ").push_bind(minute);
+            sql.push(" and placed_at < ")
+                .push_bind(minute + Duration::minutes(1));
+            sql.push(" and right(id::text, 5) = ")
+                .push_bind(number.last_hex_digits());
+        }
+        Ok(())
+    }
+
+    async fn page(
+        conn: &mut PgConnection,
+        request: &ListRequest<Self>,
+    ) -> Result<Vec<(Self, KeyValue)>> {
+        let mut rows = list::select_page(conn, request).await?;
+        lines::attach(conn, rows.iter_mut().map(|(order, _)| order).collect()).await?;
+        Ok(rows)
+    }
+
+    async fn by_ids(conn: &mut PgConnection, ids: &[Id<Self>], lock: Lock) -> Result<Vec<Self>> {
+        let mut orders = match ids {
+            [id] => select_one(conn, *id, lock).await?.into_iter().collect(),
+            ids => select_many(conn, ids).await?,
+        };
+        lines::attach(conn, orders.iter_mut().collect()).await?;
+        Ok(orders)
+    }
+
+    async fn insert(write: &mut Write, identity: Identity<Self>, new: NewOrder) -> Result<Self> {
+        let (id, version) = match identity {
+            Identity::Minted => (
+                Id::mint(placed_at(write, new.placed_at)?, rand::random()),
+                1,
+            ),
+            Identity::Given { id, version } => (given_id(write, id, new.placed_at)?, version),
+        };
+        let placed_at = id.time().unwrap_or_default();
+        let (state, at) = (write.state.clone(), write.at);
+        state
+            .partitions
+            .ensure(&state.pool, Family::Orders, placed_at)
+            .await?;
+        allow_first_status(write, id, new.status).await?;
+
+        // What deleting gives back, bringing back takes again.
+        let wanted = lines::wanted(&new, new.status.gives_back_on_delete());
+        let prices = stock::apply(write, &new.items, Movement::between(&[], &wanted)).await?;
+        let items = lines::priced(&new.items, &prices)?;
+        let total_minor = lines::total(&items)?;
+        let mut order = sqlx::query(
+            "insert into orders (placed_at, id, version, created_at, updated_at,
+                customer_id, status, total_minor, note)
+            values ($1, $2, $3, $4, $4, $5, $6, $7, $8)
+            returning *",
+        )
+        .bind(placed_at)
+        .bind(id.uuid())
+        .bind(version)
+        .bind(at)
+        .bind(new.customer_id.uuid())
+        .bind(new.status.as_str())
+        .bind(total_minor)
+        .bind(new.note)
+        .try_map(|row| Self::from_row(&row))
+        .fetch_one(write.conn().await?)
+        .await?;
+        lines::insert(write.conn().await?, &order, &items).await?;
+        order.items = items;
+        Ok(order)
+    }
+
+    async fn update(write: &mut Write, old: &Self, new: NewOrder) -> Result<Self> {
+        allow_update(old, &new)?;
+        let held = lines::wanted(&old.document(), old.status.holds_stock());
+        let wanted = lines::wanted(&new, new.status.holds_stock());
+        let prices = stock::apply(write, &new.items, Movement::between(&held, &wanted)).await?;
+        let items = lines::priced(&new.items, &prices)?;
+        let at = write.at;
+        let mut order = sqlx::query(
+            "update orders
+            set version = version + 1, updated_at = $3, customer_id = $4, status = $5,
+                total_minor = $6, note = $7
+            where placed_at = $1 and id = $2
+            returning *",
+        )
+        .bind(old.placed_at)
+        .bind(old.id.uuid())
+        .bind(at)
+        .bind(new.customer_id.uuid())
+        .bind(new.status.as_str())
+        .bind(lines::total(&items)?)
+        .bind(new.note)
+        .try_map(|row| Self::from_row(&row))
+        .fetch_one(write.conn().await?)
+        .await?;
+        if items != old.items {
+            lines::delete(write.conn().await?, old).await?;
+            lines::insert(write.conn().await?, &order, &items).await?;
+        }
+        order.items = items;
+        Ok(order)
+    }
+
+    async fn delete(write: &mut Write, old: &Self) -> Result<()> {
+        if old.status == OrderStatus::Shipped {
+            return Err(Error::refused(
+                Kind::Conflict,
+                "The order is on its way to the customer; it can be deleted once delivered.",
+            ));
+        }
+        let held = lines::wanted(&old.document(), old.status.gives_back_on_delete());
+        stock::apply(write, &[], Movement::between(&held, &[])).await?;
+        // The lines go with it: they refer to their order on delete cascade.
+        sqlx::query("delete from orders where placed_at = $1 and id = $2")
+            .bind(old.placed_at)
+            .bind(old.id.uuid())
+            .execute(write.conn().await?)
+            .await?;
+        Ok(())
+    }
+}
+
+/// Prices of products by id, in minor units.
+type Prices = BTreeMap<Id<Product>, i64>;
+
+fn window(sql: &mut QueryBuilder<Postgres>, filter: &OrderFilter) {
+    if let Some(from) = filter.placed_from {
+        sql.push(" and placed_at >= ").push_bind(from);
+    }
+    if let Some(before) = filter.placed_before {
+        sql.push(" and placed_at < ").push_bind(before);
+    }
+}
+
+async fn select_one(conn: &mut PgConnection, id: Id<Order>, lock: Lock) -> Result<Option<Order>> {
+    let Some(placed_at) = id.time() else {
+        return Ok(None);
+    };
+    let sql = match lock {
+        Lock::None => "select * from orders where placed_at = $1 and id = $2",
+        Lock::Update => "select * from orders where placed_at = $1 and id = $2 for update",
+    };
+    let order = sqlx::query(sql)
+        .bind(placed_at)
+        .bind(id.uuid())
+        .try_map(|row| Order::from_row(&row))
+        .fetch_optional(conn)
+        .await?;
+    Ok(order)
+}
+
+async fn select_many(conn: &mut PgConnection, ids: &[Id<Order>]) -> Result<Vec<Order>> {
+    let keys: Vec<(DateTime<Utc>, Uuid)> = ids
+        .iter()
+        .filter_map(|id| Some((id.time()?, id.uuid())))
+        .collect();
+    let (times, uuids): (Vec<_>, Vec<_>) = keys.into_iter().unzip();
+    let orders = sqlx::query(
+        "select o.* from unnest($1::timestamptz[], $2::uuid[]) as wanted (placed_at, id)
+        join orders o on o.placed_at = wanted.placed_at and o.id = wanted.id
+        -- These bounds follow from the join; the planner prunes partitions by them alone.
+        where o.placed_at between $3 and $4",
+    )
+    .bind(&times)
+    .bind(&uuids)
+    .bind(times.iter().min())
+    .bind(times.iter().max())
+    .try_map(|row| Order::from_row(&row))
+    .fetch_all(conn)
+    .await?;
+    Ok(orders)
+}
+
+/// When a new order counts as placed: now, or as told, in whole milliseconds.
+fn placed_at(write: &Write, told: Option<DateTime<Utc>>) -> Result<DateTime<Utc>> {
+    let at = told.unwrap_or(write.at).trunc_subsecs(3);
+    let (first, last) = (
+        write.state.options.orders_from,
+        write.at + Duration::days(1),
+    );
+    if at < first || at > last {
+        let message = format!(
+            "is {at}; orders may be placed from {} to a day from now",
+            first.format("%Y-%m-%d")
+        );
+        return Err(Error::field(
+            Kind::Invalid,
+            "/placed_at",
+            "out_of_range",
+            message,
+        ));
+    }
+    Ok(at)
+}
+
+/// Checks that an id that the caller names is one that the server would have minted.
+fn given_id(write: &Write, id: Id<Order>, told: Option<DateTime<Utc>>) -> Result<Id<Order>> {
+    let minted_for = id.time().ok_or_else(|| {
+        let message = "the id is no UUIDv7; an order's id holds the time it was placed";
+        Error::field(Kind::Invalid, "", "invalid_id", message)
+    })?;
+    placed_at(write, Some(minted_for))?;
+    if told.is_some_and(|told| told.trunc_subsecs(3) != minted_for) {
+        let message = format!("must be {minted_for}, the time in the order's id");
+        return Err(Error::field(
+            Kind::Invalid,
+            "/placed_at",
+            "mismatch",
+            message,
+        ));
+    }
+    Ok(id)
+}
+
+/// Orders begin as pending; only one that is brought back may take up where it was deleted.
+async fn allow_first_status(write: &mut Write, id: Id<Order>, status: OrderStatus) -> Result<()> {
+    if status == OrderStatus::Pending {
+        return Ok(());
+    }
+    let last = changes::last_of(write.conn().await?, id).await?;
+    let before = last.and_then(|(_, before)| document::from_value::<Order>(before?).ok());
+    if before.is_some_and(|order| order.status == status) {
+        return Ok(());
+    }
+    let message = format!("is `{status}`; a new order is `pending`");
+    Err(Error::field(
+        Kind::Invalid,
+        "/status",
+        "illegal_transition",
+        message,
+    ))
+}
+
+/// The rules on what may change after an order was placed.
+fn allow_update(old: &Order, new: &NewOrder) -> Result<()> {
+    let refuse =
+        |pointer, code, message: String| Err(Error::field(Kind::Invalid, pointer, code, message));
+    if new
+        .placed_at
+        .is_some_and(|at| at.trunc_subsecs(3) != old.placed_at)
+    {
+        return refuse(
+            "/placed_at",
+            "immutable",
+            "never changes after the order was placed".into(),
+        );
+    }
+    if new.status != old.status && !old.status.may_become(new.status) {
+        let next: Vec<_> = old
+            .status
+            .successors()
+            .iter()
+            .map(|next| next.as_str())
+            .collect();
+        let next = match next.as_slice() {
+            [] => "nothing else".to_owned(),
+            next => next.join(" or "),
+        };
+        let message = format!(
+            "cannot become `{}`: a {} order becomes {next}",
+            new.status, old.status
+        );
+        return refuse("/status", "illegal_transition", message);
+    }
+    if old.status == OrderStatus::Pending {
+        return Ok(());
+    }
+    if !lines::same(&old.items, &new.items) {
+        let message = format!(
+            "cannot change: the order is {}, no longer pending",
+            old.status
+        );
+        return refuse("/items", "immutable", message);
+    }
+    if new.customer_id != old.customer_id {
+        let message = format!(
+            "cannot change: the order is {}, no longer pending",
+            old.status
+        );
+        return refuse("/customer_id", "immutable", message);
+    }
+    Ok(())
+}

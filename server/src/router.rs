@@ -1,0 +1,45 @@
+//! All routes on one screen.
+
+use axum::{
+    Router,
+    extract::DefaultBodyLimit,
+    routing::{get, post},
+};
+use stockroom_common::{Category, Customer, Order, Product};
+
+use crate::{crud, entity::Entity, health, middleware, seed, session, state::AppState};
+
+/// The whole API over `state`.
+pub fn app(state: AppState) -> Router {
+    let body_limit = state.options.body_limit;
+    let routes = Router::new()
+        .merge(entity_routes::<Category>())
+        .merge(entity_routes::<Product>())
+        .merge(entity_routes::<Customer>())
+        .merge(entity_routes::<Order>())
+        .route("/v1/seed-jobs", post(seed::create).get(seed::list))
+        .route("/v1/seed-jobs/{id}", get(seed::get).delete(seed::cancel))
+        .route("/v1/session", get(session::attach))
+        .route("/livez", get(health::live))
+        .route("/readyz", get(health::ready))
+        .fallback(middleware::not_found)
+        .method_not_allowed_fallback(middleware::method_not_allowed)
+        .layer(DefaultBodyLimit::max(body_limit));
+    middleware::wrap(routes, &state).with_state(state)
+}
+
+/// A new entity needs one line above.
+fn entity_routes<E: Entity>() -> Router<AppState> {
+    Router::new()
+        .route(
+            &format!("/v1/{}", E::PATH),
+            get(crud::list::<E>).post(crud::create::<E>),
+        )
+        .route(
+            &format!("/v1/{}/{{id}}", E::PATH),
+            get(crud::get::<E>)
+                .put(crud::replace::<E>)
+                .patch(crud::patch::<E>)
+                .delete(crud::delete::<E>),
+        )
+}

@@ -1,0 +1,219 @@
+//! A job cut into batches, and a batch turned into what COPY takes.
+
+use std::ops::Range;
+
+use chrono::{DateTime, Utc};
+use stockroom_common::{Category, Customer, Order, Product, Resource, seed::NewSeedJob};
+
+use super::{copy::CopyRows, generate::Generator};
+use crate::partitions::partition_name;
+
+/// Rows in one batch: one transaction, one step of the progress.
+pub(super) const BATCH_ROWS: i64 = 5_000;
+
+/// What a job makes, in the order in which it must be loaded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Entity {
+    Categories,
+    Products,
+    Customers,
+    Orders,
+}
+
+/// The rows of one batch, by their index in the job. Orders of one part lie in one month.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Part {
+    pub(super) entity: Entity,
+    pub(super) rows: Range<i64>,
+    pub(super) month: Option<DateTime<Utc>>,
+}
+
+/// What one transaction loads.
+#[derive(Debug)]
+pub(super) struct Batch {
+    pub(super) tables: Vec<TableRows>,
+}
+
+#[derive(Debug)]
+pub(super) struct TableRows {
+    /// The COPY statement.
+    pub(super) statement: String,
+    pub(super) bytes: Vec<u8>,
+}
+
+impl Entity {
+    pub(super) const ALL: [Self; 4] = [
+        Self::Categories,
+        Self::Products,
+        Self::Customers,
+        Self::Orders,
+    ];
+
+    pub(super) const fn path(self) -> &'static str {
+        match self {
+            Self::Categories => Category::PATH,
+            Self::Products => Product::PATH,
+            Self::Customers => Customer::PATH,
+            Self::Orders => Order::PATH,
+        }
+    }
+
+    pub(super) const fn name(self) -> &'static str {
+        match self {
+            Self::Categories => Category::NAME,
+            Self::Products => Product::NAME,
+            Self::Customers => Customer::NAME,
+            Self::Orders => Order::NAME,
+        }
+    }
+
+    pub(super) const fn rows(self, request: &NewSeedJob) -> i64 {
+        match self {
+            Self::Categories => request.categories,
+            Self::Products => request.products,
+            Self::Customers => request.customers,
+            Self::Orders => request.orders,
+        }
+    }
+}
+
+impl Part {
+    pub(super) fn len(&self) -> i64 {
+        self.rows.end - self.rows.start
+    }
+
+    /// What cached answers the batch makes old: lists, for no single row of it was there before.
+    pub(super) fn tags(&self) -> Vec<String> {
+        match self.month {
+            Some(month) => vec![
+                format!("orders:{}", month.format("%Y-%m")),
+                "orders:all".into(),
+            ],
+            None => vec![self.entity.path().into()],
+        }
+    }
+}
+
+/// Cuts rows into batches.
+pub(super) fn cut(
+    entity: Entity,
+    rows: Range<i64>,
+    month: Option<DateTime<Utc>>,
+) -> impl Iterator<Item = Part> {
+    let starts = rows.clone().step_by(BATCH_ROWS as usize);
+    starts.map(move |start| Part {
+        entity,
+        rows: start..(start + BATCH_ROWS).min(rows.end),
+        month,
+    })
+}
+
+impl Batch {
+    pub(super) fn generate(generator: &Generator, part: &Part) -> Self {
+        let indexes = part.rows.clone();
+        let tables = match part.entity {
+            Entity::Categories => vec![categories(indexes.map(|i| generator.category(i)))],
+            Entity::Products => vec![products(indexes.map(|i| generator.product(i)))],
+            Entity::Customers => vec![customers(indexes.map(|i| generator.customer(i)))],
+            Entity::Orders => {
+                let month = part.month.unwrap_or_default();
+                orders(month, indexes.map(|i| generator.order(i)))
+            }
+        };
+        Self { tables }
+    }
+}
+
+fn table(name: &str, columns: &str, rows: CopyRows) -> TableRows {
+    TableRows {
+        statement: format!("copy {name} ({columns}) from stdin (format binary)"),
+        bytes: rows.finish(),
+    }
+}
+
+fn categories(categories: impl Iterator<Item = Category>) -> TableRows {
+    let mut rows = CopyRows::new();
+    for category in categories {
+        rows.row(6)
+            .uuid(category.id.uuid())
+            .i64(category.version)
+            .time(category.created_at)
+            .time(category.updated_at)
+            .text(&category.name)
+            .text(&category.description);
+    }
+    let columns = "id, version, created_at, updated_at, name, description";
+    table("categories", columns, rows)
+}
+
+fn products(products: impl Iterator<Item = Product>) -> TableRows {
+    let mut rows = CopyRows::new();
+    for product in products {
+        rows.row(11)
+            .uuid(product.id.uuid())
+            .i64(product.version)
+            .time(product.created_at)
+            .time(product.updated_at)
+            .uuid(product.category_id.uuid())
+            .text(&product.sku)
+            .text(&product.name)
+            .text(&product.description)
+            .i64(product.price_minor)
+            .i64(product.stock)
+            .bool(product.active);
+    }
+    let columns = "id, version, created_at, updated_at, category_id, sku, name, description, \
+        price_minor, stock, active";
+    table("products", columns, rows)
+}
+
+fn customers(customers: impl Iterator<Item = Customer>) -> TableRows {
+    let mut rows = CopyRows::new();
+    for customer in customers {
+        rows.row(8)
+            .uuid(customer.id.uuid())
+            .i64(customer.version)
+            .time(customer.created_at)
+            .time(customer.updated_at)
+            .text(&customer.name)
+            .text(&customer.email)
+            .text(&customer.phone)
+            .jsonb(&customer.address);
+    }
+    let columns = "id, version, created_at, updated_at, name, email, phone, address";
+    table("customers", columns, rows)
+}
+
+/// Orders and their lines, straight into the partitions of their month.
+fn orders(month: DateTime<Utc>, orders: impl Iterator<Item = Order>) -> Vec<TableRows> {
+    let (mut rows, mut lines) = (CopyRows::new(), CopyRows::new());
+    for order in orders {
+        rows.row(9)
+            .time(order.placed_at)
+            .uuid(order.id.uuid())
+            .i64(order.version)
+            .time(order.created_at)
+            .time(order.updated_at)
+            .uuid(order.customer_id.uuid())
+            .text(order.status.as_str())
+            .i64(order.total_minor)
+            .text(&order.note);
+        for item in &order.items {
+            lines
+                .row(6)
+                .time(order.placed_at)
+                .uuid(order.id.uuid())
+                .i32(item.line_no)
+                .uuid(item.product_id.uuid())
+                .i32(item.quantity)
+                .i64(item.unit_price_minor);
+        }
+    }
+    let columns = "placed_at, id, version, created_at, updated_at, customer_id, status, \
+        total_minor, note";
+    let line_columns = "placed_at, order_id, line_no, product_id, quantity, unit_price_minor";
+    vec![
+        table(&partition_name("orders", month), columns, rows),
+        table(&partition_name("order_items", month), line_columns, lines),
+    ]
+}

@@ -1,0 +1,562 @@
+//! The generator: every row is a function of the job and the row's index, whatever was made before
+//! it. Popular products (Zipf), faithful customers (a power law), seasons, weekdays and office hours.
+
+use chrono::{DateTime, Datelike, Duration, Months, SubsecRound, Timelike, Utc, Weekday};
+use fake::{
+    Fake,
+    faker::{
+        address::en::{BuildingNumber, CityName, StreetName, ZipCode},
+        name::{de_de, en, fr_fr},
+    },
+};
+use rand::{RngExt, SeedableRng, seq::IndexedRandom};
+use rand_chacha::ChaCha8Rng;
+use rand_distr::{Distribution, Zipf};
+use stockroom_common::{
+    Address, Category, Customer, Id, Order, OrderItem, OrderStatus, Product, order::OrderNumber,
+    seed::NewSeedJob,
+};
+
+use super::{
+    batch::{self, Entity, Part},
+    words::{COUNTRIES, DEPARTMENTS, MATERIALS, NOTES, QUALITIES},
+};
+use crate::partitions::month_start;
+
+/// The share of a year's orders by month, January first; December is the best.
+const SEASON: [f64; 12] = [
+    0.8, 0.75, 0.9, 0.95, 1.0, 0.95, 0.85, 0.9, 1.0, 1.1, 1.4, 1.5,
+];
+/// The shop grows by this much a month.
+const GROWTH: f64 = 1.01;
+/// How often a product of rank r is bought: r to the power of minus this.
+const POPULARITY: f64 = 1.07;
+/// How far before the first order the first customers and the products come.
+const LEAD: Duration = Duration::days(60);
+/// How strongly early customers come back more often.
+const FAITH: f64 = 2.5;
+
+/// Makes the rows of one job.
+#[derive(Debug)]
+pub struct Generator {
+    request: NewSeedJob,
+    begins_at: DateTime<Utc>,
+    until: DateTime<Utc>,
+    segments: Vec<Segment>,
+    /// Id and price of each product, which orders look up.
+    products: Vec<(Id<Product>, i64)>,
+    popularity: Option<Zipf<f64>>,
+}
+
+/// The orders of one month, or of the part of it that lies in the job's time.
+#[derive(Debug)]
+struct Segment {
+    first: i64,
+    end: i64,
+    from: DateTime<Utc>,
+    until: DateTime<Utc>,
+}
+
+/// What a row's random numbers are for; the numbers of each are independent.
+#[derive(Clone, Copy, Debug)]
+enum Stream {
+    Category,
+    Product,
+    Customer,
+    Order,
+}
+
+impl Generator {
+    pub fn new(request: &NewSeedJob, until: DateTime<Utc>) -> Self {
+        let until = until.trunc_subsecs(0);
+        let begins_at = until - Months::new(request.months);
+        let mut generator = Self {
+            request: request.clone(),
+            begins_at,
+            until,
+            segments: segments(begins_at, until, request.orders),
+            products: Vec::new(),
+            popularity: Zipf::new(request.products.max(1) as f64, POPULARITY).ok(),
+        };
+        generator.products = (0..request.products)
+            .map(|index| generator.product_key(index))
+            .collect();
+        generator
+    }
+
+    /// The instant before which there is no order.
+    pub fn begins_at(&self) -> DateTime<Utc> {
+        self.begins_at
+    }
+
+    /// The whole job in batches, in an order in which references always point back.
+    pub(super) fn parts(&self) -> Vec<Part> {
+        let [categories, products, customers] =
+            [Entity::Categories, Entity::Products, Entity::Customers]
+                .map(|entity| batch::cut(entity, 0..entity.rows(&self.request), None));
+        let orders = self.segments.iter().flat_map(|segment| {
+            let month = month_start(segment.from, 0);
+            batch::cut(Entity::Orders, segment.first..segment.end, Some(month))
+        });
+        categories
+            .chain(products)
+            .chain(customers)
+            .chain(orders)
+            .collect()
+    }
+
+    pub fn category(&self, index: i64) -> Category {
+        let (department, _) = DEPARTMENTS[index as usize % DEPARTMENTS.len()];
+        let at = self.begins_at - LEAD;
+        // The seed keeps two jobs, and the index two rounds through the departments, apart.
+        let name = format!("{department} {}-{}", self.request.seed, index + 1);
+        Category {
+            id: self.category_id(index),
+            version: 1,
+            created_at: at,
+            updated_at: at,
+            description: format!("Everything for {}", department.to_lowercase()),
+            name,
+        }
+    }
+
+    pub fn product(&self, index: i64) -> Product {
+        let mut rng = self.rng(Stream::Product, index);
+        let (id, price_minor) = (
+            Id::mint(self.product_time(index), rng.random()),
+            price(&mut rng),
+        );
+        let category = rng.random_range(0..self.request.categories.max(1));
+        let (department, nouns) = DEPARTMENTS[category as usize % DEPARTMENTS.len()];
+        let quality = pick(&mut rng, QUALITIES);
+        let material = pick(&mut rng, MATERIALS);
+        let noun = pick(&mut rng, nouns);
+        let code: String = department
+            .chars()
+            .take(3)
+            .collect::<String>()
+            .to_uppercase();
+        let at = self.product_time(index);
+        Product {
+            id,
+            version: 1,
+            created_at: at,
+            updated_at: at,
+            category_id: self.category_id(category),
+            sku: format!("{code}-{}-{:06}", self.request.seed, index + 1),
+            name: format!("{quality} {material} {noun}"),
+            description: format!("{noun} of {}, made to last.", material.to_lowercase()),
+            price_minor,
+            stock: rng.random_range(0..5_000),
+            active: rng.random_bool(0.97),
+        }
+    }
+
+    pub fn customer(&self, index: i64) -> Customer {
+        let mut rng = self.rng(Stream::Customer, index);
+        let at = self.customer_time(index);
+        let id = Id::mint(at, rng.random());
+        let name: String = match rng.random_range(0..10) {
+            0 | 1 => de_de::Name().fake_with_rng(&mut rng),
+            2 => fr_fr::Name().fake_with_rng(&mut rng),
+            _ => en::Name().fake_with_rng(&mut rng),
+        };
+        let local: String = name
+            .split_whitespace()
+            .next_back()
+            .unwrap_or("customer")
+            .chars()
+            .filter(char::is_ascii_alphanumeric)
+            .collect();
+        let email = format!("{local}.{}-{}@example.org", self.request.seed, index + 1);
+        let street: String = StreetName().fake_with_rng(&mut rng);
+        let number: String = BuildingNumber().fake_with_rng(&mut rng);
+        Customer {
+            id,
+            version: 1,
+            created_at: at,
+            updated_at: at,
+            name,
+            email: email.to_lowercase(),
+            phone: format!(
+                "+1 555 {:03} {:04}",
+                rng.random_range(0..1_000),
+                rng.random_range(0..10_000)
+            ),
+            address: Address {
+                line1: format!("{number} {street}"),
+                line2: String::new(),
+                city: CityName().fake_with_rng(&mut rng),
+                postal_code: ZipCode().fake_with_rng(&mut rng),
+                country: pick(&mut rng, COUNTRIES).into(),
+            },
+        }
+    }
+
+    pub fn order(&self, index: i64) -> Order {
+        let segment = self
+            .segments
+            .partition_point(|segment| segment.end <= index);
+        let mut rng = self.rng(Stream::Order, index);
+        let placed_at = self.segments[segment].instant(&mut rng);
+        let id = Id::mint(placed_at, rng.random());
+        let status = status(self.until - placed_at, &mut rng);
+        let items = self.items(&mut rng);
+        let steps = steps(status);
+        let handled = Duration::hours(6) * (steps as i32 - 1);
+        Order {
+            id,
+            number: OrderNumber::of(id),
+            version: steps,
+            created_at: placed_at,
+            updated_at: (placed_at + handled).min(self.until).max(placed_at),
+            placed_at,
+            customer_id: self.buyer(placed_at, &mut rng),
+            status,
+            total_minor: items
+                .iter()
+                .map(|item| i64::from(item.quantity) * item.unit_price_minor)
+                .sum(),
+            items,
+            note: if rng.random_bool(0.03) {
+                pick(&mut rng, NOTES).into()
+            } else {
+                String::new()
+            },
+        }
+    }
+
+    fn items(&self, rng: &mut ChaCha8Rng) -> Vec<OrderItem> {
+        let mut items: Vec<OrderItem> = Vec::new();
+        for line_no in 1..=8 {
+            let rank = self.popularity.map_or(1.0, |zipf| zipf.sample(rng)) as usize;
+            let (product_id, unit_price_minor) =
+                self.products[rank.clamp(1, self.products.len()) - 1];
+            // The draws below happen in any case, so that a repeated product does not shift them.
+            let quantity = if rng.random_bool(0.75) {
+                1
+            } else {
+                rng.random_range(2..=5)
+            };
+            let last = rng.random_bool(0.45);
+            if items.iter().all(|item| item.product_id != product_id) {
+                items.push(OrderItem {
+                    line_no,
+                    product_id,
+                    quantity,
+                    unit_price_minor,
+                });
+            }
+            if last {
+                break;
+            }
+        }
+        for (item, line_no) in items.iter_mut().zip(1..) {
+            item.line_no = line_no;
+        }
+        items
+    }
+
+    /// One of the customers who were there by then, early ones more often.
+    fn buyer(&self, at: DateTime<Utc>, rng: &mut ChaCha8Rng) -> Id<Customer> {
+        let passed = (at - (self.begins_at - LEAD)).num_seconds() as f64;
+        let there = passed / self.customer_span() * self.request.customers as f64;
+        let there = (there.floor() as i64).clamp(1, self.request.customers);
+        let index = (there as f64 * rng.random::<f64>().powf(FAITH)) as i64;
+        self.customer_id(index.min(there - 1))
+    }
+
+    /// Seconds from the first customer to the last, who comes a little before the end.
+    fn customer_span(&self) -> f64 {
+        (self.until - (self.begins_at - LEAD)).num_seconds() as f64 * 0.99
+    }
+
+    fn customer_time(&self, index: i64) -> DateTime<Utc> {
+        let share = index as f64 / self.request.customers.max(1) as f64;
+        self.begins_at - LEAD + Duration::seconds((self.customer_span() * share) as i64)
+    }
+
+    fn product_time(&self, index: i64) -> DateTime<Utc> {
+        let share = index as f64 / self.request.products.max(1) as f64;
+        let days = LEAD.num_seconds() as f64 * 0.9 * share;
+        self.begins_at - LEAD + Duration::seconds(days as i64 + 1)
+    }
+
+    fn category_id(&self, index: i64) -> Id<Category> {
+        Id::mint(
+            self.begins_at - LEAD,
+            self.rng(Stream::Category, index).random(),
+        )
+    }
+
+    fn customer_id(&self, index: i64) -> Id<Customer> {
+        Id::mint(
+            self.customer_time(index),
+            self.rng(Stream::Customer, index).random(),
+        )
+    }
+
+    /// The first draws of a product, which its orders need as well.
+    fn product_key(&self, index: i64) -> (Id<Product>, i64) {
+        let mut rng = self.rng(Stream::Product, index);
+        let id = Id::mint(self.product_time(index), rng.random());
+        (id, price(&mut rng))
+    }
+
+    fn rng(&self, stream: Stream, index: i64) -> ChaCha8Rng {
+        let mut rng = ChaCha8Rng::seed_from_u64(u64::from(self.request.seed));
+        rng.set_stream((stream as u64) << 56 | index as u64);
+        rng
+    }
+}
+
+impl Segment {
+    /// An instant of the segment in whole milliseconds: more often in the evening and on Sundays.
+    fn instant(&self, rng: &mut ChaCha8Rng) -> DateTime<Utc> {
+        let millis = (self.until - self.from).num_milliseconds().max(1);
+        let mut at = self.from;
+        for _ in 0..8 {
+            at = self.from + Duration::milliseconds(rng.random_range(0..millis));
+            let day = match at.weekday() {
+                Weekday::Sun => 1.0,
+                Weekday::Sat | Weekday::Mon => 0.85,
+                _ => 0.75,
+            };
+            let hour = match at.hour() {
+                0..=5 => 0.1,
+                6..=8 => 0.5,
+                9..=16 => 0.7,
+                17..=21 => 1.0,
+                _ => 0.5,
+            };
+            if rng.random_bool(day * hour) {
+                break;
+            }
+        }
+        at
+    }
+}
+
+/// Shares the orders out among the months, by season and growth.
+fn segments(begins_at: DateTime<Utc>, until: DateTime<Utc>, orders: i64) -> Vec<Segment> {
+    let mut spans = Vec::new();
+    let mut from = begins_at;
+    while from < until {
+        let end = month_start(from, 1).min(until);
+        let length = (end - from).num_seconds() as f64;
+        let weight = SEASON[from.month0() as usize] * GROWTH.powi(spans.len() as i32) * length;
+        spans.push((from, end, weight));
+        from = end;
+    }
+    let whole: f64 = spans.iter().map(|(_, _, weight)| weight).sum();
+    let (mut passed, mut first) = (0.0, 0);
+    spans
+        .into_iter()
+        .map(|(from, until, weight)| {
+            passed += weight;
+            // Rounding the sum, not the parts, makes them add up.
+            let end = (orders as f64 * passed / whole).round() as i64;
+            let segment = Segment {
+                first,
+                end,
+                from,
+                until,
+            };
+            first = end;
+            segment
+        })
+        .collect()
+}
+
+/// In minor units: mostly tens, sometimes thousands, ending in 99 or 50.
+fn price(rng: &mut ChaCha8Rng) -> i64 {
+    let euros = (4.0 + rng.random::<f64>() * 5.5).exp2() as i64;
+    euros * 100 - if rng.random_bool(0.7) { 1 } else { 50 }
+}
+
+/// What has become of an order of that age.
+fn status(age: Duration, rng: &mut ChaCha8Rng) -> OrderStatus {
+    let shares: [(OrderStatus, u32); 6] = match age.num_hours() {
+        ..24 => shares(55, 40, 2, 0, 3, 0),
+        24..72 => shares(8, 42, 42, 3, 5, 0),
+        72..240 => shares(1, 5, 40, 48, 5, 1),
+        _ => shares(0, 0, 0, 91, 6, 3),
+    };
+    let mut draw = rng.random_range(0..100);
+    for (status, share) in shares {
+        if draw < share {
+            return status;
+        }
+        draw -= share;
+    }
+    OrderStatus::Delivered
+}
+
+fn shares(
+    pending: u32,
+    paid: u32,
+    shipped: u32,
+    delivered: u32,
+    cancelled: u32,
+    returned: u32,
+) -> [(OrderStatus, u32); 6] {
+    let shares = [pending, paid, shipped, delivered, cancelled, returned];
+    let mut index = 0;
+    OrderStatus::ALL.map(|status| {
+        index += 1;
+        (status, shares[index - 1])
+    })
+}
+
+/// How many versions an order of that status has been through.
+const fn steps(status: OrderStatus) -> i64 {
+    match status {
+        OrderStatus::Pending => 1,
+        OrderStatus::Paid | OrderStatus::Cancelled => 2,
+        OrderStatus::Shipped => 3,
+        OrderStatus::Delivered => 4,
+        OrderStatus::Returned => 5,
+    }
+}
+
+fn pick<'a>(rng: &mut ChaCha8Rng, from: &[&'a str]) -> &'a str {
+    from.choose(rng).copied().unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashMap;
+
+    use sha2::{Digest, Sha256};
+    use stockroom_common::Resource;
+
+    use super::*;
+
+    fn request(seed: u32) -> NewSeedJob {
+        NewSeedJob {
+            seed,
+            categories: 10,
+            products: 200,
+            customers: 500,
+            orders: 3_000,
+            months: 14,
+            until: None,
+        }
+    }
+
+    fn generator(seed: u32) -> Generator {
+        Generator::new(&request(seed), "2026-11-24T00:00:00Z".parse().unwrap())
+    }
+
+    fn hash(generator: &Generator) -> String {
+        let mut hash = Sha256::new();
+        let mut add = |row: String| hash.update(row.as_bytes());
+        (0..10).for_each(|i| add(format!("{:?}", generator.category(i))));
+        (0..200).for_each(|i| add(format!("{:?}", generator.product(i))));
+        (0..500).for_each(|i| add(format!("{:?}", generator.customer(i))));
+        (0..3_000).for_each(|i| add(format!("{:?}", generator.order(i))));
+        hash.finalize()
+            .iter()
+            .take(8)
+            .map(|byte| format!("{byte:02x}"))
+            .collect()
+    }
+
+    #[test]
+    fn the_same_seed_gives_the_same_rows_for_ever() {
+        assert_eq!(hash(&generator(1)), "8555a51ef3787b2f");
+        assert_ne!(hash(&generator(1)), hash(&generator(2)));
+    }
+
+    #[test]
+    fn every_row_keeps_the_rules_of_single_writes() {
+        let generator = generator(3);
+        for i in 0..10 {
+            assert_eq!(Category::check(&generator.category(i).document()), []);
+        }
+        for i in 0..200 {
+            assert_eq!(Product::check(&generator.product(i).document()), []);
+        }
+        for i in 0..500 {
+            assert_eq!(Customer::check(&generator.customer(i).document()), []);
+        }
+        for i in 0..3_000 {
+            assert_eq!(Order::check(&generator.order(i).document()), []);
+        }
+    }
+
+    #[test]
+    fn references_point_back_in_time_and_totals_add_up() {
+        let generator = generator(4);
+        let customers: HashMap<_, _> = (0..500)
+            .map(|i| generator.customer(i))
+            .map(|customer| (customer.id, customer.created_at))
+            .collect();
+        let products: HashMap<_, _> = (0..200)
+            .map(|i| generator.product(i))
+            .map(|product| (product.id, product))
+            .collect();
+        for order in (0..3_000).map(|i| generator.order(i)) {
+            assert_eq!(order.id.time(), Some(order.placed_at));
+            assert!(order.placed_at >= generator.begins_at && order.placed_at < generator.until);
+            assert!(
+                customers[&order.customer_id] <= order.placed_at,
+                "{order:?}"
+            );
+            let mut total = 0;
+            for item in &order.items {
+                assert!(products[&item.product_id].created_at <= order.placed_at);
+                assert_eq!(
+                    products[&item.product_id].price_minor,
+                    item.unit_price_minor
+                );
+                total += i64::from(item.quantity) * item.unit_price_minor;
+            }
+            assert_eq!(order.total_minor, total);
+        }
+    }
+
+    #[test]
+    fn parts_cover_every_row_once_and_keep_to_their_month() {
+        let generator = generator(5);
+        let mut next: HashMap<&str, i64> = HashMap::new();
+        for part in generator.parts() {
+            let next = next.entry(part.entity.path()).or_default();
+            assert_eq!(part.rows.start, *next);
+            *next = part.rows.end;
+            if let Some(month) = part.month {
+                for order in part.rows.map(|i| generator.order(i)) {
+                    assert_eq!(month_start(order.placed_at, 0), month);
+                }
+            }
+        }
+        let rows = [
+            ("categories", 10),
+            ("products", 200),
+            ("customers", 500),
+            ("orders", 3_000),
+        ];
+        assert_eq!(next, HashMap::from(rows));
+    }
+
+    #[test]
+    fn few_products_and_customers_make_most_of_the_orders() {
+        let generator = generator(6);
+        let mut by_product: HashMap<_, usize> = HashMap::new();
+        let mut by_customer: HashMap<_, usize> = HashMap::new();
+        for order in (0..3_000).map(|i| generator.order(i)) {
+            *by_customer.entry(order.customer_id).or_default() += 1;
+            for item in order.items {
+                *by_product.entry(item.product_id).or_default() += 1;
+            }
+        }
+        let top_fifth = |counts: Vec<usize>| {
+            let mut counts = counts;
+            counts.sort_unstable_by(|a, b| b.cmp(a));
+            let top: usize = counts.iter().take(counts.len() / 5).sum();
+            top as f64 / counts.iter().sum::<usize>() as f64
+        };
+        assert!(top_fifth(by_product.into_values().collect()) > 0.6);
+        assert!(top_fifth(by_customer.into_values().collect()) > 0.4);
+    }
+}

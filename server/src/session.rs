@@ -1,0 +1,77 @@
+//! Attached clients: each holds `GET /v1/session` open. A client learns at once when its server
+//! goes; a local server learns when its last client has gone.
+
+use std::{convert::Infallible, time::Duration};
+
+use axum::{
+    extract::State,
+    response::{
+        Sse,
+        sse::{Event, KeepAlive},
+    },
+};
+use futures_util::{Stream, StreamExt, stream};
+use sqlx::PgPool;
+use tokio::sync::watch;
+
+use crate::state::AppState;
+
+/// How long a server that was started for a client waits for it.
+const FIRST_CLIENT: Duration = Duration::from_secs(30);
+/// How long it stays when the last one has gone: the next may be on its way.
+const AFTER_LAST: Duration = Duration::from_secs(2);
+
+/// How many clients are attached.
+#[derive(Debug, Default)]
+pub(crate) struct Sessions(watch::Sender<usize>);
+
+impl Sessions {
+    /// Ready once no client has been attached for a while and no seed job runs.
+    pub(crate) async fn deserted(&self, pool: &PgPool) {
+        let mut attached = self.0.subscribe();
+        let mut grace = FIRST_CLIENT;
+        loop {
+            let came = attached.wait_for(|&count| count > 0);
+            let came = tokio::time::timeout(grace, came).await.is_ok();
+            grace = AFTER_LAST;
+            if came {
+                // The sender lives in `self`, so this cannot fail.
+                let _ = attached.wait_for(|&count| count == 0).await;
+            } else if !crate::seed::is_running(pool).await {
+                return;
+            }
+        }
+    }
+}
+
+/// Counts one client as long as it lives.
+struct Attached(AppState);
+
+impl Attached {
+    fn new(state: AppState) -> Self {
+        state.sessions.0.send_modify(|count| *count += 1);
+        Self(state)
+    }
+}
+
+impl Drop for Attached {
+    fn drop(&mut self) {
+        self.0.sessions.0.send_modify(|count| *count -= 1);
+    }
+}
+
+/// `GET /v1/session`: an event stream that says `attached` and then only keeps the line alive.
+pub(crate) async fn attach(
+    State(state): State<AppState>,
+) -> Sse<impl Stream<Item = Result<Event, Infallible>>> {
+    let mut stopping = state.stopping.subscribe();
+    let attached = Attached::new(state);
+    let hello = stream::iter([Ok(Event::default().event("attached").data(""))]);
+    let until_stop = async move {
+        let _attached = attached;
+        // An error would mean that the server is gone already.
+        let _ = stopping.wait_for(|stopping| *stopping).await;
+    };
+    let rest = stream::once(until_stop).filter_map(|()| async { None });
+    Sse::new(hello.chain(rest)).keep_alive(KeepAlive::new())
+}

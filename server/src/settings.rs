@@ -1,0 +1,173 @@
+//! Flags and environment of the server: one struct, every flag with its variable.
+
+use std::{fmt, net::SocketAddr, path::PathBuf, str::FromStr};
+
+use chrono::{DateTime, NaiveDate, Utc};
+use clap::{Parser, Subcommand};
+use stockroom_common::place;
+
+/// Stockroom's server: a REST API for customers, products, categories and orders on PostgreSQL.
+///
+/// With DATABASE_URL it uses that database; without, it starts a private PostgreSQL from the
+/// installed binaries and stops it when it leaves.
+#[derive(Debug, Parser)]
+#[command(name = "stockroom-server", version)]
+pub struct Settings {
+    #[command(subcommand)]
+    pub command: Option<Command>,
+
+    /// Where to listen: an address and port, or `unix:` and the path of a socket.
+    #[arg(
+        long,
+        env = "STOCKROOM_LISTEN",
+        default_value = "127.0.0.1:7878",
+        global = true
+    )]
+    pub listen: Listen,
+
+    /// Serve one user of this machine: a private PostgreSQL even if DATABASE_URL is set, on a Unix
+    /// socket that nobody else can open, and leave with the last client.
+    #[arg(long, env = "STOCKROOM_LOCAL")]
+    pub local: bool,
+
+    /// Listen beyond this machine although there is no authentication yet.
+    #[arg(long, env = "STOCKROOM_INSECURE_REMOTE")]
+    pub insecure_remote: bool,
+
+    /// The folder of the private PostgreSQL.
+    #[arg(long, env = place::DATA_DIR_VARIABLE, global = true)]
+    pub data_dir: Option<PathBuf>,
+
+    /// Connections to PostgreSQL at the most.
+    #[arg(long, env = "STOCKROOM_MAX_CONNECTIONS", default_value_t = 16)]
+    pub max_connections: u32,
+
+    /// The earliest date that an order may have.
+    #[arg(long, env = "STOCKROOM_ORDERS_FROM", default_value = "2000-01-01")]
+    pub orders_from: NaiveDate,
+
+    /// Refuse writes to a row that do not say which version they mean (428).
+    #[arg(long, env = "STOCKROOM_REQUIRE_IF_MATCH")]
+    pub require_if_match: bool,
+
+    /// What to log, such as `info` or `stockroom_server=debug,warn`.
+    #[arg(long, env = "STOCKROOM_LOG", default_value = "info", global = true)]
+    pub log: String,
+
+    /// Log one JSON object a line instead of text.
+    #[arg(long, env = "STOCKROOM_LOG_JSON", global = true)]
+    pub log_json: bool,
+
+    /// Read from the environment alone: arguments are there for everybody to see.
+    #[arg(skip = DatabaseUrl::from_env())]
+    pub database_url: Option<DatabaseUrl>,
+}
+
+#[derive(Clone, Debug, Subcommand)]
+pub enum Command {
+    /// Bring the schema of the database up to date and leave.
+    Migrate,
+    /// Watch over a private PostgreSQL for another process: internal.
+    #[command(hide = true)]
+    Guard {
+        /// Remove the whole folder in the end.
+        #[arg(long)]
+        ephemeral: bool,
+    },
+}
+
+/// Where the server listens.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Listen {
+    Tcp(SocketAddr),
+    Unix(PathBuf),
+}
+
+impl Listen {
+    /// Whether other machines can reach it.
+    pub fn is_remote(&self) -> bool {
+        matches!(self, Self::Tcp(address) if !address.ip().is_loopback())
+    }
+}
+
+impl FromStr for Listen {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        if let Some(path) = text.strip_prefix("unix:") {
+            return Ok(Self::Unix(path.into()));
+        }
+        let address = text.parse();
+        address.map(Self::Tcp).map_err(|_| {
+            format!("`{text}` is no address; write 127.0.0.1:7878 or unix:/path/to.sock")
+        })
+    }
+}
+
+impl fmt::Display for Listen {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tcp(address) => write!(f, "http://{address}"),
+            Self::Unix(path) => write!(f, "unix:{}", path.display()),
+        }
+    }
+}
+
+/// The URL of the database with its password, which is never shown.
+#[derive(Clone)]
+pub struct DatabaseUrl(String);
+
+impl DatabaseUrl {
+    pub const VARIABLE: &'static str = "DATABASE_URL";
+
+    fn from_env() -> Option<Self> {
+        let url = std::env::var(Self::VARIABLE).ok()?;
+        Some(Self(url)).filter(|url| !url.0.is_empty())
+    }
+
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for DatabaseUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("(hidden)")
+    }
+}
+
+impl Settings {
+    /// The instant before which no order may be placed.
+    pub fn orders_from(&self) -> DateTime<Utc> {
+        self.orders_from.and_time(chrono::NaiveTime::MIN).and_utc()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_flags_are_consistent() {
+        Settings::command().debug_assert();
+    }
+
+    #[test]
+    fn only_other_machines_are_remote() {
+        let remote = |text: &str| text.parse::<Listen>().unwrap().is_remote();
+        assert!(!remote("127.0.0.1:7878"));
+        assert!(!remote("[::1]:7878"));
+        assert!(!remote("unix:/run/stockroom.sock"));
+        assert!(remote("0.0.0.0:7878"));
+        assert!(remote("192.0.2.1:7878"));
+        assert!("localhost".parse::<Listen>().is_err());
+    }
+
+    #[test]
+    fn the_database_url_is_not_shown() {
+        let url = DatabaseUrl("postgres://ada:secret@db/shop".into());
+        assert!(!format!("{url:?}").contains("secret"));
+    }
+}

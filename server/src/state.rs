@@ -1,0 +1,112 @@
+//! What every handler may reach.
+
+use std::{ops::Deref, sync::Arc, time::Duration};
+
+use chrono::{DateTime, SubsecRound, TimeZone, Utc};
+use sqlx::PgPool;
+use tokio::sync::watch;
+
+use crate::{cursor::CursorKey, error::Result, partitions::Partitions, session::Sessions};
+
+/// Shared by all requests; cheap to clone.
+#[derive(Clone)]
+pub struct AppState(Arc<Shared>);
+
+#[derive(Debug)]
+pub struct Shared {
+    pub(crate) pool: PgPool,
+    pub(crate) options: Options,
+    pub(crate) partitions: Partitions,
+    pub(crate) cursor_key: CursorKey,
+    pub(crate) sessions: Sessions,
+    /// Turns true once, when the server stops.
+    pub(crate) stopping: watch::Sender<bool>,
+}
+
+/// What may differ between servers and between tests.
+#[derive(Clone, Debug)]
+pub struct Options {
+    pub clock: Clock,
+    /// No order may be placed before this instant.
+    pub orders_from: DateTime<Utc>,
+    /// Largest body of a request, in bytes.
+    pub body_limit: usize,
+    /// Longest time that a request may take.
+    pub request_timeout: Duration,
+    /// Whether PUT, PATCH and DELETE must say which version they mean (428 otherwise).
+    pub require_if_match: bool,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            clock: Clock::system(),
+            orders_from: Utc.timestamp_opt(946_684_800, 0).unwrap(),
+            body_limit: 256 * 1024,
+            request_timeout: Duration::from_secs(30),
+            require_if_match: false,
+        }
+    }
+}
+
+/// Tells the time; tests pass their own.
+#[derive(Clone)]
+pub struct Clock(Arc<dyn Fn() -> DateTime<Utc> + Send + Sync>);
+
+impl Clock {
+    pub fn new(now: impl Fn() -> DateTime<Utc> + Send + Sync + 'static) -> Self {
+        Self(Arc::new(now))
+    }
+
+    pub fn system() -> Self {
+        Self::new(Utc::now)
+    }
+
+    /// Now, in the microseconds that PostgreSQL keeps, so that what is logged equals what is stored.
+    pub fn now(&self) -> DateTime<Utc> {
+        (self.0)().trunc_subsecs(6)
+    }
+}
+
+impl std::fmt::Debug for Clock {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Clock")
+    }
+}
+
+impl AppState {
+    /// Prepares a migrated database for serving: its partitions and the key that signs cursors.
+    ///
+    /// # Errors
+    /// Where the database cannot be reached or is not migrated.
+    pub async fn new(pool: PgPool, options: Options) -> Result<Self> {
+        let cursor_key = CursorKey::load(&pool).await?;
+        let partitions = Partitions::load(&pool).await?;
+        partitions.make_ahead(&pool, options.clock.now()).await?;
+        Ok(Self(Arc::new(Shared {
+            pool,
+            options,
+            partitions,
+            cursor_key,
+            sessions: Sessions::default(),
+            stopping: watch::Sender::new(false),
+        })))
+    }
+
+    /// Ready once no client has been attached for a while: see [`crate::session`].
+    pub async fn deserted(&self) {
+        self.sessions.deserted(&self.pool).await;
+    }
+
+    pub fn pool(&self) -> &PgPool {
+        &self.pool
+    }
+}
+
+impl Deref for AppState {
+    type Target = Shared;
+
+    fn deref(&self) -> &Shared {
+        &self.0
+    }
+}

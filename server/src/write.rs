@@ -1,0 +1,90 @@
+//! The write path, the same for everything: one transaction that holds the rows and what the change
+//! log says of them, in a task of its own, so that a dropped connection cannot cancel half of it.
+
+use std::future::Future;
+
+use chrono::{DateTime, Utc};
+use sqlx::{PgConnection, Postgres, Transaction};
+use stockroom_common::change::Op;
+
+use crate::{
+    changes::{self, Change},
+    entity::Entity,
+    error::Result,
+    extract::Actor,
+    state::AppState,
+};
+
+/// A write under way; dropped without [`Write::commit`] it leaves nothing.
+pub(crate) struct Write {
+    pub(crate) state: AppState,
+    /// The instant that every row of this write bears.
+    pub(crate) at: DateTime<Utc>,
+    actor: Actor,
+    transaction: Option<Transaction<'static, Postgres>>,
+    changes: Vec<Change>,
+    touched: Vec<String>,
+}
+
+impl Write {
+    pub(crate) fn new(state: AppState, actor: Actor) -> Self {
+        let at = state.options.clock.now();
+        Self {
+            state,
+            at,
+            actor,
+            transaction: None,
+            changes: Vec::new(),
+            touched: Vec::new(),
+        }
+    }
+
+    /// The connection of the transaction, which begins with the first call: what a write has to
+    /// prepare on other connections comes before, and so never holds two of the pool.
+    pub(crate) async fn conn(&mut self) -> Result<&mut PgConnection> {
+        let transaction = match self.transaction.take() {
+            Some(transaction) => transaction,
+            None => self.state.pool.begin().await?,
+        };
+        Ok(&mut *self.transaction.insert(transaction))
+    }
+
+    /// Logs what happened to a row.
+    pub(crate) fn record<E: Entity>(&mut self, op: Op, before: Option<&E>, after: Option<&E>) {
+        self.changes.push(Change::of_row(op, before, after));
+    }
+
+    /// Names something else that the write changed, such as the stock of a product. It is told in
+    /// the write's first entry.
+    pub(crate) fn touch(&mut self, tag: String) {
+        self.touched.push(tag);
+    }
+
+    /// Writes the log and commits.
+    pub(crate) async fn commit(mut self) -> Result<()> {
+        let mut entries = std::mem::take(&mut self.changes);
+        if let Some(first) = entries.first_mut() {
+            first.tags.append(&mut self.touched);
+            first.tags.sort();
+            first.tags.dedup();
+        }
+        let (at, actor) = (self.at, self.actor.0.clone());
+        let conn = self.conn().await?;
+        for change in &entries {
+            changes::append(conn, at, &actor, change).await?;
+        }
+        if let Some(transaction) = self.transaction {
+            transaction.commit().await?;
+        }
+        Ok(())
+    }
+}
+
+/// Runs a write to its end even if its caller hangs up.
+pub(crate) async fn detached<T: Send + 'static>(
+    write: impl Future<Output = Result<T>> + Send + 'static,
+) -> Result<T> {
+    use tracing::Instrument;
+
+    tokio::spawn(write.in_current_span()).await?
+}

@@ -1,1 +1,28 @@
+//! Stockroom's terminal client. Events come in on one channel, [`app::App::update`] turns them into a
+//! new state and effects, [`view::draw`] shows the state. Screens never touch the network.
 
+pub mod api;
+pub mod app;
+mod category;
+pub mod context;
+mod customer;
+pub mod entity;
+pub mod event;
+pub mod form;
+mod input;
+pub mod keys;
+mod link;
+pub mod list;
+mod local;
+mod names;
+mod order;
+pub mod overlay;
+mod picker;
+mod product;
+pub mod run;
+mod seed;
+pub mod settings;
+mod terminal;
+pub mod text;
+mod theme;
+pub mod view;

@@ -1,1 +1,20 @@
-fn main() {}
+//! The `stockroom` binary: reads the settings and runs the client.
+
+use std::{io::Write, process::ExitCode};
+
+use clap::Parser;
+use stockroom_tui::{run::run, settings::Settings};
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let settings = Settings::parse();
+    // Fails if there is a provider already, which is as good.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    match run(&settings).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            let _ = writeln!(std::io::stderr(), "stockroom: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,187 @@
+//! The connection to the server: HTTP calls in, replies out, each in a task of its own.
+
+use std::{
+    collections::HashMap,
+    path::PathBuf,
+    time::{Duration, Instant},
+};
+
+use reqwest::{Client, Method, StatusCode, header};
+use stockroom_common::{Kind, Problem, problem};
+use tokio::{sync::mpsc::UnboundedSender, task::AbortHandle};
+
+use crate::event::{Answer, Call, Event, Failure, Owner, Reply};
+
+/// A call that takes longer has failed.
+const TIMEOUT: Duration = Duration::from_secs(40);
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// More than any answer that we ask for.
+const MAX_BODY: usize = 64 << 20;
+
+/// Where the server is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Server {
+    Url(String),
+    /// A local server's socket.
+    Socket(PathBuf),
+}
+
+impl Server {
+    /// A client for it and the start of its URLs.
+    ///
+    /// # Errors
+    /// Where TLS cannot be set up.
+    pub fn client(&self) -> reqwest::Result<(Client, String)> {
+        let builder = Client::builder()
+            .connect_timeout(CONNECT_TIMEOUT)
+            .user_agent(concat!("stockroom/", env!("CARGO_PKG_VERSION")));
+        match self {
+            Self::Url(url) => Ok((builder.build()?, url.trim_end_matches('/').to_owned())),
+            Self::Socket(path) => {
+                let client = builder.unix_socket(path.as_path()).build()?;
+                Ok((client, "http://stockroom.local".into()))
+            }
+        }
+    }
+}
+
+impl std::fmt::Display for Server {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Url(url) => f.write_str(url),
+            Self::Socket(_) => f.write_str("local shop"),
+        }
+    }
+}
+
+/// Carries out calls.
+pub struct Api {
+    client: Client,
+    base: String,
+    events: UnboundedSender<Event>,
+    reads: HashMap<Owner, AbortHandle>,
+}
+
+impl Api {
+    /// # Errors
+    /// Where TLS cannot be set up.
+    pub fn new(server: &Server, events: UnboundedSender<Event>) -> reqwest::Result<Self> {
+        let (client, base) = server.client()?;
+        Ok(Self {
+            client,
+            base,
+            events,
+            reads: HashMap::new(),
+        })
+    }
+
+    /// Sends a call; its reply comes as an event. A read ends an earlier one of the same owner,
+    /// whose answer nobody waits for any more; writes always run to their end.
+    pub fn send(&mut self, call: Call) {
+        let (client, url) = (self.client.clone(), format!("{}{}", self.base, call.path));
+        let events = self.events.clone();
+        let (ticket, is_read) = (call.ticket, call.method == Method::GET);
+        let task = tokio::spawn(async move {
+            let began = Instant::now();
+            let outcome = tokio::time::timeout(TIMEOUT, exchange(&client, url, call)).await;
+            let result = outcome.unwrap_or_else(|_| {
+                let message = format!("The server did not answer within {TIMEOUT:?}.");
+                Err(Failure::Unreachable(message))
+            });
+            let took = began.elapsed();
+            // Without a receiver the client is leaving.
+            let _ = events.send(Event::Reply(Reply {
+                ticket,
+                took,
+                result,
+            }));
+        });
+        if is_read && let Some(earlier) = self.reads.insert(ticket.owner, task.abort_handle()) {
+            earlier.abort();
+        }
+    }
+}
+
+async fn exchange(client: &Client, url: String, call: Call) -> Result<Answer, Failure> {
+    let mut request = client.request(call.method, url);
+    if let Ok(actor) = std::env::var("USER") {
+        request = request.header("stockroom-actor", actor);
+    }
+    if let Some(version) = call.if_match {
+        request = request.header(header::IF_MATCH, format!("\"{version}\""));
+    }
+    if let Some(body) = call.body {
+        request = request
+            .header(header::CONTENT_TYPE, "application/json")
+            .body(body.to_string());
+    }
+    let mut response = request.send().await.map_err(unreachable)?;
+    let status = response.status();
+    let is_problem = response
+        .headers()
+        .get(header::CONTENT_TYPE)
+        .is_some_and(|kind| kind.as_bytes().starts_with(problem::MEDIA_TYPE.as_bytes()));
+    let last = last_link(response.headers());
+    let mut body = Vec::new();
+    while let Some(chunk) = response.chunk().await.map_err(unreachable)? {
+        body.extend_from_slice(&chunk);
+        if body.len() > MAX_BODY {
+            let message = "The server's answer is far too large.";
+            return Err(Failure::Unreachable(message.into()));
+        }
+    }
+    if status.is_success() {
+        return Ok(Answer { body, last });
+    }
+    Err(refusal(status, is_problem, &body))
+}
+
+fn refusal(status: StatusCode, is_problem: bool, body: &[u8]) -> Failure {
+    let problem = serde_json::from_slice(body).ok().filter(|_| is_problem);
+    Failure::Refused(problem.unwrap_or_else(|| {
+        let message = format!("The server answered {status} and did not say why.");
+        Problem {
+            status: status.as_u16(),
+            ..Problem::new(Kind::Internal, message)
+        }
+    }))
+}
+
+/// The innermost cause says it best: `connection refused`.
+pub(crate) fn unreachable(error: reqwest::Error) -> Failure {
+    let mut cause: &dyn std::error::Error = &error;
+    while let Some(inner) = cause.source() {
+        cause = inner;
+    }
+    Failure::Unreachable(format!("The server cannot be reached: {cause}."))
+}
+
+/// The target of `rel="last"` among the `Link` headers.
+fn last_link(headers: &header::HeaderMap) -> Option<String> {
+    let links = headers
+        .get_all(header::LINK)
+        .iter()
+        .filter_map(|link| link.to_str().ok());
+    links.flat_map(|link| link.split(',')).find_map(|link| {
+        let (target, rest) = link.trim().strip_prefix('<')?.split_once('>')?;
+        rest.contains("rel=\"last\"").then(|| target.to_owned())
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_page_is_found_among_the_links() {
+        let mut headers = header::HeaderMap::new();
+        let links = [
+            "</v1/orders>; rel=\"first\"",
+            "</v1/orders?cursor=x>; rel=\"last\"",
+        ];
+        for link in links {
+            headers.append(header::LINK, link.parse().unwrap());
+        }
+        assert_eq!(last_link(&headers).as_deref(), Some("/v1/orders?cursor=x"));
+    }
+}

@@ -1,0 +1,348 @@
+//! The whole state of the client and the one function that changes it. Nothing in here waits: what
+//! takes time is an effect that the loop carries out, and its outcome comes back as an event.
+
+use std::time::{Duration, Instant};
+
+use crossterm::event::{Event as TerminalEvent, KeyEvent, KeyEventKind};
+use stockroom_common::{Category, Customer, Order, Product};
+
+use crate::{
+    context::{Context, Toast, Wish},
+    entity::{Tab, Target},
+    event::{Effect, Event, Failure, Link, Owner, Reply},
+    keys::{self, Command, Scope},
+    list::{self, ListScreen, Query, Screen},
+    names::Names,
+    overlay::{Help, Overlay},
+    seed::SeedScreen,
+    text::Zone,
+};
+
+/// The smallest terminal that the screens fit into.
+pub const MIN_SIZE: (u16, u16) = (40, 10);
+/// Lines of the screen that are not rows of a list: tabs, title, header, hints, status.
+pub const CHROME: u16 = 5;
+
+#[derive(Debug)]
+pub struct App {
+    pub tab: Tab,
+    pub orders: ListScreen<Order>,
+    pub customers: ListScreen<Customer>,
+    pub products: ListScreen<Product>,
+    pub categories: ListScreen<Category>,
+    pub seed: SeedScreen,
+    pub overlays: Vec<Overlay>,
+    pub names: Names,
+    pub toast: Option<Toast>,
+    pub link: Link,
+    /// Where the server is, in words.
+    pub server: String,
+    /// How long the last answer took.
+    pub latency: Option<Duration>,
+    pub zone: Zone,
+    pub size: (u16, u16),
+    /// The tabs that links were followed from, and what was shown in the tab they led to.
+    trail: Vec<(Tab, Tab, Query)>,
+    runs: u64,
+}
+
+impl App {
+    /// A client of the server described by `server`, on a terminal of that many columns and rows.
+    pub fn new(server: String, zone: Zone, size: (u16, u16)) -> Self {
+        Self {
+            tab: Tab::Orders,
+            orders: ListScreen::default(),
+            customers: ListScreen::default(),
+            products: ListScreen::default(),
+            categories: ListScreen::default(),
+            seed: SeedScreen::default(),
+            overlays: Vec::new(),
+            names: Names::default(),
+            toast: None,
+            link: Link::Connecting,
+            server,
+            latency: None,
+            zone,
+            size,
+            trail: Vec::new(),
+            runs: 0,
+        }
+    }
+
+    /// When [`Event::Tick`] is due next, if at all.
+    pub fn deadline(&self) -> Option<Instant> {
+        let picker = self.overlays.iter().find_map(|overlay| match overlay {
+            Overlay::Picker(picker) => picker.deadline(),
+            _ => None,
+        });
+        [picker, self.seed.deadline()].into_iter().flatten().min()
+    }
+
+    /// Takes an event; what is to be done about it is added to `effects`.
+    pub fn update(&mut self, event: Event, now: Instant, effects: &mut Vec<Effect>) {
+        let mut wishes = Vec::new();
+        let mut runs = self.runs;
+        let mut ctx = Context {
+            now,
+            rows: usize::from(self.size.1.saturating_sub(CHROME)).max(1),
+            zone: self.zone,
+            runs: &mut runs,
+            effects,
+            wishes: &mut wishes,
+        };
+        match event {
+            Event::Terminal(event) => self.terminal(event, &mut ctx),
+            Event::Reply(reply) => self.reply(&reply, &mut ctx),
+            Event::Link(link) => self.set_link(link, &mut ctx),
+            Event::Tick => {
+                self.seed.tick(&mut ctx);
+                if let Some(Overlay::Picker(picker)) = self.overlays.last_mut() {
+                    picker.tick(&mut ctx);
+                }
+            }
+            Event::Terminate => ctx.effects.push(Effect::Quit),
+        }
+        // A wish may lead to others, each of them to a bounded number.
+        while !ctx.wishes.is_empty() {
+            let wish = ctx.wishes.remove(0);
+            self.grant(wish, &mut ctx);
+        }
+        self.want_names();
+        if self.link == Link::Up {
+            self.names.ask(&mut ctx);
+        }
+        self.runs = runs;
+    }
+
+    /// Where keys go now.
+    pub fn scope(&self) -> Scope {
+        match self.overlays.last() {
+            Some(overlay) => overlay.scope(),
+            None => self.screen().scope(),
+        }
+    }
+
+    pub fn screen(&self) -> &dyn Screen {
+        match self.tab {
+            Tab::Orders => &self.orders,
+            Tab::Customers => &self.customers,
+            Tab::Products => &self.products,
+            Tab::Categories => &self.categories,
+            Tab::Seed => &self.seed,
+        }
+    }
+
+    fn screen_mut(&mut self, tab: Tab) -> &mut dyn Screen {
+        match tab {
+            Tab::Orders => &mut self.orders,
+            Tab::Customers => &mut self.customers,
+            Tab::Products => &mut self.products,
+            Tab::Categories => &mut self.categories,
+            Tab::Seed => &mut self.seed,
+        }
+    }
+
+    fn terminal(&mut self, event: TerminalEvent, ctx: &mut Context<'_>) {
+        match event {
+            TerminalEvent::Key(key) if key.kind != KeyEventKind::Release => self.key(key, ctx),
+            TerminalEvent::Paste(text) => {
+                if let Some(overlay) = self.overlays.last_mut()
+                    && let Some(line) = overlay.line()
+                {
+                    line.paste(&text);
+                    overlay.typed(ctx);
+                }
+            }
+            TerminalEvent::Resize(columns, rows) => {
+                self.size = (columns, rows);
+                ctx.rows = usize::from(rows.saturating_sub(CHROME)).max(1);
+                for tab in Tab::ALL {
+                    self.screen_mut(tab).resize(ctx);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn key(&mut self, key: KeyEvent, ctx: &mut Context<'_>) {
+        self.toast = None;
+        let command = keys::command(self.scope(), key);
+        match command {
+            Some(Command::Quit) => return ctx.effects.push(Effect::Quit),
+            Some(Command::Suspend) => return ctx.effects.push(Effect::Suspend),
+            _ => {}
+        }
+        if let Some(overlay) = self.overlays.last_mut() {
+            // In a line of text, what edits it comes first; only Form has keys that mean both.
+            let edits = matches!(
+                command,
+                None | Some(Command::Left | Command::Right | Command::Toggle)
+            );
+            if edits && let Some(line) = overlay.line() {
+                if line.key(key) {
+                    overlay.typed(ctx);
+                }
+            } else if let Some(command) = command {
+                overlay.command(command, ctx);
+            }
+            return;
+        }
+        let Some(command) = command else {
+            return;
+        };
+        match command {
+            Command::Tab(index) => self.show(Tab::ALL[index], ctx),
+            Command::NextTab => self.show(self.neighbour(1), ctx),
+            Command::PreviousTab => self.show(self.neighbour(Tab::ALL.len() - 1), ctx),
+            Command::Help => {
+                let scope = self.scope();
+                self.overlays.push(Overlay::Help(Help { scope, top: 0 }));
+            }
+            command => self.screen_mut(self.tab).command(command, ctx),
+        }
+    }
+
+    fn neighbour(&self, steps: usize) -> Tab {
+        let index = Tab::ALL
+            .iter()
+            .position(|tab| *tab == self.tab)
+            .unwrap_or_default();
+        Tab::ALL[(index + steps) % Tab::ALL.len()]
+    }
+
+    fn show(&mut self, tab: Tab, ctx: &mut Context<'_>) {
+        self.tab = tab;
+        if self.link == Link::Up {
+            self.screen_mut(tab).show(ctx);
+        }
+    }
+
+    fn reply(&mut self, reply: &Reply, ctx: &mut Context<'_>) {
+        match &reply.result {
+            Err(Failure::Unreachable(_)) => {}
+            _ => self.latency = Some(reply.took),
+        }
+        match reply.ticket.owner {
+            Owner::List(tab) => self.screen_mut(tab).reply(reply, ctx),
+            Owner::Seed => self.seed.reply(reply, ctx),
+            Owner::Delete(tab) => list::deleted(tab, reply, ctx),
+            Owner::Names(tab) => self.names.reply(tab, reply),
+            Owner::Form => {
+                for overlay in &mut self.overlays {
+                    if let Overlay::Form(form) = overlay {
+                        form.reply(reply, ctx);
+                    }
+                }
+            }
+            Owner::Picker => {
+                if let Some(Overlay::Picker(picker)) = self.overlays.last_mut() {
+                    picker.reply(reply);
+                }
+            }
+        }
+    }
+
+    fn set_link(&mut self, link: Link, ctx: &mut Context<'_>) {
+        let came_up = link == Link::Up && self.link != Link::Up;
+        self.link = link;
+        if came_up {
+            // What happened while we were away is not known.
+            self.expire();
+            self.screen_mut(self.tab).show(ctx);
+        }
+    }
+
+    fn expire(&mut self) {
+        for tab in Tab::ALL {
+            self.screen_mut(tab).expire();
+        }
+    }
+
+    fn grant(&mut self, wish: Wish, ctx: &mut Context<'_>) {
+        match wish {
+            Wish::Form(form) => self.overlays.push(Overlay::Form(form)),
+            Wish::Picker(mut picker) => {
+                picker.tick(ctx);
+                self.overlays.push(Overlay::Picker(picker));
+            }
+            Wish::Menu(menu) => self.overlays.push(Overlay::Menu(menu)),
+            Wish::Confirm(confirm) => self.overlays.push(Overlay::Confirm(confirm)),
+            Wish::Search(search) => self.overlays.push(Overlay::Search(search)),
+            Wish::Close => {
+                self.overlays.pop();
+            }
+            Wish::Picked { id, label } => {
+                self.overlays.pop();
+                self.names.learn(id, label);
+                if let Some(Overlay::Form(form)) = self.overlays.last_mut() {
+                    form.picked(id);
+                }
+            }
+            Wish::SearchFor(search) => self.requery(|query| query.search = search, ctx),
+            Wish::SortBy(sort) => self.requery(|query| query.sort = sort, ctx),
+            Wish::FilterBy(chips) => self.requery(|query| query.chips = chips, ctx),
+            Wish::SeedWith(sizes) => self.seed.set_request(sizes),
+            Wish::Delete { tab, id, version } => list::delete(tab, id, version, ctx),
+            Wish::Written { tab, id, toast } => {
+                self.toast = Some(Toast::Good(toast));
+                self.names.forget(id);
+                // A write may show elsewhere too: an order in the stock of its products.
+                self.expire();
+                self.screen_mut(tab).show(ctx);
+            }
+            Wish::Seeded => self.expire(),
+            Wish::Follow(target) => self.follow(&target, ctx),
+            Wish::Return => self.go_back(ctx),
+            Wish::Toast(toast) => self.toast = Some(toast),
+        }
+    }
+
+    fn requery(&mut self, change: impl FnOnce(&mut Query), ctx: &mut Context<'_>) {
+        let screen = self.screen_mut(self.tab);
+        let mut query = screen.query();
+        query.only = None;
+        change(&mut query);
+        screen.set_query(query, ctx);
+    }
+
+    fn follow(&mut self, target: &Target, ctx: &mut Context<'_>) {
+        let (tab, query) = list::query_of(target);
+        let before = self.screen().query();
+        let hidden = if tab == self.tab {
+            before
+        } else {
+            self.screen_mut(tab).query()
+        };
+        self.trail.push((self.tab, tab, hidden));
+        self.tab = tab;
+        self.screen_mut(tab).set_query(query, ctx);
+    }
+
+    fn go_back(&mut self, ctx: &mut Context<'_>) {
+        let Some((from, to, query)) = self.trail.pop() else {
+            // There is no link to go back from: show all rows.
+            if self.screen().query().only.is_some() {
+                self.screen_mut(self.tab).set_query(Query::default(), ctx);
+            }
+            return;
+        };
+        self.screen_mut(to).set_query(query, ctx);
+        self.show(from, ctx);
+    }
+
+    fn want_names(&mut self) {
+        let mut names = std::mem::take(&mut self.names);
+        self.screen().want_names(&mut names);
+        for overlay in &self.overlays {
+            if let Overlay::Form(form) = overlay {
+                form.want_names(&mut names);
+            }
+        }
+        self.names = names;
+    }
+
+    /// The way from the tab where the first link was followed to the present one.
+    pub fn breadcrumb(&self) -> Vec<Tab> {
+        self.trail.iter().map(|(from, _, _)| *from).collect()
+    }
+}

@@ -1,0 +1,108 @@
+//! What a screen may do besides changing itself: call the server, and ask the application for
+//! something that concerns others.
+
+use std::time::Instant;
+
+use uuid::Uuid;
+
+use crate::{
+    entity::{Reference, Tab, Target},
+    event::{Call, Effect, Owner, Ticket},
+    form::Form,
+    overlay::{Confirm, Menu, Search},
+    picker::Picker,
+    text::Zone,
+};
+
+pub struct Context<'a> {
+    pub now: Instant,
+    /// Rows of a list that fit on the screen.
+    pub rows: usize,
+    pub zone: Zone,
+    pub runs: &'a mut u64,
+    pub effects: &'a mut Vec<Effect>,
+    pub wishes: &'a mut Vec<Wish>,
+}
+
+/// What a screen asks of the application.
+#[derive(Debug)]
+pub enum Wish {
+    Form(Box<Form>),
+    Picker(Box<Picker>),
+    Menu(Menu),
+    Confirm(Confirm),
+    Search(Search),
+    /// Closes the topmost overlay.
+    Close,
+    /// Closes the picker and hands its row to the form below.
+    Picked {
+        id: Uuid,
+        label: String,
+    },
+    /// Closes the search line or the menu and hands its text to the list.
+    SearchFor(String),
+    SortBy(String),
+    FilterBy(Vec<Chip>),
+    SeedWith(serde_json::Value),
+    Delete {
+        tab: Tab,
+        id: Uuid,
+        version: i64,
+    },
+    /// A row was written: lists read again, its name is forgotten.
+    Written {
+        tab: Tab,
+        id: Uuid,
+        toast: String,
+    },
+    /// A seed job has ended: every list is old.
+    Seeded,
+    Follow(Target),
+    /// Back to where a link was followed from.
+    Return,
+    Toast(Toast),
+}
+
+/// A filter that is set, with the words that show it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Chip {
+    pub name: String,
+    pub value: String,
+    pub label: String,
+    /// The row whose name says more than the label.
+    pub reference: Option<Reference>,
+}
+
+/// A line about what just happened; it stays until the next key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Toast {
+    Good(String),
+    Bad(String),
+}
+
+impl Context<'_> {
+    /// A ticket for a new run of the owner.
+    pub fn ticket(&mut self, owner: Owner) -> Ticket {
+        *self.runs += 1;
+        Ticket {
+            owner,
+            run: *self.runs,
+        }
+    }
+
+    pub fn send(&mut self, call: Call) {
+        self.effects.push(Effect::Send(call));
+    }
+
+    pub fn wish(&mut self, wish: Wish) {
+        self.wishes.push(wish);
+    }
+
+    pub fn bad(&mut self, message: impl Into<String>) {
+        self.wish(Wish::Toast(Toast::Bad(message.into())));
+    }
+
+    pub fn good(&mut self, message: impl Into<String>) {
+        self.wish(Wish::Toast(Toast::Good(message.into())));
+    }
+}

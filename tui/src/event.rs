@@ -1,0 +1,109 @@
+//! What reaches the client and what it wants done: the two ends of [`crate::app::App::update`].
+
+use std::time::Duration;
+
+use reqwest::Method;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+use stockroom_common::Problem;
+
+use crate::entity::Tab;
+
+/// Everything comes through one channel in this form.
+#[derive(Debug)]
+pub enum Event {
+    Terminal(crossterm::event::Event),
+    Reply(Reply),
+    Link(Link),
+    /// The deadline that the application asked for has come.
+    Tick,
+    /// The system asks us to leave.
+    Terminate,
+}
+
+/// What the loop does for the application.
+#[derive(Debug)]
+pub enum Effect {
+    Send(Call),
+    Suspend,
+    Quit,
+}
+
+/// A request to the server. One with the same owner supersedes an earlier read.
+#[derive(Clone, Debug)]
+pub struct Call {
+    pub ticket: Ticket,
+    pub method: Method,
+    /// With its query.
+    pub path: String,
+    pub body: Option<Value>,
+    /// The version that a write was made for.
+    pub if_match: Option<i64>,
+}
+
+/// Says whose a reply is. A reply whose run is not the one waited for is dropped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Ticket {
+    pub owner: Owner,
+    pub run: u64,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Owner {
+    List(Tab),
+    Delete(Tab),
+    Names(Tab),
+    Form,
+    Picker,
+    Seed,
+}
+
+#[derive(Debug)]
+pub struct Reply {
+    pub ticket: Ticket,
+    pub took: Duration,
+    pub result: Result<Answer, Failure>,
+}
+
+/// A successful response.
+#[derive(Clone, Debug, Default)]
+pub struct Answer {
+    pub body: Vec<u8>,
+    /// The target of the `Link` header with `rel="last"`.
+    pub last: Option<String>,
+}
+
+impl Answer {
+    /// Reads the body.
+    ///
+    /// # Errors
+    /// A sentence, where the server answers something else than what this client knows.
+    pub fn read<T: DeserializeOwned>(&self) -> Result<T, String> {
+        serde_json::from_slice(&self.body)
+            .map_err(|error| format!("The server's answer cannot be read: {error}"))
+    }
+}
+
+/// Why there is no answer.
+#[derive(Clone, Debug)]
+pub enum Failure {
+    Refused(Problem),
+    Unreachable(String),
+}
+
+impl Failure {
+    pub fn message(&self) -> &str {
+        match self {
+            Self::Refused(problem) => &problem.detail,
+            Self::Unreachable(reason) => reason,
+        }
+    }
+}
+
+/// The state of the connection to the server.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Link {
+    Connecting,
+    Up,
+    Down(String),
+}

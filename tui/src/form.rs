@@ -1,0 +1,510 @@
+//! The form, one for every entity and for filters: fields as data, values as JSON. It checks while
+//! one types, shows the server's refusals at their fields, and sends only what was changed.
+
+mod slot;
+
+use reqwest::Method;
+use serde_json::{Map, Value, json};
+use stockroom_common::{FieldError, Kind, Resource, document};
+use uuid::Uuid;
+
+pub use self::slot::{Slot, SlotValue};
+use crate::{
+    context::{Chip, Context, Wish},
+    entity::{Entity, Field, FieldKind, Presence, Reference, Tab},
+    event::{Call, Failure, Owner, Reply},
+    input::Line,
+    keys::Command,
+    names::Names,
+    overlay::{Confirm, Consent},
+    picker::Picker,
+    text::{self, Zone},
+};
+
+#[derive(Debug)]
+pub struct Form {
+    pub title: String,
+    pub slots: Vec<Slot>,
+    pub focus: usize,
+    pub errors: Vec<FieldError>,
+    /// What is wrong that belongs to no field.
+    pub message: Option<String>,
+    purpose: Purpose,
+    zone: Zone,
+    check: fn(Value) -> Vec<FieldError>,
+    fields: Vec<&'static Field>,
+    /// What the fields said when the form was opened, or when the row was read again.
+    initial: Value,
+    sending: Option<(u64, Step)>,
+}
+
+#[derive(Clone, Debug)]
+enum Purpose {
+    Create(Tab),
+    Edit { tab: Tab, id: Uuid, version: i64 },
+    Filter,
+    Seed,
+}
+
+/// What an answer is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Step {
+    Save,
+    /// The row is read again, because it has changed under the form.
+    Reread,
+}
+
+impl Form {
+    pub fn create<R: Entity>(zone: Zone) -> Self {
+        let title = format!("New {}", R::NAME);
+        let fields = R::FIELDS.iter().collect();
+        Self::new(
+            title,
+            Purpose::Create(R::TAB),
+            fields,
+            &json!({}),
+            check::<R>,
+            zone,
+        )
+    }
+
+    pub fn edit<R: Entity>(row: &R, zone: Zone) -> Self {
+        let title = format!("Edit {} {}", R::NAME, text::clean(&row.label()));
+        let fields = R::FIELDS
+            .iter()
+            .filter(|field| field.presence != Presence::OnCreate);
+        let document = document::to_value(&row.document());
+        let purpose = Purpose::Edit {
+            tab: R::TAB,
+            id: row.id().uuid(),
+            version: row.version(),
+        };
+        Self::new(
+            title,
+            purpose,
+            fields.collect(),
+            &document,
+            check::<R>,
+            zone,
+        )
+    }
+
+    /// The filters of a list, filled in with those that are set.
+    pub fn filter<R: Entity>(chips: &[Chip], zone: Zone) -> Self {
+        let set: Map<String, Value> = chips
+            .iter()
+            .map(|chip| (chip.name.clone(), Value::String(chip.value.clone())))
+            .collect();
+        let title = format!("Filter {}", R::PATH);
+        let fields = R::FILTERS_FORM.iter().collect();
+        Self::new(
+            title,
+            Purpose::Filter,
+            fields,
+            &Value::Object(set),
+            |_| Vec::new(),
+            zone,
+        )
+    }
+
+    /// The sizes of a seed job.
+    pub fn seed(
+        fields: &'static [Field],
+        sizes: &Value,
+        check: fn(Value) -> Vec<FieldError>,
+    ) -> Self {
+        let title = "Seed sizes".into();
+        Self::new(
+            title,
+            Purpose::Seed,
+            fields.iter().collect(),
+            sizes,
+            check,
+            Zone::Utc,
+        )
+    }
+
+    fn new(
+        title: String,
+        purpose: Purpose,
+        fields: Vec<&'static Field>,
+        document: &Value,
+        check: fn(Value) -> Vec<FieldError>,
+        zone: Zone,
+    ) -> Self {
+        let slots = Slot::of_fields(fields.iter().copied(), document, zone);
+        Self {
+            title,
+            initial: document_of(&slots, zone),
+            slots,
+            focus: 0,
+            errors: Vec::new(),
+            message: None,
+            purpose,
+            zone,
+            check,
+            fields,
+            sending: None,
+        }
+    }
+
+    pub const fn is_sending(&self) -> bool {
+        self.sending.is_some()
+    }
+
+    /// Whether order lines can be added and removed.
+    pub fn has_lines(&self) -> bool {
+        self.fields
+            .iter()
+            .any(|field| matches!(field.kind, FieldKind::Lines))
+    }
+
+    pub fn is_changed(&self) -> bool {
+        self.document() != self.initial
+    }
+
+    /// The error to show at a field: the server's, or what the field itself knows.
+    pub fn error_of(&self, slot: &Slot) -> Option<String> {
+        let told = self
+            .errors
+            .iter()
+            .find(|error| error.pointer == slot.pointer);
+        told.map(|error| error.message.clone())
+            .or_else(|| slot.complaint(self.zone))
+    }
+
+    /// The line being typed into, where the field in focus has one.
+    pub fn line(&mut self) -> Option<&mut Line> {
+        match &mut self.slots.get_mut(self.focus)?.value {
+            SlotValue::Text(line) => Some(line),
+            _ => None,
+        }
+    }
+
+    /// A field's error is old once its value changes.
+    pub fn typed(&mut self) {
+        let Some(slot) = self.slots.get_mut(self.focus) else {
+            return;
+        };
+        slot.is_touched = true;
+        let pointer = slot.pointer.clone();
+        self.errors.retain(|error| error.pointer != pointer);
+        self.message = None;
+        // Rules that the client knows are checked at once; those of empty fields can wait.
+        let found = (self.check)(self.document());
+        self.errors
+            .extend(found.into_iter().filter(|error| error.pointer == pointer));
+    }
+
+    pub fn want_names(&self, names: &mut Names) {
+        for slot in &self.slots {
+            if let SlotValue::Reference { tab, id: Some(id) } = slot.value {
+                names.want(Reference { tab, id });
+            }
+        }
+    }
+
+    pub fn command(&mut self, command: Command, ctx: &mut Context<'_>) {
+        match command {
+            Command::NextField => self.focus = (self.focus + 1).min(self.slots.len() - 1),
+            Command::PreviousField => self.focus = self.focus.saturating_sub(1),
+            Command::Open => self.open(ctx),
+            Command::Left => self.turn(-1),
+            Command::Right | Command::Toggle => self.turn(1),
+            Command::AddLine if self.has_lines() => self.add_line(),
+            Command::RemoveLine if self.has_lines() => self.remove_line(),
+            Command::Save => self.save(ctx),
+            Command::Back if self.is_changed() => ctx.wish(Wish::Confirm(Confirm {
+                question: "Leave without saving?".into(),
+                consequence: "What you typed is lost.".into(),
+                yes: Consent::Discard,
+            })),
+            Command::Back => ctx.wish(Wish::Close),
+            _ => {}
+        }
+    }
+
+    /// Takes the row that was chosen for the field in focus.
+    pub fn picked(&mut self, chosen: Uuid) {
+        if let Some(SlotValue::Reference { id, .. }) =
+            self.slots.get_mut(self.focus).map(|slot| &mut slot.value)
+        {
+            *id = Some(chosen);
+            self.typed();
+            self.focus = (self.focus + 1).min(self.slots.len() - 1);
+        }
+    }
+
+    pub fn reply(&mut self, reply: &Reply, ctx: &mut Context<'_>) {
+        let Some((_, step)) = self.sending.take_if(|(run, _)| *run == reply.ticket.run) else {
+            return;
+        };
+        match (&reply.result, step) {
+            (Ok(answer), Step::Save) => {
+                let saved: Value = answer.read().unwrap_or_default();
+                self.saved(&saved, ctx);
+            }
+            (Ok(answer), Step::Reread) => match answer.read() {
+                Ok(row) => self.rebase(&row, ctx),
+                Err(message) => self.message = Some(message),
+            },
+            (Err(Failure::Refused(problem)), Step::Save)
+                if problem.is(Kind::PreconditionFailed) =>
+            {
+                self.reread(ctx);
+            }
+            (Err(Failure::Refused(problem)), _) => {
+                self.errors.clone_from(&problem.errors);
+                let placed = |error: &FieldError| {
+                    self.slots.iter().any(|slot| slot.pointer == error.pointer)
+                };
+                let is_placed = !problem.errors.is_empty() && problem.errors.iter().all(placed);
+                self.message = (!is_placed).then(|| problem.detail.clone());
+                self.focus_error();
+            }
+            (Err(failure), _) => {
+                self.message = Some(format!("{} Nothing was saved.", failure.message()));
+            }
+        }
+    }
+
+    fn open(&mut self, ctx: &mut Context<'_>) {
+        match self.slots[self.focus].value {
+            SlotValue::Reference { tab, .. } => {
+                ctx.wish(Wish::Picker(Box::new(Picker::new(tab, ctx.now))));
+            }
+            _ if self.focus + 1 == self.slots.len() => self.save(ctx),
+            _ => self.focus += 1,
+        }
+    }
+
+    /// Steps through the values of a flag or a choice.
+    fn turn(&mut self, by: isize) {
+        match &mut self.slots[self.focus].value {
+            SlotValue::Flag(on) => *on = !*on,
+            SlotValue::Choice { words, index } => {
+                let count = words.len() as isize;
+                *index = (*index as isize + by).rem_euclid(count) as usize;
+            }
+            _ => return,
+        }
+        self.typed();
+    }
+
+    fn line_count(&self) -> usize {
+        self.slots
+            .iter()
+            .filter(|slot| slot.pointer.ends_with("/product_id"))
+            .count()
+    }
+
+    fn add_line(&mut self) {
+        let line = self.line_count();
+        self.focus = self.slots.len();
+        self.slots
+            .extend(Slot::of_line(line, &json!({"quantity": 1})));
+    }
+
+    fn remove_line(&mut self) {
+        let Some(line) = self.slots[self.focus].line() else {
+            return;
+        };
+        if self.line_count() == 1 {
+            self.message = Some("An order has at least one line; delete the order instead.".into());
+            return;
+        }
+        self.slots.retain(|slot| slot.line() != Some(line));
+        for slot in &mut self.slots {
+            slot.renumber_after(line);
+        }
+        self.errors.clear();
+        self.focus = self.focus.min(self.slots.len() - 1);
+    }
+
+    /// What the fields say, as the API takes it.
+    fn document(&self) -> Value {
+        document_of(&self.slots, self.zone)
+    }
+
+    fn save(&mut self, ctx: &mut Context<'_>) {
+        if self.is_sending() {
+            return;
+        }
+        self.message = None;
+        self.errors.clear();
+        for slot in &mut self.slots {
+            slot.is_touched = true;
+        }
+        let document = self.document();
+        // A field that is itself in trouble is not in the document; the rule that misses it is not news.
+        let faulty = self
+            .slots
+            .iter()
+            .any(|slot| slot.complaint(self.zone).is_some());
+        if !faulty {
+            self.errors = (self.check)(document.clone());
+            let lost: Vec<String> = self
+                .errors
+                .iter()
+                .filter(|error| self.slots.iter().all(|slot| slot.pointer != error.pointer))
+                .map(ToString::to_string)
+                .collect();
+            self.message = lost.into_iter().next();
+        }
+        if faulty || !self.errors.is_empty() {
+            return self.focus_error();
+        }
+        match self.purpose.clone() {
+            Purpose::Filter => {
+                let chips = self
+                    .slots
+                    .iter()
+                    .filter_map(|slot| slot.chip(self.zone))
+                    .collect();
+                ctx.wish(Wish::Close);
+                ctx.wish(Wish::FilterBy(chips));
+            }
+            Purpose::Seed => {
+                ctx.wish(Wish::Close);
+                ctx.wish(Wish::SeedWith(document));
+            }
+            Purpose::Create(tab) => {
+                let path = format!("/v1/{}", tab.path());
+                self.send(Method::POST, path, Some(document), None, Step::Save, ctx);
+            }
+            Purpose::Edit { tab, id, version } => {
+                let patch = document::difference(&self.initial, &document);
+                if patch == json!({}) {
+                    return ctx.wish(Wish::Close);
+                }
+                let path = format!("/v1/{}/{id}", tab.path());
+                self.send(
+                    Method::PATCH,
+                    path,
+                    Some(patch),
+                    Some(version),
+                    Step::Save,
+                    ctx,
+                );
+            }
+        }
+    }
+
+    fn send(
+        &mut self,
+        method: Method,
+        path: String,
+        body: Option<Value>,
+        if_match: Option<i64>,
+        step: Step,
+        ctx: &mut Context<'_>,
+    ) {
+        let ticket = ctx.ticket(Owner::Form);
+        self.sending = Some((ticket.run, step));
+        ctx.send(Call {
+            ticket,
+            method,
+            path,
+            body,
+            if_match,
+        });
+    }
+
+    fn saved(&self, row: &Value, ctx: &mut Context<'_>) {
+        let (tab, verb) = match self.purpose {
+            Purpose::Create(tab) => (tab, "Created"),
+            Purpose::Edit { tab, .. } => (tab, "Saved"),
+            Purpose::Filter | Purpose::Seed => return,
+        };
+        let name = row["number"]
+            .as_str()
+            .or_else(|| row["name"].as_str())
+            .unwrap_or_default();
+        let id = row["id"].as_str().and_then(|id| id.parse().ok());
+        ctx.wish(Wish::Close);
+        ctx.wish(Wish::Written {
+            tab,
+            id: id.unwrap_or_default(),
+            toast: format!("{verb} {}.", text::clean(name)),
+        });
+    }
+
+    fn reread(&mut self, ctx: &mut Context<'_>) {
+        if let Purpose::Edit { tab, id, .. } = self.purpose {
+            let path = format!("/v1/{}/{id}", tab.path());
+            self.send(Method::GET, path, None, None, Step::Reread, ctx);
+        }
+    }
+
+    /// Puts the change on top of the row as it is now. What both changed is shown, and goes out only
+    /// when it is saved again; what does not overlap is saved at once.
+    fn rebase(&mut self, row: &Value, ctx: &mut Context<'_>) {
+        let Purpose::Edit { version, .. } = &mut self.purpose else {
+            return;
+        };
+        *version = row["version"].as_i64().unwrap_or(*version);
+        let mut theirs = Slot::of_fields(self.fields.iter().copied(), row, self.zone);
+        let now = document_of(&theirs, self.zone);
+        let (mine, base) = (
+            self.document(),
+            std::mem::replace(&mut self.initial, now.clone()),
+        );
+        let mut slots = Vec::new();
+        for field in &self.fields {
+            let [own, before, after] =
+                [&mine, &base, &now].map(|document| slot::at(document, field.pointer));
+            let is_mine = own != before && own != after;
+            if is_mine && after != before {
+                let shown = match field.kind {
+                    FieldKind::Lines => "other lines".into(),
+                    _ => after.map_or_else(String::new, slot::words),
+                };
+                let message = format!("changed meanwhile to {shown}; save again to overwrite it");
+                self.errors
+                    .push(FieldError::new(field.pointer, "overlap", message));
+            }
+            let from = if is_mine {
+                &mut self.slots
+            } else {
+                &mut theirs
+            };
+            slots.extend(from.extract_if(.., |slot| slot.belongs_to(field)));
+        }
+        self.slots = slots;
+        if self.errors.is_empty() {
+            return self.save(ctx);
+        }
+        self.message = self
+            .errors
+            .iter()
+            .find(|error| error.pointer == "/items")
+            .map(|error| format!("The lines {}", error.message));
+        self.focus_error();
+    }
+
+    fn focus_error(&mut self) {
+        let at_fault = self
+            .slots
+            .iter()
+            .position(|slot| self.error_of(slot).is_some());
+        self.focus = at_fault.unwrap_or(self.focus);
+    }
+}
+
+fn document_of(slots: &[Slot], zone: Zone) -> Value {
+    let mut document = json!({});
+    for slot in slots {
+        if let Some(value) = slot.json(zone) {
+            slot::set(&mut document, &slot.pointer, value);
+        }
+    }
+    document
+}
+
+/// The rules of `R` on a document that may be incomplete.
+fn check<R: Resource>(document: Value) -> Vec<FieldError> {
+    match document::from_value::<R::New>(document) {
+        Ok(new) => R::check(&new),
+        Err(error) => vec![error],
+    }
+}

@@ -1,0 +1,506 @@
+//! The list screen, one for every entity: rows by keyset in both directions, search, filters and
+//! order by the server, and the detail pane. Old rows stay until new ones are there.
+
+pub mod window;
+
+use std::time::Duration;
+
+use reqwest::Method;
+use stockroom_common::{Page, Total};
+use uuid::Uuid;
+
+use self::window::{Held, Via, Window};
+use crate::{
+    context::{Chip, Context, Toast, Wish},
+    entity::{Cell, Detail, Entity, Reference, Tab, Target},
+    event::{Call, Failure, Owner, Reply},
+    form::Form,
+    input::Line,
+    keys::{Command, Scope},
+    names::Names,
+    overlay::{Confirm, Consent, Menu, Search},
+    text,
+};
+
+/// Rows that one request asks for.
+const PAGE: usize = 100;
+/// The next page is asked for when so many rows or fewer are left below (or above) the selection.
+const AHEAD: usize = 40;
+
+/// What the list shows of its resource.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Query {
+    /// In the form of the API's `sort`; empty for the default.
+    pub sort: String,
+    pub search: String,
+    pub chips: Vec<Chip>,
+    /// This one row, to which a link led.
+    pub only: Option<Uuid>,
+}
+
+#[derive(Debug)]
+pub struct ListScreen<R: Entity> {
+    pub query: Query,
+    pub window: Window<R>,
+    pub total: Option<Total>,
+    pub error: Option<String>,
+    /// How long the last answer took.
+    pub took: Option<Duration>,
+    /// The selected line among those of the detail pane that lead somewhere, where it is open.
+    pub detail: Option<usize>,
+    waiting: Option<(u64, Want)>,
+    last: Option<String>,
+    is_stale: bool,
+    keep: Option<Uuid>,
+}
+
+/// What an answer is for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Want {
+    First,
+    Last,
+    Next,
+    Prev,
+    /// The page with the selected row again; so many rows come before it.
+    Again(Via, Option<u64>),
+}
+
+/// What the application does with a tab, whatever it lists.
+pub trait Screen {
+    fn scope(&self) -> Scope;
+    fn command(&mut self, command: Command, ctx: &mut Context<'_>);
+    fn reply(&mut self, reply: &Reply, ctx: &mut Context<'_>);
+    /// The tab comes into sight, or the connection is back.
+    fn show(&mut self, ctx: &mut Context<'_>);
+    /// What the screen shows may be old: it reads again when it is next seen.
+    fn expire(&mut self);
+    fn resize(&mut self, ctx: &mut Context<'_>);
+    fn query(&self) -> Query;
+    fn set_query(&mut self, query: Query, ctx: &mut Context<'_>);
+    fn want_names(&self, names: &mut Names);
+    fn is_loading(&self) -> bool;
+}
+
+impl<R: Entity> Default for ListScreen<R> {
+    fn default() -> Self {
+        Self {
+            query: Query::default(),
+            window: Window::default(),
+            total: None,
+            error: None,
+            took: None,
+            detail: None,
+            waiting: None,
+            last: None,
+            is_stale: true,
+            keep: None,
+        }
+    }
+}
+
+impl<R: Entity> Screen for ListScreen<R> {
+    fn scope(&self) -> Scope {
+        if self.detail.is_some() {
+            Scope::Detail
+        } else {
+            Scope::List
+        }
+    }
+
+    fn command(&mut self, command: Command, ctx: &mut Context<'_>) {
+        if self.detail.is_some() && self.detail_command(command, ctx) {
+            return;
+        }
+        let page = ctx.rows.max(2) as isize - 1;
+        match command {
+            Command::Up => self.move_by(-1, ctx),
+            Command::Down => self.move_by(1, ctx),
+            Command::PageUp => self.move_by(-page, ctx),
+            Command::PageDown => self.move_by(page, ctx),
+            Command::Home => self.jump(Want::First, ctx),
+            Command::End => self.jump(Want::Last, ctx),
+            Command::Open if !self.window.is_empty() => self.detail = Some(0),
+            Command::New => ctx.wish(Wish::Form(Box::new(Form::create::<R>(ctx.zone)))),
+            Command::Edit => self.edit(ctx),
+            Command::Delete => self.ask_delete(ctx),
+            Command::Search => {
+                let line = Line::new(self.query.search.clone());
+                let subject = R::SEARCHES;
+                ctx.wish(Wish::Search(Search { subject, line }));
+            }
+            Command::Filter if R::FILTERS_FORM.is_empty() => {
+                ctx.bad(format!(
+                    "There are no filters here; search by {} with /",
+                    R::SEARCHES
+                ));
+            }
+            Command::Filter => {
+                let form = Form::filter::<R>(&self.query.chips, ctx.zone);
+                ctx.wish(Wish::Form(Box::new(form)));
+            }
+            Command::Sort => ctx.wish(Wish::Menu(self.sort_menu())),
+            Command::Refresh => self.refresh(ctx),
+            Command::Back => self.back(ctx),
+            _ => {}
+        }
+    }
+
+    fn reply(&mut self, reply: &Reply, ctx: &mut Context<'_>) {
+        let Some((_, want)) = self.waiting.take_if(|(run, _)| *run == reply.ticket.run) else {
+            return;
+        };
+        self.took = Some(reply.took);
+        let answer = match &reply.result {
+            Ok(answer) => answer,
+            Err(Failure::Refused(problem)) => {
+                self.error = Some(problem.detail.clone());
+                return;
+            }
+            Err(Failure::Unreachable(_)) => {
+                // The status line says so; the rows that are there stay.
+                self.is_stale = true;
+                return;
+            }
+        };
+        match answer.read::<Page<R>>() {
+            Ok(page) => {
+                self.error = None;
+                self.last = answer.last.clone().or_else(|| self.last.take());
+                self.take(page, want, ctx);
+            }
+            Err(message) => self.error = Some(message),
+        }
+    }
+
+    fn show(&mut self, ctx: &mut Context<'_>) {
+        if self.is_stale {
+            self.refresh(ctx);
+        }
+    }
+
+    fn expire(&mut self) {
+        self.is_stale = true;
+    }
+
+    fn resize(&mut self, ctx: &mut Context<'_>) {
+        self.window.scroll(ctx.rows);
+        self.look_ahead(ctx);
+    }
+
+    fn query(&self) -> Query {
+        self.query.clone()
+    }
+
+    fn set_query(&mut self, query: Query, ctx: &mut Context<'_>) {
+        self.query = query;
+        self.detail = None;
+        self.total = None;
+        self.last = None;
+        self.ask(Want::First, ctx);
+    }
+
+    fn want_names(&self, names: &mut Names) {
+        let chips = self.query.chips.iter().filter_map(|chip| chip.reference);
+        let shown = self.window.rows().flat_map(R::references);
+        shown
+            .chain(chips)
+            .for_each(|reference| names.want(reference));
+        if self.detail.is_some() {
+            for detail in self.window.selected().map(R::details).unwrap_or_default() {
+                if let Cell::Line(_, product, _) | Cell::Name(product) = detail.value {
+                    names.want(product);
+                }
+            }
+        }
+    }
+
+    fn is_loading(&self) -> bool {
+        self.waiting.is_some()
+    }
+}
+
+impl<R: Entity> ListScreen<R> {
+    /// The lines of the detail pane, while it is open.
+    pub fn details(&self) -> Option<Vec<Detail>> {
+        self.detail?;
+        self.window.selected().map(R::details)
+    }
+
+    fn detail_command(&mut self, command: Command, ctx: &mut Context<'_>) -> bool {
+        let targets: Vec<Target> = self
+            .details()
+            .unwrap_or_default()
+            .into_iter()
+            .filter_map(|detail| detail.target)
+            .collect();
+        let selected = self.detail.unwrap_or_default();
+        match command {
+            Command::Up => self.detail = Some(selected.saturating_sub(1)),
+            Command::Down => {
+                self.detail = Some((selected + 1).min(targets.len().saturating_sub(1)));
+            }
+            Command::Open => {
+                if let Some(target) = targets.get(selected) {
+                    ctx.wish(Wish::Follow(target.clone()));
+                }
+            }
+            Command::Back => self.detail = None,
+            _ => return false,
+        }
+        true
+    }
+
+    fn move_by(&mut self, rows: isize, ctx: &mut Context<'_>) {
+        self.window.move_by(rows, ctx.rows);
+        self.look_ahead(ctx);
+    }
+
+    /// Asks for the page after or before those held, before the selection gets there.
+    fn look_ahead(&mut self, ctx: &mut Context<'_>) {
+        if self.waiting.is_some() || self.window.is_empty() {
+            return;
+        }
+        let index = self.window.selected_index();
+        let ahead = AHEAD.max(ctx.rows);
+        if index + ahead >= self.window.len() && self.window.next().is_some() {
+            self.ask(Want::Next, ctx);
+        } else if index < ahead && self.window.prev().is_some() {
+            self.ask(Want::Prev, ctx);
+        }
+    }
+
+    fn jump(&mut self, want: Want, ctx: &mut Context<'_>) {
+        let is_held = match want {
+            Want::First => self.window.prev().is_none(),
+            _ => self.window.next().is_none(),
+        };
+        if is_held {
+            let index = if want == Want::First { 0 } else { usize::MAX };
+            self.window.select(index, ctx.rows);
+        } else {
+            self.ask(want, ctx);
+        }
+    }
+
+    fn refresh(&mut self, ctx: &mut Context<'_>) {
+        self.keep = self.window.selected().map(|row| row.id().uuid());
+        let (via, before) = self.window.via_selected();
+        self.ask(Want::Again(via, before), ctx);
+    }
+
+    fn ask(&mut self, want: Want, ctx: &mut Context<'_>) {
+        self.is_stale = false;
+        let path = match &want {
+            Want::First | Want::Again(Via::First, _) => self.path(None),
+            Want::Last => self.last.clone().unwrap_or_else(|| self.path(None)),
+            Want::Again(Via::Last(path), _) => path.clone(),
+            Want::Next => self.path(self.window.next()),
+            Want::Prev => self.path(self.window.prev()),
+            Want::Again(Via::Cursor(cursor), _) => self.path(Some(cursor)),
+        };
+        let ticket = ctx.ticket(Owner::List(R::TAB));
+        self.waiting = Some((ticket.run, want));
+        ctx.send(Call {
+            ticket,
+            method: Method::GET,
+            path,
+            body: None,
+            if_match: None,
+        });
+    }
+
+    /// The path of the page at the cursor; the first one also asks for the total.
+    fn path(&self, cursor: Option<&str>) -> String {
+        if let Some(id) = self.query.only {
+            return format!("/v1/{}?id={id}", R::PATH);
+        }
+        let limit = PAGE.to_string();
+        let mut pairs = vec![("limit", limit.as_str())];
+        match cursor {
+            Some(cursor) => pairs.push(("cursor", cursor)),
+            None => pairs.push(("count", "estimated")),
+        }
+        if !self.query.sort.is_empty() {
+            pairs.push(("sort", &self.query.sort));
+        }
+        if !self.query.search.is_empty() {
+            pairs.push(("q", &self.query.search));
+        }
+        let chips = self.query.chips.iter();
+        pairs.extend(chips.map(|chip| (chip.name.as_str(), chip.value.as_str())));
+        let pairs = serde_urlencoded::to_string(pairs).unwrap_or_default();
+        format!("/v1/{}?{pairs}", R::PATH)
+    }
+
+    fn take(&mut self, page: Page<R>, want: Want, ctx: &mut Context<'_>) {
+        let via = match &want {
+            Want::First => Via::First,
+            Want::Last => Via::Last(self.last.clone().unwrap_or_default()),
+            Want::Next => Via::Cursor(self.window.next().unwrap_or_default().to_owned()),
+            Want::Prev => Via::Cursor(self.window.prev().unwrap_or_default().to_owned()),
+            Want::Again(via, _) => via.clone(),
+        };
+        self.total = page.total.or(self.total);
+        let held = Held {
+            rows: page.items,
+            via,
+            next: page.next,
+            prev: page.prev,
+        };
+        match want {
+            Want::First => {
+                self.window.replace(held, Some(0));
+                self.window.select(0, ctx.rows);
+            }
+            Want::Last => {
+                self.window.replace(held, None);
+                self.window.select(usize::MAX, ctx.rows);
+            }
+            Want::Next => self.window.push_next(held),
+            Want::Prev => self.window.push_prev(held),
+            Want::Again(_, before) => {
+                self.window.replace(held, before);
+                let keep = self.keep.take();
+                let kept = self
+                    .window
+                    .rows()
+                    .position(|row| Some(row.id().uuid()) == keep);
+                let index = kept.unwrap_or(self.window.selected_index());
+                self.window.select(index, ctx.rows);
+            }
+        }
+        if self.window.is_empty() {
+            self.detail = None;
+        }
+        self.window.scroll(ctx.rows);
+        self.look_ahead(ctx);
+    }
+
+    fn edit(&mut self, ctx: &mut Context<'_>) {
+        match self.window.selected() {
+            Some(row) => ctx.wish(Wish::Form(Box::new(Form::edit(row, ctx.zone)))),
+            None => ctx.bad("There is no row to edit."),
+        }
+    }
+
+    fn ask_delete(&mut self, ctx: &mut Context<'_>) {
+        let Some(row) = self.window.selected() else {
+            return ctx.bad("There is no row to delete.");
+        };
+        let (tab, id, version) = (R::TAB, row.id().uuid(), row.version());
+        ctx.wish(Wish::Confirm(Confirm {
+            question: format!("Delete {} {}?", R::NAME, text::clean(&row.label())),
+            consequence: match R::TAB {
+                Tab::Orders => "Its lines go with it; what it held goes back to the stock.".into(),
+                _ => "Only this row goes; if others refer to it, the server refuses.".into(),
+            },
+            yes: Consent::Delete { tab, id, version },
+        }));
+    }
+
+    /// All orders that the server knows, in both directions.
+    fn sort_menu(&self) -> Menu {
+        let lines: Vec<(String, String)> = R::SORTS
+            .iter()
+            .flat_map(|key| {
+                let words = key.replace("_minor", "").replace('_', " ");
+                [
+                    (format!("{words} ↑"), (*key).to_owned()),
+                    (format!("{words} ↓"), format!("-{key}")),
+                ]
+            })
+            .collect();
+        let current = if self.query.sort.is_empty() {
+            R::DEFAULT_SORT
+        } else {
+            &self.query.sort
+        };
+        Menu {
+            title: "Sort by".into(),
+            selected: lines
+                .iter()
+                .position(|(_, sort)| sort == current)
+                .unwrap_or_default(),
+            lines,
+        }
+    }
+
+    /// Takes away what narrows the list, the last thing first.
+    fn back(&mut self, ctx: &mut Context<'_>) {
+        let mut query = self.query.clone();
+        if query.only.is_some() {
+            return ctx.wish(Wish::Return);
+        }
+        if !query.search.is_empty() {
+            query.search.clear();
+        } else if !query.chips.is_empty() {
+            query.chips.clear();
+        } else {
+            return ctx.wish(Wish::Return);
+        }
+        self.set_query(query, ctx);
+    }
+}
+
+/// Deletes a row; the answer comes back to [`deleted`].
+pub fn delete(tab: Tab, id: Uuid, version: i64, ctx: &mut Context<'_>) {
+    let ticket = ctx.ticket(Owner::Delete(tab));
+    ctx.send(Call {
+        ticket,
+        method: Method::DELETE,
+        path: format!("/v1/{}/{id}", tab.path()),
+        body: None,
+        if_match: Some(version),
+    });
+}
+
+/// Tells how a deletion went.
+pub fn deleted(tab: Tab, reply: &Reply, ctx: &mut Context<'_>) {
+    match &reply.result {
+        Ok(_) => {
+            let toast = "Deleted.".to_owned();
+            ctx.wish(Wish::Written {
+                tab,
+                id: Uuid::nil(),
+                toast,
+            });
+        }
+        Err(failure) => ctx.wish(Wish::Toast(Toast::Bad(failure.message().to_owned()))),
+    }
+}
+
+/// The query that a link stands for.
+pub fn query_of(target: &Target) -> (Tab, Query) {
+    match target {
+        Target::Row(Reference { tab, id }) => {
+            let only = Some(*id);
+            (
+                *tab,
+                Query {
+                    only,
+                    ..Query::default()
+                },
+            )
+        }
+        Target::List {
+            tab,
+            filter,
+            value,
+            label,
+        } => {
+            let chips = vec![Chip {
+                name: (*filter).to_owned(),
+                value: value.to_string(),
+                label: label.clone(),
+                reference: None,
+            }];
+            (
+                *tab,
+                Query {
+                    chips,
+                    ..Query::default()
+                },
+            )
+        }
+    }
+}

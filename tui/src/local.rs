@@ -1,0 +1,124 @@
+//! The shop on this machine: starts the sibling binary `stockroom-server --local`, or joins one that
+//! runs. The server leaves by itself once its last client has gone.
+
+use std::{
+    fs::File,
+    os::unix::net::UnixStream,
+    path::{Path, PathBuf},
+    process::Stdio,
+    time::{Duration, Instant},
+};
+
+use stockroom_common::place;
+use tokio::process::{Child, Command};
+
+/// The first start makes a database; recovery after a crash may take a while too.
+const START_LIMIT: Duration = Duration::from_secs(120);
+const POLL: Duration = Duration::from_millis(20);
+
+#[derive(Clone, Debug)]
+pub struct LocalServer {
+    data_dir: PathBuf,
+    socket: PathBuf,
+}
+
+impl LocalServer {
+    /// The server of the user's own shop, or of the one in `data_dir`. None where the system tells
+    /// no home.
+    pub fn new(data_dir: Option<PathBuf>) -> Option<Self> {
+        let data_dir = data_dir.or_else(place::data_dir)?;
+        let data_dir = std::path::absolute(data_dir).ok()?;
+        let socket = place::api_socket(&data_dir);
+        Some(Self { data_dir, socket })
+    }
+
+    pub fn socket(&self) -> &Path {
+        &self.socket
+    }
+
+    /// Makes sure that a server listens on the socket.
+    ///
+    /// # Errors
+    /// What kept it from starting, in the server's own words.
+    pub async fn ensure(&self) -> Result<(), String> {
+        if self.answers() {
+            return Ok(());
+        }
+        let deadline = Instant::now() + START_LIMIT;
+        let mut server = self.start()?;
+        loop {
+            if self.answers() {
+                // It outlives us where other clients have joined it.
+                return Ok(());
+            }
+            // It may have found another one that is about to listen; that one is as good.
+            if let Ok(Some(status)) = server.try_wait()
+                && !status.success()
+                && !self.is_occupied()
+            {
+                return Err(self.last_words());
+            }
+            if Instant::now() > deadline {
+                return Err(format!(
+                    "The local server did not start in {START_LIMIT:?}."
+                ));
+            }
+            tokio::time::sleep(POLL).await;
+        }
+    }
+
+    fn answers(&self) -> bool {
+        UnixStream::connect(&self.socket).is_ok()
+    }
+
+    fn start(&self) -> Result<Child, String> {
+        let exe = std::env::current_exe().map_err(|error| error.to_string())?;
+        let sibling = exe.with_file_name("stockroom-server");
+        let failed = |error: std::io::Error| format!("Cannot start {}: {error}", sibling.display());
+        std::fs::create_dir_all(&self.data_dir).map_err(failed)?;
+        let log = File::options()
+            .create(true)
+            .append(true)
+            .open(self.log())
+            .map_err(failed)?;
+        Command::new(&sibling)
+            .arg("--local")
+            .arg("--listen")
+            .arg(format!("unix:{}", self.socket.display()))
+            .arg("--data-dir")
+            .arg(&self.data_dir)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(log)
+            // Out of reach of the terminal's signals: it may have other clients.
+            .process_group(0)
+            .spawn()
+            .map_err(failed)
+    }
+
+    /// Whether a server holds the shop's lock.
+    fn is_occupied(&self) -> bool {
+        let lock = File::open(self.data_dir.join("server.lock"));
+        lock.is_ok_and(|file| file.try_lock_shared().is_err())
+    }
+
+    fn log(&self) -> PathBuf {
+        self.data_dir.join("server.log")
+    }
+
+    fn last_words(&self) -> String {
+        let log = std::fs::read_to_string(self.log()).unwrap_or_default();
+        let last = log
+            .lines()
+            .rev()
+            .find(|line| line.contains("ERROR"))
+            .unwrap_or_default();
+        let words = last
+            .split_once("stockroom_server: ")
+            .map_or(last, |(_, words)| words);
+        format!(
+            "The local server did not start: {words} (log: {})",
+            self.log().display()
+        )
+    }
+}

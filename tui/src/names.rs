@@ -1,0 +1,103 @@
+//! Names of rows that others refer to, so that the screens show `Ada Lovelace` and not a UUID. They
+//! are asked for in one call a resource, and only while something on the screen wants them.
+
+use std::collections::{HashMap, HashSet};
+
+use reqwest::Method;
+use serde_json::Value;
+use stockroom_common::{Page, page};
+use uuid::Uuid;
+
+use crate::{
+    context::Context,
+    entity::{Reference, Tab},
+    event::{Call, Owner, Reply, Ticket},
+};
+
+/// Names that are kept; beyond this all are forgotten and those in sight asked for again.
+const MAX_NAMES: usize = 20_000;
+/// Names that one call asks for.
+const BATCH: usize = page::MAX_LIMIT as usize;
+
+#[derive(Debug, Default)]
+pub struct Names {
+    known: HashMap<Uuid, String>,
+    wanted: HashMap<Tab, HashSet<Uuid>>,
+    asked: HashMap<Tab, (u64, Vec<Uuid>)>,
+}
+
+impl Names {
+    pub fn get(&self, id: Uuid) -> Option<&str> {
+        self.known.get(&id).map(String::as_str)
+    }
+
+    pub fn want(&mut self, reference: Reference) {
+        if !self.known.contains_key(&reference.id) {
+            self.wanted
+                .entry(reference.tab)
+                .or_default()
+                .insert(reference.id);
+        }
+    }
+
+    pub fn learn(&mut self, id: Uuid, name: String) {
+        if self.known.len() >= MAX_NAMES {
+            self.known.clear();
+        }
+        self.known.insert(id, name);
+    }
+
+    /// Forgets a name that has changed.
+    pub fn forget(&mut self, id: Uuid) {
+        self.known.remove(&id);
+    }
+
+    /// Asks for what is wanted, one call at a time for each resource.
+    pub fn ask(&mut self, ctx: &mut Context<'_>) {
+        for (tab, wanted) in &mut self.wanted {
+            if self.asked.contains_key(tab) || wanted.is_empty() {
+                continue;
+            }
+            let mut batch: Vec<Uuid> = wanted.iter().copied().take(BATCH).collect();
+            batch.sort();
+            batch.iter().for_each(|id| {
+                wanted.remove(id);
+            });
+            let ids: Vec<String> = batch.iter().map(Uuid::to_string).collect();
+            let ticket = ctx.ticket(Owner::Names(*tab));
+            self.asked.insert(*tab, (ticket.run, batch));
+            ctx.send(Call {
+                ticket,
+                method: Method::GET,
+                path: format!("/v1/{}?id={}", tab.path(), ids.join(",")),
+                body: None,
+                if_match: None,
+            });
+        }
+    }
+
+    pub fn reply(&mut self, tab: Tab, reply: &Reply) {
+        let Ticket { run, .. } = reply.ticket;
+        let Some((_, batch)) = self.asked.remove(&tab).filter(|(asked, _)| *asked == run) else {
+            return;
+        };
+        let Ok(answer) = &reply.result else {
+            // Whoever still shows one of them will want it again.
+            return;
+        };
+        let rows = answer
+            .read::<Page<Value>>()
+            .map(|page| page.items)
+            .unwrap_or_default();
+        for row in &rows {
+            let id = row["id"].as_str().and_then(|id| id.parse().ok());
+            if let (Some(id), Some(name)) = (id, row["name"].as_str()) {
+                self.learn(id, name.to_owned());
+            }
+        }
+        for id in batch {
+            // A row that is gone has no name, and is not asked for again and again.
+            self.known.entry(id).or_insert_with(|| "(deleted)".into());
+        }
+    }
+}

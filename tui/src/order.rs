@@ -1,0 +1,127 @@
+//! Orders in the client.
+
+use stockroom_common::Order;
+
+use crate::entity::{
+    Cell, Column, Detail, Entity, Field, FieldKind, Reference, Tab, Target, Width,
+};
+
+/// The statuses as the filter offers them, the first of them none.
+const ANY_STATUS: &[&str] = &[
+    "",
+    "pending",
+    "paid",
+    "shipped",
+    "delivered",
+    "cancelled",
+    "returned",
+];
+
+impl Entity for Order {
+    const TAB: Tab = Tab::Orders;
+    const COLUMNS: &'static [Column<Self>] = &[
+        Column {
+            title: "Placed",
+            width: Width::Fixed(16),
+            cell: |row| Cell::Time(row.placed_at),
+        },
+        Column {
+            title: "Number",
+            width: Width::Fixed(16),
+            cell: |row| Cell::Text(row.number.to_string()),
+        },
+        Column {
+            title: "Customer",
+            width: Width::Fill(14),
+            cell: |row| Cell::Name(customer(row)),
+        },
+        Column {
+            title: "Status",
+            width: Width::Fixed(9),
+            cell: |row| Cell::Status(row.status),
+        },
+        Column {
+            title: "Lines",
+            width: Width::Spare(5),
+            cell: |row| Cell::Integer(row.items.len() as i64),
+        },
+        Column {
+            title: "Total",
+            width: Width::Fixed(12),
+            cell: |row| Cell::Money(row.total_minor),
+        },
+        Column {
+            title: "Note",
+            width: Width::Spare(30),
+            cell: |row| Cell::Text(row.note.clone()),
+        },
+    ];
+    const FIELDS: &'static [Field] = &[
+        Field::required(
+            "/customer_id",
+            "Customer",
+            FieldKind::Reference(Tab::Customers),
+        ),
+        Field::on_create("/placed_at", "Placed at", FieldKind::Time),
+        Field::optional(
+            "/status",
+            "Status",
+            FieldKind::Choice(ANY_STATUS.split_at(1).1),
+        ),
+        Field::optional("/note", "Note", FieldKind::Text),
+        Field::required("/items", "Lines", FieldKind::Lines),
+    ];
+    const FILTERS_FORM: &'static [Field] = &[
+        Field::optional(
+            "customer_id",
+            "Customer",
+            FieldKind::Reference(Tab::Customers),
+        ),
+        Field::optional("status", "Status", FieldKind::Choice(ANY_STATUS)),
+        Field::optional("product_id", "Product", FieldKind::Reference(Tab::Products)),
+        Field::optional("placed_from", "Placed from", FieldKind::Time),
+        Field::optional("placed_before", "Placed before", FieldKind::Time),
+    ];
+    const SEARCHES: &'static str = "order number";
+
+    fn label(&self) -> String {
+        self.number.to_string()
+    }
+
+    fn references(&self) -> Vec<Reference> {
+        vec![customer(self)]
+    }
+
+    fn details(&self) -> Vec<Detail> {
+        let mut details = vec![
+            Detail::new("Number", Cell::Text(self.number.to_string())),
+            Detail::reference("Customer", Tab::Customers, self.customer_id.uuid()),
+            Detail::new("Status", Cell::Status(self.status)),
+            Detail::new("Placed", Cell::Time(self.placed_at)),
+        ];
+        for (index, item) in self.items.iter().enumerate() {
+            let product = Reference {
+                tab: Tab::Products,
+                id: item.product_id.uuid(),
+            };
+            let line = Cell::Line(item.quantity, product, item.unit_price_minor);
+            let label = if index == 0 { "Lines" } else { "" };
+            details.push(Detail::new(label, line).to(Target::Row(product)));
+        }
+        details.extend([
+            Detail::new("Total", Cell::Money(self.total_minor)),
+            Detail::text("Note", &self.note),
+            Detail::new("Changed", Cell::Time(self.updated_at)),
+            Detail::new("Version", Cell::Integer(self.version)),
+            Detail::text("Id", &self.id.to_string()),
+        ]);
+        details
+    }
+}
+
+fn customer(order: &Order) -> Reference {
+    Reference {
+        tab: Tab::Customers,
+        id: order.customer_id.uuid(),
+    }
+}

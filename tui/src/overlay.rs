@@ -1,0 +1,166 @@
+//! Small things that lie over a screen: a question, a menu, the search line, the help.
+
+use uuid::Uuid;
+
+use crate::{
+    context::{Context, Wish},
+    entity::Tab,
+    form::Form,
+    input::Line,
+    keys::{Command, Scope},
+    picker::Picker,
+};
+
+#[derive(Debug)]
+pub enum Overlay {
+    Form(Box<Form>),
+    Picker(Box<Picker>),
+    Menu(Menu),
+    Confirm(Confirm),
+    Search(Search),
+    Help(Help),
+}
+
+impl Overlay {
+    pub const fn scope(&self) -> Scope {
+        match self {
+            Self::Form(_) => Scope::Form,
+            Self::Picker(_) => Scope::Picker,
+            Self::Menu(_) => Scope::Menu,
+            Self::Confirm(_) => Scope::Confirm,
+            Self::Search(_) => Scope::Search,
+            Self::Help(_) => Scope::Help,
+        }
+    }
+
+    /// The line that takes typed text, where there is one.
+    pub fn line(&mut self) -> Option<&mut Line> {
+        match self {
+            Self::Form(form) => form.line(),
+            Self::Picker(picker) => Some(&mut picker.search),
+            Self::Search(search) => Some(&mut search.line),
+            Self::Menu(_) | Self::Confirm(_) | Self::Help(_) => None,
+        }
+    }
+
+    /// Tells that the line has changed.
+    pub fn typed(&mut self, ctx: &mut Context<'_>) {
+        match self {
+            Self::Form(form) => form.typed(),
+            Self::Picker(picker) => picker.typed(ctx),
+            _ => {}
+        }
+    }
+
+    pub fn command(&mut self, command: Command, ctx: &mut Context<'_>) {
+        match self {
+            Self::Form(form) => form.command(command, ctx),
+            Self::Picker(picker) => picker.command(command, ctx),
+            Self::Menu(menu) => menu.command(command, ctx),
+            Self::Confirm(confirm) => confirm.command(command, ctx),
+            Self::Search(search) => search.command(command, ctx),
+            Self::Help(help) => help.command(command, ctx),
+        }
+    }
+}
+
+/// A choice among a few lines: how to sort.
+#[derive(Debug)]
+pub struct Menu {
+    pub title: String,
+    /// What is shown, and the sort that it stands for.
+    pub lines: Vec<(String, String)>,
+    pub selected: usize,
+}
+
+impl Menu {
+    fn command(&mut self, command: Command, ctx: &mut Context<'_>) {
+        match command {
+            Command::Up => self.selected = self.selected.saturating_sub(1),
+            Command::Down => self.selected = (self.selected + 1).min(self.lines.len() - 1),
+            Command::Open => {
+                let (_, sort) = self.lines[self.selected].clone();
+                ctx.wish(Wish::Close);
+                ctx.wish(Wish::SortBy(sort));
+            }
+            Command::Back => ctx.wish(Wish::Close),
+            _ => {}
+        }
+    }
+}
+
+/// A question before something that cannot be taken back.
+#[derive(Debug)]
+pub struct Confirm {
+    pub question: String,
+    /// What will and will not happen.
+    pub consequence: String,
+    pub yes: Consent,
+}
+
+/// What a yes does.
+#[derive(Clone, Copy, Debug)]
+pub enum Consent {
+    Delete {
+        tab: Tab,
+        id: Uuid,
+        version: i64,
+    },
+    /// Leaves a form with what was typed.
+    Discard,
+}
+
+impl Confirm {
+    fn command(&mut self, command: Command, ctx: &mut Context<'_>) {
+        if command != Command::Yes && command != Command::No {
+            return;
+        }
+        ctx.wish(Wish::Close);
+        match self.yes {
+            _ if command == Command::No => {}
+            Consent::Delete { tab, id, version } => ctx.wish(Wish::Delete { tab, id, version }),
+            Consent::Discard => ctx.wish(Wish::Close),
+        }
+    }
+}
+
+/// The line in which a search is typed.
+#[derive(Debug)]
+pub struct Search {
+    /// What the server searches.
+    pub subject: &'static str,
+    pub line: Line,
+}
+
+impl Search {
+    fn command(&mut self, command: Command, ctx: &mut Context<'_>) {
+        match command {
+            Command::Open => {
+                ctx.wish(Wish::Close);
+                ctx.wish(Wish::SearchFor(self.line.text().trim().to_owned()));
+            }
+            Command::Back => ctx.wish(Wish::Close),
+            _ => {}
+        }
+    }
+}
+
+/// The help, scrolled to a line.
+#[derive(Debug)]
+pub struct Help {
+    pub scope: Scope,
+    pub top: usize,
+}
+
+impl Help {
+    fn command(&mut self, command: Command, ctx: &mut Context<'_>) {
+        match command {
+            Command::Up => self.top = self.top.saturating_sub(1),
+            Command::Down => self.top += 1,
+            Command::PageUp => self.top = self.top.saturating_sub(ctx.rows),
+            Command::PageDown => self.top += ctx.rows,
+            Command::Back => ctx.wish(Wish::Close),
+            _ => {}
+        }
+    }
+}

@@ -1,0 +1,156 @@
+//! Choosing a row of another resource: the server searches while one types.
+
+use std::time::{Duration, Instant};
+
+use reqwest::Method;
+use serde_json::Value;
+use stockroom_common::Page;
+use uuid::Uuid;
+
+use crate::{
+    context::{Context, Wish},
+    entity::Tab,
+    event::{Call, Owner, Reply},
+    input::Line,
+    keys::Command,
+    text,
+};
+
+/// How long typing must rest before the server is asked.
+const DEBOUNCE: Duration = Duration::from_millis(120);
+const LIMIT: usize = 50;
+
+#[derive(Debug)]
+pub struct Picker {
+    pub tab: Tab,
+    pub search: Line,
+    pub choices: Vec<Choice>,
+    pub selected: usize,
+    pub error: Option<String>,
+    ask_at: Option<Instant>,
+    run: Option<u64>,
+}
+
+/// A row that can be chosen.
+#[derive(Clone, Debug)]
+pub struct Choice {
+    pub id: Uuid,
+    pub label: String,
+    /// What tells it from others of the same name.
+    pub note: String,
+}
+
+impl Picker {
+    /// Opens on the first rows of the tab's resource.
+    pub fn new(tab: Tab, now: Instant) -> Self {
+        Self {
+            tab,
+            search: Line::default(),
+            choices: Vec::new(),
+            selected: 0,
+            error: None,
+            ask_at: Some(now),
+            run: None,
+        }
+    }
+
+    pub const fn is_loading(&self) -> bool {
+        self.run.is_some() || self.ask_at.is_some()
+    }
+
+    pub const fn deadline(&self) -> Option<Instant> {
+        self.ask_at
+    }
+
+    pub fn typed(&mut self, ctx: &mut Context<'_>) {
+        self.ask_at = Some(ctx.now + DEBOUNCE);
+    }
+
+    pub fn tick(&mut self, ctx: &mut Context<'_>) {
+        if self.ask_at.is_none_or(|at| at > ctx.now) {
+            return;
+        }
+        self.ask_at = None;
+        let ticket = ctx.ticket(Owner::Picker);
+        self.run = Some(ticket.run);
+        let mut query = vec![
+            ("limit", LIMIT.to_string()),
+            ("q", self.search.text().to_owned()),
+        ];
+        if self.tab == Tab::Products {
+            // Only these can be ordered.
+            query.push(("active", "true".into()));
+        }
+        let query = serde_urlencoded::to_string(query).unwrap_or_default();
+        ctx.send(Call {
+            ticket,
+            method: Method::GET,
+            path: format!("/v1/{}?{query}", self.tab.path()),
+            body: None,
+            if_match: None,
+        });
+    }
+
+    pub fn reply(&mut self, reply: &Reply) {
+        if self.run != Some(reply.ticket.run) {
+            return;
+        }
+        self.run = None;
+        let rows = match &reply.result {
+            Ok(answer) => answer.read::<Page<Value>>(),
+            Err(failure) => Err(failure.message().to_owned()),
+        };
+        match rows {
+            Ok(page) => {
+                self.error = None;
+                self.selected = 0;
+                self.choices = page.items.iter().filter_map(Choice::read).collect();
+            }
+            Err(message) => self.error = Some(message),
+        }
+    }
+
+    pub fn command(&mut self, command: Command, ctx: &mut Context<'_>) {
+        match command {
+            Command::Up => self.selected = self.selected.saturating_sub(1),
+            Command::Down => {
+                self.selected = (self.selected + 1).min(self.choices.len().saturating_sub(1));
+            }
+            Command::Open => {
+                // What is shown may still belong to an earlier search.
+                if let Some(choice) = self
+                    .choices
+                    .get(self.selected)
+                    .filter(|_| !self.is_loading())
+                {
+                    let (id, label) = (choice.id, choice.label.clone());
+                    ctx.wish(Wish::Picked { id, label });
+                }
+            }
+            Command::Back => ctx.wish(Wish::Close),
+            _ => {}
+        }
+    }
+}
+
+impl Choice {
+    fn read(row: &Value) -> Option<Self> {
+        let field = |name: &str| row[name].as_str().unwrap_or_default();
+        let note = match row["price_minor"].as_i64() {
+            Some(price) => {
+                let stock = text::integer(row["stock"].as_i64().unwrap_or_default());
+                format!(
+                    "{} · {} · {stock} in stock",
+                    field("sku"),
+                    text::money(price)
+                )
+            }
+            None => field("email").to_owned(),
+        };
+        Some(Self {
+            id: field("id").parse().ok()?,
+            label: field("name").to_owned(),
+            note,
+        })
+    }
+}

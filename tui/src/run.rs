@@ -1,0 +1,116 @@
+//! The loop: draw what has changed, sleep until something happens, update, carry out the effects. An
+//! idle client draws nothing.
+
+use std::time::Instant;
+
+use crossterm::event::EventStream;
+use futures_util::StreamExt;
+use tokio::{
+    signal::unix::{SignalKind, signal},
+    sync::mpsc::{self, UnboundedReceiver, UnboundedSender},
+};
+
+use crate::{
+    api::Api,
+    app::App,
+    event::{Effect, Event},
+    link,
+    settings::Settings,
+    terminal::Screen,
+    text::Zone,
+    view,
+};
+
+/// Why the client could not run.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error("{0}")]
+    Settings(String),
+    #[error("the terminal does not work: {0}")]
+    Terminal(#[from] std::io::Error),
+    #[error("the connection cannot be set up: {0}")]
+    Connection(#[from] reqwest::Error),
+}
+
+/// Runs the client until the user leaves.
+///
+/// # Errors
+/// Where it could not start, or the terminal is lost.
+pub async fn run(settings: &Settings) -> Result<(), Error> {
+    let (server, local) = settings.server().map_err(Error::Settings)?;
+    let (sender, mut events) = mpsc::unbounded_channel();
+    let mut api = Api::new(&server, sender.clone())?;
+    let mut screen = Screen::take()?;
+    let size = screen.terminal.size()?;
+    let mut app = App::new(server.to_string(), Zone::Local, (size.width, size.height));
+    screen.terminal.draw(|frame| view::draw(frame, &app))?;
+
+    tokio::spawn(link::hold(server, local, sender.clone()));
+    tokio::spawn(forward_signals(sender.clone()));
+    let mut keys = tokio::spawn(forward_terminal(sender.clone()));
+    let mut effects = Vec::new();
+    loop {
+        let event = next_event(&app, &mut events).await;
+        app.update(event, Instant::now(), &mut effects);
+        // What came meanwhile belongs into the same picture.
+        while let Ok(event) = events.try_recv() {
+            app.update(event, Instant::now(), &mut effects);
+        }
+        for effect in effects.drain(..) {
+            match effect {
+                Effect::Send(call) => api.send(call),
+                Effect::Suspend => {
+                    // Nobody but the shell may read the terminal meanwhile.
+                    keys.abort();
+                    screen.suspend()?;
+                    let size = screen.terminal.size()?;
+                    app.size = (size.width, size.height);
+                    keys = tokio::spawn(forward_terminal(sender.clone()));
+                }
+                Effect::Quit => return Ok(()),
+            }
+        }
+        screen.terminal.draw(|frame| view::draw(frame, &app))?;
+    }
+}
+
+async fn next_event(app: &App, events: &mut UnboundedReceiver<Event>) -> Event {
+    let deadline = app.deadline();
+    let tick = async {
+        match deadline {
+            Some(at) => tokio::time::sleep_until(at.into()).await,
+            None => std::future::pending().await,
+        }
+    };
+    tokio::select! {
+        // This function holds a sender through its caller, so the channel never closes.
+        event = events.recv() => event.unwrap_or(Event::Terminate),
+        () = tick => Event::Tick,
+    }
+}
+
+async fn forward_terminal(events: UnboundedSender<Event>) {
+    let mut stream = EventStream::new();
+    while let Some(event) = stream.next().await {
+        let event = event.map_or(Event::Terminate, Event::Terminal);
+        if events.send(event).is_err() {
+            return;
+        }
+    }
+    // The terminal is gone.
+    let _ = events.send(Event::Terminate);
+}
+
+async fn forward_signals(events: UnboundedSender<Event>) {
+    let (Ok(mut terminate), Ok(mut hangup)) = (
+        signal(SignalKind::terminate()),
+        signal(SignalKind::hangup()),
+    ) else {
+        return;
+    };
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = hangup.recv() => {}
+    }
+    let _ = events.send(Event::Terminate);
+}

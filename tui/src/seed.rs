@@ -1,0 +1,262 @@
+//! The Seed tab: sizes, a running job, its progress.
+
+use std::time::{Duration, Instant};
+
+use reqwest::Method;
+use serde_json::Value;
+use stockroom_common::{
+    FieldError, Page, document,
+    seed::{NewSeedJob, SeedJob, SeedState},
+};
+
+use crate::{
+    context::{Context, Wish},
+    entity::{Field, FieldKind},
+    event::{Call, Owner, Reply},
+    form::Form,
+    keys::{Command, Scope},
+    list::{Query, Screen},
+    names::Names,
+};
+
+/// How often a running job is looked at.
+const POLL: Duration = Duration::from_millis(250);
+/// After a failed look.
+const RETRY: Duration = Duration::from_secs(2);
+
+const FIELDS: &[Field] = &[
+    Field::required("/seed", "Seed", FieldKind::Integer),
+    Field::required("/categories", "Categories", FieldKind::Integer),
+    Field::required("/products", "Products", FieldKind::Integer),
+    Field::required("/customers", "Customers", FieldKind::Integer),
+    Field::required("/orders", "Orders", FieldKind::Integer),
+    Field::required("/months", "Months", FieldKind::Integer),
+];
+
+#[derive(Debug)]
+pub struct SeedScreen {
+    pub request: NewSeedJob,
+    /// The last job, running or ended.
+    pub job: Option<SeedJob>,
+    pub error: Option<String>,
+    waiting: Option<(u64, Want)>,
+    look_at: Option<Instant>,
+    is_stale: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Want {
+    Jobs,
+    Start,
+    Progress,
+    Cancel,
+}
+
+impl Default for SeedScreen {
+    fn default() -> Self {
+        Self {
+            request: NewSeedJob {
+                seed: 1,
+                categories: 20,
+                products: 1_000,
+                customers: 10_000,
+                orders: 100_000,
+                months: 24,
+                until: None,
+            },
+            job: None,
+            error: None,
+            waiting: None,
+            look_at: None,
+            is_stale: true,
+        }
+    }
+}
+
+impl SeedScreen {
+    pub fn is_running(&self) -> bool {
+        self.job
+            .as_ref()
+            .is_some_and(|job| job.state == SeedState::Running)
+    }
+
+    pub const fn deadline(&self) -> Option<Instant> {
+        self.look_at
+    }
+
+    pub fn tick(&mut self, ctx: &mut Context<'_>) {
+        if self.look_at.is_none_or(|at| at > ctx.now) {
+            return;
+        }
+        self.look_at = None;
+        if let Some(job) = &self.job {
+            let path = format!("/v1/seed-jobs/{}", job.id);
+            self.send(Want::Progress, Method::GET, path, None, ctx);
+        }
+    }
+
+    /// Takes the sizes from the form.
+    pub fn set_request(&mut self, sizes: Value) {
+        if let Ok(request) = document::from_value(sizes) {
+            self.request = request;
+            self.error = None;
+        }
+    }
+
+    fn start(&mut self, ctx: &mut Context<'_>) {
+        if self.is_running() {
+            return ctx.bad("A job is running; wait for it or cancel it with c.");
+        }
+        self.error = None;
+        let body = document::to_value(&self.request);
+        self.send(
+            Want::Start,
+            Method::POST,
+            "/v1/seed-jobs".into(),
+            Some(body),
+            ctx,
+        );
+    }
+
+    fn cancel(&mut self, ctx: &mut Context<'_>) {
+        match self
+            .job
+            .as_ref()
+            .filter(|job| job.state == SeedState::Running)
+        {
+            Some(job) => {
+                let path = format!("/v1/seed-jobs/{}", job.id);
+                self.send(Want::Cancel, Method::DELETE, path, None, ctx);
+                ctx.good("Cancelling after the present batch.");
+            }
+            None => ctx.bad("There is no running job to cancel."),
+        }
+    }
+
+    fn send(
+        &mut self,
+        want: Want,
+        method: Method,
+        path: String,
+        body: Option<Value>,
+        ctx: &mut Context<'_>,
+    ) {
+        let ticket = ctx.ticket(Owner::Seed);
+        self.waiting = Some((ticket.run, want));
+        ctx.send(Call {
+            ticket,
+            method,
+            path,
+            body,
+            if_match: None,
+        });
+    }
+
+    fn take(&mut self, job: SeedJob, ctx: &mut Context<'_>) {
+        let was_running = self.is_running();
+        self.request.seed = self.request.seed.max(job.request.seed.saturating_add(1));
+        self.job = Some(job);
+        if self.is_running() {
+            self.look_at = Some(ctx.now + POLL);
+            return;
+        }
+        self.look_at = None;
+        if was_running {
+            ctx.wish(Wish::Seeded);
+        }
+    }
+
+    fn take_all(&mut self, jobs: Vec<SeedJob>, ctx: &mut Context<'_>) {
+        let used = jobs.iter().map(|job| job.request.seed).max();
+        // A seed that is not used yet, so that Enter just works.
+        self.request.seed = self
+            .request
+            .seed
+            .max(used.map_or(1, |seed| seed.saturating_add(1)));
+        if let Some(latest) = jobs.into_iter().next() {
+            self.take(latest, ctx);
+        }
+    }
+}
+
+impl Screen for SeedScreen {
+    fn scope(&self) -> Scope {
+        Scope::Seed
+    }
+
+    fn command(&mut self, command: Command, ctx: &mut Context<'_>) {
+        match command {
+            Command::StartSeed => self.start(ctx),
+            Command::CancelSeed => self.cancel(ctx),
+            Command::Edit => {
+                let sizes = document::to_value(&self.request);
+                ctx.wish(Wish::Form(Box::new(Form::seed(FIELDS, &sizes, check))));
+            }
+            Command::Refresh => {
+                self.is_stale = true;
+                self.show(ctx);
+            }
+            Command::Back => ctx.wish(Wish::Return),
+            _ => {}
+        }
+    }
+
+    fn reply(&mut self, reply: &Reply, ctx: &mut Context<'_>) {
+        let Some((_, want)) = self.waiting.take_if(|(run, _)| *run == reply.ticket.run) else {
+            return;
+        };
+        let answer = match &reply.result {
+            Ok(answer) => answer,
+            Err(failure) => {
+                if want == Want::Start {
+                    self.error = Some(failure.message().to_owned());
+                }
+                if self.is_running() {
+                    self.look_at = Some(ctx.now + RETRY);
+                }
+                self.is_stale |= want == Want::Jobs;
+                return;
+            }
+        };
+        let read = match want {
+            Want::Jobs => answer
+                .read::<Page<SeedJob>>()
+                .map(|page| self.take_all(page.items, ctx)),
+            Want::Start | Want::Progress | Want::Cancel => {
+                answer.read().map(|job| self.take(job, ctx))
+            }
+        };
+        self.error = read.err();
+    }
+
+    fn show(&mut self, ctx: &mut Context<'_>) {
+        if std::mem::take(&mut self.is_stale) {
+            self.send(Want::Jobs, Method::GET, "/v1/seed-jobs".into(), None, ctx);
+        }
+    }
+
+    fn expire(&mut self) {
+        self.is_stale = true;
+    }
+
+    fn resize(&mut self, _: &mut Context<'_>) {}
+
+    fn query(&self) -> Query {
+        Query::default()
+    }
+
+    fn set_query(&mut self, _: Query, _: &mut Context<'_>) {}
+
+    fn want_names(&self, _: &mut Names) {}
+
+    fn is_loading(&self) -> bool {
+        self.waiting.is_some_and(|(_, want)| want != Want::Progress)
+    }
+}
+
+fn check(sizes: Value) -> Vec<FieldError> {
+    match document::from_value::<NewSeedJob>(sizes) {
+        Ok(request) => request.check(),
+        Err(error) => vec![error],
+    }
+}

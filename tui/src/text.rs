@@ -1,0 +1,242 @@
+//! Text for the terminal. What comes from the data passes [`clean`] once, so that no control
+//! character of it ever reaches the terminal.
+
+use std::borrow::Cow;
+
+use chrono::{DateTime, Local, Utc};
+use unicode_segmentation::UnicodeSegmentation;
+use unicode_width::UnicodeWidthStr;
+
+/// Code points of one grapheme beyond which the rest is cut: stacked accents would spill over.
+const MAX_CLUSTER: usize = 8;
+
+/// In which zone times are shown; the wire is always UTC.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Zone {
+    Local,
+    Utc,
+}
+
+/// Makes text harmless: controls become carets (`^[`), marks that change the direction of writing
+/// and other invisible ones their code point (`<U+202E>`), line breaks a blank.
+pub fn clean(text: &str) -> Cow<'_, str> {
+    let plain = text.bytes().all(|byte| (b' '..=b'~').contains(&byte));
+    if plain {
+        return Cow::Borrowed(text);
+    }
+    let mut cleaned = String::with_capacity(text.len());
+    for cluster in text.graphemes(true) {
+        for c in cluster.chars().take(MAX_CLUSTER) {
+            push_clean(&mut cleaned, c);
+        }
+    }
+    Cow::Owned(cleaned)
+}
+
+fn push_clean(cleaned: &mut String, c: char) {
+    match c {
+        '\n' | '\t' | '\r' => cleaned.push(' '),
+        '\0'..='\x1f' => {
+            cleaned.push('^');
+            cleaned.push(char::from(c as u8 + 0x40));
+        }
+        '\x7f' => cleaned.push_str("^?"),
+        '\u{80}'..='\u{9f}'
+        | '\u{61c}'
+        | '\u{200b}'
+        | '\u{200e}'..='\u{200f}'
+        | '\u{2028}'..='\u{202e}'
+        | '\u{2060}'..='\u{206f}'
+        | '\u{feff}'
+        | '\u{fff0}'..='\u{fffb}'
+        | '\u{e0000}'..='\u{e0fff}' => {
+            cleaned.push_str(&format!("<U+{:04X}>", u32::from(c)));
+        }
+        c => cleaned.push(c),
+    }
+}
+
+/// How many columns the text takes.
+pub fn width(text: &str) -> usize {
+    text.width()
+}
+
+/// Cuts the text to that many columns, with `…` where something is missing.
+pub fn cut(text: &str, columns: usize) -> Cow<'_, str> {
+    if width(text) <= columns {
+        return Cow::Borrowed(text);
+    }
+    let mut kept = String::new();
+    let mut used = 0;
+    for cluster in text.graphemes(true) {
+        used += width(cluster);
+        if used >= columns {
+            break;
+        }
+        kept.push_str(cluster);
+    }
+    if columns > 0 {
+        kept.push('…');
+    }
+    Cow::Owned(kept)
+}
+
+/// Breaks text into lines of at most that many columns, between words where it can.
+pub fn wrap(text: &str, columns: usize) -> Vec<String> {
+    let mut lines = Vec::new();
+    let mut line = String::new();
+    for word in text.split_whitespace() {
+        let needed = width(&line) + usize::from(!line.is_empty()) + width(word);
+        if needed > columns && !line.is_empty() {
+            lines.push(std::mem::take(&mut line));
+        }
+        if !line.is_empty() {
+            line.push(' ');
+        }
+        let mut rest = word;
+        while width(rest) > columns.max(1) {
+            let taken = head(rest, columns.max(1));
+            lines.push(taken.to_owned());
+            rest = &rest[taken.len()..];
+        }
+        line.push_str(rest);
+    }
+    lines.push(line);
+    lines
+}
+
+/// The longest start of the text that fits, at least one cluster.
+fn head(text: &str, columns: usize) -> &str {
+    let mut end = 0;
+    let mut used = 0;
+    for cluster in text.graphemes(true) {
+        used += width(cluster);
+        if used > columns && end > 0 {
+            break;
+        }
+        end += cluster.len();
+    }
+    &text[..end]
+}
+
+/// `1234567` as `1,234,567`.
+pub fn integer(value: i64) -> String {
+    let digits = value.unsigned_abs().to_string();
+    let mut text = String::from(if value < 0 { "-" } else { "" });
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index) % 3 == 0 {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// Minor units as `1,234.50`.
+pub fn money(minor: i64) -> String {
+    let sign = if minor < 0 { "-" } else { "" };
+    let (major, cents) = (minor.unsigned_abs() / 100, minor.unsigned_abs() % 100);
+    let major = integer(i64::try_from(major).unwrap_or(i64::MAX));
+    format!("{sign}{major}.{cents:02}")
+}
+
+/// Reads an amount as people write it (`12`, `12.5`, `1,234.50`) into minor units.
+pub fn parse_money(text: &str) -> Option<i64> {
+    let compact: String = text.trim().chars().filter(|c| *c != ',').collect();
+    let (major, cents) = compact.split_once('.').unwrap_or((&compact, ""));
+    if cents.len() > 2 || !cents.bytes().all(|b| b.is_ascii_digit()) || major.is_empty() {
+        return None;
+    }
+    let negative = major.starts_with('-');
+    let major: i64 = major.parse().ok()?;
+    let cents: i64 = format!("{cents:0<2}").parse().ok()?;
+    let minor = major.checked_mul(100)?;
+    if negative {
+        minor.checked_sub(cents)
+    } else {
+        minor.checked_add(cents)
+    }
+}
+
+/// `2026-11-24 09:30`
+pub fn time(at: DateTime<Utc>, zone: Zone) -> String {
+    const FORMAT: &str = "%Y-%m-%d %H:%M";
+    match zone {
+        Zone::Local => at.with_timezone(&Local).format(FORMAT).to_string(),
+        Zone::Utc => at.format(FORMAT).to_string(),
+    }
+}
+
+/// Reads a time as [`time`] writes it, or a date alone for its midnight.
+pub fn parse_time(text: &str, zone: Zone) -> Option<DateTime<Utc>> {
+    use chrono::{NaiveDate, NaiveDateTime, NaiveTime};
+
+    let text = text.trim();
+    let local = NaiveDateTime::parse_from_str(text, "%Y-%m-%d %H:%M")
+        .ok()
+        .or_else(|| {
+            let date = NaiveDate::parse_from_str(text, "%Y-%m-%d").ok()?;
+            Some(date.and_time(NaiveTime::MIN))
+        })?;
+    match zone {
+        Zone::Utc => Some(local.and_utc()),
+        Zone::Local => Some(
+            local
+                .and_local_timezone(Local)
+                .earliest()?
+                .with_timezone(&Utc),
+        ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn controls_are_shown_and_never_sent() {
+        assert_eq!(clean("a\x1b[2Jb\x07"), "a^[[2Jb^G");
+        assert_eq!(clean("a\u{9b}31mb"), "a<U+009B>31mb");
+        assert_eq!(clean("abc\u{202e}def"), "abc<U+202E>def");
+        assert_eq!(clean("two\nlines\x7f"), "two lines^?");
+        assert_eq!(clean("Ærø 東京 👩‍👧"), "Ærø 東京 👩‍👧");
+        let tower = format!("a{}", "\u{301}".repeat(50));
+        assert_eq!(clean(&tower).chars().count(), MAX_CLUSTER);
+    }
+
+    #[test]
+    fn text_is_cut_by_columns() {
+        assert_eq!(cut("stockroom", 9), "stockroom");
+        assert_eq!(cut("stockroom", 5), "stoc…");
+        assert_eq!(cut("東京都", 5), "東京…");
+        assert_eq!(cut("東京都", 4), "東…");
+        assert_eq!(cut("x", 0), "");
+    }
+
+    #[test]
+    fn text_is_wrapped_between_words_where_it_can() {
+        assert_eq!(wrap("the quick brown fox", 10), ["the quick", "brown fox"]);
+        assert_eq!(wrap("incomprehensible", 6), ["incomp", "rehens", "ible"]);
+        assert_eq!(wrap("", 6), [""]);
+    }
+
+    #[test]
+    fn amounts_are_read_as_they_are_written() {
+        for minor in [0, 5, 99, 100, 123_456_789, -5, -150] {
+            assert_eq!(parse_money(&money(minor)), Some(minor), "{}", money(minor));
+        }
+        assert_eq!(money(123_456_789), "1,234,567.89");
+        assert_eq!(parse_money("12.5"), Some(1_250));
+        for bad in ["", "x", "1.234", "1.-5", ".5"] {
+            assert_eq!(parse_money(bad), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn times_are_read_as_they_are_written() {
+        let at = "2026-11-24T09:30:00Z".parse().unwrap();
+        assert_eq!(parse_time(&time(at, Zone::Utc), Zone::Utc), Some(at));
+        assert_eq!(parse_time(&time(at, Zone::Local), Zone::Local), Some(at));
+        assert_eq!(parse_time("24.11.2026", Zone::Utc), None);
+    }
+}

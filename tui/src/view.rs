@@ -1,0 +1,170 @@
+//! Drawing: a function of the state, and of nothing else.
+
+mod cell;
+mod detail;
+mod form;
+mod list;
+mod overlay;
+mod seed;
+
+use ratatui::{
+    Frame,
+    layout::{Constraint, Layout, Rect},
+    style::Style,
+    text::{Line, Span},
+    widgets::Paragraph,
+};
+
+use crate::{
+    app::{App, MIN_SIZE},
+    context::Toast,
+    entity::Tab,
+    event::Link,
+    keys,
+    names::Names,
+    overlay::Overlay,
+    text::{self, Zone},
+    theme,
+};
+
+/// What every part of the picture needs to show values.
+#[derive(Clone, Copy)]
+struct Look<'a> {
+    names: &'a Names,
+    zone: Zone,
+}
+
+/// Draws the whole screen.
+pub fn draw(frame: &mut Frame<'_>, app: &App) {
+    let area = frame.area();
+    let (columns, rows) = MIN_SIZE;
+    if area.width < columns || area.height < rows {
+        let line = format!(
+            "This terminal has {}×{}; Stockroom needs {columns}×{rows}.",
+            area.width, area.height
+        );
+        let lines: Vec<Line<'_>> = text::wrap(&line, usize::from(area.width))
+            .into_iter()
+            .map(Line::from)
+            .collect();
+        return frame.render_widget(Paragraph::new(lines), area);
+    }
+    let [tabs, body, hints, status] = Layout::vertical([
+        Constraint::Length(1),
+        Constraint::Fill(1),
+        Constraint::Length(1),
+        Constraint::Length(1),
+    ])
+    .areas(area);
+    let look = Look {
+        names: &app.names,
+        zone: app.zone,
+    };
+    draw_tabs(frame, tabs, app);
+    match app.tab {
+        Tab::Orders => list::draw(frame, body, &app.orders, &app.link, look),
+        Tab::Customers => list::draw(frame, body, &app.customers, &app.link, look),
+        Tab::Products => list::draw(frame, body, &app.products, &app.link, look),
+        Tab::Categories => list::draw(frame, body, &app.categories, &app.link, look),
+        Tab::Seed => seed::draw(frame, body, &app.seed),
+    }
+    draw_hints(frame, hints, app);
+    draw_status(frame, status, app);
+    for overlay in &app.overlays {
+        match overlay {
+            Overlay::Form(form) => form::draw(frame, body, form, look),
+            Overlay::Picker(picker) => overlay::draw_picker(frame, body, picker),
+            Overlay::Menu(menu) => overlay::draw_menu(frame, body, menu),
+            Overlay::Confirm(confirm) => overlay::draw_confirm(frame, body, confirm),
+            Overlay::Search(search) => overlay::draw_search(frame, hints, search),
+            Overlay::Help(help) => overlay::draw_help(frame, body, help),
+        }
+    }
+}
+
+fn draw_tabs(frame: &mut Frame<'_>, area: Rect, app: &App) {
+    let mut spans = Vec::new();
+    for (index, tab) in Tab::ALL.into_iter().enumerate() {
+        let style = if tab == app.tab {
+            theme::ACTIVE_TAB
+        } else {
+            theme::PLAIN
+        };
+        spans.push(Span::styled(
+            format!(" {} {} ", index + 1, tab.title()),
+            style,
+        ));
+    }
+    let crumbs = app.breadcrumb();
+    if !crumbs.is_empty() {
+        let way: Vec<&str> = crumbs.into_iter().map(Tab::title).collect();
+        spans.push(Span::styled(
+            format!("  from {}", way.join(" › ")),
+            theme::DIM,
+        ));
+    }
+    frame.render_widget(Line::from(spans), area);
+}
+
+/// What can be done here, from the table of keys.
+fn draw_hints(frame: &mut Frame<'_>, area: Rect, app: &App) {
+    let mut line = Line::default();
+    let mut width = 0;
+    for binding in keys::bindings(app.scope()) {
+        let (Some(hint), Some(key)) = (binding.hint, binding.keys.first()) else {
+            continue;
+        };
+        let is_about_lines = matches!(
+            binding.command,
+            keys::Command::AddLine | keys::Command::RemoveLine
+        );
+        let has_lines =
+            matches!(app.overlays.last(), Some(Overlay::Form(form)) if form.has_lines());
+        if is_about_lines && !has_lines {
+            continue;
+        }
+        let (key, hint) = (format!(" {key}"), format!(" {hint} "));
+        width += text::width(&key) + text::width(&hint);
+        if width > usize::from(area.width) {
+            break;
+        }
+        line.push_span(Span::styled(key, theme::BOLD));
+        line.push_span(Span::styled(hint, theme::DIM));
+    }
+    frame.render_widget(line, area);
+}
+
+fn draw_status(frame: &mut Frame<'_>, area: Rect, app: &App) {
+    let (mark, words, style) = match &app.link {
+        Link::Connecting => ("◌", "connecting".to_owned(), theme::WARN),
+        Link::Up => ("●", "connected".to_owned(), theme::GOOD),
+        Link::Down(reason) => ("○", format!("offline, trying again: {reason}"), theme::BAD),
+    };
+    let loading = if app.screen().is_loading() {
+        " · loading…"
+    } else {
+        ""
+    };
+    let latency = match app.latency {
+        Some(took) if app.link == Link::Up => format!(" · {} ms", took.as_millis().max(1)),
+        _ => String::new(),
+    };
+    let right = format!(" {}{latency}{loading} ", text::clean(&app.server));
+    let right_width = text::width(&right).min(usize::from(area.width) / 2);
+    let left_width = usize::from(area.width) - right_width;
+    let (left, style): (String, Style) = match &app.toast {
+        Some(Toast::Good(message)) => (format!(" ✓ {message}"), theme::GOOD),
+        Some(Toast::Bad(message)) => (format!(" ✗ {message}"), theme::BAD),
+        None => (format!(" {mark} {words}"), style),
+    };
+    let left = text::cut(&text::clean(&left), left_width).into_owned();
+    let pad = left_width - text::width(&left);
+    frame.render_widget(
+        Line::from(vec![
+            Span::styled(left, style),
+            Span::raw(" ".repeat(pad)),
+            Span::styled(text::cut(&right, right_width).into_owned(), theme::DIM),
+        ]),
+        area,
+    );
+}

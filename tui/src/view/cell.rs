@@ -1,0 +1,64 @@
+//! Values as text.
+
+use ratatui::style::Style;
+
+use super::Look;
+use crate::{entity::Cell, text, theme};
+
+/// Where a value stands in its column.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Align {
+    Left,
+    Right,
+}
+
+/// The value in harmless text.
+pub(super) fn show(cell: &Cell, look: Look<'_>) -> String {
+    match cell {
+        Cell::Text(value) => text::clean(value).into_owned(),
+        Cell::Integer(value) => text::integer(*value),
+        Cell::Money(minor) => text::money(*minor),
+        Cell::Time(at) => text::time(*at, look.zone),
+        Cell::Status(status) => status.to_string(),
+        Cell::Flag(true) => "yes".into(),
+        Cell::Flag(false) => "no".into(),
+        // A name that is still on its way.
+        Cell::Name(reference) => {
+            let name = look.names.get(reference.id);
+            name.map_or_else(|| "…".into(), |name| text::clean(name).into_owned())
+        }
+        Cell::Line(pieces, product, price) => {
+            let name = show(&Cell::Name(*product), look);
+            format!(
+                "{} × {name} at {}",
+                text::integer(i64::from(*pieces)),
+                text::money(*price)
+            )
+        }
+    }
+}
+
+pub(super) const fn align(cell: &Cell) -> Align {
+    match cell {
+        Cell::Integer(_) | Cell::Money(_) => Align::Right,
+        _ => Align::Left,
+    }
+}
+
+pub(super) const fn style(cell: &Cell) -> Style {
+    match cell {
+        Cell::Status(status) => theme::status(*status),
+        Cell::Flag(false) => theme::DIM,
+        _ => theme::PLAIN,
+    }
+}
+
+/// The text in exactly that many columns.
+pub(super) fn fit(text: &str, columns: usize, align: Align) -> String {
+    let cut = text::cut(text, columns);
+    let pad = " ".repeat(columns.saturating_sub(text::width(&cut)));
+    match align {
+        Align::Left => format!("{cut}{pad}"),
+        Align::Right => format!("{pad}{cut}"),
+    }
+}

@@ -1,0 +1,69 @@
+//! The detail pane: every field of a row, and the lines that lead elsewhere.
+
+use ratatui::{
+    Frame,
+    layout::Rect,
+    text::{Line, Span},
+    widgets::{Block, Clear},
+};
+
+use super::{Look, cell};
+use crate::{entity::Detail, text, theme};
+
+const LABEL: usize = 12;
+
+pub(super) fn draw(
+    frame: &mut Frame<'_>,
+    area: Rect,
+    heading: &str,
+    details: &[Detail],
+    selected: usize,
+    look: Look<'_>,
+) {
+    let title = format!(
+        " {} ",
+        text::cut(heading, usize::from(area.width).saturating_sub(6))
+    );
+    let block = Block::bordered().title(title).border_style(theme::DIM);
+    let inner = block.inner(area);
+    frame.render_widget(Clear, area);
+    frame.render_widget(block, area);
+
+    let room = usize::from(inner.width).saturating_sub(LABEL + 4);
+    let mut lines: Vec<Line<'_>> = Vec::new();
+    let (mut links, mut selected_line) = (0, 0);
+    for detail in details {
+        let is_link = detail.target.is_some();
+        let is_selected = is_link && links == selected;
+        links += usize::from(is_link);
+        let value = cell::show(&detail.value, look);
+        let style = match (is_selected, is_link) {
+            (true, _) => theme::SELECTED,
+            (false, true) => theme::LINK,
+            (false, false) => cell::style(&detail.value),
+        };
+        for (index, part) in text::wrap(&value, room).into_iter().enumerate() {
+            if is_selected && index == 0 {
+                selected_line = lines.len();
+            }
+            let label = if index == 0 { detail.label } else { "" };
+            let mark = if is_selected && index == 0 {
+                "› "
+            } else {
+                "  "
+            };
+            lines.push(Line::from(vec![
+                Span::styled(format!(" {label:<LABEL$}"), theme::LABEL),
+                Span::raw(mark),
+                Span::styled(part, style),
+            ]));
+        }
+    }
+    let height = usize::from(inner.height);
+    let top = (selected_line + 2)
+        .saturating_sub(height)
+        .min(lines.len().saturating_sub(height));
+    for (line, y) in lines.into_iter().skip(top).zip(inner.y..inner.bottom()) {
+        frame.render_widget(line, Rect::new(inner.x, y, inner.width, 1));
+    }
+}

@@ -1,0 +1,173 @@
+//! The small things over a screen.
+
+use ratatui::{
+    Frame,
+    layout::{Margin, Rect},
+    text::{Line, Span},
+    widgets::{Block, Clear},
+};
+
+use super::cell::{self, Align};
+use crate::{
+    keys,
+    overlay::{Confirm, Help, Menu, Search},
+    picker::Picker,
+    text, theme,
+};
+
+/// Clears a box of that size in the middle of the body and gives its inside.
+fn open(frame: &mut Frame<'_>, body: Rect, width: u16, height: u16, title: &str) -> Rect {
+    let (width, height) = (width.min(body.width), height.min(body.height));
+    let area = Rect::new(
+        body.x + (body.width - width) / 2,
+        body.y + (body.height - height) / 2,
+        width,
+        height,
+    );
+    let block = Block::bordered()
+        .title(format!(" {title} "))
+        .border_style(theme::LABEL);
+    let inner = block.inner(area).inner(Margin::new(1, 0));
+    frame.render_widget(Clear, area);
+    frame.render_widget(block, area);
+    inner
+}
+
+fn line_at(frame: &mut Frame<'_>, area: Rect, row: usize, line: Line<'_>) {
+    if row < usize::from(area.height) {
+        frame.render_widget(line, Rect::new(area.x, area.y + row as u16, area.width, 1));
+    }
+}
+
+pub(super) fn draw_picker(frame: &mut Frame<'_>, body: Rect, picker: &Picker) {
+    let title = format!("Choose from {}", picker.tab.path());
+    let inner = open(frame, body, 76, 18, &title);
+    let width = usize::from(inner.width);
+    let prompt = "Search: ";
+    let (typed, column) = picker.search.view(width.saturating_sub(prompt.len()));
+    frame.set_cursor_position((inner.x + (prompt.len() + column) as u16, inner.y));
+    let search = vec![Span::styled(prompt, theme::LABEL), Span::raw(typed)];
+    line_at(frame, inner, 0, Line::from(search));
+    let height = usize::from(inner.height).saturating_sub(2);
+    let note = match &picker.error {
+        Some(error) => Some((text::clean(error).into_owned(), theme::BAD)),
+        None if !picker.choices.is_empty() => None,
+        None if picker.is_loading() => Some(("loading…".into(), theme::DIM)),
+        None => Some(("Nothing matches; Esc goes back.".into(), theme::DIM)),
+    };
+    if let Some((words, style)) = note {
+        return line_at(frame, inner, 2, Line::styled(words, style));
+    }
+    let top = (picker.selected + 1).saturating_sub(height);
+    for (row, (index, choice)) in picker
+        .choices
+        .iter()
+        .enumerate()
+        .skip(top)
+        .take(height)
+        .enumerate()
+    {
+        let mark = if index == picker.selected {
+            "› "
+        } else {
+            "  "
+        };
+        let half = width * 11 / 20;
+        let name = cell::fit(
+            &format!("{mark}{}", text::clean(&choice.label)),
+            half,
+            Align::Left,
+        );
+        let note = cell::fit(&text::clean(&choice.note), width - half, Align::Left);
+        let style = if index == picker.selected {
+            theme::SELECTED
+        } else {
+            theme::PLAIN
+        };
+        let spans = vec![
+            Span::styled(name, style),
+            Span::styled(note, style.patch(theme::DIM)),
+        ];
+        line_at(frame, inner, row + 2, Line::from(spans));
+    }
+}
+
+pub(super) fn draw_menu(frame: &mut Frame<'_>, body: Rect, menu: &Menu) {
+    let height = menu.lines.len() as u16 + 2;
+    let inner = open(frame, body, 30, height, &menu.title);
+    let visible = usize::from(inner.height);
+    let top = (menu.selected + 1).saturating_sub(visible);
+    for (row, (index, (words, _))) in menu.lines.iter().enumerate().skip(top).enumerate() {
+        let is_selected = index == menu.selected;
+        let mark = if is_selected { "› " } else { "  " };
+        let words = cell::fit(
+            &format!("{mark}{words}"),
+            usize::from(inner.width),
+            Align::Left,
+        );
+        let style = if is_selected {
+            theme::SELECTED
+        } else {
+            theme::PLAIN
+        };
+        line_at(frame, inner, row, Line::styled(words, style));
+    }
+}
+
+pub(super) fn draw_confirm(frame: &mut Frame<'_>, body: Rect, confirm: &Confirm) {
+    let width = 60.min(body.width.saturating_sub(2));
+    let room = usize::from(width).saturating_sub(4);
+    let mut lines: Vec<Line<'_>> = Vec::new();
+    for line in text::wrap(&confirm.question, room) {
+        lines.push(Line::styled(line, theme::BOLD));
+    }
+    for line in text::wrap(&confirm.consequence, room) {
+        lines.push(Line::raw(line));
+    }
+    lines.push(Line::default());
+    lines.push(Line::from(vec![
+        Span::styled("y", theme::BOLD),
+        Span::raw(" yes   "),
+        Span::styled("n", theme::BOLD),
+        Span::raw(" no"),
+    ]));
+    let inner = open(frame, body, width, lines.len() as u16 + 2, "Are you sure?");
+    for (row, line) in lines.into_iter().enumerate() {
+        line_at(frame, inner, row, line);
+    }
+}
+
+pub(super) fn draw_search(frame: &mut Frame<'_>, area: Rect, search: &Search) {
+    let prompt = format!(" Search by {}: ", search.subject);
+    let start = text::width(&prompt);
+    let (typed, column) = search
+        .line
+        .view(usize::from(area.width).saturating_sub(start));
+    frame.render_widget(Clear, area);
+    let spans = vec![Span::styled(prompt, theme::LABEL), Span::raw(typed)];
+    frame.render_widget(Line::from(spans), area);
+    frame.set_cursor_position((area.x + (start + column) as u16, area.y));
+}
+
+pub(super) fn draw_help(frame: &mut Frame<'_>, body: Rect, help: &Help) {
+    let mut lines = Vec::new();
+    let mut commands = Vec::new();
+    for binding in keys::bindings(help.scope) {
+        if commands.contains(&binding.command) {
+            continue;
+        }
+        commands.push(binding.command);
+        let keys: Vec<String> = binding.keys.iter().map(ToString::to_string).collect();
+        lines.push(Line::from(vec![
+            Span::styled(cell::fit(&keys.join(" "), 14, Align::Left), theme::BOLD),
+            Span::raw(binding.help),
+        ]));
+    }
+    let inner = open(frame, body, 60, lines.len() as u16 + 2, "Keys");
+    let top = help
+        .top
+        .min(lines.len().saturating_sub(usize::from(inner.height)));
+    for (row, line) in lines.into_iter().skip(top).enumerate() {
+        line_at(frame, inner, row, line);
+    }
+}

@@ -1,0 +1,116 @@
+//! The Seed tab: the sizes on top, the job and its gauges below.
+
+use ratatui::{
+    Frame,
+    layout::{Margin, Rect},
+    style::Style,
+    text::{Line, Span},
+};
+use stockroom_common::seed::{SeedJob, SeedProgress, SeedState};
+
+use super::cell::{self, Align};
+use crate::{seed::SeedScreen, text, theme};
+
+const MAX_BAR: usize = 40;
+
+pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, seed: &SeedScreen) {
+    let inner = area.inner(Margin::new(2, 0));
+    let mut lines = vec![
+        Line::default(),
+        Line::styled("Fill the shop with realistic test data", theme::BOLD),
+        Line::default(),
+    ];
+    let request = &seed.request;
+    let sizes = [
+        ("Seed", i64::from(request.seed)),
+        ("Categories", request.categories),
+        ("Products", request.products),
+        ("Customers", request.customers),
+        ("Orders", request.orders),
+        ("Months", i64::from(request.months)),
+    ];
+    // Two sizes a line: a small terminal has few lines.
+    for pair in sizes.chunks(2) {
+        let mut spans = Vec::new();
+        for (label, value) in pair {
+            spans.push(Span::styled(format!("{label:<12}"), theme::LABEL));
+            spans.push(Span::raw(cell::fit(
+                &text::integer(*value),
+                13,
+                Align::Right,
+            )));
+            spans.push(Span::raw("    "));
+        }
+        lines.push(Line::from(spans));
+    }
+    lines.push(Line::default());
+    if let Some(error) = &seed.error {
+        for line in text::wrap(&text::clean(error), usize::from(inner.width)) {
+            lines.push(Line::styled(line, theme::BAD));
+        }
+    } else if !seed.is_running() {
+        let words = "Enter starts, e changes the sizes. The same seed gives the same data.";
+        lines.push(Line::styled(words, theme::DIM));
+    }
+    if let Some(job) = &seed.job {
+        draw_job(&mut lines, job, usize::from(inner.width));
+    }
+    for (line, y) in lines.into_iter().zip(inner.y..inner.bottom()) {
+        frame.render_widget(line, Rect::new(inner.x, y, inner.width, 1));
+    }
+}
+
+fn draw_job(lines: &mut Vec<Line<'_>>, job: &SeedJob, width: usize) {
+    let (words, style): (&str, Style) = match job.state {
+        SeedState::Running => ("is running; c cancels it", theme::WARN),
+        SeedState::Done => ("is done", theme::GOOD),
+        SeedState::Cancelled => (
+            "was cancelled; what was loaded until then stays",
+            theme::WARN,
+        ),
+        SeedState::Failed => ("has failed", theme::BAD),
+    };
+    lines.push(Line::default());
+    lines.push(Line::styled(
+        format!("The job with seed {} {words}.", job.request.seed),
+        style,
+    ));
+    if let Some(error) = &job.error {
+        for line in text::wrap(&text::clean(error), width) {
+            lines.push(Line::styled(line, theme::BAD));
+        }
+    }
+    for progress in &job.progress {
+        lines.push(gauge(progress, width));
+    }
+}
+
+/// `Orders   ███████░░░░░  45,000 of 100,000   41,200 rows/s   2 s left`
+fn gauge(progress: &SeedProgress, width: usize) -> Line<'static> {
+    let share = progress.done as f64 / progress.total.max(1) as f64;
+    let counts = format!(
+        "{} of {}",
+        text::integer(progress.done),
+        text::integer(progress.total)
+    );
+    let rate = match progress.done {
+        0 => String::new(),
+        _ => format!("{} rows/s", text::integer(progress.rows_per_second as i64)),
+    };
+    let left = match progress.eta_seconds {
+        Some(seconds) if progress.done < progress.total => format!("{seconds:.0} s left"),
+        _ if progress.total > 0 && progress.done == progress.total => "done".into(),
+        _ => String::new(),
+    };
+    let fixed = 12 + 25 + 17 + 10;
+    let bar = width.saturating_sub(fixed).min(MAX_BAR);
+    let filled = (share * bar as f64).round() as usize;
+    Line::from(vec![
+        Span::styled(format!("{:<12}", progress.entity), theme::LABEL),
+        Span::styled("█".repeat(filled), theme::GOOD),
+        Span::styled("░".repeat(bar - filled), theme::DIM),
+        Span::raw(cell::fit(&counts, 25, Align::Right)),
+        Span::styled(cell::fit(&rate, 17, Align::Right), theme::DIM),
+        Span::styled(cell::fit(&left, 10, Align::Right), theme::DIM),
+    ])
+}

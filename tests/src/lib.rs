@@ -1,1 +1,17 @@
+//! The harness: a private PostgreSQL for each test binary, a database for each test, the server over
+//! a real socket, and the binaries as processes. Whatever it starts ends with the test process,
+//! however that ends, and leaves no file behind.
 
+#![expect(clippy::unwrap_used, reason = "a harness that cannot go on panics")]
+
+mod answer;
+mod postgres;
+mod process;
+mod shop;
+
+pub use crate::{
+    answer::Answer,
+    postgres::fresh_database,
+    process::{ServerProcess, binary, eventually, temp_dir},
+    shop::{SharedShop, Shop, path},
+};

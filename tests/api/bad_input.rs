@@ -1,0 +1,486 @@
+//! Bad input: each gets a clear answer from the table of status codes, and changes nothing.
+
+use reqwest::Method;
+use serde_json::{Value, json};
+use stockroom_tests::{Shop, path};
+
+const NOBODY: &str = "0192d3f0-0000-7000-8000-000000000000";
+
+/// A shop with one row of each kind.
+struct Stocked {
+    shop: Shop,
+    product: Value,
+    customer: Value,
+    order: Value,
+}
+
+async fn stocked() -> Stocked {
+    let shop = Shop::open().await;
+    let product = shop.product("A-1", 10).await;
+    let customer = shop.customer("ada@example.org").await;
+    let order = shop.order(&customer, &product, 1).await;
+    Stocked {
+        shop,
+        product,
+        customer,
+        order,
+    }
+}
+
+#[tokio::test]
+async fn bodies_that_break_a_rule_are_refused_at_the_field() {
+    let Stocked {
+        shop,
+        product,
+        customer,
+        order,
+    } = stocked().await;
+    let before = shop.fingerprint().await;
+    let new_product = |field: &str, value: Value| {
+        let mut document = json!({
+            "category_id": product["category_id"], "sku": "B-1", "name": "Pan", "price_minor": 1,
+        });
+        document[field] = value;
+        document
+    };
+    let new_customer = |field: &str, value: Value| {
+        let mut document = json!({"name": "Grace", "email": "grace@example.org"});
+        document[field] = value;
+        document
+    };
+    let new_order = |field: &str, value: Value| {
+        let line = json!({"product_id": product["id"], "quantity": 1});
+        let mut document = json!({"customer_id": customer["id"], "items": [line]});
+        document[field] = value;
+        document
+    };
+    let line = |quantity: i64, price: i64| json!([{"product_id": product["id"], "quantity": quantity, "unit_price_minor": price}]);
+    let lines = |count: usize| {
+        Value::Array(vec![
+            json!({"product_id": product["id"], "quantity": 1});
+            count
+        ])
+    };
+    let (products, customers, orders) = ("/v1/products", "/v1/customers", "/v1/orders");
+    let cases = [
+        (
+            products,
+            new_product("colour", json!("red")),
+            400,
+            "/colour",
+            "unknown_field",
+        ),
+        (
+            products,
+            new_product("version", json!(7)),
+            400,
+            "/version",
+            "read_only",
+        ),
+        (
+            products,
+            new_product("price_minor", json!("1")),
+            400,
+            "/price_minor",
+            "wrong_type",
+        ),
+        (
+            products,
+            new_product("price_minor", json!(1.5)),
+            400,
+            "/price_minor",
+            "wrong_type",
+        ),
+        (
+            products,
+            new_product("price_minor", json!(-1)),
+            422,
+            "/price_minor",
+            "out_of_range",
+        ),
+        (
+            products,
+            new_product("stock", json!(-1)),
+            422,
+            "/stock",
+            "out_of_range",
+        ),
+        (
+            products,
+            new_product("stock", json!(i64::MAX)),
+            422,
+            "/stock",
+            "out_of_range",
+        ),
+        (
+            products,
+            new_product("category_id", json!("x")),
+            400,
+            "/category_id",
+            "wrong_type",
+        ),
+        (
+            products,
+            new_product("category_id", json!(NOBODY)),
+            422,
+            "/category_id",
+            "not_found",
+        ),
+        (
+            products,
+            new_product("name", json!("")),
+            422,
+            "/name",
+            "required",
+        ),
+        (
+            products,
+            new_product("name", json!(" \t")),
+            422,
+            "/name",
+            "required",
+        ),
+        (
+            products,
+            new_product("name", json!("a\0b")),
+            422,
+            "/name",
+            "invalid_text",
+        ),
+        (
+            products,
+            new_product("name", json!("x".repeat(201))),
+            422,
+            "/name",
+            "too_long",
+        ),
+        (products, json!({"name": "x"}), 400, "", "required"),
+        (
+            customers,
+            new_customer("email", json!("ADA@example.org")),
+            409,
+            "/email",
+            "duplicate",
+        ),
+        (
+            customers,
+            new_customer("email", json!("ada")),
+            422,
+            "/email",
+            "invalid_format",
+        ),
+        (
+            customers,
+            new_customer("phone", Value::Null),
+            400,
+            "/phone",
+            "wrong_type",
+        ),
+        (
+            customers,
+            new_customer("address", json!({"country": "Germany"})),
+            422,
+            "/address/country",
+            "invalid_format",
+        ),
+        (
+            customers,
+            new_customer("address", json!({"planet": "Mars"})),
+            400,
+            "/address/planet",
+            "unknown_field",
+        ),
+        (
+            orders,
+            new_order("items", json!([])),
+            422,
+            "/items",
+            "required",
+        ),
+        (
+            orders,
+            new_order("items", line(0, 1)),
+            422,
+            "/items/0/quantity",
+            "out_of_range",
+        ),
+        (
+            orders,
+            new_order("items", line(-1, 1)),
+            422,
+            "/items/0/quantity",
+            "out_of_range",
+        ),
+        (
+            orders,
+            new_order("items", line(i64::MAX, 1)),
+            400,
+            "/items/0/quantity",
+            "wrong_type",
+        ),
+        (
+            orders,
+            new_order("items", line(1, -1)),
+            422,
+            "/items/0/unit_price_minor",
+            "out_of_range",
+        ),
+        (
+            orders,
+            new_order("items", lines(1_001)),
+            422,
+            "/items",
+            "too_long",
+        ),
+        (
+            orders,
+            new_order("items", json!([{"product_id": NOBODY, "quantity": 1}])),
+            422,
+            "/items/0/product_id",
+            "not_found",
+        ),
+        (
+            orders,
+            new_order("customer_id", json!(NOBODY)),
+            422,
+            "/customer_id",
+            "not_found",
+        ),
+        (
+            orders,
+            new_order("status", json!("paid")),
+            422,
+            "/status",
+            "illegal_transition",
+        ),
+        (
+            orders,
+            new_order("status", json!("lost")),
+            400,
+            "/status",
+            "unknown_value",
+        ),
+        (
+            orders,
+            new_order("placed_at", json!("1900-01-01T00:00:00Z")),
+            422,
+            "/placed_at",
+            "out_of_range",
+        ),
+        (
+            orders,
+            new_order("placed_at", json!("yesterday")),
+            400,
+            "/placed_at",
+            "wrong_type",
+        ),
+        (
+            orders,
+            new_order("total_minor", json!(0)),
+            400,
+            "/total_minor",
+            "read_only",
+        ),
+    ];
+    for (path, document, status, pointer, code) in cases {
+        let answer = shop.post(path, &document).await;
+        answer.refused_at(status, pointer, code);
+    }
+    let back = json!({"status": "returned"});
+    shop.patch(&path("orders", &order), &back).await.refused_at(
+        422,
+        "/status",
+        "illegal_transition",
+    );
+    let null = json!({"name": null});
+    shop.patch(&path("products", &product), &null)
+        .await
+        .refused_at(400, "", "required");
+    shop.patch(&path("products", &product), &json!([]))
+        .await
+        .refused(400);
+    shop.delete(&format!(
+        "/v1/categories/{}",
+        product["category_id"].as_str().unwrap()
+    ))
+    .await
+    .refused(409);
+    let stale = shop
+        .request(Method::DELETE, &path("customers", &customer))
+        .header("if-match", "\"9\"");
+    shop.send(stale).await.refused(412);
+    assert_eq!(shop.fingerprint().await, before);
+}
+
+#[tokio::test]
+async fn a_total_that_cannot_be_stored_is_refused() {
+    let Stocked {
+        shop,
+        customer,
+        product,
+        ..
+    } = stocked().await;
+    shop.patch(
+        &path("products", &product),
+        &json!({"stock": 1_000_000_000}),
+    )
+    .await
+    .ok(200);
+    let line = json!({
+        "product_id": product["id"], "quantity": 1_000_000, "unit_price_minor": 100_000_000_000_i64,
+    });
+    let order = json!({"customer_id": customer["id"], "items": vec![line; 200]});
+    let before = shop.fingerprint().await;
+    shop.post("/v1/orders", &order)
+        .await
+        .refused_at(422, "/items", "out_of_range");
+    assert_eq!(shop.fingerprint().await, before);
+}
+
+#[tokio::test]
+async fn bodies_that_cannot_be_read_are_refused() {
+    let shop = Shop::open().await;
+    let before = shop.fingerprint().await;
+    for body in [
+        "",
+        "{",
+        "[1]",
+        "nonsense",
+        "{\"name\": \"a\"} x",
+        "{\"name\": \"\\ud800\"}",
+    ] {
+        shop.post_raw("/v1/categories", body).await.refused(400);
+    }
+    shop.post_raw("/v1/categories", vec![b'"', 0xff, 0xfe, b'"'])
+        .await
+        .refused(400);
+    let large = format!("{{\"name\": \"{}\"}}", "x".repeat(1 << 20));
+    shop.post_raw("/v1/categories", large).await.refused(413);
+    let line = format!("{{\"product_id\": \"{NOBODY}\", \"quantity\": 1}},");
+    let million = format!(
+        "{{\"customer_id\": \"{NOBODY}\", \"items\": [{}",
+        line.repeat(1_000_000)
+    );
+    // The server need not read on once it knows; the connection may end before all is sent.
+    let request = shop
+        .request(Method::POST, "/v1/orders")
+        .header("content-type", "application/json");
+    if let Ok(response) = request.body(million).send().await {
+        assert_eq!(response.status(), 413);
+    }
+    let text = shop
+        .request(Method::POST, "/v1/categories")
+        .header("content-type", "text/plain");
+    shop.send(text.body("{\"name\": \"x\"}")).await.refused(415);
+    shop.send(shop.request(Method::POST, "/v1/categories").body("{}"))
+        .await
+        .refused(415);
+    let deep = format!("{{\"name\": {}", "[".repeat(100_000));
+    shop.post_raw("/v1/categories", deep).await.refused(400);
+    assert_eq!(shop.fingerprint().await, before);
+}
+
+#[tokio::test]
+async fn queries_and_paths_that_cannot_be_read_are_refused() {
+    let shop = Shop::open().await;
+    for (query, parameter, code) in [
+        ("limit=0", "?limit", "out_of_range"),
+        ("limit=201", "?limit", "out_of_range"),
+        ("limit=x", "?limit", "out_of_range"),
+        ("limit=5&limit=6", "?limit", "repeated"),
+        ("colour=red", "?colour", "unknown_parameter"),
+        ("offset=5", "?offset", "unknown_parameter"),
+        ("sort=colour", "?sort", "unknown_value"),
+        ("sort=note", "?sort", "unknown_value"),
+        ("count=all", "?count", "unknown_value"),
+        ("q=a%00b", "?q", "invalid_text"),
+        ("q=hello", "?q", "invalid_format"),
+        ("cursor=x", "?cursor", "invalid_cursor"),
+        ("cursor=", "?cursor", "invalid_cursor"),
+        ("customer_id=x", "?customer_id", "wrong_type"),
+        ("status=lost", "?status", "wrong_type"),
+        ("placed_from=yesterday", "?placed_from", "wrong_type"),
+    ] {
+        shop.get(&format!("/v1/orders?{query}"))
+            .await
+            .refused_at(400, parameter, code);
+    }
+    for id in [
+        "x",
+        "1",
+        "%00",
+        "%ff",
+        "0192d3f0-0000-7000-8000-00000000000",
+    ] {
+        shop.get(&format!("/v1/orders/{id}")).await.refused(400);
+        shop.delete(&format!("/v1/products/{id}"))
+            .await
+            .refused(400);
+    }
+    // An id that no order can have, for it holds no time.
+    shop.get("/v1/orders/00000000-0000-4000-8000-000000000000")
+        .await
+        .refused(404);
+    for path in ["/", "/v1", "/v1/colours", "/v1/orders/a/b"] {
+        shop.get(path).await.refused(404);
+    }
+    shop.delete("/v1/orders").await.refused(405);
+    shop.post("/livez", &json!({})).await.refused(405);
+    let actor = shop.request(Method::DELETE, &format!("/v1/orders/{NOBODY}"));
+    shop.send(actor.header("stockroom-actor", "x".repeat(300)))
+        .await
+        .refused(400);
+}
+
+#[tokio::test]
+async fn hostile_text_is_stored_as_it_is() {
+    let shop = Shop::open().await;
+    let name = "\u{1b}[2J\u{202e}\u{7} Robert'); drop table orders; -- \u{feff}";
+    let row = shop.category(name).await;
+    assert_eq!(
+        shop.get(&path("categories", &row)).await.ok(200)["name"],
+        name
+    );
+    let found = shop.get("/v1/categories?q=%1b%5b2J").await.ok(200);
+    assert_eq!(found["items"], json!([row]));
+}
+
+#[tokio::test]
+async fn the_time_of_a_job_must_lie_in_the_past_we_know() {
+    let shop = Shop::open().await;
+    let before = shop.fingerprint().await;
+    let sizes = json!({"seed": 1, "categories": 1, "products": 1, "customers": 1, "orders": 1});
+    let with = |field: &str, value: Value| {
+        let mut request = sizes.clone();
+        request[field] = value;
+        request
+    };
+    for (request, status, pointer, code) in [
+        (with("orders", json!(-1)), 422, "/orders", "out_of_range"),
+        (with("months", json!(0)), 422, "/months", "out_of_range"),
+        (with("customers", json!(0)), 422, "/customers", "required"),
+        (
+            with("until", json!("2999-01-01T00:00:00Z")),
+            422,
+            "/until",
+            "out_of_range",
+        ),
+        (
+            with("until", json!("2000-02-01T00:00:00Z")),
+            422,
+            "/months",
+            "out_of_range",
+        ),
+        (with("colour", json!(1)), 400, "/colour", "unknown_field"),
+        (with("seed", json!(-1)), 400, "/seed", "wrong_type"),
+        (json!({"seed": 1}), 422, "", "required"),
+    ] {
+        shop.post("/v1/seed-jobs", &request)
+            .await
+            .refused_at(status, pointer, code);
+    }
+    shop.get(&format!("/v1/seed-jobs/{NOBODY}"))
+        .await
+        .refused(404);
+    assert_eq!(shop.fingerprint().await, before);
+}

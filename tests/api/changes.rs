@@ -1,0 +1,90 @@
+//! The change log: each row that a write changes has its entry, in the write's own transaction.
+
+use serde_json::{Value, json};
+use stockroom_tests::{Shop, path};
+
+async fn log(shop: &Shop) -> Vec<Value> {
+    sqlx::query_scalar(
+        "select jsonb_build_object('actor', actor, 'entity', entity, 'op', op, 'version', version,
+            'before', before, 'after', after)
+        from changes order by at, version",
+    )
+    .fetch_all(&shop.pool)
+    .await
+    .unwrap()
+}
+
+#[tokio::test]
+async fn a_row_s_life_is_told_with_its_actor() {
+    let shop = Shop::open().await;
+    let row = shop.category("Tea").await;
+    let path = path("categories", &row);
+    let patched = shop.patch(&path, &json!({"name": "Teas"})).await.ok(200);
+    let request = shop
+        .request(reqwest::Method::DELETE, &path)
+        .header("stockroom-actor", "ada");
+    shop.send(request).await.ok(204);
+    let entry = |actor: &str, op: &str, version: i64, before: &Value, after: &Value| {
+        json!({
+            "actor": actor, "entity": "category", "op": op, "version": version,
+            "before": before, "after": after,
+        })
+    };
+    let expected = [
+        entry("anonymous", "create", 1, &Value::Null, &row),
+        entry("anonymous", "update", 2, &row, &patched),
+        entry("ada", "delete", 2, &patched, &Value::Null),
+    ];
+    assert_eq!(log(&shop).await, expected);
+}
+
+#[tokio::test]
+async fn a_refused_write_is_not_told() {
+    let shop = Shop::open().await;
+    shop.category("Tea").await;
+    shop.post("/v1/categories", &json!({"name": "tea"}))
+        .await
+        .refused(409);
+    assert_eq!(log(&shop).await.len(), 1);
+}
+
+#[tokio::test]
+async fn a_write_goes_on_when_its_caller_hangs_up() {
+    let shop = Shop::open().await;
+    // The row that the write needs is locked, so that the caller is gone before it goes on.
+    let row = shop.category("Tea").await;
+    let mut holder = shop.pool.begin().await.unwrap();
+    sqlx::query("select 1 from categories for update")
+        .execute(&mut *holder)
+        .await
+        .unwrap();
+    let request = shop
+        .request(reqwest::Method::PATCH, &path("categories", &row))
+        .header("content-type", "application/json")
+        .body(r#"{"name": "Teas"}"#);
+    let caller = tokio::spawn(request.send());
+    let waiting = "select exists (select from pg_locks where not granted)";
+    while !sqlx::query_scalar::<_, bool>(waiting)
+        .fetch_one(&shop.pool)
+        .await
+        .unwrap()
+    {
+        tokio::task::yield_now().await;
+    }
+    caller.abort();
+    assert!(caller.await.unwrap_err().is_cancelled());
+    holder.commit().await.unwrap();
+    let told = "select count(*) from changes where op = 'update'";
+    while sqlx::query_scalar::<_, i64>(told)
+        .fetch_one(&shop.pool)
+        .await
+        .unwrap()
+        == 0
+    {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(
+        shop.get(&path("categories", &row)).await.ok(200)["name"],
+        "Teas"
+    );
+}

@@ -1,0 +1,184 @@
+//! Lists: pages in both directions, cursors, totals, rows by id.
+
+use serde_json::{Value, json};
+use stockroom_tests::Shop;
+
+async fn shop_of(categories: usize) -> Shop {
+    let shop = Shop::open().await;
+    for n in 0..categories {
+        // Names in another order than ids.
+        shop.category(&format!("Name {:03}", n * 37 % 101)).await;
+    }
+    shop
+}
+
+fn names(page: &Value) -> Vec<String> {
+    let items = page["items"].as_array().unwrap();
+    items
+        .iter()
+        .map(|row| row["name"].as_str().unwrap().to_owned())
+        .collect()
+}
+
+#[tokio::test]
+async fn pages_meet_every_row_once_in_both_directions() {
+    let shop = shop_of(23).await;
+    for sort in ["name", "-name", "created_at", "-created_at"] {
+        let whole = names(
+            &shop
+                .get(&format!("/v1/categories?limit=200&sort={sort}"))
+                .await
+                .ok(200),
+        );
+        assert_eq!(whole.len(), 23);
+        let mut forth = Vec::new();
+        let mut path = format!("/v1/categories?limit=5&sort={sort}");
+        let last = loop {
+            let page = shop.get(&path).await;
+            let next = page.link("next");
+            let body = page.ok(200);
+            assert_eq!(body["next"].is_null(), next.is_none());
+            forth.extend(names(&body));
+            match next {
+                Some(next) => path = next,
+                None => break path,
+            }
+        };
+        assert_eq!(forth, whole);
+        let mut back: Vec<String> = Vec::new();
+        let mut path = last;
+        loop {
+            let page = shop.get(&path).await;
+            let prev = page.link("prev");
+            let mut rows = names(&page.ok(200));
+            rows.append(&mut back);
+            back = rows;
+            match prev {
+                Some(prev) => path = prev,
+                None => break,
+            }
+        }
+        assert_eq!(back, whole);
+    }
+}
+
+#[tokio::test]
+async fn the_last_page_is_one_link_away() {
+    let shop = shop_of(12).await;
+    let first = shop.get("/v1/categories?limit=5").await;
+    assert_eq!(
+        first.link("first").as_deref(),
+        Some("/v1/categories?limit=5")
+    );
+    assert_eq!(first.link("prev"), None);
+    let last = shop.get(&first.link("last").unwrap()).await;
+    assert_eq!(
+        (last.link("next"), last.link("prev").is_some()),
+        (None, true)
+    );
+    let all = names(&shop.get("/v1/categories").await.ok(200));
+    assert_eq!(names(&last.ok(200)), all[7..]);
+}
+
+#[tokio::test]
+async fn a_page_stays_put_while_rows_before_it_come_and_go() {
+    let shop = shop_of(12).await;
+    let first = shop.get("/v1/categories?limit=5").await.ok(200);
+    let next = format!(
+        "/v1/categories?limit=5&cursor={}",
+        first["next"].as_str().unwrap()
+    );
+    let second = names(&shop.get(&next).await.ok(200));
+    shop.category("Name 000 and a half").await;
+    assert_eq!(names(&shop.get(&next).await.ok(200)), second);
+}
+
+#[tokio::test]
+async fn a_cursor_fits_its_own_query_only() {
+    let shop = shop_of(12).await;
+    let first = shop.get("/v1/categories?limit=5&sort=name").await.ok(200);
+    let cursor = first["next"].as_str().unwrap();
+    for query in ["sort=-name", "sort=created_at", "sort=name&q=name"] {
+        let refused = shop
+            .get(&format!("/v1/categories?{query}&cursor={cursor}"))
+            .await;
+        refused.refused_at(400, "?cursor", "invalid_cursor");
+    }
+    shop.get(&format!("/v1/products?cursor={cursor}"))
+        .await
+        .refused_at(400, "?cursor", "invalid_cursor");
+    // The size of the page may change on the way.
+    shop.get(&format!("/v1/categories?limit=3&sort=name&cursor={cursor}"))
+        .await
+        .ok(200);
+    for index in 0..cursor.len() {
+        let mut altered = cursor.to_owned().into_bytes();
+        altered[index] = if altered[index] == b'A' { b'B' } else { b'A' };
+        let altered = String::from_utf8(altered).unwrap();
+        let refused = shop
+            .get(&format!("/v1/categories?sort=name&cursor={altered}"))
+            .await;
+        refused.refused_at(400, "?cursor", "invalid_cursor");
+    }
+}
+
+#[tokio::test]
+async fn totals_are_given_on_request() {
+    let shop = shop_of(12).await;
+    assert!(
+        shop.get("/v1/categories?limit=5")
+            .await
+            .ok(200)
+            .get("total")
+            .is_none()
+    );
+    let exact = shop.get("/v1/categories?limit=5&count=exact").await.ok(200);
+    assert_eq!(exact["total"], json!({"value": 12, "exact": true}));
+    let exact = shop
+        .get("/v1/categories?count=exact&q=name+0")
+        .await
+        .ok(200);
+    assert_eq!(
+        exact["total"]["value"],
+        exact["items"].as_array().unwrap().len()
+    );
+    sqlx::raw_sql("analyze categories")
+        .execute(&shop.pool)
+        .await
+        .unwrap();
+    let estimated = shop
+        .get("/v1/categories?limit=5&count=estimated")
+        .await
+        .ok(200);
+    assert_eq!(estimated["total"], json!({"value": 12, "exact": false}));
+}
+
+#[tokio::test]
+async fn rows_are_read_by_a_list_of_ids() {
+    let shop = shop_of(3).await;
+    let page = shop.get("/v1/categories").await.ok(200);
+    let ids: Vec<&str> = page["items"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|row| row["id"].as_str().unwrap())
+        .collect();
+    let gone = "0192d3f0-0000-7000-8000-000000000000";
+    let found = shop
+        .get(&format!("/v1/categories?id={},{gone},{}", ids[0], ids[2]))
+        .await
+        .ok(200);
+    assert_eq!(found["items"].as_array().unwrap().len(), 2);
+    assert_eq!(
+        (&found["next"], &found["prev"]),
+        (&Value::Null, &Value::Null)
+    );
+    let many = vec![gone; 201].join(",");
+    shop.get(&format!("/v1/categories?id={many}"))
+        .await
+        .refused_at(400, "?id", "out_of_range");
+    shop.get("/v1/categories?id=x").await.refused(400);
+    shop.get(&format!("/v1/categories?id={gone}&limit=3"))
+        .await
+        .refused_at(400, "?limit", "unknown_parameter");
+}

@@ -1,0 +1,13 @@
+//! The REST API over a real socket and a real PostgreSQL. The files mirror the resources.
+
+mod bad_input;
+mod categories;
+mod changes;
+mod customers;
+mod lists;
+mod orders;
+mod partitions;
+mod products;
+mod readme;
+mod seed;
+mod server;

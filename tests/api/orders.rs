@@ -1,0 +1,387 @@
+//! Orders: totals, status, stock, partitions by id.
+
+use std::sync::Arc;
+
+use chrono::{DateTime, Datelike, Duration, Utc};
+use reqwest::Method;
+use serde_json::{Value, json};
+use stockroom_tests::{Shop, path};
+
+async fn open() -> (Shop, Value, Value) {
+    let shop = Shop::open().await;
+    let product = shop.product("A-1", 10).await;
+    let customer = shop.customer("ada@example.org").await;
+    (shop, product, customer)
+}
+
+#[tokio::test]
+async fn an_order_takes_price_stock_and_number_from_what_there_is() {
+    let (shop, product, customer) = open().await;
+    let order = json!({
+        "customer_id": customer["id"],
+        "items": [
+            {"product_id": product["id"], "quantity": 2},
+            {"product_id": product["id"], "quantity": 1, "unit_price_minor": 900},
+        ],
+        "note": "Ring twice",
+    });
+    let order = shop.post("/v1/orders", &order).await.ok(201);
+    assert_eq!(order["status"], "pending");
+    assert_eq!(order["total_minor"], 2 * 1_250 + 900);
+    let expected = json!([
+        {"line_no": 1, "product_id": product["id"], "quantity": 2, "unit_price_minor": 1_250},
+        {"line_no": 2, "product_id": product["id"], "quantity": 1, "unit_price_minor": 900},
+    ]);
+    assert_eq!(order["items"], expected);
+    assert_eq!(shop.stock(&product).await, 7);
+    assert_eq!(shop.get(&path("orders", &order)).await.ok(200), order);
+
+    let number = order["number"].as_str().unwrap();
+    let found = shop
+        .get(&format!("/v1/orders?q={}", number.to_lowercase()))
+        .await
+        .ok(200);
+    assert_eq!(found["items"], json!([order]));
+    let other = shop.get("/v1/orders?q=250101-0000-0000").await.ok(200);
+    assert_eq!(other["items"], json!([]));
+}
+
+#[tokio::test]
+async fn the_status_only_moves_forward() {
+    let (shop, product, customer) = open().await;
+    let order = shop.order(&customer, &product, 1).await;
+    let path = path("orders", &order);
+    let become_ = async |status: &str| shop.patch(&path, &json!({"status": status})).await;
+    for early in ["shipped", "delivered", "returned"] {
+        become_(early)
+            .await
+            .refused_at(422, "/status", "illegal_transition");
+    }
+    for status in ["paid", "shipped", "delivered"] {
+        assert_eq!(become_(status).await.ok(200)["status"], status);
+    }
+    for back in ["pending", "paid", "shipped", "cancelled"] {
+        become_(back)
+            .await
+            .refused_at(422, "/status", "illegal_transition");
+    }
+    assert_eq!(shop.stock(&product).await, 9);
+    assert_eq!(become_("returned").await.ok(200)["version"], 5);
+    assert_eq!(shop.stock(&product).await, 10);
+}
+
+#[tokio::test]
+async fn stock_follows_the_order() {
+    let (shop, product, customer) = open().await;
+    let other = shop.product("B-1", 3).await;
+    let order = shop.order(&customer, &product, 4).await;
+    assert_eq!(shop.stock(&product).await, 6);
+    let items = json!({"items": [
+        {"product_id": product["id"], "quantity": 1},
+        {"product_id": other["id"], "quantity": 3},
+    ]});
+    let changed = shop.patch(&path("orders", &order), &items).await.ok(200);
+    assert_eq!(changed["total_minor"], 4 * 1_250);
+    assert_eq!(
+        (shop.stock(&product).await, shop.stock(&other).await),
+        (9, 0)
+    );
+    shop.patch(&path("orders", &order), &json!({"status": "cancelled"}))
+        .await
+        .ok(200);
+    assert_eq!(
+        (shop.stock(&product).await, shop.stock(&other).await),
+        (10, 3)
+    );
+    shop.delete(&path("orders", &order)).await.ok(204);
+    assert_eq!(
+        (shop.stock(&product).await, shop.stock(&other).await),
+        (10, 3)
+    );
+
+    let pending = shop.order(&customer, &product, 10).await;
+    let too_many = json!({
+        "customer_id": customer["id"],
+        "items": [{"product_id": product["id"], "quantity": 1}],
+    });
+    let refused = shop.post("/v1/orders", &too_many).await;
+    refused.refused_at(409, "/items/0/quantity", "out_of_stock");
+    shop.delete(&path("orders", &pending)).await.ok(204);
+    assert_eq!(shop.stock(&product).await, 10);
+}
+
+#[tokio::test]
+async fn a_stock_movement_is_a_new_version_of_the_product_but_not_of_its_history() {
+    let (shop, product, customer) = open().await;
+    let order = shop.order(&customer, &product, 1).await;
+    let moved = shop.get(&path("products", &product)).await.ok(200);
+    assert_eq!(moved["version"], 2);
+    let told: i64 = sqlx::query_scalar("select count(*) from changes where entity = 'product'")
+        .fetch_one(&shop.pool)
+        .await
+        .unwrap();
+    assert_eq!(told, 1);
+    let tags: Vec<String> = sqlx::query_scalar("select tags from changes where entity = 'order'")
+        .fetch_one(&shop.pool)
+        .await
+        .unwrap();
+    let id = |row: &Value| row["id"].as_str().unwrap().to_owned();
+    let now = Utc::now();
+    let expected = [
+        format!("customer:{}:orders", id(&customer)),
+        format!("order:{}", id(&order)),
+        format!("orders:{}-{:02}", now.year(), now.month()),
+        "orders:all".to_owned(),
+        format!("product:{}", id(&product)),
+        "products".to_owned(),
+    ];
+    assert_eq!(tags, expected);
+}
+
+#[tokio::test]
+async fn stock_is_never_oversold() {
+    let (shop, product, customer) = open().await;
+    let shop = Arc::new(shop);
+    let buyers = (0..40).map(|_| {
+        let (shop, product, customer) = (shop.clone(), product.clone(), customer.clone());
+        tokio::spawn(async move {
+            let order = json!({
+                "customer_id": customer["id"],
+                "items": [{"product_id": product["id"], "quantity": 1}],
+            });
+            shop.post("/v1/orders", &order).await.status.as_u16()
+        })
+    });
+    let mut statuses = Vec::new();
+    for buyer in buyers.collect::<Vec<_>>() {
+        statuses.push(buyer.await.unwrap());
+    }
+    assert_eq!(statuses.iter().filter(|status| **status == 201).count(), 10);
+    assert_eq!(statuses.iter().filter(|status| **status == 409).count(), 30);
+    assert_eq!(shop.stock(&product).await, 0);
+}
+
+#[tokio::test]
+async fn orders_of_the_same_products_in_any_order_never_deadlock() {
+    let (shop, product, customer) = open().await;
+    let other = shop.product("B-1", 1_000).await;
+    shop.patch(&path("products", &product), &json!({"stock": 1_000}))
+        .await
+        .ok(200);
+    let shop = Arc::new(shop);
+    let buyers = (0..60).map(|n| {
+        let (shop, customer) = (shop.clone(), customer.clone());
+        let mut ids = [product["id"].clone(), other["id"].clone()];
+        ids.rotate_left(n % 2);
+        tokio::spawn(async move {
+            let items: Vec<Value> = ids
+                .iter()
+                .map(|id| json!({"product_id": id, "quantity": 1}))
+                .collect();
+            let order = json!({"customer_id": customer["id"], "items": items});
+            shop.post("/v1/orders", &order).await.ok(201)
+        })
+    });
+    for buyer in buyers.collect::<Vec<_>>() {
+        buyer.await.unwrap();
+    }
+    assert_eq!(
+        (shop.stock(&product).await, shop.stock(&other).await),
+        (940, 940)
+    );
+}
+
+#[tokio::test]
+async fn only_pending_orders_change_their_lines_and_customer() {
+    let (shop, product, customer) = open().await;
+    let other = shop.customer("grace@example.org").await;
+    let order = shop.order(&customer, &product, 1).await;
+    let path = path("orders", &order);
+    let lines = json!({"items": [{"product_id": product["id"], "quantity": 2}]});
+    let whose = json!({"customer_id": other["id"]});
+    shop.patch(&path, &lines).await.ok(200);
+    shop.patch(&path, &whose).await.ok(200);
+    shop.patch(&path, &json!({"status": "paid"})).await.ok(200);
+    let lines = json!({"items": [{"product_id": product["id"], "quantity": 3}]});
+    shop.patch(&path, &lines)
+        .await
+        .refused_at(422, "/items", "immutable");
+    let whose = json!({"customer_id": customer["id"]});
+    shop.patch(&path, &whose)
+        .await
+        .refused_at(422, "/customer_id", "immutable");
+    shop.patch(&path, &json!({"note": "Ring twice"}))
+        .await
+        .ok(200);
+    let later = json!({"placed_at": "2026-01-01T00:00:00Z"});
+    shop.patch(&path, &later)
+        .await
+        .refused_at(422, "/placed_at", "immutable");
+    assert_eq!(shop.stock(&product).await, 8);
+}
+
+#[tokio::test]
+async fn an_inactive_product_is_refused_but_stays_in_old_orders() {
+    let (shop, product, customer) = open().await;
+    let order = shop.order(&customer, &product, 1).await;
+    shop.patch(&path("products", &product), &json!({"active": false}))
+        .await
+        .ok(200);
+    let new = json!({
+        "customer_id": customer["id"],
+        "items": [{"product_id": product["id"], "quantity": 1}],
+    });
+    shop.post("/v1/orders", &new)
+        .await
+        .refused_at(422, "/items/0/product_id", "inactive");
+    shop.patch(&path("orders", &order), &json!({"note": "x"}))
+        .await
+        .ok(200);
+    shop.patch(&path("orders", &order), &json!({"status": "cancelled"}))
+        .await
+        .ok(200);
+    assert_eq!(shop.stock(&product).await, 10);
+}
+
+#[tokio::test]
+async fn an_order_may_be_dated_back_but_not_beyond_the_limits() {
+    let (shop, product, customer) = open().await;
+    let place = async |at: &str| {
+        let order = json!({
+            "customer_id": customer["id"],
+            "placed_at": at,
+            "items": [{"product_id": product["id"], "quantity": 1}],
+        });
+        shop.post("/v1/orders", &order).await
+    };
+    // A month that nobody has made a partition for.
+    let order = place("2019-02-28T23:59:59.9996+01:00").await.ok(201);
+    assert_eq!(order["placed_at"], "2019-02-28T22:59:59.999Z");
+    assert_eq!(shop.get(&path("orders", &order)).await.ok(200), order);
+    place("2000-01-01T00:00:00Z").await.ok(201);
+    place("1999-12-31T23:59:59Z")
+        .await
+        .refused_at(422, "/placed_at", "out_of_range");
+    place("1900-01-01T00:00:00Z")
+        .await
+        .refused_at(422, "/placed_at", "out_of_range");
+    let soon = Utc::now() + Duration::hours(23);
+    place(&soon.to_rfc3339()).await.ok(201);
+    let later = Utc::now() + Duration::hours(25);
+    place(&later.to_rfc3339())
+        .await
+        .refused_at(422, "/placed_at", "out_of_range");
+}
+
+#[tokio::test]
+async fn a_shipped_order_is_not_deleted_and_a_delivered_one_keeps_its_pieces() {
+    let (shop, product, customer) = open().await;
+    let order = shop.order(&customer, &product, 1).await;
+    let path = path("orders", &order);
+    for status in ["paid", "shipped"] {
+        shop.patch(&path, &json!({"status": status})).await.ok(200);
+    }
+    shop.delete(&path).await.refused(409);
+    shop.patch(&path, &json!({"status": "delivered"}))
+        .await
+        .ok(200);
+    shop.delete(&path).await.ok(204);
+    assert_eq!(shop.stock(&product).await, 9);
+    let left: i64 = sqlx::query_scalar("select count(*) from order_items")
+        .fetch_one(&shop.pool)
+        .await
+        .unwrap();
+    assert_eq!(left, 0);
+}
+
+#[tokio::test]
+async fn a_deleted_order_is_brought_back_as_it_was_and_no_other_begins_paid() {
+    let (shop, product, customer) = open().await;
+    let order = shop.order(&customer, &product, 4).await;
+    let path = path("orders", &order);
+    shop.patch(&path, &json!({"status": "paid"})).await.ok(200);
+    shop.delete(&path).await.ok(204);
+    assert_eq!(shop.stock(&product).await, 10);
+    let create = |path: &str, status: &str| {
+        let document = json!({
+            "customer_id": customer["id"],
+            "status": status,
+            "items": [{"product_id": product["id"], "quantity": 4, "unit_price_minor": 1_250}],
+        });
+        let request = shop.request(Method::PUT, path).header("if-none-match", "*");
+        let request = request.header("content-type", "application/json");
+        shop.send(request.body(document.to_string()))
+    };
+    create(&path, "delivered")
+        .await
+        .refused_at(422, "/status", "illegal_transition");
+    let back = create(&path, "paid").await.ok(201);
+    assert_eq!(
+        (&back["placed_at"], &back["version"]),
+        (&order["placed_at"], &json!(3))
+    );
+    assert_eq!(shop.stock(&product).await, 6);
+
+    let document = json!({"customer_id": customer["id"], "status": "paid", "items": back["items"]});
+    let refused = shop.post("/v1/orders", &document).await;
+    refused.refused_at(400, "/items/0/line_no", "read_only");
+    create("/v1/orders/00000000-0000-4000-8000-000000000000", "pending")
+        .await
+        .refused(422);
+}
+
+#[tokio::test]
+async fn orders_are_filtered_by_customer_status_product_and_time() {
+    let (shop, product, customer) = open().await;
+    let (other_product, other_customer) = (
+        shop.product("B-1", 10).await,
+        shop.customer("grace@example.org").await,
+    );
+    let first = shop.order(&customer, &product, 1).await;
+    let second = shop.order(&other_customer, &other_product, 1).await;
+    shop.patch(&path("orders", &second), &json!({"status": "paid"}))
+        .await
+        .ok(200);
+    let found = async |query: String| -> Vec<Value> {
+        let page = shop.get(&format!("/v1/orders?{query}")).await.ok(200);
+        page["items"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|row| row["id"].clone())
+            .collect()
+    };
+    let text = |value: &Value| value.as_str().unwrap().to_owned();
+    assert_eq!(
+        found(String::new()).await,
+        [second["id"].clone(), first["id"].clone()]
+    );
+    assert_eq!(
+        found("sort=placed_at&status=pending".into()).await,
+        [first["id"].clone()]
+    );
+    assert_eq!(
+        found(format!("customer_id={}", text(&other_customer["id"]))).await,
+        [second["id"].clone()]
+    );
+    assert_eq!(
+        found(format!("product_id={}", text(&product["id"]))).await,
+        [first["id"].clone()]
+    );
+    assert_eq!(
+        found("placed_from=2020-01-01&placed_before=2020-02-01".into()).await,
+        [Value::Null; 0]
+    );
+    let at: DateTime<Utc> = text(&second["placed_at"]).parse().unwrap();
+    let from = at.to_rfc3339_opts(chrono::SecondsFormat::Millis, true);
+    assert_eq!(
+        found(format!("placed_from={from}")).await,
+        [second["id"].clone()]
+    );
+    assert_eq!(
+        found(format!("placed_before={from}")).await,
+        [first["id"].clone()]
+    );
+    let ids = format!("id={},{}", text(&first["id"]), text(&second["id"]));
+    assert_eq!(found(ids).await.len(), 2);
+}

@@ -1,0 +1,41 @@
+//! The examples of the README are run as they stand there.
+
+use stockroom_tests::Shop;
+
+const README: &str = include_str!("../../README.md");
+
+/// The shell blocks that call the API, in their order.
+fn examples() -> Vec<&'static str> {
+    let blocks = README.split("```sh\n").skip(1);
+    let blocks = blocks.map(|block| block.split("```").next().unwrap());
+    blocks.filter(|block| block.contains("curl ")).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_examples_of_the_readme_work() {
+    let shop = Shop::open().await;
+    let examples = examples();
+    assert!(examples.len() >= 3, "the README lost its examples");
+    let script = examples
+        .join("\n")
+        .replace("http://127.0.0.1:7878", &shop.base);
+    let output = tokio::process::Command::new("bash")
+        // -f makes curl fail where the server refuses.
+        .args([
+            "-euo",
+            "pipefail",
+            "-c",
+            &format!("curl() {{ command curl -f \"$@\"; }}\n{script}"),
+        ])
+        .output()
+        .await
+        .unwrap();
+    let shown = String::from_utf8_lossy(&output.stderr);
+    assert!(
+        output.status.success(),
+        "{shown}\n{}",
+        String::from_utf8_lossy(&output.stdout)
+    );
+    let orders = shop.get("/v1/orders").await.ok(200);
+    assert_eq!(orders["items"][0]["status"], "paid");
+}

@@ -1,0 +1,64 @@
+//! One PostgreSQL for all tests of a binary, and from it a fresh database for each.
+
+use std::sync::{
+    LazyLock,
+    atomic::{AtomicUsize, Ordering},
+};
+
+use sqlx::{AssertSqlSafe, ConnectOptions, Connection, postgres::PgConnectOptions};
+use stockroom_server::{
+    connect,
+    local::{Durability, LocalPostgres},
+    migrate,
+};
+use tokio::sync::OnceCell;
+
+use crate::process::{binary, temp_dir};
+
+const TEMPLATE: &str = "migrated";
+
+static POSTGRES: OnceCell<LocalPostgres> = OnceCell::const_new();
+static DATABASES: AtomicUsize = AtomicUsize::new(0);
+/// Copying the template allows no other connection to it, so copies take turns.
+static COPYING: LazyLock<tokio::sync::Mutex<()>> = LazyLock::new(Default::default);
+
+/// Makes an empty, migrated database and tells how to connect to it.
+pub async fn fresh_database() -> PgConnectOptions {
+    let postgres = POSTGRES.get_or_init(start).await;
+    let number = DATABASES.fetch_add(1, Ordering::Relaxed);
+    let name = format!("test_{number}");
+    let _turn = COPYING.lock().await;
+    let admin = postgres.connect_options("postgres");
+    execute(
+        &admin,
+        format!("create database {name} template {TEMPLATE}"),
+    )
+    .await;
+    postgres.connect_options(&name)
+}
+
+async fn start() -> LocalPostgres {
+    // The guard removes the folder when this process has ended.
+    let data_dir = temp_dir("postgres").keep();
+    let server = binary("stockroom-server");
+    let postgres = LocalPostgres::start(&data_dir, Durability::Ephemeral, &server)
+        .await
+        .unwrap();
+    let admin = postgres.connect_options("postgres");
+    execute(&admin, format!("create database {TEMPLATE}")).await;
+    let pool = connect(postgres.connect_options(TEMPLATE), 1)
+        .await
+        .unwrap();
+    migrate(&pool).await.unwrap();
+    pool.close().await;
+    postgres
+}
+
+async fn execute(options: &PgConnectOptions, sql: String) {
+    let mut conn = options.connect().await.unwrap();
+    sqlx::raw_sql(AssertSqlSafe(sql))
+        .execute(&mut conn)
+        .await
+        .unwrap();
+    conn.close().await.unwrap();
+}

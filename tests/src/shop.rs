@@ -1,0 +1,171 @@
+//! A server with a database of its own, and the rows that most tests need.
+
+use std::sync::Arc;
+
+use reqwest::{Client, Method, RequestBuilder};
+use serde_json::{Value, json};
+use sqlx::PgPool;
+use stockroom_server::{AppState, Options, connect, run};
+use tokio::{net::TcpListener, sync::oneshot, task::JoinHandle};
+
+use crate::{Answer, fresh_database};
+
+pub struct Shop {
+    pub base: String,
+    pub client: Client,
+    /// The server's own pool.
+    pub pool: PgPool,
+    stop: Option<oneshot::Sender<()>>,
+    served: Option<JoinHandle<()>>,
+}
+
+/// Installs the TLS provider that the HTTP client needs, once.
+pub(crate) fn install_tls() {
+    // Fails where another test was first.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+}
+
+impl Shop {
+    /// Opens an empty shop.
+    pub async fn open() -> Self {
+        Self::open_with(Options::default()).await
+    }
+
+    pub async fn open_with(options: Options) -> Self {
+        Self::serve(connect(fresh_database().await, 8).await.unwrap(), options).await
+    }
+
+    /// Serves the database behind the pool; several servers may share one.
+    pub async fn serve(pool: PgPool, options: Options) -> Self {
+        install_tls();
+        let state = AppState::new(pool.clone(), options).await.unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let base = format!("http://{}", listener.local_addr().unwrap());
+        let (stop, stopped) = oneshot::channel();
+        let served = tokio::spawn(async move {
+            let stopped = async move {
+                // A dropped sender stops it as well.
+                let _ = stopped.await;
+            };
+            run(listener, state, stopped).await.unwrap();
+        });
+        Self {
+            base,
+            client: Client::new(),
+            pool,
+            stop: Some(stop),
+            served: Some(served),
+        }
+    }
+
+    /// Stops the server and waits until it has.
+    pub async fn close(mut self) {
+        drop(self.stop.take());
+        self.served.take().unwrap().await.unwrap();
+    }
+
+    pub fn request(&self, method: Method, path: &str) -> RequestBuilder {
+        self.client.request(method, format!("{}{path}", self.base))
+    }
+
+    pub async fn send(&self, request: RequestBuilder) -> Answer {
+        Answer::read(request.send().await.unwrap()).await
+    }
+
+    pub async fn get(&self, path: &str) -> Answer {
+        self.send(self.request(Method::GET, path)).await
+    }
+
+    pub async fn post(&self, path: &str, body: &Value) -> Answer {
+        self.write(Method::POST, path, body).await
+    }
+
+    pub async fn put(&self, path: &str, body: &Value) -> Answer {
+        self.write(Method::PUT, path, body).await
+    }
+
+    pub async fn patch(&self, path: &str, body: &Value) -> Answer {
+        self.write(Method::PATCH, path, body).await
+    }
+
+    pub async fn delete(&self, path: &str) -> Answer {
+        self.send(self.request(Method::DELETE, path)).await
+    }
+
+    /// Sends bytes that need not be JSON.
+    pub async fn post_raw(&self, path: &str, body: impl Into<reqwest::Body>) -> Answer {
+        let request = self
+            .request(Method::POST, path)
+            .header("content-type", "application/json");
+        self.send(request.body(body)).await
+    }
+
+    async fn write(&self, method: Method, path: &str, body: &Value) -> Answer {
+        let request = self
+            .request(method, path)
+            .header("content-type", "application/json");
+        self.send(request.body(body.to_string())).await
+    }
+
+    pub async fn category(&self, name: &str) -> Value {
+        self.post("/v1/categories", &json!({"name": name}))
+            .await
+            .ok(201)
+    }
+
+    /// A product of 12.50 with that many pieces, in a category of its own.
+    pub async fn product(&self, sku: &str, stock: i64) -> Value {
+        let category = self.category(&format!("Category of {sku}")).await;
+        let product = json!({
+            "category_id": category["id"],
+            "sku": sku,
+            "name": format!("Product {sku}"),
+            "price_minor": 1_250,
+            "stock": stock,
+        });
+        self.post("/v1/products", &product).await.ok(201)
+    }
+
+    pub async fn customer(&self, email: &str) -> Value {
+        let customer = json!({"name": "Ada Lovelace", "email": email});
+        self.post("/v1/customers", &customer).await.ok(201)
+    }
+
+    /// An order of that many pieces of one product.
+    pub async fn order(&self, customer: &Value, product: &Value, quantity: i32) -> Value {
+        let order = json!({
+            "customer_id": customer["id"],
+            "items": [{"product_id": product["id"], "quantity": quantity}],
+        });
+        self.post("/v1/orders", &order).await.ok(201)
+    }
+
+    pub async fn stock(&self, product: &Value) -> i64 {
+        let row = self.get(&path("products", product)).await.ok(200);
+        row["stock"].as_i64().unwrap()
+    }
+
+    /// What every table says, so that a test can show that nothing changed.
+    pub async fn fingerprint(&self) -> Value {
+        sqlx::query_scalar(
+            "select jsonb_build_object(
+                'categories', (select jsonb_agg(t order by id) from categories t),
+                'products', (select jsonb_agg(t order by id) from products t),
+                'customers', (select jsonb_agg(t order by id) from customers t),
+                'orders', (select jsonb_agg(t order by id) from orders t),
+                'items', (select jsonb_agg(t order by order_id, line_no) from order_items t),
+                'changes', (select count(*) from changes))",
+        )
+        .fetch_one(&self.pool)
+        .await
+        .unwrap()
+    }
+}
+
+/// The path of a row.
+pub fn path(resource: &str, row: &Value) -> String {
+    format!("/v1/{resource}/{}", row["id"].as_str().unwrap())
+}
+
+/// Shared by tasks of one test.
+pub type SharedShop = Arc<Shop>;

@@ -1,1 +1,297 @@
-//! x
+//! Pictures of the screens at three sizes, from answers that are written down here: no server, no
+//! clock, no pty.
+
+mod driver;
+
+use crossterm::event::KeyCode;
+use insta::assert_snapshot;
+use serde_json::{Value, json};
+use stockroom_tui::event::Link;
+
+use self::driver::Driver;
+
+const SIZES: [(u16, u16); 2] = [(80, 24), (200, 60)];
+
+fn id(kind: u32, number: usize) -> String {
+    format!("0192d3f0-{kind:04x}-7000-8000-{number:012x}")
+}
+
+fn page(items: Vec<Value>, total: i64) -> Value {
+    json!({
+        "items": items, "next": "n", "prev": null,
+        "total": {"value": total, "exact": false},
+    })
+}
+
+fn order(number: usize) -> Value {
+    let status = [
+        "pending",
+        "paid",
+        "shipped",
+        "delivered",
+        "cancelled",
+        "returned",
+    ][number % 6];
+    json!({
+        "id": id(0, number),
+        "number": format!("241028-1{:03}-0{:03}", number % 60, number % 1_000),
+        "version": 1,
+        "created_at": "2024-10-28T10:00:00Z",
+        "updated_at": "2024-10-28T11:30:00Z",
+        "placed_at": format!("2024-10-28T10:{:02}:00Z", 59 - number % 60),
+        "customer_id": id(1, number % 5),
+        "status": status,
+        "items": [
+            {"line_no": 1, "product_id": id(2, number), "quantity": 2, "unit_price_minor": 1_250},
+            {"line_no": 2, "product_id": id(2, number + 1), "quantity": 1, "unit_price_minor": 99},
+        ],
+        "total_minor": 2_599 * (number as i64 + 1) * 37,
+        "note": if number == 3 { "Ring twice" } else { "" },
+    })
+}
+
+fn customer(number: usize) -> Value {
+    let name = match number {
+        0 => "Ada Lovelace".to_owned(),
+        1 => "東京都 株式会社".to_owned(),
+        2 => "A name so long that it does not fit into any column of this world, not even here"
+            .to_owned(),
+        3 => "\u{1b}[31mRed\u{202e}\u{7}".to_owned(),
+        n => format!("Customer {n}"),
+    };
+    json!({
+        "id": id(1, number), "version": 1,
+        "created_at": "2024-01-01T00:00:00Z", "updated_at": "2024-01-01T00:00:00Z",
+        "name": name, "email": format!("customer{number}@example.org"), "phone": "",
+        "address": {"line1": "", "line2": "", "city": "London", "postal_code": "", "country": "GB"},
+    })
+}
+
+fn product(number: usize) -> Value {
+    json!({
+        "id": id(2, number), "version": 3,
+        "created_at": "2024-01-01T00:00:00Z", "updated_at": "2024-01-01T00:00:00Z",
+        "category_id": id(3, 0), "sku": format!("POT-{number}"), "name": format!("Sturdy Pot {number}"),
+        "description": "A pot.", "price_minor": 1_250, "stock": 12_345, "active": number != 4,
+    })
+}
+
+/// A client that shows a page of orders.
+fn with_orders(size: (u16, u16)) -> Driver {
+    let mut driver = Driver::new(size);
+    driver.link(Link::Up);
+    driver.answer(
+        "/v1/orders",
+        &page((0..100).map(order).collect(), 1_234_567),
+    );
+    driver.answer(
+        "/v1/customers?id=",
+        &page((0..5).map(customer).collect(), 5),
+    );
+    driver
+}
+
+fn picture(name: &str, size: (u16, u16), driver: &Driver) {
+    assert_snapshot!(format!("{name}_{}x{}", size.0, size.1), driver.screen());
+}
+
+#[test]
+fn before_anything_is_known() {
+    for size in SIZES {
+        picture("connecting", size, &Driver::new(size));
+    }
+}
+
+#[test]
+fn without_a_server() {
+    let mut driver = Driver::new((80, 24));
+    driver.link(Link::Down(
+        "The server cannot be reached: Connection refused (os error 111).".into(),
+    ));
+    picture("offline", (80, 24), &driver);
+}
+
+#[test]
+fn a_list_of_orders() {
+    for size in SIZES {
+        let mut driver = with_orders(size);
+        driver.press(KeyCode::Down);
+        picture("orders", size, &driver);
+    }
+}
+
+#[test]
+fn an_order_in_detail() {
+    for size in SIZES {
+        let mut driver = with_orders(size);
+        driver.press(KeyCode::Enter);
+        driver.answer("/v1/products?id=", &page((0..2).map(product).collect(), 2));
+        picture("order_detail", size, &driver);
+    }
+}
+
+#[test]
+fn a_new_order_with_refusals() {
+    for size in SIZES {
+        let mut driver = with_orders(size);
+        driver.press(KeyCode::Char('n'));
+        driver.control('n');
+        driver.control('s');
+        picture("order_form", size, &driver);
+    }
+}
+
+#[test]
+fn a_refusal_of_the_server_stands_at_its_field() {
+    let mut driver = Driver::new((80, 24));
+    driver.link(Link::Up);
+    driver.answer("/v1/orders", &page(vec![], 0));
+    driver.press(KeyCode::Char('2'));
+    driver.answer("/v1/customers", &page((0..5).map(customer).collect(), 5));
+    driver.press(KeyCode::Char('e'));
+    driver.press(KeyCode::Tab);
+    driver.type_text("x");
+    driver.control('s');
+    let call = driver.refuse(&json!({
+        "type": "urn:stockroom:problem:conflict", "title": "It conflicts", "status": 409,
+        "detail": "/email: another customer has this e-mail address",
+        "errors": [{
+            "pointer": "/email", "code": "duplicate",
+            "message": "another customer has this e-mail address",
+        }],
+    }));
+    assert_eq!(call.path, format!("/v1/customers/{}", id(1, 0)));
+    assert_eq!(call.body, Some(json!({"email": "customer0@example.orgx"})));
+    assert_eq!(call.if_match, Some(1));
+    picture("customer_refused", (80, 24), &driver);
+}
+
+#[test]
+fn a_choice_among_products() {
+    let mut driver = with_orders((80, 24));
+    driver.press(KeyCode::Char('n'));
+    for _ in 0..4 {
+        driver.press(KeyCode::Tab);
+    }
+    driver.press(KeyCode::Enter);
+    driver.answer("/v1/products", &page((0..8).map(product).collect(), 8));
+    driver.press(KeyCode::Down);
+    picture("picker", (80, 24), &driver);
+}
+
+#[test]
+fn a_question_before_a_deletion() {
+    let mut driver = with_orders((80, 24));
+    driver.press(KeyCode::Char('d'));
+    picture("confirm", (80, 24), &driver);
+    driver.press(KeyCode::Char('d'));
+    driver.press(KeyCode::Enter);
+    assert!(driver.calls().is_empty(), "only y deletes");
+    driver.press(KeyCode::Char('y'));
+    let call = driver.calls().pop().unwrap();
+    assert_eq!((call.method.as_str(), call.if_match), ("DELETE", Some(1)));
+}
+
+#[test]
+fn the_filters_of_orders() {
+    let mut driver = with_orders((80, 24));
+    driver.press(KeyCode::Char('f'));
+    driver.press(KeyCode::Tab);
+    driver.press(KeyCode::Right);
+    driver.press(KeyCode::Right);
+    for _ in 0..2 {
+        driver.press(KeyCode::Tab);
+    }
+    driver.type_text("2024-10-01");
+    picture("filter", (80, 24), &driver);
+    driver.control('s');
+    let call = driver.calls().pop().unwrap();
+    let expected = "/v1/orders?limit=100&count=estimated&status=paid\
+        &placed_from=2024-10-01T00%3A00%3A00.000Z";
+    assert_eq!(call.path, expected);
+}
+
+#[test]
+fn the_help_and_the_orders_to_sort_by() {
+    let mut driver = with_orders((80, 24));
+    driver.press(KeyCode::Char('?'));
+    picture("help", (80, 24), &driver);
+    driver.press(KeyCode::Esc);
+    driver.press(KeyCode::Char('s'));
+    picture("sort", (80, 24), &driver);
+}
+
+#[test]
+fn a_running_seed_job() {
+    for size in SIZES {
+        let mut driver = Driver::new(size);
+        driver.link(Link::Up);
+        driver.answer("/v1/orders", &page(vec![], 0));
+        driver.press(KeyCode::Char('5'));
+        driver.answer("/v1/seed-jobs", &page(vec![], 0));
+        driver.press(KeyCode::Enter);
+        let progress = |entity: &str, done: i64, total: i64, eta: Option<f64>| {
+            json!({
+                "entity": entity, "done": done, "total": total,
+                "rows_per_second": if done > 0 { 41_234.0 } else { 0.0 }, "eta_seconds": eta,
+            })
+        };
+        let call = driver.answer(
+            "/v1/seed-jobs",
+            &json!({
+                "id": id(9, 1), "state": "running", "created_at": "2024-10-28T10:00:00Z",
+                "request": {
+                    "seed": 1, "categories": 20, "products": 1_000, "customers": 10_000,
+                    "orders": 100_000, "months": 24,
+                },
+                "progress": [
+                    progress("categories", 20, 20, Some(0.0)),
+                    progress("products", 1_000, 1_000, Some(0.0)),
+                    progress("customers", 10_000, 10_000, Some(0.0)),
+                    progress("orders", 45_000, 100_000, Some(2.0)),
+                ],
+            }),
+        );
+        assert_eq!(call.body.unwrap()["orders"], 100_000);
+        picture("seed", size, &driver);
+    }
+}
+
+#[test]
+fn a_terminal_that_is_too_small() {
+    picture("too_small", (38, 9), &with_orders((38, 9)));
+}
+
+#[test]
+fn paging_holds_few_rows_and_asks_for_one_page_at_a_time() {
+    let mut driver = with_orders((80, 24));
+    for page_number in 1..40 {
+        for _ in 0..100 {
+            driver.press(KeyCode::Down);
+        }
+        let calls = driver.calls();
+        assert_eq!(calls.len(), 1, "{calls:?}");
+        assert!(calls[0].path.contains("cursor=n"), "{calls:?}");
+        let rows = (page_number * 100..page_number * 100 + 100).map(order);
+        driver.answer_last(&page(rows.collect(), 1_234_567));
+        driver.settle();
+        assert!(driver.app.orders.window.len() <= 500);
+    }
+    let position = driver.app.orders.window.position();
+    assert!(
+        position.is_some_and(|position| position > 3_800),
+        "{position:?}"
+    );
+}
+
+#[test]
+fn a_late_answer_is_dropped() {
+    let mut driver = with_orders((80, 24));
+    driver.press(KeyCode::Char('r'));
+    let late = driver.calls().pop().unwrap();
+    driver.press(KeyCode::Char('r'));
+    let newer = driver.calls().pop().unwrap();
+    driver.reply(&newer, &page(vec![order(1)], 1));
+    driver.reply(&late, &page((0..9).map(order).collect(), 9));
+    assert_eq!(driver.app.orders.window.len(), 1);
+}

@@ -8,10 +8,12 @@ mod answer;
 mod postgres;
 mod process;
 mod shop;
+mod terminal;
 
 pub use crate::{
     answer::Answer,
     postgres::fresh_database,
     process::{ServerProcess, binary, eventually, temp_dir},
     shop::{SharedShop, Shop, path},
+    terminal::Terminal,
 };

@@ -41,9 +41,19 @@ pub struct App {
     pub latency: Option<Duration>,
     pub zone: Zone,
     pub size: (u16, u16),
-    /// The tabs that links were followed from, and what was shown in the tab they led to.
-    trail: Vec<(Tab, Tab, Query)>,
+    /// The links that were followed, to go back by.
+    trail: Vec<Step>,
     runs: u64,
+}
+
+/// A link that was followed.
+#[derive(Debug)]
+struct Step {
+    from: Tab,
+    to: Tab,
+    query: Query,
+    /// What the tab that it led to showed before.
+    hidden: Query,
 }
 
 impl App {
@@ -191,9 +201,9 @@ impl App {
             return;
         };
         match command {
-            Command::Tab(index) => self.show(Tab::ALL[index], ctx),
-            Command::NextTab => self.show(self.neighbour(1), ctx),
-            Command::PreviousTab => self.show(self.neighbour(Tab::ALL.len() - 1), ctx),
+            Command::Tab(index) => self.turn_to(Tab::ALL[index], ctx),
+            Command::NextTab => self.turn_to(self.neighbour(1), ctx),
+            Command::PreviousTab => self.turn_to(self.neighbour(Tab::ALL.len() - 1), ctx),
             Command::Help => {
                 let scope = self.scope();
                 self.overlays.push(Overlay::Help(Help { scope, top: 0 }));
@@ -208,6 +218,12 @@ impl App {
             .position(|tab| *tab == self.tab)
             .unwrap_or_default();
         Tab::ALL[(index + steps) % Tab::ALL.len()]
+    }
+
+    /// Who turns to a tab by its key begins anew: there is no way back by links any more.
+    fn turn_to(&mut self, tab: Tab, ctx: &mut Context<'_>) {
+        self.trail.clear();
+        self.show(tab, ctx);
     }
 
     fn show(&mut self, tab: Tab, ctx: &mut Context<'_>) {
@@ -236,7 +252,7 @@ impl App {
             }
             Owner::Picker => {
                 if let Some(Overlay::Picker(picker)) = self.overlays.last_mut() {
-                    picker.reply(reply);
+                    picker.reply(reply, ctx);
                 }
             }
         }
@@ -288,6 +304,7 @@ impl App {
                 self.names.forget(id);
                 // A write may show elsewhere too: an order in the stock of its products.
                 self.expire();
+                self.screen_mut(tab).select(id);
                 self.screen_mut(tab).show(ctx);
             }
             Wish::Seeded => self.expire(),
@@ -306,28 +323,29 @@ impl App {
     }
 
     fn follow(&mut self, target: &Target, ctx: &mut Context<'_>) {
-        let (tab, query) = list::query_of(target);
-        let before = self.screen().query();
-        let hidden = if tab == self.tab {
-            before
-        } else {
-            self.screen_mut(tab).query()
-        };
-        self.trail.push((self.tab, tab, hidden));
-        self.tab = tab;
-        self.screen_mut(tab).set_query(query, ctx);
+        let (to, query) = list::query_of(target);
+        let hidden = self.screen_mut(to).query();
+        self.trail.push(Step {
+            from: self.tab,
+            to,
+            query: query.clone(),
+            hidden,
+        });
+        self.tab = to;
+        self.screen_mut(to).set_query(query, ctx);
     }
 
+    /// Back to where a link was followed from, or to a wider list.
     fn go_back(&mut self, ctx: &mut Context<'_>) {
-        let Some((from, to, query)) = self.trail.pop() else {
-            // There is no link to go back from: show all rows.
-            if self.screen().query().only.is_some() {
-                self.screen_mut(self.tab).set_query(Query::default(), ctx);
-            }
-            return;
-        };
-        self.screen_mut(to).set_query(query, ctx);
-        self.show(from, ctx);
+        let (tab, query) = (self.tab, self.screen().query());
+        let wider = query.clone().wider();
+        let came_by = |step: &mut Step| step.to == tab && (step.query == query || wider.is_none());
+        if let Some(step) = self.trail.pop_if(came_by) {
+            self.screen_mut(step.to).set_query(step.hidden, ctx);
+            self.show(step.from, ctx);
+        } else if let Some(wider) = wider {
+            self.screen_mut(tab).set_query(wider, ctx);
+        }
     }
 
     fn want_names(&mut self) {
@@ -343,6 +361,6 @@ impl App {
 
     /// The way from the tab where the first link was followed to the present one.
     pub fn breadcrumb(&self) -> Vec<Tab> {
-        self.trail.iter().map(|(from, _, _)| *from).collect()
+        self.trail.iter().map(|step| step.from).collect()
     }
 }

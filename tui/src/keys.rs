@@ -108,6 +108,14 @@ const LINES: &[Scope] = &[Detail, Menu, Help];
 /// Every key of the client. The first binding that fits wins.
 pub const BINDINGS: &[Binding] = &[
     bind(
+        TABS,
+        &[ch('?'), key(KeyCode::F(1))],
+        C::Help,
+        Some("help"),
+        "This help",
+    ),
+    bind(TABS, &[ch('q')], C::Quit, Some("quit"), "Leave"),
+    bind(
         ROWS,
         &[key(KeyCode::Up), ch('k')],
         C::Up,
@@ -211,7 +219,7 @@ pub const BINDINGS: &[Binding] = &[
         &[List, Detail, Seed],
         &[ch('r')],
         C::Refresh,
-        Some("refresh"),
+        None,
         "Read again from the server",
     ),
     bind(
@@ -267,7 +275,7 @@ pub const BINDINGS: &[Binding] = &[
         &[Form],
         &[key(KeyCode::Enter)],
         C::Open,
-        Some("choose/next"),
+        Some("choose"),
         "Choose from a list, or go on",
     ),
     bind(
@@ -338,20 +346,12 @@ pub const BINDINGS: &[Binding] = &[
         "Back to all rows, or to where you were",
     ),
     bind(
-        TABS,
-        &[ch('?'), key(KeyCode::F(1))],
-        C::Help,
-        Some("help"),
-        "This help",
-    ),
-    bind(
         &[Help],
         &[ch('?'), ch('q')],
         C::Back,
         None,
         "Close the help",
     ),
-    bind(TABS, &[ch('q')], C::Quit, Some("quit"), "Leave"),
     bind(ALL, &[ctrl('c')], C::Quit, None, "Leave from anywhere"),
     bind(
         ALL,

@@ -38,6 +38,20 @@ pub struct Query {
     pub only: Option<Uuid>,
 }
 
+impl Query {
+    /// The query without the last thing that narrows it; none where nothing does.
+    pub fn wider(mut self) -> Option<Self> {
+        if !self.search.is_empty() {
+            self.search.clear();
+        } else if !self.chips.is_empty() {
+            self.chips.clear();
+        } else {
+            self.only.take()?;
+        }
+        Some(self)
+    }
+}
+
 #[derive(Debug)]
 pub struct ListScreen<R: Entity> {
     pub query: Query,
@@ -74,6 +88,8 @@ pub trait Screen {
     fn show(&mut self, ctx: &mut Context<'_>);
     /// What the screen shows may be old: it reads again when it is next seen.
     fn expire(&mut self);
+    /// Selects this row when the list is read again, if it is there.
+    fn select(&mut self, id: Uuid);
     fn resize(&mut self, ctx: &mut Context<'_>);
     fn query(&self) -> Query;
     fn set_query(&mut self, query: Query, ctx: &mut Context<'_>);
@@ -140,7 +156,7 @@ impl<R: Entity> Screen for ListScreen<R> {
             }
             Command::Sort => ctx.wish(Wish::Menu(self.sort_menu())),
             Command::Refresh => self.refresh(ctx),
-            Command::Back => self.back(ctx),
+            Command::Back => ctx.wish(Wish::Return),
             _ => {}
         }
     }
@@ -180,6 +196,10 @@ impl<R: Entity> Screen for ListScreen<R> {
 
     fn expire(&mut self) {
         self.is_stale = true;
+    }
+
+    fn select(&mut self, id: Uuid) {
+        self.keep = Some(id);
     }
 
     fn resize(&mut self, ctx: &mut Context<'_>) {
@@ -283,7 +303,8 @@ impl<R: Entity> ListScreen<R> {
     }
 
     fn refresh(&mut self, ctx: &mut Context<'_>) {
-        self.keep = self.window.selected().map(|row| row.id().uuid());
+        let selected = self.window.selected().map(|row| row.id().uuid());
+        self.keep = self.keep.filter(|id| !id.is_nil()).or(selected);
         let (via, before) = self.window.via_selected();
         self.ask(Want::Again(via, before), ctx);
     }
@@ -391,7 +412,10 @@ impl<R: Entity> ListScreen<R> {
         ctx.wish(Wish::Confirm(Confirm {
             question: format!("Delete {} {}?", R::NAME, text::clean(&row.label())),
             consequence: match R::TAB {
-                Tab::Orders => "Its lines go with it; what it held goes back to the stock.".into(),
+                Tab::Orders => {
+                    "Its lines go too. What a pending or paid order held goes back to the stock."
+                        .into()
+                }
                 _ => "Only this row goes; if others refer to it, the server refuses.".into(),
             },
             yes: Consent::Delete { tab, id, version },
@@ -423,22 +447,6 @@ impl<R: Entity> ListScreen<R> {
                 .unwrap_or_default(),
             lines,
         }
-    }
-
-    /// Takes away what narrows the list, the last thing first.
-    fn back(&mut self, ctx: &mut Context<'_>) {
-        let mut query = self.query.clone();
-        if query.only.is_some() {
-            return ctx.wish(Wish::Return);
-        }
-        if !query.search.is_empty() {
-            query.search.clear();
-        } else if !query.chips.is_empty() {
-            query.chips.clear();
-        } else {
-            return ctx.wish(Wish::Return);
-        }
-        self.set_query(query, ctx);
     }
 }
 

@@ -79,8 +79,8 @@ impl Entity for Order {
         ),
         Field::optional("status", "Status", FieldKind::Choice(ANY_STATUS)),
         Field::optional("product_id", "Product", FieldKind::Reference(Tab::Products)),
-        Field::optional("placed_from", "Placed from", FieldKind::Time),
-        Field::optional("placed_before", "Placed before", FieldKind::Time),
+        Field::optional("placed_from", "From", FieldKind::Time),
+        Field::optional("placed_before", "Before", FieldKind::Time),
     ];
     const SEARCHES: &'static str = "order number";
 

@@ -29,6 +29,8 @@ pub struct Picker {
     pub error: Option<String>,
     ask_at: Option<Instant>,
     run: Option<u64>,
+    /// Enter was pressed before the answer was there: it takes the first choice when it comes.
+    takes_first: bool,
 }
 
 /// A row that can be chosen.
@@ -51,6 +53,7 @@ impl Picker {
             error: None,
             ask_at: Some(now),
             run: None,
+            takes_first: false,
         }
     }
 
@@ -63,6 +66,7 @@ impl Picker {
     }
 
     pub fn typed(&mut self, ctx: &mut Context<'_>) {
+        self.takes_first = false;
         self.ask_at = Some(ctx.now + DEBOUNCE);
     }
 
@@ -91,7 +95,7 @@ impl Picker {
         });
     }
 
-    pub fn reply(&mut self, reply: &Reply) {
+    pub fn reply(&mut self, reply: &Reply, ctx: &mut Context<'_>) {
         if self.run != Some(reply.ticket.run) {
             return;
         }
@@ -105,6 +109,9 @@ impl Picker {
                 self.error = None;
                 self.selected = 0;
                 self.choices = page.items.iter().filter_map(Choice::read).collect();
+                if std::mem::take(&mut self.takes_first) {
+                    self.choose(ctx);
+                }
             }
             Err(message) => self.error = Some(message),
         }
@@ -116,19 +123,22 @@ impl Picker {
             Command::Down => {
                 self.selected = (self.selected + 1).min(self.choices.len().saturating_sub(1));
             }
-            Command::Open => {
-                // What is shown may still belong to an earlier search.
-                if let Some(choice) = self
-                    .choices
-                    .get(self.selected)
-                    .filter(|_| !self.is_loading())
-                {
-                    let (id, label) = (choice.id, choice.label.clone());
-                    ctx.wish(Wish::Picked { id, label });
-                }
+            // What is shown may still belong to an earlier search.
+            Command::Open if self.is_loading() => {
+                self.takes_first = true;
+                self.ask_at = self.ask_at.map(|_| ctx.now);
+                self.tick(ctx);
             }
+            Command::Open => self.choose(ctx),
             Command::Back => ctx.wish(Wish::Close),
             _ => {}
+        }
+    }
+
+    fn choose(&self, ctx: &mut Context<'_>) {
+        if let Some(choice) = self.choices.get(self.selected) {
+            let (id, label) = (choice.id, choice.label.clone());
+            ctx.wish(Wish::Picked { id, label });
         }
     }
 }

@@ -9,6 +9,8 @@ use stockroom_common::{
     seed::{NewSeedJob, SeedJob, SeedState},
 };
 
+use uuid::Uuid;
+
 use crate::{
     context::{Context, Wish},
     entity::{Field, FieldKind},
@@ -238,6 +240,8 @@ impl Screen for SeedScreen {
     fn expire(&mut self) {
         self.is_stale = true;
     }
+
+    fn select(&mut self, _: Uuid) {}
 
     fn resize(&mut self, _: &mut Context<'_>) {}
 

@@ -41,7 +41,9 @@ impl Screen {
         let group = rustix::process::getpgrp();
         rustix::process::kill_process_group(group, rustix::process::Signal::TSTP)?;
         enter()?;
-        self.terminal.clear()
+        // A new one knows that the screen is empty.
+        self.terminal = Terminal::new(CrosstermBackend::new(stdout()))?;
+        Ok(())
     }
 }
 

@@ -95,13 +95,17 @@ fn draw_tabs(frame: &mut Frame<'_>, area: Rect, app: &App) {
             style,
         ));
     }
-    let crumbs = app.breadcrumb();
+    let taken: usize = spans.iter().map(|span| text::width(&span.content)).sum();
+    let room = usize::from(area.width).saturating_sub(taken);
+    let mut crumbs: Vec<&str> = app.breadcrumb().into_iter().map(Tab::title).collect();
+    let mut way = crumbs.join(" › ");
+    // The last steps are those to go back first.
+    while text::width(&way) + 4 > room && crumbs.len() > 1 {
+        crumbs.remove(0);
+        way = format!("… › {}", crumbs.join(" › "));
+    }
     if !crumbs.is_empty() {
-        let way: Vec<&str> = crumbs.into_iter().map(Tab::title).collect();
-        spans.push(Span::styled(
-            format!("  from {}", way.join(" › ")),
-            theme::DIM,
-        ));
+        spans.push(Span::styled(format!("  ‹ {way}"), theme::DIM));
     }
     frame.render_widget(Line::from(spans), area);
 }
@@ -125,7 +129,8 @@ fn draw_hints(frame: &mut Frame<'_>, area: Rect, app: &App) {
         }
         let (key, hint) = (format!(" {key}"), format!(" {hint} "));
         width += text::width(&key) + text::width(&hint);
-        if width > usize::from(area.width) {
+        // The last blank may fall off the edge.
+        if width > usize::from(area.width) + 1 {
             break;
         }
         line.push_span(Span::styled(key, theme::BOLD));

@@ -24,6 +24,8 @@ const LINE_SHARES: [usize; 3] = [5, 2, 3];
 
 /// One line of the box.
 enum Row<'a> {
+    /// Over the order lines.
+    Heading,
     Fields(String, Vec<(usize, &'a Slot)>),
     Error(String),
 }
@@ -58,7 +60,7 @@ pub(super) fn draw(frame: &mut Frame<'_>, body: Rect, form: &Form, look: Look<'_
     let room = usize::from(inner.height).saturating_sub(messages.len());
     let focused = rows.iter().position(|row| match row {
         Row::Fields(_, slots) => slots.iter().any(|(index, _)| *index == form.focus),
-        Row::Error(_) => false,
+        Row::Error(_) | Row::Heading => false,
     });
     // The error below the field in focus is in sight as well.
     let top = (focused.unwrap_or_default() + 2).saturating_sub(room);
@@ -66,6 +68,7 @@ pub(super) fn draw(frame: &mut Frame<'_>, body: Rect, form: &Form, look: Look<'_
     for (row, y) in rows.iter().skip(top).take(room).zip(inner.y..) {
         let at = Rect::new(inner.x, y, inner.width, 1);
         match row {
+            Row::Heading => draw_heading(frame, at),
             Row::Fields(label, slots) => draw_fields(frame, at, form, label, slots, look),
             Row::Error(error) => {
                 let shown = text::cut(error, usize::from(at.width).saturating_sub(LABEL + 2));
@@ -90,6 +93,9 @@ fn rows(form: &Form, width: usize) -> Vec<Row<'_>> {
             slots.push((index, slot));
         } else {
             rows.extend(errors.drain(..).map(Row::Error));
+            if slot.line() == Some(0) {
+                rows.push(Row::Heading);
+            }
             let label = match slot.line() {
                 Some(line) => format!("Line {}", line + 1),
                 None => slot.label.clone(),
@@ -98,7 +104,7 @@ fn rows(form: &Form, width: usize) -> Vec<Row<'_>> {
         }
         if let Some(error) = form.error_of(slot) {
             let of = if slot.line().is_some() {
-                format!("{} ", slot.label)
+                format!("{}: ", slot.label)
             } else {
                 String::new()
             };
@@ -108,6 +114,22 @@ fn rows(form: &Form, width: usize) -> Vec<Row<'_>> {
     }
     rows.extend(errors.into_iter().map(Row::Error));
     rows
+}
+
+fn draw_heading(frame: &mut Frame<'_>, at: Rect) {
+    let room = usize::from(at.width).saturating_sub(LABEL);
+    let mut line = " ".repeat(LABEL);
+    for (title, share) in ["Product", "Quantity", "Price"]
+        .into_iter()
+        .zip(LINE_SHARES)
+    {
+        line.push_str(&cell::fit(
+            &format!(" {title}"),
+            room * share / 10,
+            Align::Left,
+        ));
+    }
+    frame.render_widget(Line::styled(line, theme::DIM), at);
 }
 
 fn draw_fields(

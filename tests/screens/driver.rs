@@ -1,0 +1,145 @@
+//! The application without its loop: keys and answers in, pictures and calls out.
+
+use std::time::{Duration, Instant};
+
+use crossterm::event::{Event as TerminalEvent, KeyCode, KeyEvent, KeyModifiers};
+use ratatui::{Terminal, backend::TestBackend};
+use serde_json::{Value, json};
+use stockroom_tui::{
+    app::App,
+    event::{Answer, Call, Effect, Event, Failure, Link, Reply},
+    text::{self, Zone},
+    view,
+};
+
+pub(crate) struct Driver {
+    pub(crate) app: App,
+    size: (u16, u16),
+    now: Instant,
+    effects: Vec<Effect>,
+    pending: Vec<Call>,
+}
+
+impl Driver {
+    pub(crate) fn new(size: (u16, u16)) -> Self {
+        Self {
+            app: App::new("local shop".into(), Zone::Utc, size),
+            size,
+            now: Instant::now(),
+            effects: Vec::new(),
+            pending: Vec::new(),
+        }
+    }
+
+    pub(crate) fn link(&mut self, link: Link) {
+        self.update(Event::Link(link));
+    }
+
+    pub(crate) fn press(&mut self, code: KeyCode) {
+        self.key(KeyEvent::new(code, KeyModifiers::NONE));
+    }
+
+    pub(crate) fn control(&mut self, c: char) {
+        self.key(KeyEvent::new(KeyCode::Char(c), KeyModifiers::CONTROL));
+    }
+
+    pub(crate) fn type_text(&mut self, text: &str) {
+        for c in text.chars() {
+            self.press(KeyCode::Char(c));
+        }
+    }
+
+    /// Takes the calls that were made and not answered.
+    pub(crate) fn calls(&mut self) -> Vec<Call> {
+        self.pending.clone()
+    }
+
+    /// Answers the call whose path begins like this.
+    #[track_caller]
+    pub(crate) fn answer(&mut self, path: &str, body: &Value) -> Call {
+        let index = self
+            .pending
+            .iter()
+            .position(|call| call.path.starts_with(path));
+        let Some(index) = index else {
+            panic!("no call to {path} among {:?}", self.pending);
+        };
+        let call = self.pending.remove(index);
+        self.reply(&call, body);
+        call
+    }
+
+    pub(crate) fn answer_last(&mut self, body: &Value) {
+        let call = self.pending.pop().unwrap();
+        self.reply(&call, body);
+    }
+
+    /// Answers every call for names with none, until nothing is asked any more.
+    pub(crate) fn settle(&mut self) {
+        while let Some(index) = self
+            .pending
+            .iter()
+            .position(|call| call.path.contains("?id="))
+        {
+            let call = self.pending.remove(index);
+            self.reply(&call, &json!({"items": [], "next": null, "prev": null}));
+        }
+    }
+
+    pub(crate) fn reply(&mut self, call: &Call, body: &Value) {
+        let answer = Answer {
+            body: body.to_string().into_bytes(),
+            last: None,
+        };
+        self.finish(call, Ok(answer));
+    }
+
+    /// Refuses the last call with this problem.
+    pub(crate) fn refuse(&mut self, problem: &Value) -> Call {
+        let call = self.pending.pop().unwrap();
+        let problem = serde_json::from_value(problem.clone()).unwrap();
+        self.finish(&call, Err(Failure::Refused(problem)));
+        call
+    }
+
+    pub(crate) fn screen(&self) -> String {
+        let (columns, rows) = self.size;
+        let mut terminal = Terminal::new(TestBackend::new(columns, rows)).unwrap();
+        terminal.draw(|frame| view::draw(frame, &self.app)).unwrap();
+        let buffer = terminal.backend().buffer();
+        let mut lines = Vec::new();
+        for y in 0..rows {
+            let mut line = String::new();
+            let mut x = 0;
+            while x < columns {
+                let symbol = buffer[(x, y)].symbol();
+                line.push_str(symbol);
+                // A wide character hides the cell behind it.
+                x += (text::width(symbol) as u16).max(1);
+            }
+            lines.push(line.trim_end().to_owned());
+        }
+        lines.join("\n")
+    }
+
+    fn finish(&mut self, call: &Call, result: Result<Answer, Failure>) {
+        self.update(Event::Reply(Reply {
+            ticket: call.ticket,
+            took: Duration::from_millis(7),
+            result,
+        }));
+    }
+
+    fn key(&mut self, key: KeyEvent) {
+        self.update(Event::Terminal(TerminalEvent::Key(key)));
+    }
+
+    fn update(&mut self, event: Event) {
+        self.app.update(event, self.now, &mut self.effects);
+        for effect in self.effects.drain(..) {
+            if let Effect::Send(call) = effect {
+                self.pending.push(call);
+            }
+        }
+    }
+}

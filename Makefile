@@ -21,9 +21,9 @@ lint:
 	cargo clippy --workspace --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --document-private-items
 
-# Measures, and writes docs/benchmarks.md.
+# Measures what docs/benchmarks.md tells.
 bench: tools
-	cargo build --release --bin stockroom --bin stockroom-server
+	cargo build --release --bin stockroom-server
 	cargo bench -p stockroom-tests
 
 tools:

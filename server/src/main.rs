@@ -44,10 +44,11 @@ fn parse() -> Settings {
     let matches = Settings::command().get_matches();
     let told = matches.value_source("listen") != Some(ValueSource::DefaultValue);
     let mut settings = Settings::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
-    if settings.local && !told {
-        if let Ok(data_dir) = local::data_dir(settings.data_dir.as_deref()) {
-            settings.listen = Listen::Unix(place::api_socket(&data_dir));
-        }
+    if settings.local
+        && !told
+        && let Ok(data_dir) = local::data_dir(settings.data_dir.as_deref())
+    {
+        settings.listen = Listen::Unix(place::api_socket(&data_dir));
     }
     settings
 }

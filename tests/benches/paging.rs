@@ -1,1 +1,126 @@
-fn main() {}
+//! How much a page costs by its depth, on a million orders. Rounds of both kinds alternate, so that
+//! what else the machine does falls on both; medians and their ratio are printed.
+
+use std::{
+    io::Write,
+    time::{Duration, Instant},
+};
+
+use serde_json::{Value, json};
+use stockroom_tests::Shop;
+
+const ORDERS: i64 = 1_000_000;
+const DEPTH: usize = 900_000;
+const ROUNDS: usize = 300;
+const PAGE: usize = 200;
+
+#[tokio::main]
+async fn main() {
+    // `cargo test` builds and runs benchmarks too, but with this flag.
+    if std::env::args().any(|argument| argument == "--test") {
+        return;
+    }
+    let shop = Shop::open().await;
+    let began = Instant::now();
+    seed(&shop).await;
+    say(format!("{ORDERS} orders over 24 months seeded in {:.1} s",
+        began.elapsed().as_secs_f64()
+    ));
+
+    let deep = walk(&shop).await;
+    let memory = resident_kib();
+    let filtered = "/v1/orders?limit=50&status=delivered".to_owned();
+    for (name, first, deep) in [
+        (
+            "newest first",
+            "/v1/orders?limit=50".to_owned(),
+            deep.clone(),
+        ),
+        (
+            "one status",
+            filtered.clone(),
+            deep_filtered(&shop, &filtered).await,
+        ),
+    ] {
+        let mut times = [Vec::new(), Vec::new()];
+        for _ in 0..ROUNDS {
+            for (path, times) in [&first, &deep].into_iter().zip(&mut times) {
+                let began = Instant::now();
+                shop.get(path).await.ok(200);
+                times.push(began.elapsed());
+            }
+        }
+        let [first, deep] = times.map(median);
+        say(format!("{name}: first page {first:.2?}, {DEPTH} rows deep {deep:.2?}, ratio {:.2} (goal 1.5)",
+            deep.as_secs_f64() / first.as_secs_f64()
+        ));
+    }
+    say(format!("resident memory of the process after walking {DEPTH} rows: {} MiB",
+        memory / 1024
+    ));
+}
+
+async fn seed(shop: &Shop) {
+    let job = json!({
+        "seed": 1, "categories": 20, "products": 1_000, "customers": 10_000, "orders": ORDERS,
+        "months": 24,
+    });
+    let job = shop.post("/v1/seed-jobs", &job).await.ok(202);
+    let path = format!("/v1/seed-jobs/{}", job["id"].as_str().unwrap());
+    loop {
+        let job = shop.get(&path).await.ok(200);
+        if job["state"] != "running" {
+            assert_eq!(job["state"], "done", "{job:#}");
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+}
+
+/// Follows `next` through the list; gives the path of the page that deep.
+async fn walk(shop: &Shop) -> String {
+    let mut cursor = String::new();
+    let began = Instant::now();
+    for _ in 0..DEPTH / PAGE {
+        let page = shop
+            .get(&format!("/v1/orders?limit={PAGE}{cursor}"))
+            .await
+            .ok(200);
+        cursor = format!("&cursor={}", text(&page["next"]));
+    }
+    let rate = DEPTH as f64 / began.elapsed().as_secs_f64();
+    say(format!("walked {DEPTH} rows in pages of {PAGE}: {rate:.0} rows/s"));
+    format!("/v1/orders?limit=50{cursor}")
+}
+
+/// A page of the filtered list that begins near the same depth, reached from its end.
+async fn deep_filtered(shop: &Shop, path: &str) -> String {
+    let mut path = shop.get(path).await.link("last").unwrap();
+    for _ in 0..200 {
+        path = shop.get(&path).await.link("prev").unwrap();
+    }
+    path
+}
+
+fn say(line: String) {
+    writeln!(std::io::stdout(), "{line}").unwrap();
+}
+
+fn text(value: &Value) -> &str {
+    value.as_str().unwrap()
+}
+
+fn median(mut times: Vec<Duration>) -> Duration {
+    times.sort_unstable();
+    times[times.len() / 2]
+}
+
+/// Server and caller share this process.
+fn resident_kib() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let line = status
+        .lines()
+        .find(|line| line.starts_with("VmRSS:"))
+        .unwrap();
+    line.split_whitespace().nth(1).unwrap().parse().unwrap()
+}

@@ -64,6 +64,28 @@ fn a_newcomer_fills_a_shop_of_their_own() {
     terminal.send(SAVE);
     terminal.sees("Created Ada Lovelace.");
 
+    place_order(&mut terminal);
+
+    terminal.send("3d");
+    terminal.sees("Delete product Green tea?");
+    terminal.send("n");
+    terminal.loses("Delete product");
+    terminal.send("dy");
+    terminal.sees("order lines that name it: 1");
+
+    seed(&mut terminal);
+    terminal.send("q");
+    assert!(terminal.wait());
+    let pid = Pid::from_raw(postgres.lines().next().unwrap().parse().unwrap()).unwrap();
+    eventually("the end of PostgreSQL", || {
+        rustix::process::test_kill_process(pid)
+            .is_err()
+            .then_some(())
+    });
+}
+
+/// Orders what there is too little of, then less of it, and has it paid.
+fn place_order(terminal: &mut Terminal) {
     terminal.send("1n");
     terminal.sees("New order");
     terminal.send(ENTER);
@@ -91,23 +113,6 @@ fn a_newcomer_fills_a_shop_of_their_own() {
     terminal.send(SAVE);
     terminal.sees("Saved ");
     terminal.sees("paid");
-
-    terminal.send("3d");
-    terminal.sees("Delete product Green tea?");
-    terminal.send("n");
-    terminal.loses("Delete product");
-    terminal.send("dy");
-    terminal.sees("order lines that name it: 1");
-
-    seed(&mut terminal);
-    terminal.send("q");
-    assert!(terminal.wait());
-    let pid = Pid::from_raw(postgres.lines().next().unwrap().parse().unwrap()).unwrap();
-    eventually("the end of PostgreSQL", || {
-        rustix::process::test_kill_process(pid)
-            .is_err()
-            .then_some(())
-    });
 }
 
 /// Seeds a small shop from the tab, and scrolls through what came of it.

@@ -163,10 +163,10 @@ async fn what_a_killed_guard_left_behind_is_cleaned_up() {
     eventually("the end of PostgreSQL", || {
         (!pid_file.exists()).then_some(())
     });
-    let pid = postgres_line(&stale);
+    let pid = stale.lines().next().unwrap();
     fs::write(
         &pid_file,
-        stale.replacen(&pid, &std::process::id().to_string(), 1),
+        stale.replacen(pid, &std::process::id().to_string(), 1),
     )
     .unwrap();
     let server = ServerProcess::start(dir.path(), &[]);
@@ -177,21 +177,15 @@ async fn what_a_killed_guard_left_behind_is_cleaned_up() {
     end(server, &dir);
 }
 
-fn postgres_line(pid_file: &str) -> String {
-    pid_file.lines().next().unwrap().to_owned()
-}
-
-/// The guard is the server's only child.
+/// The guard is the server's only child, started by one of its threads.
 fn guard_of(server: &ServerProcess) -> Pid {
-    let id = server.child.id();
-    let children = fs::read_dir(format!("/proc/{id}/task")).unwrap().flatten();
-    let pids = children.filter_map(|task| {
-        pid_in(&task.path().join("children")).or_else(|| {
-            let text = fs::read_to_string(task.path().join("children")).ok()?;
-            Pid::from_raw(text.split_whitespace().next()?.parse().ok()?)
-        })
-    });
-    pids.into_iter().next().unwrap()
+    let threads = fs::read_dir(format!("/proc/{}/task", server.child.id())).unwrap();
+    let children = threads
+        .flatten()
+        .map(|thread| fs::read_to_string(thread.path().join("children")).unwrap())
+        .find(|children| !children.is_empty());
+    let pid = children.unwrap().trim().parse().unwrap();
+    Pid::from_raw(pid).unwrap()
 }
 
 /// Stops the server and waits until PostgreSQL has gone with it, before its folder does.

@@ -2,8 +2,6 @@
 //! a real socket, and the binaries as processes. Whatever it starts ends with the test process,
 //! however that ends, and leaves no file behind.
 
-#![expect(clippy::unwrap_used, reason = "a harness that cannot go on panics")]
-
 mod answer;
 mod postgres;
 mod process;

@@ -24,7 +24,7 @@ lint:
 # Measures what docs/benchmarks.md tells.
 bench: tools
 	cargo build --release --bin stockroom-server
-	cargo bench -p stockroom-tests
+	cargo bench -p stockroom-tests --benches
 
 tools:
 	@./deploy/install-tools

@@ -84,7 +84,7 @@ impl std::fmt::Display for FieldError {
     }
 }
 
-/// Why a request is refused; [`Kind::row`] is the table of status codes.
+/// Why a request is refused; its `row` below is the table of status codes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     /// The request cannot be read: bad JSON, an unknown field or parameter, a wrong type.

@@ -5,7 +5,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::{FieldError, Id, check::Checks};
 
-/// Rows of one entity that one job may make at the most.
+/// Products that one job may make at the most: it keeps their prices in memory.
+pub const MAX_PRODUCTS: i64 = 1_000_000;
+/// Rows of another entity that one job may make at the most.
 pub const MAX_ROWS: i64 = 1_000_000_000;
 
 /// What to generate. The same seed, sizes and `until` give the same rows.
@@ -38,15 +40,13 @@ impl NewSeedJob {
     pub fn check(&self) -> Vec<FieldError> {
         let mut checks = Checks::new();
         checks.range("/categories", self.categories, 0, 100_000);
-        for (pointer, rows) in [
-            ("/products", self.products),
-            ("/customers", self.customers),
-            ("/orders", self.orders),
-        ] {
+        checks.range("/products", self.products, 0, MAX_PRODUCTS);
+        for (pointer, rows) in [("/customers", self.customers), ("/orders", self.orders)] {
             checks.range(pointer, rows, 0, MAX_ROWS);
         }
         checks.range("/months", i64::from(self.months), 1, 240);
-        if self.categories + self.products + self.customers + self.orders == 0 {
+        let sizes = [self.categories, self.products, self.customers, self.orders];
+        if sizes == [0; 4] {
             checks.fail("", "required", "there is nothing to do: all sizes are 0");
         }
         for (pointer, wanted, of, name) in [

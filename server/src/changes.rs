@@ -75,7 +75,8 @@ pub(crate) async fn last_of<E: Entity>(
     let last = sqlx::query_as(
         "select version, before from changes
         where entity_id = $1 and entity = $2 and version is not null
-        order by at desc, version desc limit 1",
+        -- By version, not by time: clocks of servers differ, and a write may wait for another.
+        order by version desc, (op = 'delete') desc, at desc limit 1",
     )
     .bind(id.uuid())
     .bind(E::NAME)

@@ -89,15 +89,17 @@ pub(crate) async fn replace<E: Entity>(
     if !conditions::wants_create(&headers) {
         return update::<E>(state, actor, id, headers, |_| Ok(new)).await;
     }
-    let mut write = Write::new(state, actor);
-    let conn = write.conn().await?;
-    if !E::by_ids(conn, &[id], Lock::None).await?.is_empty() {
+    let mut conn = state.pool.acquire().await?;
+    if !E::by_ids(&mut conn, &[id], Lock::None).await?.is_empty() {
         return Err(exists::<E>());
     }
     // A row that lived before goes on where it ended, so that no old ETag ever fits again.
-    let last = changes::last_of(conn, id).await?;
+    let last = changes::last_of(&mut conn, id).await?;
     let version = last.map_or(1, |(version, _)| version + 1);
-    insert::<E>(write, Identity::Given { id, version }, new).await
+    // Given back before the write takes one: who holds one and waits for another may wait for ever.
+    drop(conn);
+    let identity = Identity::Given { id, version };
+    insert::<E>(Write::new(state, actor), identity, new).await
 }
 
 /// `PATCH /v1/{r}/{id}`: an RFC 7396 merge patch of the document that PUT would take.
@@ -162,7 +164,7 @@ async fn insert<E: Entity>(
     .await
     .map_err(|error| {
         // Two callers may bring the same row back at once; the key decides.
-        if error.is_unique_violation_of(&format!("{}_pkey", E::TABLE)) {
+        if error.is_duplicate_key_of(E::TABLE) {
             return exists::<E>();
         }
         error.on_constraint(E::CONSTRAINTS)

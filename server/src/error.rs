@@ -81,13 +81,23 @@ impl Error {
     }
 
     pub(crate) fn is_unique_violation_of(&self, constraint: &str) -> bool {
+        self.violated_unique() == Some(constraint)
+    }
+
+    /// Whether the primary key of the table, or of one of its partitions, is taken.
+    pub(crate) fn is_duplicate_key_of(&self, table: &str) -> bool {
+        self.violated_unique()
+            .is_some_and(|name| name.starts_with(table) && name.ends_with("_pkey"))
+    }
+
+    fn violated_unique(&self) -> Option<&str> {
         let Self::Database(error) = self else {
-            return false;
+            return None;
         };
-        error.as_database_error().is_some_and(|error| {
-            matches!(error.kind(), ErrorKind::UniqueViolation)
-                && error.constraint() == Some(constraint)
-        })
+        let error = error.as_database_error()?;
+        error
+            .constraint()
+            .filter(|_| matches!(error.kind(), ErrorKind::UniqueViolation))
     }
 
     fn database_kind(&self) -> Option<ErrorKind> {

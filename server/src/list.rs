@@ -98,7 +98,7 @@ impl<E: Entity> ListQuery<E> {
     }
 
     fn parse_ids(text: &str) -> Result<Vec<Id<E>>> {
-        let ids: Vec<Id<E>> = text
+        let mut ids: Vec<Id<E>> = text
             .split(',')
             .filter(|id| !id.is_empty())
             .map(extract::parse_id)
@@ -111,6 +111,8 @@ impl<E: Entity> ListQuery<E> {
             );
             return Err(unreadable("id", "out_of_range", message));
         }
+        ids.sort();
+        ids.dedup();
         Ok(ids)
     }
 }

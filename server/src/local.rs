@@ -180,6 +180,14 @@ fn did_not_start(layout: &Layout) -> LocalError {
     }
 }
 
+/// Makes a folder that nobody else but root can enter.
+///
+/// # Errors
+/// Where it belongs to somebody else.
+pub fn make_private_dir(path: &Path) -> Result<(), LocalError> {
+    guard::make_private_dir(path, None)
+}
+
 /// The folder for the shop's data: as told, or the user's own.
 ///
 /// # Errors

@@ -3,7 +3,7 @@
 use std::{
     fs,
     io::IsTerminal,
-    os::unix::fs::{DirBuilderExt, PermissionsExt},
+    os::unix::fs::{FileTypeExt, PermissionsExt},
     path::Path,
     process::ExitCode,
     str::FromStr,
@@ -132,12 +132,8 @@ async fn serve_database(
     );
     match &settings.listen {
         Listen::Tcp(address) => run(bind_tcp(address).await?, state, shutdown).await?,
-        Listen::Unix(path) => {
-            let result = run(bind_unix(path)?, state, shutdown).await;
-            // The next server removes it as well.
-            let _ = fs::remove_file(path);
-            result?;
-        }
+        // The socket stays behind: by now it may be that of the next server.
+        Listen::Unix(path) => run(bind_unix(path)?, state, shutdown).await?,
     }
     pool.close().await;
     Ok(())
@@ -148,21 +144,17 @@ async fn bind_tcp(address: &std::net::SocketAddr) -> Result<TcpListener, Failure
     bound.map_err(|error| format!("cannot listen on {address}: {error}").into())
 }
 
-/// Binds a socket that only this user can open, in place of one that a dead server left.
+/// Binds a socket that only this user can open, in place of one that an earlier server left.
 fn bind_unix(path: &Path) -> Result<UnixListener, Failure> {
     let failed = |error: std::io::Error| format!("cannot listen on {}: {error}", path.display());
     if std::os::unix::net::UnixStream::connect(path).is_ok() {
         return Err(format!("another server already listens on {}", path.display()).into());
     }
-    if let Some(dir) = path.parent().filter(|dir| !dir.is_dir()) {
-        let made = fs::DirBuilder::new()
-            .recursive(true)
-            .mode(0o700)
-            .create(dir);
-        made.map_err(failed)?;
+    match fs::symlink_metadata(path) {
+        Ok(found) if found.file_type().is_socket() => fs::remove_file(path).map_err(failed)?,
+        Ok(_) => return Err(format!("{} is there and no socket", path.display()).into()),
+        Err(_) => {}
     }
-    // It is usually not there.
-    let _ = fs::remove_file(path);
     let listener = UnixListener::bind(path).map_err(failed)?;
     fs::set_permissions(path, fs::Permissions::from_mode(0o600)).map_err(failed)?;
     Ok(listener)
@@ -185,6 +177,9 @@ impl Database {
         }
         let data_dir = local::data_dir(settings.data_dir.as_deref())?;
         let lock = ServerLock::take(&data_dir)?;
+        if let Some(sockets) = place::api_socket(&data_dir).parent() {
+            local::make_private_dir(sockets)?;
+        }
         tracing::info!("starting a private PostgreSQL in {}", data_dir.display());
         let exe = std::env::current_exe()?;
         let postgres = LocalPostgres::start(&data_dir, Durability::Kept, &exe).await?;

@@ -7,9 +7,9 @@ mod stock;
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, Duration, SubsecRound, Utc};
-use sqlx::{PgConnection, Postgres, QueryBuilder, Row, postgres::PgRow};
+use sqlx::{Connection, PgConnection, Postgres, QueryBuilder, Row, postgres::PgRow, types::Json};
 use stockroom_common::{
-    Id, Kind, NewOrder, Order, OrderFilter, OrderStatus, Product, Resource, document,
+    Id, Kind, NewOrder, Order, OrderFilter, OrderItem, OrderStatus, Product, Resource, document,
     order::OrderNumber,
 };
 use uuid::Uuid;
@@ -24,6 +24,10 @@ use crate::{
     write::Write,
 };
 
+/// Begins a transaction whose statements all see the same instant: an order and its lines are read
+/// by two.
+const SNAPSHOT: &str = "begin isolation level repeatable read read only";
+
 const COLUMNS: &str =
     "placed_at, id, version, created_at, updated_at, customer_id, status, total_minor, note";
 
@@ -34,11 +38,18 @@ impl Entity for Order {
         expression: "placed_at",
         kind: KeyKind::Time,
     }];
-    const CONSTRAINTS: &'static [Constraint] = &[Constraint {
-        name: "orders_customer_id_fkey",
-        pointer: "/customer_id",
-        message: "there is no such customer",
-    }];
+    const CONSTRAINTS: &'static [Constraint] = &[
+        Constraint {
+            name: "orders_customer_id_fkey",
+            pointer: "/customer_id",
+            message: "there is no such customer",
+        },
+        Constraint {
+            name: "order_items_product_id_fkey",
+            pointer: "/items",
+            message: "name a product that is not there",
+        },
+    ];
     const REFERENCES: &'static [Reference] = &[];
 
     /// The lines are read apart: see [`lines::attach`].
@@ -108,18 +119,20 @@ impl Entity for Order {
         conn: &mut PgConnection,
         request: &ListRequest<Self>,
     ) -> Result<Vec<(Self, KeyValue)>> {
-        let mut rows = list::select_page(conn, request).await?;
-        lines::attach(conn, rows.iter_mut().map(|(order, _)| order).collect()).await?;
+        let mut snapshot = conn.begin_with(SNAPSHOT).await?;
+        let mut rows = list::select_page(&mut snapshot, request).await?;
+        let orders = rows.iter_mut().map(|(order, _)| order).collect();
+        lines::attach(&mut snapshot, orders).await?;
+        snapshot.commit().await?;
         Ok(rows)
     }
 
     async fn by_ids(conn: &mut PgConnection, ids: &[Id<Self>], lock: Lock) -> Result<Vec<Self>> {
-        let mut orders = match ids {
-            [id] => select_one(conn, *id, lock).await?.into_iter().collect(),
-            ids => select_many(conn, ids).await?,
-        };
-        lines::attach(conn, orders.iter_mut().collect()).await?;
-        Ok(orders)
+        match (ids, lock) {
+            ([id], Lock::None) => Ok(select_one(conn, *id).await?.into_iter().collect()),
+            ([id], Lock::Update) => Ok(lock_one(conn, *id).await?.into_iter().collect()),
+            (ids, _) => select_many(conn, ids).await,
+        }
     }
 
     async fn insert(write: &mut Write, identity: Identity<Self>, new: NewOrder) -> Result<Self> {
@@ -136,7 +149,7 @@ impl Entity for Order {
             .partitions
             .ensure(&state.pool, Family::Orders, placed_at)
             .await?;
-        allow_first_status(write, id, new.status).await?;
+        allow_first_status(write, id, &new).await?;
 
         // What deleting gives back, bringing back takes again.
         let wanted = lines::wanted(&new, new.status.gives_back_on_delete());
@@ -165,8 +178,12 @@ impl Entity for Order {
         Ok(order)
     }
 
-    async fn update(write: &mut Write, old: &Self, new: NewOrder) -> Result<Self> {
+    async fn update(write: &mut Write, old: &Self, mut new: NewOrder) -> Result<Self> {
         allow_update(old, &new)?;
+        if old.status != OrderStatus::Pending {
+            // The same lines; a price that was left out stays what was agreed on.
+            new.items = old.items.iter().map(OrderItem::document).collect();
+        }
         let held = lines::wanted(&old.document(), old.status.holds_stock());
         let wanted = lines::wanted(&new, new.status.holds_stock());
         let prices = stock::apply(write, &new.items, Movement::between(&held, &wanted)).await?;
@@ -228,20 +245,47 @@ fn window(sql: &mut QueryBuilder<Postgres>, filter: &OrderFilter) {
     }
 }
 
-async fn select_one(conn: &mut PgConnection, id: Id<Order>, lock: Lock) -> Result<Option<Order>> {
+/// An order and its lines as of one instant, in one statement.
+async fn select_one(conn: &mut PgConnection, id: Id<Order>) -> Result<Option<Order>> {
     let Some(placed_at) = id.time() else {
         return Ok(None);
     };
-    let sql = match lock {
-        Lock::None => "select * from orders where placed_at = $1 and id = $2",
-        Lock::Update => "select * from orders where placed_at = $1 and id = $2 for update",
+    let order = sqlx::query(
+        "select o.*, (
+            select coalesce(jsonb_agg(to_jsonb(i) - 'placed_at' - 'order_id' order by i.line_no), '[]')
+            from order_items i
+            -- Not by the columns of o: parameters prune the partitions here as well.
+            where i.placed_at = $1 and i.order_id = $2
+        ) as items
+        from orders o where o.placed_at = $1 and o.id = $2",
+    )
+    .bind(placed_at)
+    .bind(id.uuid())
+    .try_map(|row: PgRow| {
+        let Json(items) = row.try_get("items")?;
+        Ok(Order {
+            items,
+            ..Order::from_row(&row)?
+        })
+    })
+    .fetch_optional(conn)
+    .await?;
+    Ok(order)
+}
+
+/// An order that nobody else can change now. Its lines are read when the lock is there: a statement
+/// that waits for a lock sees everything else as it was before.
+async fn lock_one(conn: &mut PgConnection, id: Id<Order>) -> Result<Option<Order>> {
+    let Some(placed_at) = id.time() else {
+        return Ok(None);
     };
-    let order = sqlx::query(sql)
+    let mut order = sqlx::query("select * from orders where placed_at = $1 and id = $2 for update")
         .bind(placed_at)
         .bind(id.uuid())
         .try_map(|row| Order::from_row(&row))
-        .fetch_optional(conn)
+        .fetch_optional(&mut *conn)
         .await?;
+    lines::attach(conn, order.iter_mut().collect()).await?;
     Ok(order)
 }
 
@@ -251,7 +295,8 @@ async fn select_many(conn: &mut PgConnection, ids: &[Id<Order>]) -> Result<Vec<O
         .filter_map(|id| Some((id.time()?, id.uuid())))
         .collect();
     let (times, uuids): (Vec<_>, Vec<_>) = keys.into_iter().unzip();
-    let orders = sqlx::query(
+    let mut snapshot = conn.begin_with(SNAPSHOT).await?;
+    let mut orders = sqlx::query(
         "select o.* from unnest($1::timestamptz[], $2::uuid[]) as wanted (placed_at, id)
         join orders o on o.placed_at = wanted.placed_at and o.id = wanted.id
         -- These bounds follow from the join; the planner prunes partitions by them alone.
@@ -262,8 +307,10 @@ async fn select_many(conn: &mut PgConnection, ids: &[Id<Order>]) -> Result<Vec<O
     .bind(times.iter().min())
     .bind(times.iter().max())
     .try_map(|row| Order::from_row(&row))
-    .fetch_all(conn)
+    .fetch_all(&mut *snapshot)
     .await?;
+    lines::attach(&mut snapshot, orders.iter_mut().collect()).await?;
+    snapshot.commit().await?;
     Ok(orders)
 }
 
@@ -308,23 +355,31 @@ fn given_id(write: &Write, id: Id<Order>, told: Option<DateTime<Utc>>) -> Result
     Ok(id)
 }
 
-/// Orders begin as pending; only one that is brought back may take up where it was deleted.
-async fn allow_first_status(write: &mut Write, id: Id<Order>, status: OrderStatus) -> Result<()> {
+/// Orders begin as pending; only one that is brought back may take up where it was deleted, and with
+/// the lines that it had.
+async fn allow_first_status(write: &mut Write, id: Id<Order>, new: &NewOrder) -> Result<()> {
+    let status = new.status;
     if status == OrderStatus::Pending {
         return Ok(());
     }
     let last = changes::last_of(write.conn().await?, id).await?;
     let before = last.and_then(|(_, before)| document::from_value::<Order>(before?).ok());
-    if before.is_some_and(|order| order.status == status) {
-        return Ok(());
+    match before.filter(|order| order.status == status) {
+        Some(order) if lines::same(&order.items, &new.items) => Ok(()),
+        Some(_) => {
+            let message = format!("must be those that the {status} order had");
+            Err(Error::field(Kind::Invalid, "/items", "immutable", message))
+        }
+        None => {
+            let message = format!("is `{status}`; a new order is `pending`");
+            Err(Error::field(
+                Kind::Invalid,
+                "/status",
+                "illegal_transition",
+                message,
+            ))
+        }
     }
-    let message = format!("is `{status}`; a new order is `pending`");
-    Err(Error::field(
-        Kind::Invalid,
-        "/status",
-        "illegal_transition",
-        message,
-    ))
 }
 
 /// The rules on what may change after an order was placed.

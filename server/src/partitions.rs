@@ -13,6 +13,10 @@ const AHEAD: u32 = 4;
 /// Attaching waits for locks that a busy table may hold; it gives way and tries again, so that it
 /// never makes others wait for longer than this.
 const LOCK_TIMEOUT: &str = "100ms";
+/// A vacuum only gives way to one who waits for longer than PostgreSQL's deadlock_timeout (1 s), and
+/// it may take minutes: from this attempt on it is asked to.
+const PATIENT_FROM: u32 = 20;
+const PATIENT_LOCK_TIMEOUT: &str = "1500ms";
 const ATTEMPTS: u32 = 50;
 const RETRY_AFTER: Duration = Duration::from_millis(50);
 /// Held while partitions are made, so that servers take turns ("partitio" in ASCII).
@@ -83,8 +87,13 @@ impl Partitions {
     /// Makes the month of `now` and the next few, of every family.
     pub async fn make_ahead(&self, pool: &PgPool, now: DateTime<Utc>) -> Result<()> {
         for family in Family::ALL {
-            for months in 0..=AHEAD {
-                self.ensure(pool, family, month_start(now, months)).await?;
+            self.ensure(pool, family, now).await?;
+            for months in 1..=AHEAD {
+                // There is time to try again before it is needed.
+                let begin = month_start(now, months);
+                if let Err(error) = self.ensure(pool, family, begin).await {
+                    tracing::warn!(%error, "a partition could not be made ahead");
+                }
             }
         }
         Ok(())
@@ -99,7 +108,11 @@ impl Partitions {
         let (from, to) = (month_start(at, 0), month_start(at, 1));
         let mut attempt = 0;
         loop {
-            match make(pool, family, from, to).await {
+            let lock_timeout = match attempt {
+                ..PATIENT_FROM => LOCK_TIMEOUT,
+                _ => PATIENT_LOCK_TIMEOUT,
+            };
+            match make(pool, family, (from, to), lock_timeout).await {
                 Ok(()) => {
                     self.remember(family, from, to);
                     return Ok(());
@@ -146,10 +159,15 @@ pub(crate) fn partition_name(parent: &str, at: DateTime<Utc>) -> String {
     format!("{parent}_{}", at.format("%Y_%m"))
 }
 
-async fn make(pool: &PgPool, family: Family, from: DateTime<Utc>, to: DateTime<Utc>) -> Result<()> {
+async fn make(
+    pool: &PgPool,
+    family: Family,
+    (from, to): (Instant, Instant),
+    lock_timeout: &str,
+) -> Result<()> {
     let mut transaction = pool.begin().await?;
     sqlx::query("select set_config('lock_timeout', $1, true)")
-        .bind(LOCK_TIMEOUT)
+        .bind(lock_timeout)
         .execute(&mut *transaction)
         .await?;
     sqlx::query("select pg_advisory_xact_lock($1)")

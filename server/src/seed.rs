@@ -13,7 +13,7 @@ use axum::{
     http::{StatusCode, header},
     response::{IntoResponse, Response},
 };
-use chrono::{Duration, NaiveTime};
+use chrono::{DateTime, NaiveTime, Utc};
 use sqlx::PgPool;
 use stockroom_common::{
     Id, Kind, Page,
@@ -49,12 +49,9 @@ pub(crate) async fn create(
             message,
         ));
     }
-    let generator = Generator::new(&request, until);
-    if generator.begins_at() - Duration::days(1) < state.options.orders_from {
-        let message = format!(
-            "reaches back beyond {}",
-            state.options.orders_from.date_naive()
-        );
+    let earliest = state.options.orders_from + generate::LEAD;
+    if generate::begins_at(until, request.months).is_none_or(|begin| begin < earliest) {
+        let message = format!("reach back beyond {}", earliest.date_naive());
         return Err(Error::field(
             Kind::Invalid,
             "/months",
@@ -64,13 +61,9 @@ pub(crate) async fn create(
     }
     let job = job::insert(&state.pool, now, request).await?;
     let location = format!("/v1/seed-jobs/{}", job.id);
-    tokio::spawn(job::run(state, actor, job.clone(), generator));
-    Ok((
-        StatusCode::ACCEPTED,
-        [(header::LOCATION, location)],
-        Json(job),
-    )
-        .into_response())
+    tokio::spawn(job::run(state, actor, job.clone(), until));
+    let location = [(header::LOCATION, location)];
+    Ok((StatusCode::ACCEPTED, location, Json(job)).into_response())
 }
 
 /// `GET /v1/seed-jobs`: the last hundred jobs, the newest first.
@@ -105,8 +98,8 @@ pub(crate) async fn cancel(
 }
 
 /// Whether a job runs on any server. Where nobody can tell, none does.
-pub(crate) async fn is_running(pool: &PgPool) -> bool {
-    job::is_running(pool).await.unwrap_or(false)
+pub(crate) async fn is_running(pool: &PgPool, now: DateTime<Utc>) -> bool {
+    job::is_running(pool, now).await.unwrap_or(false)
 }
 
 async fn find(pool: &PgPool, id: Id<SeedJob>) -> Result<SeedJob> {

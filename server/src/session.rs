@@ -11,10 +11,9 @@ use axum::{
     },
 };
 use futures_util::{Stream, StreamExt, stream};
-use sqlx::PgPool;
 use tokio::sync::watch;
 
-use crate::state::AppState;
+use crate::{seed, state::AppState};
 
 /// How long a server that was started for a client waits for it.
 const FIRST_CLIENT: Duration = Duration::from_secs(30);
@@ -27,7 +26,7 @@ pub(crate) struct Sessions(watch::Sender<usize>);
 
 impl Sessions {
     /// Ready once no client has been attached for a while and no seed job runs.
-    pub(crate) async fn deserted(&self, pool: &PgPool) {
+    pub(crate) async fn deserted(&self, state: &AppState) {
         let mut attached = self.0.subscribe();
         let mut grace = FIRST_CLIENT;
         loop {
@@ -37,7 +36,7 @@ impl Sessions {
             if came {
                 // The sender lives in `self`, so this cannot fail.
                 let _ = attached.wait_for(|&count| count == 0).await;
-            } else if !crate::seed::is_running(pool).await {
+            } else if !seed::is_running(&state.pool, state.options.clock.now()).await {
                 return;
             }
         }

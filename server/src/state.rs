@@ -93,9 +93,9 @@ impl AppState {
         })))
     }
 
-    /// Ready once no client has been attached for a while: see [`crate::session`].
+    /// Ready once no client has been attached for a while: see `session.rs`.
     pub async fn deserted(&self) {
-        self.sessions.deserted(&self.pool).await;
+        self.sessions.deserted(self).await;
     }
 
     pub fn pool(&self) -> &PgPool {

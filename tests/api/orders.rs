@@ -384,4 +384,121 @@ async fn orders_are_filtered_by_customer_status_product_and_time() {
     );
     let ids = format!("id={},{}", text(&first["id"]), text(&second["id"]));
     assert_eq!(found(ids).await.len(), 2);
+    let twice = shop
+        .get(&format!("/v1/orders?id={0},{0}", text(&first["id"])))
+        .await
+        .ok(200);
+    assert_eq!(twice["items"], json!([first]));
+}
+
+#[tokio::test]
+async fn a_paid_order_keeps_its_prices_whatever_the_product_costs_now() {
+    let (shop, product, customer) = open().await;
+    let order = shop.order(&customer, &product, 3).await;
+    let path = path("orders", &order);
+    shop.patch(&path, &json!({"status": "paid"})).await.ok(200);
+    let dearer = json!({"price_minor": 9_999});
+    shop.patch(&stockroom_tests::path("products", &product), &dearer)
+        .await
+        .ok(200);
+    let without_price = json!({
+        "customer_id": customer["id"],
+        "status": "shipped",
+        "items": [{"product_id": product["id"], "quantity": 3}],
+    });
+    let shipped = shop.put(&path, &without_price).await.ok(200);
+    assert_eq!(shipped["total_minor"], 3 * 1_250);
+    assert_eq!(shipped["items"], order["items"]);
+}
+
+#[tokio::test]
+async fn a_deleted_order_is_not_brought_back_with_other_lines() {
+    let (shop, product, customer) = open().await;
+    let order = shop.order(&customer, &product, 1).await;
+    let path = path("orders", &order);
+    for status in ["paid", "shipped", "delivered"] {
+        shop.patch(&path, &json!({"status": status})).await.ok(200);
+    }
+    shop.delete(&path).await.ok(204);
+    let create = |quantity: i32, product: &Value| {
+        let document = json!({
+            "customer_id": customer["id"], "status": "delivered",
+            "items": [{"product_id": product, "quantity": quantity, "unit_price_minor": 1_250}],
+        });
+        let request = shop
+            .request(Method::PUT, &path)
+            .header("if-none-match", "*");
+        let request = request.header("content-type", "application/json");
+        shop.send(request.body(document.to_string()))
+    };
+    // Returning it would make stock from nothing.
+    create(1_000_000, &product["id"])
+        .await
+        .refused_at(422, "/items", "immutable");
+    shop.delete(&stockroom_tests::path("products", &product))
+        .await
+        .ok(204);
+    create(1, &product["id"])
+        .await
+        .refused_at(422, "/items", "not_found");
+}
+
+#[tokio::test]
+async fn one_of_two_who_bring_an_order_back_at_once_is_refused() {
+    let (shop, product, customer) = open().await;
+    let order = shop.order(&customer, &product, 1).await;
+    let path = path("orders", &order);
+    shop.delete(&path).await.ok(204);
+    let document = json!({"customer_id": customer["id"], "items": [
+        {"product_id": product["id"], "quantity": 1},
+    ]});
+    let create = || async {
+        let request = shop
+            .request(Method::PUT, &path)
+            .header("if-none-match", "*");
+        let request = request.header("content-type", "application/json");
+        shop.send(request.body(document.to_string()))
+            .await
+            .status
+            .as_u16()
+    };
+    for _ in 0..20 {
+        let mut statuses = futures_util::future::join_all((0..4).map(|_| create())).await;
+        statuses.sort_unstable();
+        assert_eq!(statuses, [201, 412, 412, 412]);
+        shop.delete(&path).await.ok(204);
+    }
+    assert_eq!(shop.stock(&product).await, 10);
+}
+
+#[tokio::test]
+async fn an_order_is_read_whole_while_it_changes() {
+    let (shop, product, customer) = open().await;
+    let order = shop.order(&customer, &product, 1).await;
+    let path = path("orders", &order);
+    let lists = format!(
+        "/v1/orders?id={},{}",
+        order["id"].as_str().unwrap(),
+        uuid::Uuid::nil()
+    );
+    let shop = Arc::new(shop);
+    let writer = tokio::spawn({
+        let (shop, path, product) = (shop.clone(), path.clone(), product["id"].clone());
+        async move {
+            for n in 0..100 {
+                let lines = json!({"items": [{"product_id": product, "quantity": 1 + n % 9}]});
+                shop.patch(&path, &lines).await.ok(200);
+            }
+        }
+    });
+    while !writer.is_finished() {
+        let one = shop.get(&path).await.ok(200);
+        let page = shop.get("/v1/orders").await.ok(200);
+        let some = shop.get(&lists).await.ok(200);
+        for order in [&one, &page["items"][0], &some["items"][0]] {
+            let quantity = order["items"][0]["quantity"].as_i64().unwrap();
+            assert_eq!(order["total_minor"], quantity * 1_250, "{order:#}");
+        }
+    }
+    writer.await.unwrap();
 }

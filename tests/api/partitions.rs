@@ -140,16 +140,8 @@ async fn an_order_by_id_touches_one_partition_with_any_plan() {
             .execute(&shop.pool)
             .await
             .unwrap();
-        for (parent, like) in [
-            (
-                "orders",
-                "select * from orders where placed_at = $1 and id = $2",
-            ),
-            (
-                "order_items",
-                "select * from order_items where placed_at = $1 and order_id = $2%",
-            ),
-        ] {
+        for parent in ["orders", "order_items"] {
+            let like = "select o.*, (%from order_items i%from orders o where o.placed_at = $1%";
             let mut partitions = Vec::new();
             let plan = explain(&shop, like, &arguments).await;
             touched(&plan, parent, &mut partitions);

@@ -23,7 +23,8 @@ async fn main() {
     let shop = Shop::open().await;
     let began = Instant::now();
     seed(&shop).await;
-    say(format!("{ORDERS} orders over 24 months seeded in {:.1} s",
+    say(format!(
+        "{ORDERS} orders over 24 months seeded in {:.1} s",
         began.elapsed().as_secs_f64()
     ));
 
@@ -51,11 +52,13 @@ async fn main() {
             }
         }
         let [first, deep] = times.map(median);
-        say(format!("{name}: first page {first:.2?}, {DEPTH} rows deep {deep:.2?}, ratio {:.2} (goal 1.5)",
+        say(format!(
+            "{name}: first page {first:.2?}, {DEPTH} rows deep {deep:.2?}, ratio {:.2} (goal 1.5)",
             deep.as_secs_f64() / first.as_secs_f64()
         ));
     }
-    say(format!("resident memory of the process after walking {DEPTH} rows: {} MiB",
+    say(format!(
+        "resident memory of the process after walking {DEPTH} rows: {} MiB",
         memory / 1024
     ));
 }
@@ -89,7 +92,9 @@ async fn walk(shop: &Shop) -> String {
         cursor = format!("&cursor={}", text(&page["next"]));
     }
     let rate = DEPTH as f64 / began.elapsed().as_secs_f64();
-    say(format!("walked {DEPTH} rows in pages of {PAGE}: {rate:.0} rows/s"));
+    say(format!(
+        "walked {DEPTH} rows in pages of {PAGE}: {rate:.0} rows/s"
+    ));
     format!("/v1/orders?limit=50{cursor}")
 }
 
@@ -103,7 +108,9 @@ async fn deep_filtered(shop: &Shop, path: &str) -> String {
 }
 
 fn say(line: String) {
-    writeln!(std::io::stdout(), "{line}").unwrap();
+    std::io::stdout()
+        .write_all(format!("{line}\n").as_bytes())
+        .unwrap();
 }
 
 fn text(value: &Value) -> &str {

@@ -219,7 +219,6 @@ async fn a_local_server_leaves_with_its_last_client() {
     drop(client);
     assert!(server.wait());
     wait_gone(postgres);
-    assert!(!server.socket.exists());
 }
 
 #[test]

@@ -102,6 +102,13 @@ impl Driver {
         call
     }
 
+    /// Lets the last call end without an answer.
+    pub(crate) fn fail(&mut self) {
+        let call = self.pending.pop().unwrap();
+        let reason = "The connection to the server broke.".to_owned();
+        self.finish(&call, Err(Failure::NoAnswer(reason)));
+    }
+
     pub(crate) fn screen(&self) -> String {
         let (columns, rows) = self.size;
         let mut terminal = Terminal::new(TestBackend::new(columns, rows)).unwrap();

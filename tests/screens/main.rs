@@ -295,3 +295,84 @@ fn a_late_answer_is_dropped() {
     driver.reply(&late, &page((0..9).map(order).collect(), 9));
     assert_eq!(driver.app.orders.window.len(), 1);
 }
+
+#[test]
+fn a_failed_search_is_asked_again_and_not_with_the_cursor_of_the_old_one() {
+    let mut driver = with_orders((80, 24));
+    for _ in 0..80 {
+        driver.press(KeyCode::Down);
+    }
+    driver.answer(
+        "/v1/orders",
+        &page((100..200).map(order).collect(), 1_234_567),
+    );
+    for _ in 0..90 {
+        driver.press(KeyCode::Down);
+    }
+    driver.answer(
+        "/v1/orders",
+        &page((200..300).map(order).collect(), 1_234_567),
+    );
+    driver.press(KeyCode::Char('/'));
+    driver.type_text("241028-1003-0003");
+    driver.press(KeyCode::Enter);
+    driver.fail();
+    driver.link(Link::Down("gone".into()));
+    driver.link(Link::Up);
+    let call = driver
+        .calls()
+        .into_iter()
+        .find(|call| call.path.starts_with("/v1/orders?"))
+        .unwrap();
+    assert!(
+        call.path.contains("q=241028") && !call.path.contains("cursor"),
+        "{call:?}"
+    );
+}
+
+#[test]
+fn a_save_without_an_answer_is_not_called_unsaved() {
+    let mut driver = Driver::new((80, 24));
+    driver.link(Link::Up);
+    driver.answer("/v1/orders", &page(vec![], 0));
+    driver.press(KeyCode::Char('4'));
+    driver.answer("/v1/categories", &page(vec![], 0));
+    driver.press(KeyCode::Char('n'));
+    driver.type_text("Tea");
+    driver.control('s');
+    driver.fail();
+    assert!(
+        driver.screen().contains("It may be saved or not"),
+        "{}",
+        driver.screen()
+    );
+}
+
+#[test]
+fn the_answer_to_a_save_finds_its_form_under_a_question() {
+    let mut driver = Driver::new((80, 24));
+    driver.link(Link::Up);
+    driver.answer("/v1/orders", &page(vec![], 0));
+    driver.press(KeyCode::Char('4'));
+    driver.answer("/v1/categories", &page(vec![], 0));
+    driver.press(KeyCode::Char('n'));
+    driver.type_text("Tea");
+    driver.control('s');
+    driver.press(KeyCode::Esc);
+    assert!(
+        driver.screen().contains("Leave without saving?"),
+        "{}",
+        driver.screen()
+    );
+    let category = json!({
+        "id": id(3, 1), "version": 1, "name": "Tea", "description": "",
+        "created_at": "2024-01-01T00:00:00Z", "updated_at": "2024-01-01T00:00:00Z",
+    });
+    driver.answer("/v1/categories", &category);
+    assert!(driver.app.overlays.is_empty(), "{}", driver.screen());
+    assert!(
+        driver.screen().contains("Created Tea."),
+        "{}",
+        driver.screen()
+    );
+}

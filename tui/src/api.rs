@@ -8,13 +8,18 @@ use std::{
 
 use reqwest::{Client, Method, StatusCode, header};
 use stockroom_common::{Kind, Problem, problem};
-use tokio::{sync::mpsc::UnboundedSender, task::AbortHandle};
+use tokio::{
+    sync::mpsc::UnboundedSender,
+    task::{AbortHandle, JoinSet},
+};
 
 use crate::event::{Answer, Call, Event, Failure, Owner, Reply};
 
 /// A call that takes longer has failed.
 const TIMEOUT: Duration = Duration::from_secs(40);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long leaving waits for what was just saved.
+const FINISH_LIMIT: Duration = Duration::from_secs(2);
 /// More than any answer that we ask for.
 const MAX_BODY: usize = 64 << 20;
 
@@ -60,6 +65,7 @@ pub struct Api {
     base: String,
     events: UnboundedSender<Event>,
     reads: HashMap<Owner, AbortHandle>,
+    writes: JoinSet<()>,
 }
 
 impl Api {
@@ -72,6 +78,7 @@ impl Api {
             base,
             events,
             reads: HashMap::new(),
+            writes: JoinSet::new(),
         })
     }
 
@@ -81,12 +88,12 @@ impl Api {
         let (client, url) = (self.client.clone(), format!("{}{}", self.base, call.path));
         let events = self.events.clone();
         let (ticket, is_read) = (call.ticket, call.method == Method::GET);
-        let task = tokio::spawn(async move {
+        let call = async move {
             let began = Instant::now();
             let outcome = tokio::time::timeout(TIMEOUT, exchange(&client, url, call)).await;
             let result = outcome.unwrap_or_else(|_| {
                 let message = format!("The server did not answer within {TIMEOUT:?}.");
-                Err(Failure::Unreachable(message))
+                Err(Failure::NoAnswer(message))
             });
             let took = began.elapsed();
             // Without a receiver the client is leaving.
@@ -95,10 +102,22 @@ impl Api {
                 took,
                 result,
             }));
-        });
-        if is_read && let Some(earlier) = self.reads.insert(ticket.owner, task.abort_handle()) {
+        };
+        if !is_read {
+            self.writes.spawn(call);
+            return;
+        }
+        let task = tokio::spawn(call).abort_handle();
+        if let Some(earlier) = self.reads.insert(ticket.owner, task) {
             earlier.abort();
         }
+    }
+
+    /// Waits for writes that are on their way, but not for long.
+    pub async fn finish(&mut self) {
+        let all = async { while self.writes.join_next().await.is_some() {} };
+        // A server that takes longer has the request by now.
+        let _ = tokio::time::timeout(FINISH_LIMIT, all).await;
     }
 }
 
@@ -127,7 +146,7 @@ async fn exchange(client: &Client, url: String, call: Call) -> Result<Answer, Fa
         body.extend_from_slice(&chunk);
         if body.len() > MAX_BODY {
             let message = "The server's answer is far too large.";
-            return Err(Failure::Unreachable(message.into()));
+            return Err(Failure::NoAnswer(message.into()));
         }
     }
     if status.is_success() {
@@ -153,7 +172,10 @@ pub(crate) fn unreachable(error: reqwest::Error) -> Failure {
     while let Some(inner) = cause.source() {
         cause = inner;
     }
-    Failure::Unreachable(format!("The server cannot be reached: {cause}."))
+    if error.is_connect() {
+        return Failure::Unreachable(format!("The server cannot be reached: {cause}."));
+    }
+    Failure::NoAnswer(format!("The connection to the server broke: {cause}."))
 }
 
 /// The target of `rel="last"` among the `Link` headers.

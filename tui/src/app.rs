@@ -85,7 +85,8 @@ impl App {
             Overlay::Picker(picker) => picker.deadline(),
             _ => None,
         });
-        [picker, self.seed.deadline()].into_iter().flatten().min()
+        let deadlines = [picker, self.seed.deadline(), self.names.deadline()];
+        deadlines.into_iter().flatten().min()
     }
 
     /// Takes an event; what is to be done about it is added to `effects`.
@@ -235,19 +236,27 @@ impl App {
 
     fn reply(&mut self, reply: &Reply, ctx: &mut Context<'_>) {
         match &reply.result {
-            Err(Failure::Unreachable(_)) => {}
+            Err(Failure::Unreachable(_) | Failure::NoAnswer(_)) => {}
             _ => self.latency = Some(reply.took),
         }
         match reply.ticket.owner {
             Owner::List(tab) => self.screen_mut(tab).reply(reply, ctx),
             Owner::Seed => self.seed.reply(reply, ctx),
             Owner::Delete(tab) => list::deleted(tab, reply, ctx),
-            Owner::Names(tab) => self.names.reply(tab, reply),
+            Owner::Names(tab) => self.names.reply(tab, reply, ctx),
             Owner::Form => {
-                for overlay in &mut self.overlays {
-                    if let Overlay::Form(form) = overlay {
-                        form.reply(reply, ctx);
-                    }
+                let mut forms = self
+                    .overlays
+                    .iter_mut()
+                    .filter_map(|overlay| match overlay {
+                        Overlay::Form(form) => Some(form),
+                        _ => None,
+                    });
+                let is_taken = forms.any(|form| form.reply(reply, ctx));
+                if !is_taken && reply.result.is_ok() {
+                    // The form was left while its row was on the way.
+                    ctx.good("It was saved after all.");
+                    ctx.wish(Wish::Expire);
                 }
             }
             Owner::Picker => {
@@ -263,6 +272,7 @@ impl App {
         self.link = link;
         if came_up {
             // What happened while we were away is not known.
+            self.names.clear();
             self.expire();
             self.screen_mut(self.tab).show(ctx);
         }
@@ -299,15 +309,27 @@ impl App {
             Wish::FilterBy(chips) => self.requery(|query| query.chips = chips, ctx),
             Wish::SeedWith(sizes) => self.seed.set_request(sizes),
             Wish::Delete { tab, id, version } => list::delete(tab, id, version, ctx),
-            Wish::Written { tab, id, toast } => {
+            Wish::Written { tab, row, toast } => {
                 self.toast = Some(Toast::Good(toast));
-                self.names.forget(id);
+                if let Some(row) = row {
+                    let id = row["id"].as_str().and_then(|id| id.parse().ok());
+                    self.names.forget(id.unwrap_or_default());
+                    self.screen_mut(tab).put(&row);
+                }
                 // A write may show elsewhere too: an order in the stock of its products.
                 self.expire();
-                self.screen_mut(tab).select(id);
-                self.screen_mut(tab).show(ctx);
+                self.show(self.tab, ctx);
             }
-            Wish::Seeded => self.expire(),
+            Wish::Expire => {
+                self.expire();
+                self.show(self.tab, ctx);
+            }
+            Wish::CloseForm => {
+                let is_form = |overlay: &Overlay| matches!(overlay, Overlay::Form(_));
+                if let Some(index) = self.overlays.iter().rposition(is_form) {
+                    self.overlays.truncate(index);
+                }
+            }
             Wish::Follow(target) => self.follow(&target, ctx),
             Wish::Return => self.go_back(ctx),
             Wish::Toast(toast) => self.toast = Some(toast),

@@ -3,6 +3,7 @@
 
 use std::time::Instant;
 
+use serde_json::Value;
 use uuid::Uuid;
 
 use crate::{
@@ -43,20 +44,22 @@ pub enum Wish {
     SearchFor(String),
     SortBy(String),
     FilterBy(Vec<Chip>),
-    SeedWith(serde_json::Value),
+    SeedWith(Value),
     Delete {
         tab: Tab,
         id: Uuid,
         version: i64,
     },
-    /// A row was written: lists read again, its name is forgotten.
+    /// A row was written: the lists read again, its name is forgotten. No row where it is gone.
     Written {
         tab: Tab,
-        id: Uuid,
+        row: Option<Value>,
         toast: String,
     },
-    /// A seed job has ended: every list is old.
-    Seeded,
+    /// Something may have changed anywhere: every list is read again when it is seen.
+    Expire,
+    /// The form has done its work: it goes, with whatever lies over it.
+    CloseForm,
     Follow(Target),
     /// Back to where a link was followed from.
     Return,

@@ -88,14 +88,17 @@ impl Answer {
 #[derive(Clone, Debug)]
 pub enum Failure {
     Refused(Problem),
+    /// The request never reached the server.
     Unreachable(String),
+    /// It may have: what became of it is not known.
+    NoAnswer(String),
 }
 
 impl Failure {
     pub fn message(&self) -> &str {
         match self {
             Self::Refused(problem) => &problem.detail,
-            Self::Unreachable(reason) => reason,
+            Self::Unreachable(reason) | Self::NoAnswer(reason) => reason,
         }
     }
 }

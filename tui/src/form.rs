@@ -5,7 +5,7 @@ mod slot;
 
 use reqwest::Method;
 use serde_json::{Map, Value, json};
-use stockroom_common::{FieldError, Kind, Resource, document};
+use stockroom_common::{FieldError, Kind, Problem, Resource, document};
 use uuid::Uuid;
 
 pub use self::slot::{Slot, SlotValue};
@@ -17,7 +17,7 @@ use crate::{
     keys::Command,
     names::Names,
     overlay::{Confirm, Consent},
-    picker::Picker,
+    picker::{Picker, Which},
     text::{self, Zone},
 };
 
@@ -235,43 +235,62 @@ impl Form {
         }
     }
 
-    pub fn reply(&mut self, reply: &Reply, ctx: &mut Context<'_>) {
+    /// Takes an answer; false where it is not this form's.
+    pub fn reply(&mut self, reply: &Reply, ctx: &mut Context<'_>) -> bool {
         let Some((_, step)) = self.sending.take_if(|(run, _)| *run == reply.ticket.run) else {
-            return;
+            return false;
         };
         match (&reply.result, step) {
-            (Ok(answer), Step::Save) => {
-                let saved: Value = answer.read().unwrap_or_default();
-                self.saved(&saved, ctx);
-            }
+            (Ok(answer), Step::Save) => self.saved(answer.read().ok(), ctx),
             (Ok(answer), Step::Reread) => match answer.read() {
                 Ok(row) => self.rebase(&row, ctx),
                 Err(message) => self.message = Some(message),
             },
-            (Err(Failure::Refused(problem)), Step::Save)
-                if problem.is(Kind::PreconditionFailed) =>
-            {
-                self.reread(ctx);
-            }
-            (Err(Failure::Refused(problem)), _) => {
-                self.errors.clone_from(&problem.errors);
-                let placed = |error: &FieldError| {
-                    self.slots.iter().any(|slot| slot.pointer == error.pointer)
-                };
-                let is_placed = !problem.errors.is_empty() && problem.errors.iter().all(placed);
-                self.message = (!is_placed).then(|| problem.detail.clone());
-                self.focus_error();
-            }
-            (Err(failure), _) => {
+            (Err(failure), Step::Save) => self.not_saved(failure, ctx),
+            (Err(failure), Step::Reread) => {
                 self.message = Some(format!("{} Nothing was saved.", failure.message()));
             }
         }
+        true
+    }
+
+    fn not_saved(&mut self, failure: &Failure, ctx: &mut Context<'_>) {
+        match failure {
+            Failure::Refused(problem) if problem.is(Kind::PreconditionFailed) => self.reread(ctx),
+            Failure::Refused(problem) if !problem.is(Kind::Unavailable) => self.refused(problem),
+            Failure::Unreachable(reason) => {
+                self.message = Some(format!("{reason} Nothing was saved."));
+            }
+            Failure::NoAnswer(_) | Failure::Refused(_) => {
+                // The server finishes what it began, whether or not it could still say so.
+                let advice = "It may be saved or not; look at the list before you save again.";
+                self.message = Some(format!("{} {advice}", failure.message()));
+                ctx.wish(Wish::Expire);
+            }
+        }
+    }
+
+    fn refused(&mut self, problem: &Problem) {
+        self.errors.clone_from(&problem.errors);
+        let placed = |error: &FieldError| {
+            let mut slots = self.slots.iter();
+            slots.any(|slot| slot.pointer == error.pointer)
+        };
+        let is_placed = !problem.errors.is_empty() && problem.errors.iter().all(placed);
+        self.message = (!is_placed).then(|| problem.detail.clone());
+        self.focus_error();
     }
 
     fn open(&mut self, ctx: &mut Context<'_>) {
         match self.slots[self.focus].value {
             SlotValue::Reference { tab, .. } => {
-                ctx.wish(Wish::Picker(Box::new(Picker::new(tab, ctx.now))));
+                let is_line = self.slots[self.focus].line().is_some();
+                let which = if is_line {
+                    Which::Orderable
+                } else {
+                    Which::All
+                };
+                ctx.wish(Wish::Picker(Box::new(Picker::new(tab, which, ctx.now))));
             }
             _ if self.focus + 1 == self.slots.len() => self.save(ctx),
             _ => self.focus += 1,
@@ -410,23 +429,18 @@ impl Form {
         });
     }
 
-    fn saved(&self, row: &Value, ctx: &mut Context<'_>) {
+    fn saved(&self, row: Option<Value>, ctx: &mut Context<'_>) {
         let (tab, verb) = match self.purpose {
             Purpose::Create(tab) => (tab, "Created"),
             Purpose::Edit { tab, .. } => (tab, "Saved"),
             Purpose::Filter | Purpose::Seed => return,
         };
-        let name = row["number"]
-            .as_str()
-            .or_else(|| row["name"].as_str())
-            .unwrap_or_default();
-        let id = row["id"].as_str().and_then(|id| id.parse().ok());
-        ctx.wish(Wish::Close);
-        ctx.wish(Wish::Written {
-            tab,
-            id: id.unwrap_or_default(),
-            toast: format!("{verb} {}.", text::clean(name)),
-        });
+        let told = row
+            .as_ref()
+            .and_then(|row| row["number"].as_str().or(row["name"].as_str()));
+        let toast = format!("{verb} {}.", text::clean(told.unwrap_or_default()));
+        ctx.wish(Wish::CloseForm);
+        ctx.wish(Wish::Written { tab, row, toast });
     }
 
     fn reread(&mut self, ctx: &mut Context<'_>) {
@@ -455,9 +469,10 @@ impl Form {
                 [&mine, &base, &now].map(|document| slot::at(document, field.pointer));
             let is_mine = own != before && own != after;
             if is_mine && after != before {
+                let mut of_field = theirs.iter().filter(|slot| slot.belongs_to(field));
                 let shown = match field.kind {
                     FieldKind::Lines => "other lines".into(),
-                    _ => after.map_or_else(String::new, slot::words),
+                    _ => of_field.next().map_or_else(String::new, Slot::words),
                 };
                 let message = format!("changed meanwhile to {shown}; save again to overwrite it");
                 self.errors
@@ -471,6 +486,8 @@ impl Form {
             slots.extend(from.extract_if(.., |slot| slot.belongs_to(field)));
         }
         self.slots = slots;
+        // Their order may have fewer lines.
+        self.focus = self.focus.min(self.slots.len().saturating_sub(1));
         if self.errors.is_empty() {
             return self.save(ctx);
         }

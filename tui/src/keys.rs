@@ -132,14 +132,14 @@ pub const BINDINGS: &[Binding] = &[
     bind(LINES, &[key(KeyCode::Up), ch('k')], C::Up, None, "Up"),
     bind(LINES, &[key(KeyCode::Down), ch('j')], C::Down, None, "Down"),
     bind(
-        &[List, Help],
+        &[List, Detail, Help],
         &[key(KeyCode::PageUp)],
         C::PageUp,
         None,
         "One screen up",
     ),
     bind(
-        &[List, Help],
+        &[List, Detail, Help],
         &[key(KeyCode::PageDown)],
         C::PageDown,
         None,

@@ -6,7 +6,8 @@ pub mod window;
 use std::time::Duration;
 
 use reqwest::Method;
-use stockroom_common::{Page, Total};
+use serde_json::Value;
+use stockroom_common::{Page, Total, document};
 use uuid::Uuid;
 
 use self::window::{Held, Via, Window};
@@ -26,6 +27,11 @@ use crate::{
 const PAGE: usize = 100;
 /// The next page is asked for when so many rows or fewer are left below (or above) the selection.
 const AHEAD: usize = 40;
+
+/// Lines of the detail pane that PgUp and PgDn scroll.
+const DETAIL_STEP: usize = 8;
+/// More lines than the largest order and the longest text take.
+const MAX_DETAIL_TOP: usize = 1_500;
 
 /// What the list shows of its resource.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -52,20 +58,32 @@ impl Query {
     }
 }
 
+/// Where one is in the detail pane.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct DetailPane {
+    /// The selected line among those that lead somewhere.
+    pub link: usize,
+    /// Lines that are scrolled past, beyond what shows the link.
+    pub top: usize,
+}
+
 #[derive(Debug)]
 pub struct ListScreen<R: Entity> {
     pub query: Query,
     pub window: Window<R>,
     pub total: Option<Total>,
     pub error: Option<String>,
-    /// How long the last answer took.
+    /// How long the last answer took; none before there was one.
     pub took: Option<Duration>,
-    /// The selected line among those of the detail pane that lead somewhere, where it is open.
-    pub detail: Option<usize>,
+    /// The detail pane, where it is open.
+    pub detail: Option<DetailPane>,
     waiting: Option<(u64, Want)>,
     last: Option<String>,
     is_stale: bool,
+    /// The row to select when the page is read again.
     keep: Option<Uuid>,
+    /// What the rows that are held were asked for with.
+    shown: Query,
 }
 
 /// What an answer is for.
@@ -88,8 +106,8 @@ pub trait Screen {
     fn show(&mut self, ctx: &mut Context<'_>);
     /// What the screen shows may be old: it reads again when it is next seen.
     fn expire(&mut self);
-    /// Selects this row when the list is read again, if it is there.
-    fn select(&mut self, id: Uuid);
+    /// Takes a row that was just written, and selects it when the list is read again.
+    fn put(&mut self, row: &Value);
     fn resize(&mut self, ctx: &mut Context<'_>);
     fn query(&self) -> Query;
     fn set_query(&mut self, query: Query, ctx: &mut Context<'_>);
@@ -110,6 +128,7 @@ impl<R: Entity> Default for ListScreen<R> {
             last: None,
             is_stale: true,
             keep: None,
+            shown: Query::default(),
         }
     }
 }
@@ -135,7 +154,7 @@ impl<R: Entity> Screen for ListScreen<R> {
             Command::PageDown => self.move_by(page, ctx),
             Command::Home => self.jump(Want::First, ctx),
             Command::End => self.jump(Want::Last, ctx),
-            Command::Open if !self.window.is_empty() => self.detail = Some(0),
+            Command::Open if !self.window.is_empty() => self.detail = Some(DetailPane::default()),
             Command::New => ctx.wish(Wish::Form(Box::new(Form::create::<R>(ctx.zone)))),
             Command::Edit => self.edit(ctx),
             Command::Delete => self.ask_delete(ctx),
@@ -165,19 +184,11 @@ impl<R: Entity> Screen for ListScreen<R> {
         let Some((_, want)) = self.waiting.take_if(|(run, _)| *run == reply.ticket.run) else {
             return;
         };
-        self.took = Some(reply.took);
         let answer = match &reply.result {
             Ok(answer) => answer,
-            Err(Failure::Refused(problem)) => {
-                self.error = Some(problem.detail.clone());
-                return;
-            }
-            Err(Failure::Unreachable(_)) => {
-                // The status line says so; the rows that are there stay.
-                self.is_stale = true;
-                return;
-            }
+            Err(failure) => return self.failed(failure, &want, ctx),
         };
+        self.took = Some(reply.took);
         match answer.read::<Page<R>>() {
             Ok(page) => {
                 self.error = None;
@@ -198,8 +209,11 @@ impl<R: Entity> Screen for ListScreen<R> {
         self.is_stale = true;
     }
 
-    fn select(&mut self, id: Uuid) {
-        self.keep = Some(id);
+    fn put(&mut self, row: &Value) {
+        if let Ok(row) = document::from_value::<R>(row.clone()) {
+            self.keep = Some(row.id().uuid());
+            self.window.put(row, |row| row.id().uuid());
+        }
     }
 
     fn resize(&mut self, ctx: &mut Context<'_>) {
@@ -253,14 +267,23 @@ impl<R: Entity> ListScreen<R> {
             .into_iter()
             .filter_map(|detail| detail.target)
             .collect();
-        let selected = self.detail.unwrap_or_default();
+        let DetailPane { link, top } = self.detail.unwrap_or_default();
+        let select = |link: usize| Some(DetailPane { link, top: 0 });
         match command {
-            Command::Up => self.detail = Some(selected.saturating_sub(1)),
+            Command::Up => self.detail = select(link.saturating_sub(1)),
             Command::Down => {
-                self.detail = Some((selected + 1).min(targets.len().saturating_sub(1)));
+                self.detail = select((link + 1).min(targets.len().saturating_sub(1)));
+            }
+            Command::PageUp => {
+                let top = top.saturating_sub(DETAIL_STEP);
+                self.detail = Some(DetailPane { link, top });
+            }
+            Command::PageDown => {
+                let top = (top + DETAIL_STEP).min(MAX_DETAIL_TOP);
+                self.detail = Some(DetailPane { link, top });
             }
             Command::Open => {
-                if let Some(target) = targets.get(selected) {
+                if let Some(target) = targets.get(link) {
                     ctx.wish(Wish::Follow(target.clone()));
                 }
             }
@@ -270,6 +293,19 @@ impl<R: Entity> ListScreen<R> {
         true
     }
 
+    /// What is on the screen stays; it is read again when the tab is next seen or the link is back.
+    fn failed(&mut self, failure: &Failure, want: &Want, ctx: &mut Context<'_>) {
+        self.is_stale = true;
+        let is_new = matches!(want, Want::First | Want::Last) || self.window.is_empty();
+        match failure {
+            Failure::Refused(problem) if is_new => self.error = Some(problem.detail.clone()),
+            Failure::NoAnswer(reason) if is_new => self.error = Some(reason.clone()),
+            Failure::Refused(_) | Failure::NoAnswer(_) => ctx.bad(failure.message()),
+            // The status line says so.
+            Failure::Unreachable(_) => {}
+        }
+    }
+
     fn move_by(&mut self, rows: isize, ctx: &mut Context<'_>) {
         self.window.move_by(rows, ctx.rows);
         self.look_ahead(ctx);
@@ -277,11 +313,11 @@ impl<R: Entity> ListScreen<R> {
 
     /// Asks for the page after or before those held, before the selection gets there.
     fn look_ahead(&mut self, ctx: &mut Context<'_>) {
-        if self.waiting.is_some() || self.window.is_empty() {
+        if self.waiting.is_some() || self.window.is_empty() || self.shown != self.query {
             return;
         }
         let index = self.window.selected_index();
-        let ahead = AHEAD.max(ctx.rows);
+        let ahead = AHEAD.max(ctx.rows).min(2 * PAGE);
         if index + ahead >= self.window.len() && self.window.next().is_some() {
             self.ask(Want::Next, ctx);
         } else if index < ahead && self.window.prev().is_some() {
@@ -303,8 +339,10 @@ impl<R: Entity> ListScreen<R> {
     }
 
     fn refresh(&mut self, ctx: &mut Context<'_>) {
-        let selected = self.window.selected().map(|row| row.id().uuid());
-        self.keep = self.keep.filter(|id| !id.is_nil()).or(selected);
+        if self.shown != self.query {
+            // The rows that are there belong to another query.
+            return self.ask(Want::First, ctx);
+        }
         let (via, before) = self.window.via_selected();
         self.ask(Want::Again(via, before), ctx);
     }
@@ -354,6 +392,11 @@ impl<R: Entity> ListScreen<R> {
     }
 
     fn take(&mut self, page: Page<R>, want: Want, ctx: &mut Context<'_>) {
+        let is_later = !matches!(want, Want::First | Want::Again(Via::First, _));
+        if page.items.is_empty() && is_later && !matches!(want, Want::Next | Want::Prev) {
+            // The last row of that page is gone; there are others before it.
+            return self.ask(Want::First, ctx);
+        }
         let via = match &want {
             Want::First => Via::First,
             Want::Last => Via::Last(self.last.clone().unwrap_or_default()),
@@ -380,16 +423,19 @@ impl<R: Entity> ListScreen<R> {
             Want::Next => self.window.push_next(held),
             Want::Prev => self.window.push_prev(held),
             Want::Again(_, before) => {
+                // The selection may have moved while the answer was on its way.
+                let selected = self.window.selected().map(|row| row.id().uuid());
+                let keep = self.keep.take().or(selected);
+                let offset = self.window.offset_in_page();
                 self.window.replace(held, before);
-                let keep = self.keep.take();
                 let kept = self
                     .window
                     .rows()
                     .position(|row| Some(row.id().uuid()) == keep);
-                let index = kept.unwrap_or(self.window.selected_index());
-                self.window.select(index, ctx.rows);
+                self.window.select(kept.unwrap_or(offset), ctx.rows);
             }
         }
+        self.shown = self.query.clone();
         if self.window.is_empty() {
             self.detail = None;
         }
@@ -469,7 +515,7 @@ pub fn deleted(tab: Tab, reply: &Reply, ctx: &mut Context<'_>) {
             let toast = "Deleted.".to_owned();
             ctx.wish(Wish::Written {
                 tab,
-                id: Uuid::nil(),
+                row: None,
                 toast,
             });
         }

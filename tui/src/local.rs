@@ -3,7 +3,10 @@
 
 use std::{
     fs::File,
-    os::unix::net::UnixStream,
+    os::unix::{
+        fs::{DirBuilderExt, MetadataExt, OpenOptionsExt},
+        net::UnixStream,
+    },
     path::{Path, PathBuf},
     process::Stdio,
     time::{Duration, Instant},
@@ -68,17 +71,28 @@ impl LocalServer {
     }
 
     fn answers(&self) -> bool {
-        UnixStream::connect(&self.socket).is_ok()
+        // A folder of somebody else's may hold somebody else's server.
+        let dir = self.socket.parent().map(std::fs::symlink_metadata);
+        let own = rustix::process::geteuid().as_raw();
+        let is_own = matches!(dir, Some(Ok(dir)) if dir.is_dir() && dir.uid() == own);
+        is_own && UnixStream::connect(&self.socket).is_ok()
     }
 
     fn start(&self) -> Result<Child, String> {
         let exe = std::env::current_exe().map_err(|error| error.to_string())?;
         let sibling = exe.with_file_name("stockroom-server");
         let failed = |error: std::io::Error| format!("Cannot start {}: {error}", sibling.display());
-        std::fs::create_dir_all(&self.data_dir).map_err(failed)?;
+        // As the server would make it: root's PostgreSQL has to pass through.
+        let is_root = rustix::process::geteuid().is_root();
+        std::fs::DirBuilder::new()
+            .recursive(true)
+            .mode(if is_root { 0o711 } else { 0o700 })
+            .create(&self.data_dir)
+            .map_err(failed)?;
         let log = File::options()
             .create(true)
             .append(true)
+            .mode(0o600)
             .open(self.log())
             .map_err(failed)?;
         Command::new(&sibling)

@@ -1,7 +1,10 @@
 //! Names of rows that others refer to, so that the screens show `Ada Lovelace` and not a UUID. They
 //! are asked for in one call a resource, and only while something on the screen wants them.
 
-use std::collections::{HashMap, HashSet};
+use std::{
+    collections::{HashMap, HashSet},
+    time::{Duration, Instant},
+};
 
 use reqwest::Method;
 use serde_json::Value;
@@ -16,6 +19,8 @@ use crate::{
 
 /// Names that are kept; beyond this all are forgotten and those in sight asked for again.
 const MAX_NAMES: usize = 20_000;
+/// How long a failed call waits before it is made again.
+const RETRY: Duration = Duration::from_secs(2);
 /// Names that one call asks for.
 const BATCH: usize = page::MAX_LIMIT as usize;
 
@@ -24,6 +29,8 @@ pub struct Names {
     known: HashMap<Uuid, String>,
     wanted: HashMap<Tab, HashSet<Uuid>>,
     asked: HashMap<Tab, (u64, Vec<Uuid>)>,
+    /// Not before this instant, after a call that failed.
+    ask_at: Option<Instant>,
 }
 
 impl Names {
@@ -41,10 +48,16 @@ impl Names {
     }
 
     pub fn learn(&mut self, id: Uuid, name: String) {
-        if self.known.len() >= MAX_NAMES {
-            self.known.clear();
-        }
         self.known.insert(id, name);
+    }
+
+    /// Forgets everything: names may have changed while nobody looked.
+    pub fn clear(&mut self) {
+        self.known.clear();
+    }
+
+    pub const fn deadline(&self) -> Option<Instant> {
+        self.ask_at
     }
 
     /// Forgets a name that has changed.
@@ -54,6 +67,9 @@ impl Names {
 
     /// Asks for what is wanted, one call at a time for each resource.
     pub fn ask(&mut self, ctx: &mut Context<'_>) {
+        if self.ask_at.take_if(|at| *at <= ctx.now).is_none() && self.ask_at.is_some() {
+            return;
+        }
         for (tab, wanted) in &mut self.wanted {
             if self.asked.contains_key(tab) || wanted.is_empty() {
                 continue;
@@ -76,19 +92,23 @@ impl Names {
         }
     }
 
-    pub fn reply(&mut self, tab: Tab, reply: &Reply) {
+    pub fn reply(&mut self, tab: Tab, reply: &Reply, ctx: &Context<'_>) {
         let Ticket { run, .. } = reply.ticket;
         let Some((_, batch)) = self.asked.remove(&tab).filter(|(asked, _)| *asked == run) else {
             return;
         };
-        let Ok(answer) = &reply.result else {
+        let rows = match &reply.result {
+            Ok(answer) => answer.read::<Page<Value>>().ok(),
+            Err(_) => None,
+        };
+        let Some(Page { items: rows, .. }) = rows else {
             // Whoever still shows one of them will want it again.
+            self.ask_at = Some(ctx.now + RETRY);
             return;
         };
-        let rows = answer
-            .read::<Page<Value>>()
-            .map(|page| page.items)
-            .unwrap_or_default();
+        if self.known.len() + batch.len() > MAX_NAMES {
+            self.known.clear();
+        }
         for row in &rows {
             let id = row["id"].as_str().and_then(|id| id.parse().ok());
             if let (Some(id), Some(name)) = (id, row["name"].as_str()) {

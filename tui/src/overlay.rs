@@ -7,7 +7,7 @@ use crate::{
     entity::Tab,
     form::Form,
     input::Line,
-    keys::{Command, Scope},
+    keys::{self, Command, Scope},
     picker::Picker,
 };
 
@@ -153,12 +153,17 @@ pub struct Help {
 }
 
 impl Help {
+    /// Where the last line stands at the bottom of the box.
+    fn last_top(&self, ctx: &Context<'_>) -> usize {
+        keys::bindings(self.scope).count().saturating_sub(ctx.rows)
+    }
+
     fn command(&mut self, command: Command, ctx: &mut Context<'_>) {
         match command {
             Command::Up => self.top = self.top.saturating_sub(1),
-            Command::Down => self.top += 1,
+            Command::Down => self.top = (self.top + 1).min(self.last_top(ctx)),
             Command::PageUp => self.top = self.top.saturating_sub(ctx.rows),
-            Command::PageDown => self.top += ctx.rows,
+            Command::PageDown => self.top = (self.top + ctx.rows).min(self.last_top(ctx)),
             Command::Back => ctx.wish(Wish::Close),
             _ => {}
         }

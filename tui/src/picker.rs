@@ -23,6 +23,7 @@ const LIMIT: usize = 50;
 #[derive(Debug)]
 pub struct Picker {
     pub tab: Tab,
+    which: Which,
     pub search: Line,
     pub choices: Vec<Choice>,
     pub selected: usize,
@@ -31,6 +32,14 @@ pub struct Picker {
     run: Option<u64>,
     /// Enter was pressed before the answer was there: it takes the first choice when it comes.
     takes_first: bool,
+}
+
+/// Which rows are offered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Which {
+    All,
+    /// Products that can be ordered: the active ones.
+    Orderable,
 }
 
 /// A row that can be chosen.
@@ -44,9 +53,10 @@ pub struct Choice {
 
 impl Picker {
     /// Opens on the first rows of the tab's resource.
-    pub fn new(tab: Tab, now: Instant) -> Self {
+    pub fn new(tab: Tab, which: Which, now: Instant) -> Self {
         Self {
             tab,
+            which,
             search: Line::default(),
             choices: Vec::new(),
             selected: 0,
@@ -81,8 +91,7 @@ impl Picker {
             ("limit", LIMIT.to_string()),
             ("q", self.search.text().to_owned()),
         ];
-        if self.tab == Tab::Products {
-            // Only these can be ordered.
+        if self.which == Which::Orderable {
             query.push(("active", "true".into()));
         }
         let query = serde_urlencoded::to_string(query).unwrap_or_default();
@@ -113,7 +122,11 @@ impl Picker {
                     self.choose(ctx);
                 }
             }
-            Err(message) => self.error = Some(message),
+            Err(message) => {
+                self.error = Some(message);
+                self.choices.clear();
+                self.takes_first = false;
+            }
         }
     }
 

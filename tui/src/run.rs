@@ -3,7 +3,7 @@
 
 use std::time::Instant;
 
-use crossterm::event::EventStream;
+use crossterm::event::{Event as TerminalEvent, EventStream};
 use futures_util::StreamExt;
 use tokio::{
     signal::unix::{SignalKind, signal},
@@ -64,10 +64,16 @@ pub async fn run(settings: &Settings) -> Result<(), Error> {
                     keys.abort();
                     screen.suspend()?;
                     let size = screen.terminal.size()?;
-                    app.size = (size.width, size.height);
+                    let resized = TerminalEvent::Resize(size.width, size.height);
+                    // Nothing is sent back: the sender lives in this function.
+                    let _ = sender.send(Event::Terminal(resized));
                     keys = tokio::spawn(forward_terminal(sender.clone()));
                 }
-                Effect::Quit => return Ok(()),
+                Effect::Quit => {
+                    drop(screen);
+                    api.finish().await;
+                    return Ok(());
+                }
             }
         }
         screen.terminal.draw(|frame| view::draw(frame, &app))?;

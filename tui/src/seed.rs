@@ -9,8 +9,6 @@ use stockroom_common::{
     seed::{NewSeedJob, SeedJob, SeedState},
 };
 
-use uuid::Uuid;
-
 use crate::{
     context::{Context, Wish},
     entity::{Field, FieldKind},
@@ -106,6 +104,9 @@ impl SeedScreen {
     }
 
     fn start(&mut self, ctx: &mut Context<'_>) {
+        if self.is_loading() {
+            return;
+        }
         if self.is_running() {
             return ctx.bad("A job is running; wait for it or cancel it with c.");
         }
@@ -164,7 +165,7 @@ impl SeedScreen {
         }
         self.look_at = None;
         if was_running {
-            ctx.wish(Wish::Seeded);
+            ctx.wish(Wish::Expire);
         }
     }
 
@@ -194,7 +195,7 @@ impl Screen for SeedScreen {
                 let sizes = document::to_value(&self.request);
                 ctx.wish(Wish::Form(Box::new(Form::seed(FIELDS, &sizes, check))));
             }
-            Command::Refresh => {
+            Command::Refresh if !self.is_loading() => {
                 self.is_stale = true;
                 self.show(ctx);
             }
@@ -241,7 +242,7 @@ impl Screen for SeedScreen {
         self.is_stale = true;
     }
 
-    fn select(&mut self, _: Uuid) {}
+    fn put(&mut self, _: &Value) {}
 
     fn resize(&mut self, _: &mut Context<'_>) {}
 

@@ -142,8 +142,8 @@ pub fn money(minor: i64) -> String {
 
 /// Reads an amount as people write it (`12`, `12.5`, `1,234.50`) into minor units.
 pub fn parse_money(text: &str) -> Option<i64> {
-    let compact: String = text.trim().chars().filter(|c| *c != ',').collect();
-    let (major, cents) = compact.split_once('.').unwrap_or((&compact, ""));
+    let (major, cents) = text.trim().split_once('.').unwrap_or((text.trim(), ""));
+    let major = ungrouped(major)?;
     if cents.len() > 2 || !cents.bytes().all(|b| b.is_ascii_digit()) || major.is_empty() {
         return None;
     }
@@ -156,6 +156,16 @@ pub fn parse_money(text: &str) -> Option<i64> {
     } else {
         minor.checked_add(cents)
     }
+}
+
+/// The digits of `1,234,567`. A comma anywhere else is none of ours: `12,50` may mean 12.50.
+pub fn ungrouped(text: &str) -> Option<String> {
+    let mut groups = text.trim_start_matches('-').split(',');
+    let first = groups.next()?;
+    let rest: Vec<&str> = groups.collect();
+    let is_grouped = rest.is_empty() || (1..=3).contains(&first.len());
+    let are_whole = rest.iter().all(|group| group.len() == 3);
+    (is_grouped && are_whole).then(|| text.replace(',', ""))
 }
 
 /// `2026-11-24 09:30`
@@ -227,7 +237,9 @@ mod tests {
         }
         assert_eq!(money(123_456_789), "1,234,567.89");
         assert_eq!(parse_money("12.5"), Some(1_250));
-        for bad in ["", "x", "1.234", "1.-5", ".5"] {
+        for bad in [
+            "", "x", "1.234", "1.-5", ".5", "12,50", "1,2345", ",100", "1234,567",
+        ] {
             assert_eq!(parse_money(bad), None, "{bad}");
         }
     }

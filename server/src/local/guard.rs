@@ -7,7 +7,7 @@ use std::{
     io::Write,
     os::{
         fd::AsFd,
-        unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt, chown},
+        unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt, chown},
     },
     path::Path,
     process::{Command, ExitStatus, Stdio},
@@ -38,7 +38,7 @@ const RESTARTS: u32 = 3;
 
 /// Who PostgreSQL runs as, where that is not the user himself.
 #[derive(Clone, Copy, Debug)]
-struct User {
+pub(super) struct User {
     uid: u32,
     gid: u32,
 }
@@ -145,8 +145,8 @@ fn user() -> Result<Option<User>, LocalError> {
     found.map(Some).ok_or(LocalError::NoUser)
 }
 
-/// Makes a folder that only PostgreSQL's user and root can enter.
-fn make_private_dir(path: &Path, user: Option<User>) -> Result<(), LocalError> {
+/// Makes a folder that only its user (ourselves, if none is named) and root can enter.
+pub(super) fn make_private_dir(path: &Path, user: Option<User>) -> Result<(), LocalError> {
     if !path.is_dir() {
         let made = fs::DirBuilder::new()
             .recursive(true)
@@ -228,16 +228,24 @@ fn stop_leftover(
     };
     let pg_ctl = installation.binary("pg_ctl");
     let pid = text.lines().next().unwrap_or_default();
-    // A number that another program has got meanwhile must not be taken for ours.
-    let name = fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
-    if name.trim() == "postgres" || !Path::new("/proc").is_dir() {
+    // A number that another program has got meanwhile, be it another PostgreSQL, is not ours.
+    let command_line = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+    let cluster = layout.cluster.as_os_str().as_encoded_bytes();
+    let is_ours = command_line
+        .split(|byte| *byte == 0)
+        .any(|argument| argument == cluster);
+    if is_ours || !Path::new("/proc").is_dir() {
         let stopped = command(&pg_ctl, user)
             .args(["stop", "--mode=fast", "--silent", "--pgdata"])
             .arg(&layout.cluster)
             .stdout(Stdio::null())
             .stderr(Stdio::null())
-            .status();
-        stopped.map_err(LocalError::io("cannot run", &pg_ctl))?;
+            .status()
+            .map_err(LocalError::io("cannot run", &pg_ctl))?;
+        if is_ours && !stopped.success() {
+            let error = std::io::Error::other(format!("process {pid} does not stop"));
+            return Err(LocalError::io("cannot take over", &layout.cluster)(error));
+        }
     }
     match fs::remove_file(&pid_file) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
@@ -253,7 +261,13 @@ fn start(
     installation: &Installation,
     user: Option<User>,
 ) -> Result<tokio::process::Child, LocalError> {
-    let log = fs::File::create(&layout.log).map_err(LocalError::io("cannot make", &layout.log))?;
+    let log = fs::File::options()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o600)
+        .open(&layout.log)
+        .map_err(LocalError::io("cannot make", &layout.log))?;
     let log_too = log
         .try_clone()
         .map_err(LocalError::io("cannot open", &layout.log))?;

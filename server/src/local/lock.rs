@@ -2,8 +2,9 @@
 //! a stale lock cannot be.
 
 use std::{
-    fs::{File, TryLockError},
+    fs::{self, File, Permissions, TryLockError},
     io::{Read, Seek, Write},
+    os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt},
     path::Path,
     time::{Duration, Instant},
 };
@@ -65,21 +66,19 @@ pub(super) fn take_postgres(data_dir: &Path, limit: Duration) -> Result<File, Lo
 /// Makes a folder that others may pass through but not look into: as root, PostgreSQL's own user
 /// has to reach its data inside.
 pub(super) fn make_dir(path: &Path) -> Result<(), LocalError> {
-    use std::os::unix::fs::DirBuilderExt;
-
-    if path.is_dir() {
-        return Ok(());
-    }
     let mode = if rustix::process::geteuid().is_root() {
         0o711
     } else {
         0o700
     };
-    std::fs::DirBuilder::new()
+    fs::DirBuilder::new()
         .recursive(true)
         .mode(mode)
         .create(path)
-        .map_err(LocalError::io("cannot make", path))
+        .map_err(LocalError::io("cannot make", path))?;
+    // It may have been there, made with another mind.
+    fs::set_permissions(path, Permissions::from_mode(mode))
+        .map_err(LocalError::io("cannot close", path))
 }
 
 fn open(path: &Path) -> Result<File, LocalError> {
@@ -88,6 +87,8 @@ fn open(path: &Path) -> Result<File, LocalError> {
         .write(true)
         .create(true)
         .truncate(false)
+        // Whoever can open it can hold it.
+        .mode(0o600)
         .open(path)
         .map_err(LocalError::io("cannot open", path))
 }

@@ -32,7 +32,7 @@ const GROWTH: f64 = 1.01;
 /// How often a product of rank r is bought: r to the power of minus this.
 const POPULARITY: f64 = 1.07;
 /// How far before the first order the first customers and the products come.
-const LEAD: Duration = Duration::days(60);
+pub(super) const LEAD: Duration = Duration::days(60);
 /// How strongly early customers come back more often.
 const FAITH: f64 = 2.5;
 
@@ -69,7 +69,7 @@ enum Stream {
 impl Generator {
     pub fn new(request: &NewSeedJob, until: DateTime<Utc>) -> Self {
         let until = until.trunc_subsecs(0);
-        let begins_at = until - Months::new(request.months);
+        let begins_at = begins_at(until, request.months).unwrap_or(until);
         let mut generator = Self {
             request: request.clone(),
             begins_at,
@@ -82,11 +82,6 @@ impl Generator {
             .map(|index| generator.product_key(index))
             .collect();
         generator
-    }
-
-    /// The instant before which there is no order.
-    pub fn begins_at(&self) -> DateTime<Utc> {
-        self.begins_at
     }
 
     /// The whole job in batches, in an order in which references always point back.
@@ -335,6 +330,11 @@ impl Segment {
         }
         at
     }
+}
+
+/// The instant before which a job has no order; none where the calendar ends.
+pub(super) fn begins_at(until: DateTime<Utc>, months: u32) -> Option<DateTime<Utc>> {
+    until.checked_sub_months(Months::new(months))
 }
 
 /// Shares the orders out among the months, by season and growth.

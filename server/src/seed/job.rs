@@ -105,7 +105,8 @@ pub(super) async fn select_latest(pool: &PgPool) -> Result<Vec<SeedJob>> {
     Ok(jobs)
 }
 
-pub(super) async fn is_running(pool: &PgPool) -> Result<bool> {
+pub(super) async fn is_running(pool: &PgPool, now: DateTime<Utc>) -> Result<bool> {
+    fail_abandoned(pool, now).await?;
     let running =
         sqlx::query_scalar("select exists (select from seed_jobs where state = 'running')")
             .fetch_one(pool)
@@ -136,7 +137,7 @@ pub(super) async fn fail_abandoned(pool: &PgPool, now: DateTime<Utc>) -> Result<
 }
 
 /// Runs a job to its end and writes down how it ended.
-pub(super) async fn run(state: AppState, actor: Actor, job: SeedJob, generator: Generator) {
+pub(super) async fn run(state: AppState, actor: Actor, job: SeedJob, until: DateTime<Utc>) {
     let id = job.id;
     tracing::info!(%id, "seeding");
     // One connection for its whole life: a server that stops waits until it is given back.
@@ -144,17 +145,15 @@ pub(super) async fn run(state: AppState, actor: Actor, job: SeedJob, generator: 
         Ok(conn) => conn,
         Err(error) => return tracing::error!(%id, %error, "the seed job could not begin"),
     };
-    let mut task = Task {
-        actor,
-        job,
-        generator: Arc::new(generator),
-        entity_since: Instant::now(),
-    };
-    let (ended, error) = match task.load_all(&state, &mut conn).await {
+    let (ended, error) = match load(&state, actor, job, until, &mut conn).await {
         Ok(ended) => (ended, None),
         Err(error) => {
             tracing::error!(%id, %error, "the seed job failed");
-            (SeedState::Failed, Some(error.to_string()))
+            let told = match error {
+                Error::Refused(problem) => problem.detail,
+                _ => "The database or the server failed; the server's log says how.".into(),
+            };
+            (SeedState::Failed, Some(told))
         }
     };
     let now = state.options.clock.now();
@@ -162,6 +161,35 @@ pub(super) async fn run(state: AppState, actor: Actor, job: SeedJob, generator: 
         tracing::error!(%id, %error, "the end of the seed job could not be written down");
     }
     tracing::info!(%id, state = ended.as_str(), "seeding ended");
+}
+
+async fn load(
+    state: &AppState,
+    actor: Actor,
+    job: SeedJob,
+    until: DateTime<Utc>,
+    conn: &mut Connection,
+) -> Result<SeedState> {
+    let request = job.request.clone();
+    let generator = tokio::task::spawn_blocking(move || Generator::new(&request, until)).await?;
+    let mut task = Task {
+        actor,
+        job,
+        generator: Arc::new(generator),
+        entity_since: Instant::now(),
+    };
+    let ended = task.load_all(state, conn).await?;
+    for table in [
+        "categories",
+        "products",
+        "customers",
+        "orders",
+        "order_items",
+    ] {
+        task.beat(conn, state.options.clock.now()).await?;
+        analyze(conn, table).await?;
+    }
+    Ok(ended)
 }
 
 struct Task {
@@ -174,31 +202,30 @@ struct Task {
 impl Task {
     async fn load_all(&mut self, state: &AppState, conn: &mut Connection) -> Result<SeedState> {
         let mut entity = None;
-        for part in self.generator.parts() {
+        let parts = self.generator.parts();
+        // All at once, before there are rows to vacuum: attaching a partition locks the tables that
+        // it refers to.
+        for month in parts.iter().filter_map(|part| part.month) {
+            let partitions = &state.partitions;
+            partitions
+                .ensure(&state.pool, Family::Orders, month)
+                .await?;
+        }
+        for part in parts {
             if entity.replace(part.entity) != Some(part.entity) {
                 self.entity_since = Instant::now();
-            }
-            if let Some(month) = part.month {
-                state
-                    .partitions
-                    .ensure(&state.pool, Family::Orders, month)
-                    .await?;
             }
             let (generator, of) = (self.generator.clone(), part.clone());
             let batch =
                 tokio::task::spawn_blocking(move || Batch::generate(&generator, &of)).await?;
-            let cancelled = self
-                .load(conn, state.options.clock.now(), &part, batch)
-                .await?;
-            if cancelled {
-                analyze(conn).await?;
+            let now = state.options.clock.now();
+            if self.load(conn, now, &part, batch).await? {
                 return Ok(SeedState::Cancelled);
             }
             if *state.stopping.borrow() {
-                return Err(Error::refused(Kind::Unavailable, "the server was stopped"));
+                return Err(Error::refused(Kind::Unavailable, "The server was stopped."));
             }
         }
-        analyze(conn).await?;
         Ok(SeedState::Done)
     }
 
@@ -228,36 +255,38 @@ impl Task {
             tags: part.tags(),
         };
         changes::append(&mut transaction, now, &self.actor.0, &change).await?;
-        let cancelled = self.beat(&mut transaction, now, part).await?;
+        self.progress(part);
+        let cancelled = self.beat(&mut transaction, now).await?;
         transaction.commit().await?;
         Ok(cancelled)
     }
 
-    async fn beat(
-        &mut self,
-        conn: &mut Connection,
-        now: DateTime<Utc>,
-        part: &Part,
-    ) -> Result<bool> {
+    fn progress(&mut self, part: &Part) {
         let progress = &mut self.job.progress[part.entity as usize];
         progress.done += part.len();
         let seconds = self.entity_since.elapsed().as_secs_f64().max(1e-3);
         progress.rows_per_second = (progress.done as f64 / seconds).round();
         let left = (progress.total - progress.done) as f64;
         progress.eta_seconds = Some((left / progress.rows_per_second.max(1.0)).ceil());
+    }
+
+    /// Writes down that the job lives and how far it is; tells whether to stop.
+    async fn beat(&self, conn: &mut Connection, now: DateTime<Utc>) -> Result<bool> {
         let loaded: i64 = self.job.progress.iter().map(|progress| progress.done).sum();
         let cancelled = sqlx::query_scalar(
             "update seed_jobs set progress = $2, rows_loaded = $3, beat_at = $4
-            where id = $1
+            where id = $1 and state = 'running'
             returning cancel_requested",
         )
         .bind(self.job.id.uuid())
         .bind(Json(&self.job.progress))
         .bind(loaded)
         .bind(now)
-        .fetch_one(conn)
+        .fetch_optional(conn)
         .await?;
-        Ok(cancelled)
+        cancelled.ok_or_else(|| {
+            Error::refused(Kind::Conflict, "The job took so long that it was given up.")
+        })
     }
 }
 
@@ -268,25 +297,30 @@ async fn finish(
     state: SeedState,
     error: Option<String>,
 ) -> Result<()> {
-    sqlx::query("update seed_jobs set state = $2, error = $3, finished_at = $4 where id = $1")
-        .bind(id.uuid())
-        .bind(state.as_str())
-        .bind(error)
-        .bind(now)
-        .execute(conn)
-        .await?;
+    sqlx::query(
+        "update seed_jobs set state = $2, error = $3, finished_at = $4
+        where id = $1 and state = 'running'",
+    )
+    .bind(id.uuid())
+    .bind(state.as_str())
+    .bind(error)
+    .bind(now)
+    .execute(conn)
+    .await?;
     Ok(())
 }
 
-/// Tells the planner about the new rows, rather than wait until autovacuum does.
-async fn analyze(conn: &mut Connection) -> Result<()> {
-    sqlx::raw_sql(
-        "set statement_timeout = 0;
-        analyze categories, products, customers, orders, order_items;
-        reset statement_timeout",
-    )
-    .execute(conn)
-    .await?;
+/// Tells the planner about the new rows, rather than wait until autovacuum does. A table at a time,
+/// for its locks are held until the statement ends.
+async fn analyze(conn: &mut Connection, table: &'static str) -> Result<()> {
+    sqlx::raw_sql("set statement_timeout = 0")
+        .execute(&mut *conn)
+        .await?;
+    let sql = sqlx::AssertSqlSafe(format!("analyze {table}"));
+    sqlx::raw_sql(sql).execute(&mut *conn).await?;
+    sqlx::raw_sql("reset statement_timeout")
+        .execute(conn)
+        .await?;
     Ok(())
 }
 

@@ -187,6 +187,17 @@ impl Slot {
         }
     }
 
+    /// The value as people read it.
+    pub(crate) fn words(&self) -> String {
+        match &self.value {
+            SlotValue::Text(line) => line.text().to_owned(),
+            SlotValue::Flag(true) => "yes".into(),
+            SlotValue::Flag(false) => "no".into(),
+            SlotValue::Choice { words, index } => words[*index].into(),
+            SlotValue::Reference { .. } => "another one".into(),
+        }
+    }
+
     /// What the field itself finds wrong.
     pub fn complaint(&self, zone: Zone) -> Option<String> {
         if !self.is_touched {
@@ -280,8 +291,7 @@ pub(super) fn words(value: &Value) -> String {
 
 /// Reads `1,000` as well as `1000`.
 fn integer(text: &str) -> Option<i64> {
-    let compact: String = text.trim().chars().filter(|c| *c != ',').collect();
-    compact.parse().ok()
+    text::ungrouped(text.trim())?.parse().ok()
 }
 
 #[cfg(test)]

@@ -126,6 +126,26 @@ impl<R> Window<R> {
         (Via::First, Some(0))
     }
 
+    /// The place of the selected row in its page.
+    pub fn offset_in_page(&self) -> usize {
+        let mut offset = self.selected;
+        for page in &self.pages {
+            if offset < page.rows.len() {
+                break;
+            }
+            offset -= page.rows.len();
+        }
+        offset
+    }
+
+    /// Puts a newer version in the place of a row that is held.
+    pub fn put<K: PartialEq>(&mut self, row: R, key: impl Fn(&R) -> K) {
+        let mut rows = self.pages.iter_mut().flat_map(|page| &mut page.rows);
+        if let Some(old) = rows.find(|old| key(old) == key(&row)) {
+            *old = row;
+        }
+    }
+
     /// Forgets everything and begins with this page.
     pub fn replace(&mut self, page: Held<R>, before: Option<u64>) {
         self.pages.clear();
@@ -144,10 +164,18 @@ impl<R> Window<R> {
             }
             return;
         }
-        self.pages.push_back(page);
-        if self.pages.len() > MAX_PAGES
-            && let Some(dropped) = self.pages.pop_front()
+        let is_full = self.pages.len() == MAX_PAGES;
+        if is_full
+            && self
+                .pages
+                .front()
+                .is_some_and(|front| self.selected < front.rows.len())
         {
+            // Who asked for it has gone back to the other end; it can be asked for again.
+            return;
+        }
+        self.pages.push_back(page);
+        if is_full && let Some(dropped) = self.pages.pop_front() {
             let rows = dropped.rows.len();
             self.before = self.before.map(|before| before + rows as u64);
             self.selected = self.selected.saturating_sub(rows);
@@ -166,6 +194,11 @@ impl<R> Window<R> {
             self.before = Some(0);
             return;
         }
+        let is_full = self.pages.len() == MAX_PAGES;
+        let after = self.len() - self.pages.back().map_or(0, |back| back.rows.len());
+        if is_full && self.selected >= after {
+            return;
+        }
         self.before = self.before.map(|before| before.saturating_sub(rows as u64));
         if is_first {
             // Rows that others added or deleted before ours make no difference any more.
@@ -174,7 +207,7 @@ impl<R> Window<R> {
         self.pages.push_front(page);
         self.selected += rows;
         self.top += rows;
-        if self.pages.len() > MAX_PAGES {
+        if is_full {
             self.pages.pop_back();
         }
     }

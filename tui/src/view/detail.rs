@@ -8,7 +8,7 @@ use ratatui::{
 };
 
 use super::{Look, cell};
-use crate::{entity::Detail, text, theme};
+use crate::{entity::Detail, list::DetailPane, text, theme};
 
 const LABEL: usize = 12;
 
@@ -17,7 +17,7 @@ pub(super) fn draw(
     area: Rect,
     heading: &str,
     details: &[Detail],
-    selected: usize,
+    pane: DetailPane,
     look: Look<'_>,
 ) {
     let title = format!(
@@ -34,7 +34,7 @@ pub(super) fn draw(
     let (mut links, mut selected_line) = (0, 0);
     for detail in details {
         let is_link = detail.target.is_some();
-        let is_selected = is_link && links == selected;
+        let is_selected = is_link && links == pane.link;
         links += usize::from(is_link);
         let value = cell::show(&detail.value, look);
         let style = match (is_selected, is_link) {
@@ -60,9 +60,8 @@ pub(super) fn draw(
         }
     }
     let height = usize::from(inner.height);
-    let top = (selected_line + 2)
-        .saturating_sub(height)
-        .min(lines.len().saturating_sub(height));
+    let top = (selected_line + 2).saturating_sub(height) + pane.top;
+    let top = top.min(lines.len().saturating_sub(height));
     for (line, y) in lines.into_iter().skip(top).zip(inner.y..inner.bottom()) {
         frame.render_widget(line, Rect::new(inner.x, y, inner.width, 1));
     }

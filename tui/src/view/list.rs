@@ -37,13 +37,13 @@ pub(super) fn draw<R: Entity>(
     };
     let name = list.window.selected().map(R::label).unwrap_or_default();
     let heading = format!("{} {}", R::NAME, text::clean(&name));
-    let selected = list.detail.unwrap_or_default();
+    let pane = list.detail.unwrap_or_default();
     if area.width < WIDE {
-        return detail::draw(frame, body, &heading, &details, selected, look);
+        return detail::draw(frame, body, &heading, &details, pane, look);
     }
     let [left, right] = Layout::horizontal([Constraint::Fill(3), Constraint::Fill(2)]).areas(body);
     draw_table(frame, left, list, link, look);
-    detail::draw(frame, right, &heading, &details, selected, look);
+    detail::draw(frame, right, &heading, &details, pane, look);
 }
 
 /// What narrows the list on the left, how long it is on the right.

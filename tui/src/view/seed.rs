@@ -104,9 +104,12 @@ fn gauge(progress: &SeedProgress, width: usize) -> Line<'static> {
     };
     let fixed = 12 + 25 + 17 + 10;
     let bar = width.saturating_sub(fixed).min(MAX_BAR);
-    let filled = (share * bar as f64).round() as usize;
+    let filled = ((share * bar as f64).round() as usize).min(bar);
     Line::from(vec![
-        Span::styled(format!("{:<12}", progress.entity), theme::LABEL),
+        Span::styled(
+            format!("{:<12}", text::clean(&progress.entity)),
+            theme::LABEL,
+        ),
         Span::styled("█".repeat(filled), theme::GOOD),
         Span::styled("░".repeat(bar - filled), theme::DIM),
         Span::raw(cell::fit(&counts, 25, Align::Right)),

@@ -97,12 +97,4 @@ impl Entity for Category {
         .await?;
         Ok(row)
     }
-
-    async fn delete(write: &mut Write, old: &Self) -> Result<()> {
-        sqlx::query("delete from categories where id = $1")
-            .bind(old.id.uuid())
-            .execute(write.conn().await?)
-            .await?;
-        Ok(())
-    }
 }

@@ -112,12 +112,4 @@ impl Entity for Customer {
         .await?;
         Ok(row)
     }
-
-    async fn delete(write: &mut Write, old: &Self) -> Result<()> {
-        sqlx::query("delete from customers where id = $1")
-            .bind(old.id.uuid())
-            .execute(write.conn().await?)
-            .await?;
-        Ok(())
-    }
 }

@@ -70,7 +70,9 @@ pub(crate) trait Entity: Resource {
     ) -> impl Future<Output = Result<Self>> + Send;
 
     /// Deletes a row that the transaction has locked.
-    fn delete(write: &mut Write, old: &Self) -> impl Future<Output = Result<()>> + Send;
+    fn delete(write: &mut Write, old: &Self) -> impl Future<Output = Result<()>> + Send {
+        list::delete_by_id(write, old.id())
+    }
 }
 
 /// A key that lists are sorted by, ties broken by id.

@@ -13,6 +13,7 @@ use crate::{
     entity::{Entity, KeyKind, Lock, SortKey},
     error::{Error, Result},
     extract,
+    write::Write,
 };
 
 /// What `GET /v1/{r}` asks for.
@@ -335,6 +336,16 @@ pub(crate) async fn select_by_ids<E: Entity>(
         .fetch_all(conn)
         .await?;
     Ok(rows)
+}
+
+/// Deletes a row by its id.
+pub(crate) async fn delete_by_id<E: Entity>(write: &mut Write, id: Id<E>) -> Result<()> {
+    let sql = format!("delete from {} where id = $1", E::TABLE);
+    sqlx::query(AssertSqlSafe(sql))
+        .bind(id.uuid())
+        .execute(write.conn().await?)
+        .await?;
+    Ok(())
 }
 
 /// The pattern for `ilike` that finds `text` anywhere, with its own wildcards made plain.

@@ -152,12 +152,4 @@ impl Entity for Product {
         .await?;
         Ok(row)
     }
-
-    async fn delete(write: &mut Write, old: &Self) -> Result<()> {
-        sqlx::query("delete from products where id = $1")
-            .bind(old.id.uuid())
-            .execute(write.conn().await?)
-            .await?;
-        Ok(())
-    }
 }

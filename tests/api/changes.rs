@@ -63,14 +63,7 @@ async fn a_write_goes_on_when_its_caller_hangs_up() {
         .header("content-type", "application/json")
         .body(r#"{"name": "Teas"}"#);
     let caller = tokio::spawn(request.send());
-    let waiting = "select exists (select from pg_locks where not granted)";
-    while !sqlx::query_scalar::<_, bool>(waiting)
-        .fetch_one(&shop.pool)
-        .await
-        .unwrap()
-    {
-        tokio::task::yield_now().await;
-    }
+    shop.sees_a_wait().await;
     caller.abort();
     assert!(caller.await.unwrap_err().is_cancelled());
     holder.commit().await.unwrap();

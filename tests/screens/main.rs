@@ -223,7 +223,7 @@ fn the_help_and_the_orders_to_sort_by() {
 
 #[test]
 fn a_running_seed_job() {
-    for size in SIZES {
+    for size in [(40, 10), SIZES[0], SIZES[1]] {
         let mut driver = Driver::new(size);
         driver.link(Link::Up);
         driver.answer("/v1/orders", &page(vec![], 0));
@@ -330,8 +330,8 @@ fn a_failed_search_is_asked_again_and_not_with_the_cursor_of_the_old_one() {
     );
 }
 
-#[test]
-fn a_save_without_an_answer_is_not_called_unsaved() {
+/// A client that has sent a new category and waits for the answer.
+fn saving_a_category() -> Driver {
     let mut driver = Driver::new((80, 24));
     driver.link(Link::Up);
     driver.answer("/v1/orders", &page(vec![], 0));
@@ -340,6 +340,12 @@ fn a_save_without_an_answer_is_not_called_unsaved() {
     driver.press(KeyCode::Char('n'));
     driver.type_text("Tea");
     driver.control('s');
+    driver
+}
+
+#[test]
+fn a_save_without_an_answer_is_not_called_unsaved() {
+    let mut driver = saving_a_category();
     driver.fail();
     assert!(
         driver.screen().contains("It may be saved or not"),
@@ -350,14 +356,7 @@ fn a_save_without_an_answer_is_not_called_unsaved() {
 
 #[test]
 fn the_answer_to_a_save_finds_its_form_under_a_question() {
-    let mut driver = Driver::new((80, 24));
-    driver.link(Link::Up);
-    driver.answer("/v1/orders", &page(vec![], 0));
-    driver.press(KeyCode::Char('4'));
-    driver.answer("/v1/categories", &page(vec![], 0));
-    driver.press(KeyCode::Char('n'));
-    driver.type_text("Tea");
-    driver.control('s');
+    let mut driver = saving_a_category();
     driver.press(KeyCode::Esc);
     assert!(
         driver.screen().contains("Leave without saving?"),

@@ -145,6 +145,19 @@ impl Shop {
         row["stock"].as_i64().unwrap()
     }
 
+    /// Waits until a statement of somebody's waits for a lock.
+    pub async fn sees_a_wait(&self) {
+        let waiting = "select exists (select from pg_stat_activity
+            where datname = current_database() and wait_event_type = 'Lock')";
+        while !sqlx::query_scalar::<_, bool>(waiting)
+            .fetch_one(&self.pool)
+            .await
+            .unwrap()
+        {
+            tokio::task::yield_now().await;
+        }
+    }
+
     /// What every table says, so that a test can show that nothing changed.
     pub async fn fingerprint(&self) -> Value {
         sqlx::query_scalar(

@@ -6,44 +6,22 @@ use ratatui::{
     style::Style,
     text::{Line, Span},
 };
-use stockroom_common::seed::{SeedJob, SeedProgress, SeedState};
+use stockroom_common::seed::{NewSeedJob, SeedJob, SeedProgress, SeedState};
 
 use super::cell::{self, Align};
 use crate::{seed::SeedScreen, text, theme};
 
 const MAX_BAR: usize = 40;
+/// Columns that a gauge takes besides its bar: name, counts, rate, time left.
+const FULL_GAUGE: usize = 12 + 25 + 17 + 10;
 
 pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, seed: &SeedScreen) {
     let inner = area.inner(Margin::new(2, 0));
-    let mut lines = vec![
-        Line::default(),
-        Line::styled("Fill the shop with realistic test data", theme::BOLD),
-        Line::default(),
-    ];
-    let request = &seed.request;
-    let sizes = [
-        ("Seed", i64::from(request.seed)),
-        ("Categories", request.categories),
-        ("Products", request.products),
-        ("Customers", request.customers),
-        ("Orders", request.orders),
-        ("Months", i64::from(request.months)),
-    ];
-    // Two sizes a line: a small terminal has few lines.
-    for pair in sizes.chunks(2) {
-        let mut spans = Vec::new();
-        for (label, value) in pair {
-            spans.push(Span::styled(format!("{label:<12}"), theme::LABEL));
-            spans.push(Span::raw(cell::fit(
-                &text::integer(*value),
-                13,
-                Align::Right,
-            )));
-            spans.push(Span::raw("    "));
-        }
-        lines.push(Line::from(spans));
+    let mut lines = Vec::new();
+    // Where there is no room for both, the job is what one waits for.
+    if inner.height >= 14 || seed.job.is_none() {
+        push_sizes(&mut lines, &seed.request, inner);
     }
-    lines.push(Line::default());
     if let Some(error) = &seed.error {
         for line in text::wrap(&text::clean(error), usize::from(inner.width)) {
             lines.push(Line::styled(line, theme::BAD));
@@ -57,6 +35,43 @@ pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, seed: &SeedScreen) {
     }
     for (line, y) in lines.into_iter().zip(inner.y..inner.bottom()) {
         frame.render_widget(line, Rect::new(inner.x, y, inner.width, 1));
+    }
+}
+
+fn push_sizes(lines: &mut Vec<Line<'_>>, request: &NewSeedJob, area: Rect) {
+    if area.height >= 14 {
+        let title = "Fill the shop with realistic test data";
+        lines.extend([
+            Line::default(),
+            Line::styled(title, theme::BOLD),
+            Line::default(),
+        ]);
+    }
+    let sizes = [
+        ("Seed", i64::from(request.seed)),
+        ("Categories", request.categories),
+        ("Products", request.products),
+        ("Customers", request.customers),
+        ("Orders", request.orders),
+        ("Months", i64::from(request.months)),
+    ];
+    // Two sizes a line where they fit: a small terminal has few lines.
+    let in_a_line = if area.width >= 60 { 2 } else { 1 };
+    for pair in sizes.chunks(in_a_line) {
+        let mut spans = Vec::new();
+        for (label, value) in pair {
+            spans.push(Span::styled(format!("{label:<12}"), theme::LABEL));
+            spans.push(Span::raw(cell::fit(
+                &text::integer(*value),
+                13,
+                Align::Right,
+            )));
+            spans.push(Span::raw("    "));
+        }
+        lines.push(Line::from(spans));
+    }
+    if area.height >= 14 {
+        lines.push(Line::default());
     }
 }
 
@@ -93,6 +108,10 @@ fn gauge(progress: &SeedProgress, width: usize) -> Line<'static> {
         text::integer(progress.done),
         text::integer(progress.total)
     );
+    let label = format!("{:<12}", text::clean(&progress.entity));
+    if width < FULL_GAUGE {
+        return Line::from(vec![Span::styled(label, theme::LABEL), Span::raw(counts)]);
+    }
     let rate = match progress.done {
         0 => String::new(),
         _ => format!("{} rows/s", text::integer(progress.rows_per_second as i64)),
@@ -102,14 +121,10 @@ fn gauge(progress: &SeedProgress, width: usize) -> Line<'static> {
         _ if progress.total > 0 && progress.done == progress.total => "done".into(),
         _ => String::new(),
     };
-    let fixed = 12 + 25 + 17 + 10;
-    let bar = width.saturating_sub(fixed).min(MAX_BAR);
+    let bar = (width - FULL_GAUGE).min(MAX_BAR);
     let filled = ((share * bar as f64).round() as usize).min(bar);
     Line::from(vec![
-        Span::styled(
-            format!("{:<12}", text::clean(&progress.entity)),
-            theme::LABEL,
-        ),
+        Span::styled(label, theme::LABEL),
         Span::styled("█".repeat(filled), theme::GOOD),
         Span::styled("░".repeat(bar - filled), theme::DIM),
         Span::raw(cell::fit(&counts, 25, Align::Right)),

@@ -28,6 +28,10 @@ async fn main() {
         began.elapsed().as_secs_f64()
     ));
 
+    let (orders, items) = touched(&shop).await;
+    say(format!(
+        "an order by id touches {orders} partition of orders, {items} of order_items"
+    ));
     let deep = walk(&shop).await;
     let memory = resident_kib();
     let filtered = "/v1/orders?limit=50&status=delivered".to_owned();
@@ -78,6 +82,30 @@ async fn seed(shop: &Shop) {
         }
         tokio::time::sleep(Duration::from_millis(200)).await;
     }
+}
+
+/// How many partitions of orders and of their lines the plan for one order reads.
+async fn touched(shop: &Shop) -> (usize, usize) {
+    let page = shop.get("/v1/orders?limit=1").await.ok(200);
+    let (id, at) = (
+        text(&page["items"][0]["id"]),
+        text(&page["items"][0]["placed_at"]),
+    );
+    let sql = format!(
+        "explain (format json) select *, (select count(*) from order_items i
+            where i.placed_at = '{at}' and i.order_id = '{id}')
+        from orders where placed_at = '{at}' and id = '{id}'"
+    );
+    let plan: Value = sqlx::query_scalar(sqlx::AssertSqlSafe(sql))
+        .fetch_one(&shop.pool)
+        .await
+        .unwrap();
+    let plan = plan.to_string();
+    let count = |parent: &str| {
+        plan.matches(&format!("\"Relation Name\":\"{parent}_2"))
+            .count()
+    };
+    (count("orders"), count("order_items"))
 }
 
 /// Follows `next` through the list; gives the path of the page that deep.

@@ -17,6 +17,7 @@ use tokio::process::{Child, Command};
 
 /// The first start makes a database; recovery after a crash may take a while too.
 const START_LIMIT: Duration = Duration::from_secs(120);
+const LOG_VARIABLE: &str = "STOCKROOM_LOG";
 const POLL: Duration = Duration::from_millis(20);
 
 #[derive(Clone, Debug)]
@@ -95,7 +96,12 @@ impl LocalServer {
             .mode(0o600)
             .open(self.log())
             .map_err(failed)?;
-        Command::new(&sibling)
+        let mut command = Command::new(&sibling);
+        if std::env::var_os(LOG_VARIABLE).is_none() {
+            // A line for each request would fill the disk of a shop that is open all day.
+            command.env(LOG_VARIABLE, "info,stockroom_server::middleware=warn");
+        }
+        command
             .arg("--local")
             .arg("--listen")
             .arg(format!("unix:{}", self.socket.display()))

@@ -13,7 +13,7 @@ use stockroom_common::{Id, Kind, Page, change::Op, document};
 
 use crate::{
     changes, conditions,
-    entity::{Entity, Identity, Lock},
+    entity::{Entity, Identity},
     error::{Error, Result},
     extract::{Actor, Document, RowId, checked},
     list::ListQuery,
@@ -34,7 +34,7 @@ pub(crate) async fn list<E: Entity>(
     let mut conn = state.pool.acquire().await?;
     match parsed {
         ListQuery::Ids(ids) => {
-            let items = E::by_ids(&mut conn, &ids, Lock::None).await?;
+            let items = E::by_ids(&mut conn, &ids).await?;
             Ok(Json(Page {
                 items,
                 next: None,
@@ -58,7 +58,7 @@ pub(crate) async fn get<E: Entity>(
     headers: HeaderMap,
 ) -> Result<Response> {
     let mut conn = state.pool.acquire().await?;
-    let row = find::<E>(&mut conn, id, Lock::None).await?;
+    let row = found(E::by_ids(&mut conn, &[id]).await?.pop(), id)?;
     if conditions::is_known(&headers, &row) {
         let etag = [(header::ETAG, conditions::etag(&row))];
         return Ok((StatusCode::NOT_MODIFIED, etag).into_response());
@@ -90,7 +90,7 @@ pub(crate) async fn replace<E: Entity>(
         return update::<E>(state, actor, id, headers, |_| Ok(new)).await;
     }
     let mut conn = state.pool.acquire().await?;
-    if !E::by_ids(&mut conn, &[id], Lock::None).await?.is_empty() {
+    if !E::by_ids(&mut conn, &[id]).await?.is_empty() {
         return Err(exists::<E>());
     }
     // A row that lived before goes on where it ended, so that no old ETag ever fits again.
@@ -135,7 +135,7 @@ pub(crate) async fn delete<E: Entity>(
     let deleted = detached(async move {
         let mut write = Write::new(state, actor);
         let required = write.state.options.require_if_match;
-        let old = find::<E>(write.conn().await?, id, Lock::Update).await?;
+        let old = found(E::lock(write.conn().await?, id).await?, id)?;
         conditions::check_version(&headers, &old, required)?;
         E::delete(&mut write, &old).await?;
         write.record(Op::Delete, Some(&old), None);
@@ -187,7 +187,7 @@ async fn update<E: Entity>(
     let row = detached(async move {
         let mut write = Write::new(state, actor);
         let required = write.state.options.require_if_match;
-        let old = find::<E>(write.conn().await?, id, Lock::Update).await?;
+        let old = found(E::lock(write.conn().await?, id).await?, id)?;
         conditions::check_version(&headers, &old, required)?;
         let new = change(&old)?;
         if document::to_value(&new) == document::to_value(&old.document()) {
@@ -204,8 +204,7 @@ async fn update<E: Entity>(
     Ok(respond(StatusCode::OK, &row))
 }
 
-async fn find<E: Entity>(conn: &mut PgConnection, id: Id<E>, lock: Lock) -> Result<E> {
-    let row = E::by_ids(conn, &[id], lock).await?.pop();
+fn found<E: Entity>(row: Option<E>, id: Id<E>) -> Result<E> {
     row.ok_or_else(|| {
         let detail = format!("There is no {} {id}.", E::NAME);
         Error::refused(Kind::NotFound, detail)

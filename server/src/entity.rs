@@ -51,9 +51,16 @@ pub(crate) trait Entity: Resource {
     fn by_ids(
         conn: &mut PgConnection,
         ids: &[Id<Self>],
-        lock: Lock,
     ) -> impl Future<Output = Result<Vec<Self>>> + Send {
-        list::select_by_ids(conn, ids, lock)
+        list::select_by_ids(conn, ids)
+    }
+
+    /// The row, kept from being changed by others until the transaction ends.
+    fn lock(
+        conn: &mut PgConnection,
+        id: Id<Self>,
+    ) -> impl Future<Output = Result<Option<Self>>> + Send {
+        list::select_for_update(conn, id)
     }
 
     fn insert(
@@ -98,13 +105,6 @@ pub(crate) struct Reference {
     pub(crate) what: &'static str,
     /// What can be done about them.
     pub(crate) advice: &'static str,
-}
-
-/// Whether a read keeps the rows from being changed until the transaction ends.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Lock {
-    None,
-    Update,
 }
 
 /// The id and version that a new row gets.

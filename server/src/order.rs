@@ -17,7 +17,7 @@ use uuid::Uuid;
 use self::stock::Movement;
 use crate::{
     changes,
-    entity::{Entity, Identity, KeyKind, Lock, Reference, SortKey},
+    entity::{Entity, Identity, KeyKind, Reference, SortKey},
     error::{Constraint, Error, Result},
     list::{self, KeyValue, ListRequest},
     partitions::Family,
@@ -28,12 +28,10 @@ use crate::{
 /// by two.
 const SNAPSHOT: &str = "begin isolation level repeatable read read only";
 
-const COLUMNS: &str =
-    "placed_at, id, version, created_at, updated_at, customer_id, status, total_minor, note";
-
 impl Entity for Order {
     const TABLE: &'static str = "orders";
-    const COLUMNS: &'static str = COLUMNS;
+    const COLUMNS: &'static str = "placed_at, id, version, created_at, updated_at, customer_id, \
+        status, total_minor, note";
     const SORT_KEYS: &'static [SortKey] = &[SortKey {
         expression: "placed_at",
         kind: KeyKind::Time,
@@ -127,12 +125,15 @@ impl Entity for Order {
         Ok(rows)
     }
 
-    async fn by_ids(conn: &mut PgConnection, ids: &[Id<Self>], lock: Lock) -> Result<Vec<Self>> {
-        match (ids, lock) {
-            ([id], Lock::None) => Ok(select_one(conn, *id).await?.into_iter().collect()),
-            ([id], Lock::Update) => Ok(lock_one(conn, *id).await?.into_iter().collect()),
-            (ids, _) => select_many(conn, ids).await,
+    async fn by_ids(conn: &mut PgConnection, ids: &[Id<Self>]) -> Result<Vec<Self>> {
+        match ids {
+            [id] => Ok(select_one(conn, *id).await?.into_iter().collect()),
+            ids => select_many(conn, ids).await,
         }
+    }
+
+    async fn lock(conn: &mut PgConnection, id: Id<Self>) -> Result<Option<Self>> {
+        lock_one(conn, id).await
     }
 
     async fn insert(write: &mut Write, identity: Identity<Self>, new: NewOrder) -> Result<Self> {
@@ -416,19 +417,17 @@ fn allow_update(old: &Order, new: &NewOrder) -> Result<()> {
     if old.status == OrderStatus::Pending {
         return Ok(());
     }
-    if !lines::same(&old.items, &new.items) {
-        let message = format!(
+    let settled = || {
+        format!(
             "cannot change: the order is {}, no longer pending",
             old.status
-        );
-        return refuse("/items", "immutable", message);
+        )
+    };
+    if !lines::same(&old.items, &new.items) {
+        return refuse("/items", "immutable", settled());
     }
     if new.customer_id != old.customer_id {
-        let message = format!(
-            "cannot change: the order is {}, no longer pending",
-            old.status
-        );
-        return refuse("/customer_id", "immutable", message);
+        return refuse("/customer_id", "immutable", settled());
     }
     Ok(())
 }

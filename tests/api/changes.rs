@@ -53,11 +53,7 @@ async fn a_write_goes_on_when_its_caller_hangs_up() {
     let shop = Shop::open().await;
     // The row that the write needs is locked, so that the caller is gone before it goes on.
     let row = shop.category("Tea").await;
-    let mut holder = shop.pool.begin().await.unwrap();
-    sqlx::query("select 1 from categories for update")
-        .execute(&mut *holder)
-        .await
-        .unwrap();
+    let holder = shop.hold("categories").await;
     let request = shop
         .request(reqwest::Method::PATCH, &path("categories", &row))
         .header("content-type", "application/json")

@@ -41,11 +41,7 @@ async fn a_request_that_takes_too_long_is_told_so() {
     };
     let shop = Shop::open_with(options).await;
     let row = shop.category("Tea").await;
-    let mut holder = shop.pool.begin().await.unwrap();
-    sqlx::query("select 1 from categories for update")
-        .execute(&mut *holder)
-        .await
-        .unwrap();
+    let holder = shop.hold("categories").await;
     let late = shop
         .patch(&path("categories", &row), &json!({"name": "Teas"}))
         .await;
@@ -67,11 +63,7 @@ async fn a_stopping_server_ends_its_sessions_and_answers_what_it_began() {
     let hello = events.next().await.unwrap().unwrap();
     assert!(hello.starts_with(b"event: attached"), "{hello:?}");
 
-    let mut holder = shop.pool.begin().await.unwrap();
-    sqlx::query("select 1 from categories for update")
-        .execute(&mut *holder)
-        .await
-        .unwrap();
+    let holder = shop.hold("categories").await;
     let patch = shop
         .request(reqwest::Method::PATCH, &path("categories", &row))
         .header("content-type", "application/json")

@@ -375,3 +375,36 @@ fn the_answer_to_a_save_finds_its_form_under_a_question() {
         driver.screen()
     );
 }
+
+#[test]
+fn rows_stay_on_the_screen_when_a_jump_fails() {
+    let mut driver = with_orders((80, 24));
+    driver.press(KeyCode::End);
+    driver.fail();
+    let screen = driver.screen();
+    assert!(screen.contains("Ada Lovelace"), "{screen}");
+    assert!(
+        screen.contains("The connection to the server broke."),
+        "{screen}"
+    );
+}
+
+#[test]
+fn a_row_read_again_for_a_form_that_was_left_is_not_called_saved() {
+    let mut driver = Driver::new((80, 24));
+    driver.link(Link::Up);
+    driver.answer("/v1/orders", &page(vec![], 0));
+    driver.press(KeyCode::Char('2'));
+    driver.answer("/v1/customers", &page((0..5).map(customer).collect(), 5));
+    driver.press(KeyCode::Char('e'));
+    driver.type_text("x");
+    driver.control('s');
+    driver.refuse(&json!({
+        "type": "urn:stockroom:problem:precondition-failed", "title": "The row has changed",
+        "status": 412, "detail": "The customer is at version 2 by now.",
+    }));
+    driver.press(KeyCode::Esc);
+    driver.press(KeyCode::Char('y'));
+    driver.answer("/v1/customers/", &customer(0));
+    assert!(!driver.screen().contains("saved"), "{}", driver.screen());
+}

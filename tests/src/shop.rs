@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use reqwest::{Client, Method, RequestBuilder};
 use serde_json::{Value, json};
-use sqlx::PgPool;
+use sqlx::{AssertSqlSafe, PgPool, Postgres, Transaction};
 use stockroom_server::{AppState, Options, connect, run};
 use tokio::{net::TcpListener, sync::oneshot, task::JoinHandle};
 
@@ -143,6 +143,17 @@ impl Shop {
     pub async fn stock(&self, product: &Value) -> i64 {
         let row = self.get(&path("products", product)).await.ok(200);
         row["stock"].as_i64().unwrap()
+    }
+
+    /// Locks every row of a table until the transaction ends.
+    pub async fn hold(&self, table: &str) -> Transaction<'static, Postgres> {
+        let mut holder = self.pool.begin().await.unwrap();
+        let sql = format!("select 1 from {table} for update");
+        sqlx::query(AssertSqlSafe(sql))
+            .execute(&mut *holder)
+            .await
+            .unwrap();
+        holder
     }
 
     /// Waits until a statement of somebody's waits for a lock.

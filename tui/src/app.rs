@@ -11,9 +11,10 @@ use crate::{
     entity::{Tab, Target},
     event::{Effect, Event, Failure, Link, Owner, Reply},
     keys::{self, Command, Scope},
-    list::{self, ListScreen, Query, Screen},
+    list::{self, ListScreen, Query},
     names::Names,
     overlay::{Help, Overlay},
+    screen::Screen,
     seed::SeedScreen,
     text::Zone,
 };
@@ -244,7 +245,7 @@ impl App {
             Owner::Seed => self.seed.reply(reply, ctx),
             Owner::Delete(tab) => list::deleted(tab, reply, ctx),
             Owner::Names(tab) => self.names.reply(tab, reply, ctx),
-            Owner::Form => {
+            Owner::Save | Owner::Reread => {
                 let mut forms = self
                     .overlays
                     .iter_mut()
@@ -253,7 +254,8 @@ impl App {
                         _ => None,
                     });
                 let is_taken = forms.any(|form| form.reply(reply, ctx));
-                if !is_taken && reply.result.is_ok() {
+                let was_saved = reply.ticket.owner == Owner::Save && reply.result.is_ok();
+                if !is_taken && was_saved {
                     // The form was left while its row was on the way.
                     ctx.good("It was saved after all.");
                     ctx.wish(Wish::Expire);

@@ -53,7 +53,9 @@ pub enum Owner {
     List(Tab),
     Delete(Tab),
     Names(Tab),
-    Form,
+    Save,
+    /// A form reads its row again.
+    Reread,
     Picker,
     Seed,
 }

@@ -418,7 +418,11 @@ impl Form {
         step: Step,
         ctx: &mut Context<'_>,
     ) {
-        let ticket = ctx.ticket(Owner::Form);
+        let owner = match step {
+            Step::Save => Owner::Save,
+            Step::Reread => Owner::Reread,
+        };
+        let ticket = ctx.ticket(owner);
         self.sending = Some((ticket.run, step));
         ctx.send(Call {
             ticket,

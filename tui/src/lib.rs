@@ -20,6 +20,7 @@ pub mod overlay;
 mod picker;
 mod product;
 pub mod run;
+mod screen;
 mod seed;
 pub mod settings;
 mod terminal;

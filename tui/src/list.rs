@@ -1,6 +1,7 @@
 //! The list screen, one for every entity: rows by keyset in both directions, search, filters and
 //! order by the server, and the detail pane. Old rows stay until new ones are there.
 
+mod query;
 pub mod window;
 
 use std::time::Duration;
@@ -10,16 +11,18 @@ use serde_json::Value;
 use stockroom_common::{Page, Total, document};
 use uuid::Uuid;
 
+pub use self::query::{Query, query_of};
 use self::window::{Held, Via, Window};
 use crate::{
-    context::{Chip, Context, Toast, Wish},
-    entity::{Cell, Detail, Entity, Reference, Tab, Target},
+    context::{Context, Toast, Wish},
+    entity::{Cell, Detail, Entity, Tab, Target},
     event::{Call, Failure, Owner, Reply},
     form::Form,
     input::Line,
     keys::{Command, Scope},
     names::Names,
     overlay::{Confirm, Consent, Menu, Search},
+    screen::Screen,
     text,
 };
 
@@ -27,36 +30,10 @@ use crate::{
 const PAGE: usize = 100;
 /// The next page is asked for when so many rows or fewer are left below (or above) the selection.
 const AHEAD: usize = 40;
-
 /// Lines of the detail pane that PgUp and PgDn scroll.
 const DETAIL_STEP: usize = 8;
 /// More lines than the largest order and the longest text take.
 const MAX_DETAIL_TOP: usize = 1_500;
-
-/// What the list shows of its resource.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Query {
-    /// In the form of the API's `sort`; empty for the default.
-    pub sort: String,
-    pub search: String,
-    pub chips: Vec<Chip>,
-    /// This one row, to which a link led.
-    pub only: Option<Uuid>,
-}
-
-impl Query {
-    /// The query without the last thing that narrows it; none where nothing does.
-    pub fn wider(mut self) -> Option<Self> {
-        if !self.search.is_empty() {
-            self.search.clear();
-        } else if !self.chips.is_empty() {
-            self.chips.clear();
-        } else {
-            self.only.take()?;
-        }
-        Some(self)
-    }
-}
 
 /// Where one is in the detail pane.
 #[derive(Clone, Copy, Debug, Default)]
@@ -95,24 +72,6 @@ enum Want {
     Prev,
     /// The page with the selected row again; so many rows come before it.
     Again(Via, Option<u64>),
-}
-
-/// What the application does with a tab, whatever it lists.
-pub trait Screen {
-    fn scope(&self) -> Scope;
-    fn command(&mut self, command: Command, ctx: &mut Context<'_>);
-    fn reply(&mut self, reply: &Reply, ctx: &mut Context<'_>);
-    /// The tab comes into sight, or the connection is back.
-    fn show(&mut self, ctx: &mut Context<'_>);
-    /// What the screen shows may be old: it reads again when it is next seen.
-    fn expire(&mut self);
-    /// Takes a row that was just written, and selects it when the list is read again.
-    fn put(&mut self, row: &Value);
-    fn resize(&mut self, ctx: &mut Context<'_>);
-    fn query(&self) -> Query;
-    fn set_query(&mut self, query: Query, ctx: &mut Context<'_>);
-    fn want_names(&self, names: &mut Names);
-    fn is_loading(&self) -> bool;
 }
 
 impl<R: Entity> Default for ListScreen<R> {
@@ -186,7 +145,7 @@ impl<R: Entity> Screen for ListScreen<R> {
         };
         let answer = match &reply.result {
             Ok(answer) => answer,
-            Err(failure) => return self.failed(failure, &want, ctx),
+            Err(failure) => return self.failed(failure, ctx),
         };
         self.took = Some(reply.took);
         match answer.read::<Page<R>>() {
@@ -294,9 +253,9 @@ impl<R: Entity> ListScreen<R> {
     }
 
     /// What is on the screen stays; it is read again when the tab is next seen or the link is back.
-    fn failed(&mut self, failure: &Failure, want: &Want, ctx: &mut Context<'_>) {
+    fn failed(&mut self, failure: &Failure, ctx: &mut Context<'_>) {
         self.is_stale = true;
-        let is_new = matches!(want, Want::First | Want::Last) || self.window.is_empty();
+        let is_new = self.shown != self.query || self.window.is_empty();
         match failure {
             Failure::Refused(problem) if is_new => self.error = Some(problem.detail.clone()),
             Failure::NoAnswer(reason) if is_new => self.error = Some(reason.clone()),
@@ -520,41 +479,5 @@ pub fn deleted(tab: Tab, reply: &Reply, ctx: &mut Context<'_>) {
             });
         }
         Err(failure) => ctx.wish(Wish::Toast(Toast::Bad(failure.message().to_owned()))),
-    }
-}
-
-/// The query that a link stands for.
-pub fn query_of(target: &Target) -> (Tab, Query) {
-    match target {
-        Target::Row(Reference { tab, id }) => {
-            let only = Some(*id);
-            (
-                *tab,
-                Query {
-                    only,
-                    ..Query::default()
-                },
-            )
-        }
-        Target::List {
-            tab,
-            filter,
-            value,
-            label,
-        } => {
-            let chips = vec![Chip {
-                name: (*filter).to_owned(),
-                value: value.to_string(),
-                label: label.clone(),
-                reference: None,
-            }];
-            (
-                *tab,
-                Query {
-                    chips,
-                    ..Query::default()
-                },
-            )
-        }
     }
 }

@@ -67,9 +67,10 @@ impl Names {
 
     /// Asks for what is wanted, one call at a time for each resource.
     pub fn ask(&mut self, ctx: &mut Context<'_>) {
-        if self.ask_at.take_if(|at| *at <= ctx.now).is_none() && self.ask_at.is_some() {
+        if self.ask_at.is_some_and(|at| at > ctx.now) {
             return;
         }
+        self.ask_at = None;
         for (tab, wanted) in &mut self.wanted {
             if self.asked.contains_key(tab) || wanted.is_empty() {
                 continue;

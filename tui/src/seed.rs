@@ -15,8 +15,9 @@ use crate::{
     event::{Call, Owner, Reply},
     form::Form,
     keys::{Command, Scope},
-    list::{Query, Screen},
+    list::Query,
     names::Names,
+    screen::Screen,
 };
 
 /// How often a running job is looked at.

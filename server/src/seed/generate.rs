@@ -1,7 +1,9 @@
 //! The generator: every row is a function of the job and the row's index, whatever was made before
 //! it. Popular products (Zipf), faithful customers (a power law), seasons, weekdays and office hours.
 
-use chrono::{DateTime, Datelike, Duration, Months, SubsecRound, Timelike, Utc, Weekday};
+mod calendar;
+
+use chrono::{DateTime, Duration, SubsecRound, Utc};
 use fake::{
     Fake,
     faker::{
@@ -17,18 +19,14 @@ use stockroom_common::{
     seed::NewSeedJob,
 };
 
+pub(super) use self::calendar::begins_at;
+use self::calendar::{Segment, segments};
 use super::{
     batch::{self, Entity, Part},
     words::{COUNTRIES, DEPARTMENTS, MATERIALS, NOTES, QUALITIES},
 };
 use crate::partitions::month_start;
 
-/// The share of a year's orders by month, January first; December is the best.
-const SEASON: [f64; 12] = [
-    0.8, 0.75, 0.9, 0.95, 1.0, 0.95, 0.85, 0.9, 1.0, 1.1, 1.4, 1.5,
-];
-/// The shop grows by this much a month.
-const GROWTH: f64 = 1.01;
 /// How often a product of rank r is bought: r to the power of minus this.
 const POPULARITY: f64 = 1.07;
 /// How far before the first order the first customers and the products come.
@@ -46,15 +44,6 @@ pub struct Generator {
     /// Id and price of each product, which orders look up.
     products: Vec<(Id<Product>, i64)>,
     popularity: Option<Zipf<f64>>,
-}
-
-/// The orders of one month, or of the part of it that lies in the job's time.
-#[derive(Debug)]
-struct Segment {
-    first: i64,
-    end: i64,
-    from: DateTime<Utc>,
-    until: DateTime<Utc>,
 }
 
 /// What a row's random numbers are for; the numbers of each are independent.
@@ -303,69 +292,6 @@ impl Generator {
         rng.set_stream((stream as u64) << 56 | index as u64);
         rng
     }
-}
-
-impl Segment {
-    /// An instant of the segment in whole milliseconds: more often in the evening and on Sundays.
-    fn instant(&self, rng: &mut ChaCha8Rng) -> DateTime<Utc> {
-        let millis = (self.until - self.from).num_milliseconds().max(1);
-        let mut at = self.from;
-        for _ in 0..8 {
-            at = self.from + Duration::milliseconds(rng.random_range(0..millis));
-            let day = match at.weekday() {
-                Weekday::Sun => 1.0,
-                Weekday::Sat | Weekday::Mon => 0.85,
-                _ => 0.75,
-            };
-            let hour = match at.hour() {
-                0..=5 => 0.1,
-                6..=8 => 0.5,
-                9..=16 => 0.7,
-                17..=21 => 1.0,
-                _ => 0.5,
-            };
-            if rng.random_bool(day * hour) {
-                break;
-            }
-        }
-        at
-    }
-}
-
-/// The instant before which a job has no order; none where the calendar ends.
-pub(super) fn begins_at(until: DateTime<Utc>, months: u32) -> Option<DateTime<Utc>> {
-    until.checked_sub_months(Months::new(months))
-}
-
-/// Shares the orders out among the months, by season and growth.
-fn segments(begins_at: DateTime<Utc>, until: DateTime<Utc>, orders: i64) -> Vec<Segment> {
-    let mut spans = Vec::new();
-    let mut from = begins_at;
-    while from < until {
-        let end = month_start(from, 1).min(until);
-        let length = (end - from).num_seconds() as f64;
-        let weight = SEASON[from.month0() as usize] * GROWTH.powi(spans.len() as i32) * length;
-        spans.push((from, end, weight));
-        from = end;
-    }
-    let whole: f64 = spans.iter().map(|(_, _, weight)| weight).sum();
-    let (mut passed, mut first) = (0.0, 0);
-    spans
-        .into_iter()
-        .map(|(from, until, weight)| {
-            passed += weight;
-            // Rounding the sum, not the parts, makes them add up.
-            let end = (orders as f64 * passed / whole).round() as i64;
-            let segment = Segment {
-                first,
-                end,
-                from,
-                until,
-            };
-            first = end;
-            segment
-        })
-        .collect()
 }
 
 /// In minor units: mostly tens, sometimes thousands, ending in 99 or 50.

@@ -3,11 +3,7 @@
 use std::{sync::Arc, time::Instant};
 
 use chrono::{DateTime, Duration, Utc};
-use sqlx::{
-    PgConnection, PgPool, Row,
-    postgres::{PgConnection as Connection, PgRow},
-    types::Json,
-};
+use sqlx::{Connection, PgConnection, PgPool, Row, postgres::PgRow, types::Json};
 use stockroom_common::{
     Id, Kind,
     change::Op,
@@ -168,7 +164,7 @@ async fn load(
     actor: Actor,
     job: SeedJob,
     until: DateTime<Utc>,
-    conn: &mut Connection,
+    conn: &mut PgConnection,
 ) -> Result<SeedState> {
     let request = job.request.clone();
     let generator = tokio::task::spawn_blocking(move || Generator::new(&request, until)).await?;
@@ -200,7 +196,7 @@ struct Task {
 }
 
 impl Task {
-    async fn load_all(&mut self, state: &AppState, conn: &mut Connection) -> Result<SeedState> {
+    async fn load_all(&mut self, state: &AppState, conn: &mut PgConnection) -> Result<SeedState> {
         let mut entity = None;
         let parts = self.generator.parts();
         // All at once, before there are rows to vacuum: attaching a partition locks the tables that
@@ -232,13 +228,11 @@ impl Task {
     /// Loads one batch with its log entry and the job's progress; tells whether to stop.
     async fn load(
         &mut self,
-        conn: &mut Connection,
+        conn: &mut PgConnection,
         now: DateTime<Utc>,
         part: &Part,
         batch: Batch,
     ) -> Result<bool> {
-        use sqlx::Connection as _;
-
         let mut transaction = conn.begin().await?;
         for table in &batch.tables {
             let mut copy = transaction.copy_in_raw(&table.statement).await?;
@@ -271,7 +265,7 @@ impl Task {
     }
 
     /// Writes down that the job lives and how far it is; tells whether to stop.
-    async fn beat(&self, conn: &mut Connection, now: DateTime<Utc>) -> Result<bool> {
+    async fn beat(&self, conn: &mut PgConnection, now: DateTime<Utc>) -> Result<bool> {
         let loaded: i64 = self.job.progress.iter().map(|progress| progress.done).sum();
         let cancelled = sqlx::query_scalar(
             "update seed_jobs set progress = $2, rows_loaded = $3, beat_at = $4
@@ -312,7 +306,7 @@ async fn finish(
 
 /// Tells the planner about the new rows, rather than wait until autovacuum does. A table at a time,
 /// for its locks are held until the statement ends.
-async fn analyze(conn: &mut Connection, table: &'static str) -> Result<()> {
+async fn analyze(conn: &mut PgConnection, table: &'static str) -> Result<()> {
     sqlx::raw_sql("set statement_timeout = 0")
         .execute(&mut *conn)
         .await?;

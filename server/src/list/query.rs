@@ -1,0 +1,182 @@
+//! Reading the query string of a list: every name must be known and stand once.
+
+use stockroom_common::{Count, FieldError, Id, Kind, Resource, page};
+
+use super::ListRequest;
+use crate::{
+    cursor::CursorKey,
+    entity::{Entity, SortKey},
+    error::{Error, Result},
+    extract,
+};
+
+/// What `GET /v1/{r}` asks for.
+pub(crate) enum ListQuery<E: Entity> {
+    Page(ListRequest<E>),
+    /// `?id=a,b,…`: these rows, whichever of them exist.
+    Ids(Vec<Id<E>>),
+}
+
+impl<E: Entity> ListQuery<E> {
+    /// Reads the query string; every name must be known and stand once.
+    ///
+    /// # Errors
+    /// 400 for what cannot be read, with `?name` as the pointer.
+    pub(crate) fn parse(query: &str, cursor_key: &CursorKey) -> Result<Self> {
+        let mut parameters = Parameters::read(query)?;
+        if let Some(ids) = parameters.take("id") {
+            parameters.refuse_rest(&["id"])?;
+            return Self::parse_ids(&ids).map(Self::Ids);
+        }
+        let limit = match parameters.take("limit") {
+            Some(text) => parse_limit(&text)?,
+            None => page::DEFAULT_LIMIT,
+        };
+        let sort = parameters.take("sort");
+        let (key, descending) = parse_sort::<E>(sort.as_deref().unwrap_or(E::DEFAULT_SORT))?;
+        let search = parameters.take("q").filter(|text| !text.is_empty());
+        if search.as_ref().is_some_and(|text| text.contains('\0')) {
+            return Err(unreadable("q", "invalid_text", "holds a NUL character"));
+        }
+        let count = parameters.take("count").unwrap_or_default();
+        let count = match count.as_str() {
+            "" => Count::None,
+            text => text.parse().map_err(|()| {
+                let known = Count::ALL.join(", ");
+                unreadable(
+                    "count",
+                    "unknown_value",
+                    format!("is `{text}`; it may be {known}"),
+                )
+            })?,
+        };
+        let cursor = parameters.take("cursor");
+        let filters = parameters.take_all(E::FILTERS);
+        parameters.refuse_rest(&known_parameters::<E>())?;
+        let filter = parse_filter(&filters)?;
+        let sort = sort.unwrap_or_else(|| E::DEFAULT_SORT.into());
+        let binding = format!("{}?{sort}&{search:?}&{filters:?}", E::PATH);
+        let cursor = cursor
+            .map(|text| cursor_key.open(&text, &binding))
+            .transpose()?;
+        Ok(Self::Page(ListRequest {
+            limit,
+            key,
+            descending,
+            search,
+            count,
+            filter,
+            cursor,
+            binding,
+        }))
+    }
+
+    fn parse_ids(text: &str) -> Result<Vec<Id<E>>> {
+        let mut ids: Vec<Id<E>> = text
+            .split(',')
+            .filter(|id| !id.is_empty())
+            .map(extract::parse_id)
+            .collect::<Result<_>>()?;
+        if ids.is_empty() || ids.len() > page::MAX_LIMIT as usize {
+            let message = format!(
+                "names {} rows; from 1 to {} may be",
+                ids.len(),
+                page::MAX_LIMIT
+            );
+            return Err(unreadable("id", "out_of_range", message));
+        }
+        ids.sort();
+        ids.dedup();
+        Ok(ids)
+    }
+}
+
+/// The parameters of a query string, taken out one by one.
+struct Parameters(Vec<(String, String)>);
+
+impl Parameters {
+    fn read(query: &str) -> Result<Self> {
+        let pairs: Vec<(String, String)> = serde_urlencoded::from_str(query)
+            .map_err(|_| Error::refused(Kind::Unreadable, "The query string cannot be read."))?;
+        for (index, (name, _)) in pairs.iter().enumerate() {
+            if pairs[..index].iter().any(|(earlier, _)| earlier == name) {
+                return Err(unreadable(name, "repeated", "stands more than once"));
+            }
+        }
+        Ok(Self(pairs))
+    }
+
+    fn take(&mut self, name: &str) -> Option<String> {
+        let index = self.0.iter().position(|(known, _)| known == name)?;
+        Some(self.0.swap_remove(index).1)
+    }
+
+    /// Takes those of the names that are there, in the order of the names.
+    fn take_all(&mut self, names: &[&'static str]) -> Vec<(&'static str, String)> {
+        let taken = names.iter().map(|name| Some((*name, self.take(name)?)));
+        taken.collect::<Vec<_>>().into_iter().flatten().collect()
+    }
+
+    fn refuse_rest(self, known: &[&str]) -> Result<()> {
+        match self.0.first() {
+            None => Ok(()),
+            Some((name, _)) => {
+                let message = format!("is not known here; known are {}", known.join(", "));
+                Err(unreadable(name, "unknown_parameter", message))
+            }
+        }
+    }
+}
+
+fn known_parameters<E: Resource>() -> Vec<&'static str> {
+    ["id", "limit", "cursor", "sort", "q", "count"]
+        .into_iter()
+        .chain(E::FILTERS.iter().copied())
+        .collect()
+}
+
+fn unreadable(name: &str, code: &str, message: impl Into<String>) -> Error {
+    let error = FieldError::new(format!("?{name}"), code, message);
+    Error::fields(Kind::Unreadable, vec![error])
+}
+
+fn parse_limit(text: &str) -> Result<u32> {
+    let limit = text
+        .parse()
+        .ok()
+        .filter(|n| (1..=page::MAX_LIMIT).contains(n));
+    limit.ok_or_else(|| {
+        let message = format!("is `{text}`; it must be from 1 to {}", page::MAX_LIMIT);
+        unreadable("limit", "out_of_range", message)
+    })
+}
+
+fn parse_sort<E: Entity>(text: &str) -> Result<(SortKey, bool)> {
+    let (name, descending) = match text.strip_prefix('-') {
+        Some(name) => (name, true),
+        None => (text, false),
+    };
+    let index = E::SORTS
+        .iter()
+        .position(|known| *known == name)
+        .ok_or_else(|| {
+            let known = E::SORTS.join(", ");
+            let message = format!("is `{text}`; it may be {known}, each also with a `-` before it");
+            unreadable("sort", "unknown_value", message)
+        })?;
+    Ok((E::SORT_KEYS[index], descending))
+}
+
+fn parse_filter<F: serde::de::DeserializeOwned>(filters: &[(&'static str, String)]) -> Result<F> {
+    let parse = |filters: &[(&'static str, String)]| {
+        let encoded = serde_urlencoded::to_string(filters).unwrap_or_default();
+        serde_urlencoded::from_str::<F>(&encoded)
+    };
+    // All filters are optional, so each can be read alone; that tells which one is at fault.
+    for filter in filters {
+        if let Err(error) = parse(std::slice::from_ref(filter)) {
+            return Err(unreadable(filter.0, "wrong_type", error.to_string()));
+        }
+    }
+    parse(filters).map_err(|error| Error::refused(Kind::Unreadable, error.to_string()))
+}

@@ -14,6 +14,7 @@ pub mod problem;
 pub mod product;
 pub mod resource;
 pub mod seed;
+pub mod stats;
 
 pub use category::{Category, CategoryFilter, NewCategory};
 pub use customer::{Address, Customer, CustomerFilter, NewCustomer};

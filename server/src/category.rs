@@ -4,6 +4,7 @@ use sqlx::{Postgres, QueryBuilder, Row, postgres::PgRow};
 use stockroom_common::{Category, CategoryFilter, Id, NewCategory};
 
 use crate::{
+    cache::Tag,
     entity::{Entity, Identity, KeyKind, Reference, SortKey},
     error::{Constraint, Result},
     list::contains_pattern,
@@ -45,8 +46,8 @@ impl Entity for Category {
         })
     }
 
-    fn tags(&self) -> Vec<String> {
-        vec![format!("category:{}", self.id), "categories".into()]
+    fn tags(&self) -> Vec<Tag> {
+        vec![Tag::row(self.id), Tag::list::<Self>()]
     }
 
     fn filter(

@@ -6,7 +6,11 @@ use sqlx::PgConnection;
 use stockroom_common::{Id, change::Op, document};
 use uuid::Uuid;
 
-use crate::{entity::Entity, error::Result};
+use crate::{
+    cache::{Tag, relay::Place},
+    entity::Entity,
+    error::Result,
+};
 
 /// An entry that is yet to be written.
 #[derive(Debug)]
@@ -17,14 +21,14 @@ pub(crate) struct Change {
     pub(crate) version: Option<i64>,
     pub(crate) before: Option<Value>,
     pub(crate) after: Option<Value>,
-    pub(crate) tags: Vec<String>,
+    pub(crate) tags: Vec<Tag>,
 }
 
 impl Change {
     /// What happened to one row; at least one of the two must be there.
     pub(crate) fn of_row<E: Entity>(op: Op, before: Option<&E>, after: Option<&E>) -> Self {
         let row = after.or(before);
-        let mut tags: Vec<String> = before.into_iter().chain(after).flat_map(E::tags).collect();
+        let mut tags: Vec<Tag> = before.into_iter().chain(after).flat_map(E::tags).collect();
         tags.sort();
         tags.dedup();
         Self {
@@ -39,13 +43,13 @@ impl Change {
     }
 }
 
-/// Appends an entry to the log.
+/// Appends an entry to the log; tells where it stands there.
 pub(crate) async fn append(
     conn: &mut PgConnection,
     at: DateTime<Utc>,
     actor: &str,
     change: &Change,
-) -> Result<()> {
+) -> Result<Place> {
     let seq = Id::<Change>::mint(at, rand::random());
     sqlx::query(
         "insert into changes
@@ -61,10 +65,10 @@ pub(crate) async fn append(
     .bind(change.version)
     .bind(&change.before)
     .bind(&change.after)
-    .bind(&change.tags)
+    .bind(change.tags.iter().map(Tag::as_str).collect::<Vec<_>>())
     .execute(conn)
     .await?;
-    Ok(())
+    Ok((at, seq.uuid()))
 }
 
 /// The last entry of a row that is told: its version, and the row as it was before.

@@ -4,7 +4,7 @@
 use axum::{
     Json,
     extract::{RawQuery, State},
-    http::{HeaderMap, StatusCode, header},
+    http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
 use serde_json::Value;
@@ -12,15 +12,17 @@ use sqlx::PgConnection;
 use stockroom_common::{Id, Kind, Page, change::Op, document};
 
 use crate::{
+    cache::{Answer, Invalidation, Loaded, Tag, Wanted, wants_bypass},
     changes, conditions,
     entity::{Entity, Identity},
     error::{Error, Result},
     extract::{Actor, Document, RowId, checked},
-    list::ListQuery,
+    list::{ListQuery, ListRequest, ReadPage},
     state::AppState,
     write::{Write, detached},
 };
 
+const INVALIDATION: HeaderName = HeaderName::from_static("stockroom-invalidation");
 /// What the count of referring rows stops at.
 const COUNT_CAP: i64 = 1_000;
 
@@ -28,27 +30,57 @@ const COUNT_CAP: i64 = 1_000;
 pub(crate) async fn list<E: Entity>(
     State(state): State<AppState>,
     RawQuery(query): RawQuery,
+    headers: HeaderMap,
 ) -> Result<Response> {
+    let now = state.options.clock.now();
+    let is_bypass = wants_bypass(&headers);
+    let cache = state.cache.clone();
     let query = query.unwrap_or_default();
-    let parsed = ListQuery::<E>::parse(&query, &state.cursor_key)?;
-    let mut conn = state.pool.acquire().await?;
-    match parsed {
+    let served = match ListQuery::<E>::parse(&query, &state.cursor_key)? {
         ListQuery::Ids(ids) => {
-            let items = E::by_ids(&mut conn, &ids).await?;
-            Ok(Json(Page {
-                items,
-                next: None,
-                prev: None,
-                total: None,
-            })
-            .into_response())
+            let names: Vec<String> = ids.iter().map(Id::to_string).collect();
+            let tags = ids.iter().map(|id| Tag::row(*id));
+            let wanted = Wanted::new(E::PATH, &format!("id={}", names.join(",")), tags);
+            cache
+                .read(wanted, is_bypass, load_rows::<E>(state, ids))
+                .await?
         }
         ListQuery::Page(request) => {
-            let page = request.read(&mut conn, &state.cursor_key).await?;
-            let links = request.links(&query, &page, &state.cursor_key);
-            Ok((links, Json(page)).into_response())
+            let tags = E::page_tags(&request, now);
+            let wanted = Wanted::new(E::PATH, &request.canonical(&state.cursor_key), tags);
+            cache
+                .read(wanted, is_bypass, load_page::<E>(state, request))
+                .await?
         }
-    }
+    };
+    Ok(served.respond(&headers, now))
+}
+
+async fn load_page<E: Entity>(state: AppState, request: ListRequest<E>) -> Result<Loaded> {
+    let now = state.options.clock.now();
+    let mut conn = state.pool.acquire().await?;
+    let ReadPage { page, end } = request.read(&mut conn, &state.cursor_key).await?;
+    let links = request.links(&page, &state.cursor_key);
+    let answer = Answer {
+        links,
+        ..Answer::of(&page)
+    };
+    let depends_on = Some(E::kept_tags(&request, now, end.as_ref()));
+    Ok(Loaded { answer, depends_on })
+}
+
+async fn load_rows<E: Entity>(state: AppState, ids: Vec<Id<E>>) -> Result<Loaded> {
+    let mut conn = state.pool.acquire().await?;
+    let items = E::by_ids(&mut conn, &ids).await?;
+    // A row that is not there may come by a load in bulk, which does not name it.
+    let depends_on = (items.len() == ids.len()).then(|| ids.into_iter().map(Tag::row).collect());
+    let answer = Answer::of(&Page {
+        items,
+        next: None,
+        prev: None,
+        total: None,
+    });
+    Ok(Loaded { answer, depends_on })
 }
 
 /// `GET /v1/{r}/{id}`
@@ -57,13 +89,22 @@ pub(crate) async fn get<E: Entity>(
     RowId(id): RowId<E>,
     headers: HeaderMap,
 ) -> Result<Response> {
-    let mut conn = state.pool.acquire().await?;
-    let row = found(E::by_ids(&mut conn, &[id]).await?.pop(), id)?;
-    if conditions::is_known(&headers, &row) {
-        let etag = [(header::ETAG, conditions::etag(&row))];
-        return Ok((StatusCode::NOT_MODIFIED, etag).into_response());
-    }
-    Ok(respond(StatusCode::OK, &row))
+    let (cache, now) = (state.cache.clone(), state.options.clock.now());
+    let wanted = Wanted::new(E::PATH, &id.to_string(), [Tag::row(id)]);
+    let load = async move {
+        let mut conn = state.pool.acquire().await?;
+        let row = found(E::by_ids(&mut conn, &[id]).await?.pop(), id)?;
+        let answer = Answer {
+            etag: conditions::etag(&row),
+            ..Answer::of(&row)
+        };
+        Ok(Loaded {
+            answer,
+            depends_on: Some(vec![Tag::row(id)]),
+        })
+    };
+    let served = cache.read(wanted, wants_bypass(&headers), load).await?;
+    Ok(served.respond(&headers, now))
 }
 
 /// `POST /v1/{r}`
@@ -146,7 +187,7 @@ pub(crate) async fn delete<E: Entity>(
         Err(error) if error.is_foreign_key_violation() => {
             Err(referenced(&mut *pool.acquire().await?, id).await?)
         }
-        deleted => deleted.map(|()| StatusCode::NO_CONTENT.into_response()),
+        deleted => deleted.map(|done| tell(done, StatusCode::NO_CONTENT.into_response())),
     }
 }
 
@@ -155,11 +196,11 @@ async fn insert<E: Entity>(
     identity: Identity<E>,
     new: E::New,
 ) -> Result<Response> {
-    let row = detached(async move {
+    let (row, done) = detached(async move {
         let row = E::insert(&mut write, identity, new).await?;
         write.record(Op::Create, None, Some(&row));
-        write.commit().await?;
-        Ok(row)
+        let done = write.commit().await?;
+        Ok((row, done))
     })
     .await
     .map_err(|error| {
@@ -170,7 +211,7 @@ async fn insert<E: Entity>(
         error.on_constraint(E::CONSTRAINTS)
     })?;
     let location = format!("/v1/{}/{}", E::PATH, row.id());
-    let mut response = respond(StatusCode::CREATED, &row);
+    let mut response = tell(done, respond(StatusCode::CREATED, &row));
     if let Ok(location) = location.parse() {
         response.headers_mut().insert(header::LOCATION, location);
     }
@@ -184,7 +225,7 @@ async fn update<E: Entity>(
     headers: HeaderMap,
     change: impl FnOnce(&E) -> Result<E::New> + Send + 'static,
 ) -> Result<Response> {
-    let row = detached(async move {
+    let (row, done) = detached(async move {
         let mut write = Write::new(state, actor);
         let required = write.state.options.require_if_match;
         let old = found(E::lock(write.conn().await?, id).await?, id)?;
@@ -192,16 +233,16 @@ async fn update<E: Entity>(
         let new = change(&old)?;
         if document::to_value(&new) == document::to_value(&old.document()) {
             // Nothing changes, so there is nothing to tell anybody.
-            return Ok(old);
+            return Ok((old, Invalidation::Done));
         }
         let row = E::update(&mut write, &old, new).await?;
         write.record(Op::Update, Some(&old), Some(&row));
-        write.commit().await?;
-        Ok(row)
+        let done = write.commit().await?;
+        Ok((row, done))
     })
     .await
     .map_err(|error| error.on_constraint(E::CONSTRAINTS))?;
-    Ok(respond(StatusCode::OK, &row))
+    Ok(tell(done, respond(StatusCode::OK, &row)))
 }
 
 fn found<E: Entity>(row: Option<E>, id: Id<E>) -> Result<E> {
@@ -238,6 +279,15 @@ async fn referenced<E: Entity>(conn: &mut PgConnection, id: Id<E>) -> Result<Err
     }
     let detail = format!("The {} cannot be deleted: {}.", E::NAME, reasons.join(". "));
     Ok(Error::refused(Kind::Conflict, detail))
+}
+
+/// Says so where cached answers may be old until the relay has seen to them.
+fn tell(done: Invalidation, mut response: Response) -> Response {
+    if done == Invalidation::Deferred {
+        let deferred = HeaderValue::from_static("deferred");
+        response.headers_mut().insert(INVALIDATION, deferred);
+    }
+    response
 }
 
 fn respond<E: Entity>(status: StatusCode, row: &E) -> Response {

@@ -7,7 +7,10 @@ use sqlx::PgPool;
 use stockroom_common::Kind;
 use uuid::Uuid;
 
-use crate::error::{Error, Result};
+use crate::{
+    database,
+    error::{Error, Result},
+};
 
 /// Bytes of the signature that travel: 128 bits cannot be guessed.
 const SIGNATURE: usize = 16;
@@ -31,23 +34,8 @@ pub(crate) enum Direction {
 pub(crate) struct CursorKey(Vec<u8>);
 
 impl CursorKey {
-    const NAME: &'static str = "cursor";
-
-    /// Reads the key; the first server makes it.
     pub(crate) async fn load(pool: &PgPool) -> Result<Self> {
-        let fresh: [u8; 32] = rand::random();
-        sqlx::query(
-            "insert into server_secrets (name, value) values ($1, $2) on conflict do nothing",
-        )
-        .bind(Self::NAME)
-        .bind(fresh.as_slice())
-        .execute(pool)
-        .await?;
-        let key = sqlx::query_scalar("select value from server_secrets where name = $1")
-            .bind(Self::NAME)
-            .fetch_one(pool)
-            .await?;
-        Ok(Self(key))
+        Ok(Self(database::secret(pool, "cursor").await?))
     }
 
     /// Writes a cursor for the query that `binding` describes.

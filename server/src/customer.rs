@@ -4,6 +4,7 @@ use sqlx::{Postgres, QueryBuilder, Row, postgres::PgRow, types::Json};
 use stockroom_common::{Customer, CustomerFilter, Id, NewCustomer};
 
 use crate::{
+    cache::Tag,
     entity::{Entity, Identity, KeyKind, Reference, SortKey},
     error::{Constraint, Result},
     list::contains_pattern,
@@ -53,8 +54,8 @@ impl Entity for Customer {
         })
     }
 
-    fn tags(&self) -> Vec<String> {
-        vec![format!("customer:{}", self.id), "customers".into()]
+    fn tags(&self) -> Vec<Tag> {
+        vec![Tag::row(self.id), Tag::list::<Self>()]
     }
 
     fn filter(

@@ -30,6 +30,21 @@ pub async fn connect(options: PgConnectOptions, max_connections: u32) -> Result<
     Ok(pool)
 }
 
+/// A secret that all servers of the database share; the first that needs it makes it.
+pub(crate) async fn secret(pool: &PgPool, name: &str) -> Result<Vec<u8>> {
+    let fresh: [u8; 32] = rand::random();
+    sqlx::query("insert into server_secrets (name, value) values ($1, $2) on conflict do nothing")
+        .bind(name)
+        .bind(fresh.as_slice())
+        .execute(pool)
+        .await?;
+    let secret = sqlx::query_scalar("select value from server_secrets where name = $1")
+        .bind(name)
+        .fetch_one(pool)
+        .await?;
+    Ok(secret)
+}
+
 /// Brings the schema up to date. Several servers may do so at once; one does the work.
 ///
 /// # Errors

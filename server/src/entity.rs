@@ -8,6 +8,7 @@ use sqlx::{PgConnection, Postgres, QueryBuilder, postgres::PgRow};
 use stockroom_common::{Id, Resource};
 
 use crate::{
+    cache::Tag,
     error::{Constraint, Result},
     list::{self, KeyValue, ListRequest},
     write::Write,
@@ -26,8 +27,23 @@ pub(crate) trait Entity: Resource {
 
     fn from_row(row: &PgRow) -> sqlx::Result<Self>;
 
-    /// What a cached answer that shows this row depends on.
-    fn tags(&self) -> Vec<String>;
+    /// What a write to this row makes old.
+    fn tags(&self) -> Vec<Tag>;
+
+    /// What a page may depend on, named before it is read.
+    fn page_tags(_request: &ListRequest<Self>, _now: DateTime<Utc>) -> Vec<Tag> {
+        vec![Tag::list::<Self>()]
+    }
+
+    /// Which of those it does depend on, now that it was read as far as the row with the key `end`;
+    /// none where the list ends with the page.
+    fn kept_tags(
+        request: &ListRequest<Self>,
+        now: DateTime<Utc>,
+        _end: Option<&KeyValue>,
+    ) -> Vec<Tag> {
+        Self::page_tags(request, now)
+    }
 
     /// Appends ` and …` for each filter that is set and for the search text.
     ///

@@ -107,7 +107,7 @@ impl Error {
         }
     }
 
-    fn into_problem(self) -> Problem {
+    pub(crate) fn into_problem(self) -> Problem {
         let kind = match self {
             Self::Refused(problem) => return *problem,
             Self::Database(ref error) => kind_of(error),

@@ -2,6 +2,7 @@
 //! [`run`] serves it until told to stop.
 
 mod background;
+pub mod cache;
 mod category;
 mod changes;
 mod conditions;
@@ -15,7 +16,8 @@ mod extract;
 mod health;
 mod list;
 pub mod local;
-mod middleware;
+mod metrics;
+pub mod middleware;
 mod order;
 mod partitions;
 mod product;
@@ -24,6 +26,7 @@ mod seed;
 mod session;
 pub mod settings;
 mod state;
+mod stats;
 mod write;
 
 pub use crate::{
@@ -41,6 +44,7 @@ use std::{
 };
 
 use axum::serve::Listener;
+use tokio::task::JoinHandle;
 
 /// How long open requests may take to finish once the server stops.
 const DRAIN: Duration = Duration::from_secs(10);
@@ -59,6 +63,7 @@ where
     L::Addr: std::fmt::Debug,
 {
     let background = background::start(&state);
+    let last = state.clone();
     let stopping = state.stopping.clone();
     let mut stopped = state.stopping.subscribe();
     let serve = axum::serve(listener, app(state)).with_graceful_shutdown(async move {
@@ -78,6 +83,10 @@ where
             Ok(())
         }
     };
-    background.abort();
+    background.iter().for_each(JoinHandle::abort);
+    // What is not marked now would be relayed once more by the next server, for nothing.
+    if let Err(error) = cache::relay::mark(&last).await {
+        tracing::warn!(%error, "the last changes could not be marked as relayed");
+    }
     result
 }

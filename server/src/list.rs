@@ -4,7 +4,7 @@
 
 mod query;
 
-use axum::http::{HeaderMap, HeaderValue, header};
+use axum::http::HeaderValue;
 use chrono::{DateTime, SecondsFormat, Utc};
 use serde_json::Value;
 use sqlx::{AssertSqlSafe, PgConnection, Postgres, QueryBuilder, Row, postgres::PgRow};
@@ -23,13 +23,23 @@ use crate::{
 pub(crate) struct ListRequest<E: Entity> {
     limit: u32,
     key: SortKey,
-    descending: bool,
-    search: Option<String>,
-    count: Count,
-    filter: E::Filter,
+    pub(crate) descending: bool,
+    pub(crate) search: Option<String>,
+    pub(crate) count: Count,
+    pub(crate) filter: E::Filter,
     cursor: Option<Cursor>,
     /// The query without its cursor and limit: what a cursor is bound to.
     binding: String,
+    /// The query without its cursor, its parameters in order and none that says what goes without
+    /// saying: equal requests have equal ones.
+    canonical: String,
+}
+
+/// A page that was read, and how far the reading went.
+pub(crate) struct ReadPage<E> {
+    pub(crate) page: Page<E>,
+    /// The key of the last row that was read; none where the list ended first.
+    pub(crate) end: Option<KeyValue>,
 }
 
 /// The value of a sort key in one row.
@@ -41,10 +51,23 @@ pub(crate) enum KeyValue {
 }
 
 impl<E: Entity> ListRequest<E> {
-    fn direction(&self) -> Direction {
+    pub(crate) fn direction(&self) -> Direction {
         self.cursor
             .as_ref()
             .map_or(Direction::Forward, |cursor| cursor.direction)
+    }
+
+    /// The sort key of the row that the cursor points to.
+    pub(crate) fn cursor_key(&self) -> Option<KeyValue> {
+        let (key, _) = self.cursor.as_ref()?.row.as_ref()?;
+        KeyValue::parse(key, self.key.kind)
+    }
+
+    /// The normalised query: equal ones ask for the same page.
+    pub(crate) fn canonical(&self, cursor_key: &CursorKey) -> String {
+        let cursor = self.cursor.as_ref();
+        let cursor = cursor.map(|cursor| cursor_key.seal(cursor, &self.binding));
+        format!("{}&cursor={}", self.canonical, cursor.unwrap_or_default())
     }
 
     /// Reads the page that the request names.
@@ -55,9 +78,10 @@ impl<E: Entity> ListRequest<E> {
         &self,
         conn: &mut PgConnection,
         cursor_key: &CursorKey,
-    ) -> Result<Page<E>> {
+    ) -> Result<ReadPage<E>> {
         let mut rows = E::page(conn, self).await?;
         let more = rows.len() > self.limit as usize;
+        let end = rows.last().filter(|_| more).map(|(_, key)| key.clone());
         rows.truncate(self.limit as usize);
         let forward = self.direction() == Direction::Forward;
         if !forward {
@@ -82,16 +106,18 @@ impl<E: Entity> ListRequest<E> {
         let prev = rows.first().filter(|_| has_prev);
         let prev = prev.map(|row| seal(Direction::Backward, Some(row)));
         let total = self.total(conn).await?;
-        Ok(Page {
-            items: rows.into_iter().map(|(row, _)| row).collect(),
+        let items = rows.into_iter().map(|(row, _)| row).collect();
+        let page = Page {
+            items,
             next,
             prev,
             total,
-        })
+        };
+        Ok(ReadPage { page, end })
     }
 
     /// `Link` headers (RFC 8288) to the pages around this one, and to the first and the last.
-    pub(crate) fn links(&self, query: &str, page: &Page<E>, cursor_key: &CursorKey) -> HeaderMap {
+    pub(crate) fn links(&self, page: &Page<E>, cursor_key: &CursorKey) -> Vec<HeaderValue> {
         let last = Cursor {
             direction: Direction::Backward,
             row: None,
@@ -103,43 +129,30 @@ impl<E: Entity> ListRequest<E> {
             ("next", page.next.as_deref()),
             ("last", Some(last.as_str())),
         ];
-        let kept: Vec<&str> = query
-            .split('&')
-            .filter(|pair| !pair.is_empty() && !pair.starts_with("cursor="))
-            .collect();
-        let mut headers = HeaderMap::new();
-        for (relation, cursor) in targets {
-            let Some(cursor) = cursor else { continue };
-            let cursor = Some(format!("cursor={cursor}")).filter(|_| !cursor.is_empty());
-            let pairs: Vec<&str> = kept.iter().copied().chain(cursor.as_deref()).collect();
+        let link = |(relation, cursor): (&str, Option<&str>)| {
+            let cursor = Some(format!("cursor={}", cursor?)).filter(|_| cursor != Some(""));
+            let query = Some(self.canonical.as_str()).filter(|query| !query.is_empty());
+            let pairs: Vec<&str> = query.into_iter().chain(cursor.as_deref()).collect();
             let separator = if pairs.is_empty() { "" } else { "?" };
             let (path, pairs) = (E::PATH, pairs.join("&"));
             let link = format!("</v1/{path}{separator}{pairs}>; rel=\"{relation}\"");
-            if let Ok(link) = HeaderValue::from_str(&link) {
-                headers.append(header::LINK, link);
-            }
-        }
-        headers
+            HeaderValue::from_str(&link).ok()
+        };
+        targets.into_iter().filter_map(link).collect()
     }
 
     async fn total(&self, conn: &mut PgConnection) -> Result<Option<Total>> {
-        let mut sql = match self.count {
+        let search = self.search.as_deref();
+        match self.count {
             Count::None => return Ok(None),
-            Count::Estimated => QueryBuilder::new("explain (format json) select 1 from "),
-            Count::Exact => QueryBuilder::new("select count(*) from "),
-        };
-        sql.push(E::TABLE).push(" where true");
-        E::filter(&mut sql, &self.filter, self.search.as_deref())?;
-        if self.count == Count::Exact {
-            let value = sql.build_query_scalar().fetch_one(conn).await?;
-            return Ok(Some(Total { value, exact: true }));
+            Count::Estimated => return estimate::<E>(conn, &self.filter, search).await.map(Some),
+            Count::Exact => {}
         }
-        let plan: Value = sql.build_query_scalar().fetch_one(conn).await?;
-        let value = plan[0]["Plan"]["Plan Rows"].as_f64().unwrap_or_default() as i64;
-        Ok(Some(Total {
-            value,
-            exact: false,
-        }))
+        let mut sql = QueryBuilder::new("select count(*) from ");
+        sql.push(E::TABLE).push(" where true");
+        E::filter(&mut sql, &self.filter, search)?;
+        let value = sql.build_query_scalar().fetch_one(conn).await?;
+        Ok(Some(Total { value, exact: true }))
     }
 }
 
@@ -179,6 +192,23 @@ impl KeyValue {
             Self::Time(at) => sql.push_bind(*at),
         };
     }
+}
+
+/// How many rows there are by the planner's guess, which reads none of them.
+pub(crate) async fn estimate<E: Entity>(
+    conn: &mut PgConnection,
+    filter: &E::Filter,
+    search: Option<&str>,
+) -> Result<Total> {
+    let mut sql = QueryBuilder::new("explain (format json) select 1 from ");
+    sql.push(E::TABLE).push(" where true");
+    E::filter(&mut sql, filter, search)?;
+    let plan: Value = sql.build_query_scalar().fetch_one(conn).await?;
+    let value = plan[0]["Plan"]["Plan Rows"].as_f64().unwrap_or_default() as i64;
+    Ok(Total {
+        value,
+        exact: false,
+    })
 }
 
 /// Selects the rows of a page, and one more to see whether the list goes on.

@@ -4,6 +4,7 @@
 pub mod guard;
 mod install;
 mod lock;
+mod redis;
 
 use std::{
     io,
@@ -105,6 +106,7 @@ impl Layout {
 pub struct LocalPostgres {
     layout: Layout,
     guard: Child,
+    has_redis: bool,
 }
 
 impl LocalPostgres {
@@ -142,8 +144,17 @@ impl LocalPostgres {
         let mut answer = String::new();
         let mut stdout = BufReader::new(stdout);
         let read = tokio::time::timeout(START_LIMIT, stdout.read_line(&mut answer)).await;
+        let has_redis = match answer.trim() {
+            guard::READY_WITH_REDIS => true,
+            guard::READY => false,
+            _ => return Err(did_not_start(&layout)),
+        };
         match read {
-            Ok(Ok(_)) if answer.trim() == guard::READY => Ok(Self { layout, guard }),
+            Ok(Ok(_)) => Ok(Self {
+                layout,
+                guard,
+                has_redis,
+            }),
             _ => Err(did_not_start(&layout)),
         }
     }
@@ -156,6 +167,12 @@ impl LocalPostgres {
             .username(ROLE)
             .database(database)
             .ssl_mode(PgSslMode::Disable)
+    }
+
+    /// The socket of the Redis beside it, where one is installed.
+    pub fn redis_socket(&self) -> Option<PathBuf> {
+        let socket = redis::socket(&self.layout.sockets);
+        Some(socket).filter(|_| self.has_redis)
     }
 
     /// Stops PostgreSQL and waits until it has written everything.

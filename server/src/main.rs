@@ -14,10 +14,12 @@ use futures_util::FutureExt;
 use sqlx::postgres::PgConnectOptions;
 use stockroom_common::place;
 use stockroom_server::{
-    AppState, Options, connect,
+    AppState, Options,
+    cache::{CacheOptions, Place, RedisAddress},
+    connect,
     local::{self, Durability, LocalPostgres, ServerLock},
     migrate, run,
-    settings::{Command, DatabaseUrl, Listen, Settings},
+    settings::{Command, DATABASE_URL, Listen, REDIS_URL, Settings},
 };
 use tokio::{
     net::{TcpListener, UnixListener},
@@ -100,12 +102,18 @@ async fn serve_database(
     database: &Database,
     stop: impl Future<Output = ()> + Clone + Send + 'static,
 ) -> Result<(), Failure> {
+    let place = cache_place(settings, database)?;
     let prepare = async {
         let pool = connect(database.options.clone(), settings.max_connections).await?;
         migrate(&pool).await?;
         let options = Options {
             orders_from: settings.orders_from(),
             require_if_match: settings.require_if_match,
+            cache: CacheOptions {
+                place,
+                memory_bytes: u64::from(settings.cache_memory) << 20,
+                ..CacheOptions::default()
+            },
             ..Options::default()
         };
         AppState::new(pool, options).await
@@ -137,6 +145,27 @@ async fn serve_database(
     }
     pool.close().await;
     Ok(())
+}
+
+/// Where to cache: as told, or with a private PostgreSQL in the Redis beside it or in memory.
+fn cache_place(settings: &Settings, database: &Database) -> Result<Place, Failure> {
+    if let Some(url) = settings.redis_url.as_ref().filter(|_| !settings.local) {
+        let address = url.expose().parse::<RedisAddress>();
+        return Ok(Place::Redis(
+            address.map_err(|error| format!("{REDIS_URL} {error}"))?,
+        ));
+    }
+    let Some((postgres, _)) = &database.private else {
+        tracing::warn!(
+            "caching is off, for another server of this database could not tell this one what it \
+             changed; set {REDIS_URL} to where they meet"
+        );
+        return Ok(Place::Off);
+    };
+    match postgres.redis_socket() {
+        Some(socket) => Ok(Place::Redis(RedisAddress::socket(&socket)?)),
+        None => Ok(Place::Memory),
+    }
 }
 
 async fn bind_tcp(address: &std::net::SocketAddr) -> Result<TcpListener, Failure> {
@@ -171,7 +200,7 @@ impl Database {
         if let Some(url) = settings.database_url.as_ref().filter(|_| !settings.local) {
             // The parser's own message would repeat the URL, and with it the password.
             let options = PgConnectOptions::from_str(url.expose())
-                .map_err(|_| format!("{} is not a PostgreSQL URL", DatabaseUrl::VARIABLE))?;
+                .map_err(|_| format!("{DATABASE_URL} is not a PostgreSQL URL"))?;
             let private = None;
             return Ok(Self { options, private });
         }

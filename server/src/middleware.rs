@@ -25,7 +25,7 @@ use crate::{error::Error, state::AppState};
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// Puts the layers around the routes, the outermost first.
-pub(crate) fn wrap(routes: Router<AppState>, state: &AppState) -> Router<AppState> {
+pub fn wrap(routes: Router<AppState>, state: &AppState) -> Router<AppState> {
     let trace = TraceLayer::new_for_http()
         .make_span_with(|request: &Request| {
             let id = request.headers().get(REQUEST_ID);

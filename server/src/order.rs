@@ -2,6 +2,7 @@
 //! statement touches one partition.
 
 mod lines;
+mod span;
 mod stock;
 
 use std::collections::BTreeMap;
@@ -16,6 +17,7 @@ use uuid::Uuid;
 
 use self::stock::Movement;
 use crate::{
+    cache::Tag,
     changes,
     entity::{Entity, Identity, KeyKind, Reference, SortKey},
     error::{Constraint, Error, Result},
@@ -70,13 +72,25 @@ impl Entity for Order {
         })
     }
 
-    fn tags(&self) -> Vec<String> {
+    fn tags(&self) -> Vec<Tag> {
         vec![
-            format!("order:{}", self.id),
-            format!("customer:{}:orders", self.customer_id),
-            format!("orders:{}", self.placed_at.format("%Y-%m")),
-            "orders:all".into(),
+            Tag::row(self.id),
+            Tag::orders_of(self.customer_id),
+            Tag::orders_in(self.placed_at),
+            Tag::all_orders(),
         ]
+    }
+
+    fn page_tags(request: &ListRequest<Self>, now: DateTime<Utc>) -> Vec<Tag> {
+        span::tags(request, now)
+    }
+
+    fn kept_tags(
+        request: &ListRequest<Self>,
+        now: DateTime<Utc>,
+        end: Option<&KeyValue>,
+    ) -> Vec<Tag> {
+        span::kept(request, now, end)
     }
 
     fn filter(

@@ -4,6 +4,7 @@ use sqlx::{Postgres, QueryBuilder, Row, postgres::PgRow};
 use stockroom_common::{Id, NewProduct, Product, ProductFilter};
 
 use crate::{
+    cache::Tag,
     entity::{Entity, Identity, KeyKind, Reference, SortKey},
     error::{Constraint, Result},
     list::contains_pattern,
@@ -80,8 +81,8 @@ impl Entity for Product {
         })
     }
 
-    fn tags(&self) -> Vec<String> {
-        vec![format!("product:{}", self.id), "products".into()]
+    fn tags(&self) -> Vec<Tag> {
+        vec![Tag::row(self.id), Tag::list::<Self>()]
     }
 
     fn filter(

@@ -7,7 +7,9 @@ use axum::{
 };
 use stockroom_common::{Category, Customer, Order, Product};
 
-use crate::{crud, entity::Entity, health, middleware, seed, session, state::AppState};
+use crate::{
+    crud, entity::Entity, health, metrics, middleware, seed, session, state::AppState, stats,
+};
 
 /// The whole API over `state`.
 pub fn app(state: AppState) -> Router {
@@ -20,6 +22,8 @@ pub fn app(state: AppState) -> Router {
         .route("/v1/seed-jobs", post(seed::create).get(seed::list))
         .route("/v1/seed-jobs/{id}", get(seed::get).delete(seed::cancel))
         .route("/v1/session", get(session::attach))
+        .route("/v1/stats", get(stats::get))
+        .route("/metrics", get(metrics::get))
         .route("/livez", get(health::live))
         .route("/readyz", get(health::ready))
         .fallback(middleware::not_found)

@@ -6,10 +6,15 @@ use chrono::{DateTime, NaiveDate, Utc};
 use clap::{Parser, Subcommand};
 use stockroom_common::place;
 
+/// The variables that hold the URLs of PostgreSQL and of Redis.
+pub const DATABASE_URL: &str = "DATABASE_URL";
+pub const REDIS_URL: &str = "REDIS_URL";
+
 /// Stockroom's server: a REST API for customers, products, categories and orders on PostgreSQL.
 ///
 /// With DATABASE_URL it uses that database; without, it starts a private PostgreSQL from the
-/// installed binaries and stops it when it leaves.
+/// installed binaries, and a private Redis where one is installed, and stops them when it leaves.
+/// REDIS_URL says where servers of one database share their cache.
 #[derive(Debug, Parser)]
 #[command(name = "stockroom-server", version)]
 pub struct Settings {
@@ -58,9 +63,17 @@ pub struct Settings {
     #[arg(long, env = "STOCKROOM_LOG_JSON", global = true)]
     pub log_json: bool,
 
+    /// Memory for cached answers, in MiB.
+    #[arg(long, env = "STOCKROOM_CACHE_MEMORY", default_value_t = 64)]
+    pub cache_memory: u32,
+
     /// Read from the environment alone: arguments are there for everybody to see.
-    #[arg(skip = DatabaseUrl::from_env())]
-    pub database_url: Option<DatabaseUrl>,
+    #[arg(skip = Secret::from_env(DATABASE_URL))]
+    pub database_url: Option<Secret>,
+
+    /// Likewise.
+    #[arg(skip = Secret::from_env(REDIS_URL))]
+    pub redis_url: Option<Secret>,
 }
 
 #[derive(Clone, Debug, Subcommand)]
@@ -113,16 +126,14 @@ impl fmt::Display for Listen {
     }
 }
 
-/// The URL of the database with its password, which is never shown.
+/// A URL with its password, which is never shown.
 #[derive(Clone)]
-pub struct DatabaseUrl(String);
+pub struct Secret(String);
 
-impl DatabaseUrl {
-    pub const VARIABLE: &'static str = "DATABASE_URL";
-
-    fn from_env() -> Option<Self> {
-        let url = std::env::var(Self::VARIABLE).ok()?;
-        Some(Self(url)).filter(|url| !url.0.is_empty())
+impl Secret {
+    fn from_env(variable: &str) -> Option<Self> {
+        let secret = std::env::var(variable).ok()?;
+        Some(Self(secret)).filter(|secret| !secret.0.is_empty())
     }
 
     pub fn expose(&self) -> &str {
@@ -130,7 +141,7 @@ impl DatabaseUrl {
     }
 }
 
-impl fmt::Debug for DatabaseUrl {
+impl fmt::Debug for Secret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("(hidden)")
     }
@@ -166,8 +177,8 @@ mod tests {
     }
 
     #[test]
-    fn the_database_url_is_not_shown() {
-        let url = DatabaseUrl("postgres://ada:secret@db/shop".into());
+    fn a_secret_is_not_shown() {
+        let url = Secret("postgres://ada:secret@db/shop".into());
         assert!(!format!("{url:?}").contains("secret"));
     }
 }

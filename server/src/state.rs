@@ -6,7 +6,13 @@ use chrono::{DateTime, SubsecRound, TimeZone, Utc};
 use sqlx::PgPool;
 use tokio::sync::watch;
 
-use crate::{cursor::CursorKey, error::Result, partitions::Partitions, session::Sessions};
+use crate::{
+    cache::{Cache, CacheOptions, relay::Done},
+    cursor::CursorKey,
+    error::Result,
+    partitions::Partitions,
+    session::Sessions,
+};
 
 /// Shared by all requests; cheap to clone.
 #[derive(Clone)]
@@ -18,6 +24,8 @@ pub struct Shared {
     pub(crate) options: Options,
     pub(crate) partitions: Partitions,
     pub(crate) cursor_key: CursorKey,
+    pub(crate) cache: Cache,
+    pub(crate) relay: Done,
     pub(crate) sessions: Sessions,
     /// Turns true once, when the server stops.
     pub(crate) stopping: watch::Sender<bool>,
@@ -35,6 +43,7 @@ pub struct Options {
     pub request_timeout: Duration,
     /// Whether PUT, PATCH and DELETE must say which version they mean (428 otherwise).
     pub require_if_match: bool,
+    pub cache: CacheOptions,
 }
 
 impl Default for Options {
@@ -45,6 +54,7 @@ impl Default for Options {
             body_limit: 256 * 1024,
             request_timeout: Duration::from_secs(30),
             require_if_match: false,
+            cache: CacheOptions::default(),
         }
     }
 }
@@ -83,11 +93,14 @@ impl AppState {
         let cursor_key = CursorKey::load(&pool).await?;
         let partitions = Partitions::load(&pool).await?;
         partitions.make_ahead(&pool, options.clock.now()).await?;
+        let cache = Cache::open(&pool, &options.cache, options.clock.clone()).await?;
         Ok(Self(Arc::new(Shared {
             pool,
             options,
             partitions,
             cursor_key,
+            cache,
+            relay: Done::default(),
             sessions: Sessions::default(),
             stopping: watch::Sender::new(false),
         })))

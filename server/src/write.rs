@@ -1,5 +1,6 @@
 //! The write path, the same for everything: one transaction that holds the rows and what the change
-//! log says of them, in a task of its own, so that a dropped connection cannot cancel half of it.
+//! log says of them, then the end of every cached answer that they make old, and only then the reply.
+//! All of it in a task of its own, so that a dropped connection cannot cancel half of it.
 
 use std::future::Future;
 
@@ -8,6 +9,7 @@ use sqlx::{PgConnection, Postgres, Transaction};
 use stockroom_common::change::Op;
 
 use crate::{
+    cache::{Invalidation, Tag},
     changes::{self, Change},
     entity::Entity,
     error::Result,
@@ -23,7 +25,7 @@ pub(crate) struct Write {
     actor: Actor,
     transaction: Option<Transaction<'static, Postgres>>,
     changes: Vec<Change>,
-    touched: Vec<String>,
+    touched: Vec<Tag>,
 }
 
 impl Write {
@@ -56,12 +58,12 @@ impl Write {
 
     /// Names something else that the write changed, such as the stock of a product. It is told in
     /// the write's first entry.
-    pub(crate) fn touch(&mut self, tag: String) {
+    pub(crate) fn touch(&mut self, tag: Tag) {
         self.touched.push(tag);
     }
 
-    /// Writes the log and commits.
-    pub(crate) async fn commit(mut self) -> Result<()> {
+    /// Writes the log, commits and makes old answers end.
+    pub(crate) async fn commit(mut self) -> Result<Invalidation> {
         let mut entries = std::mem::take(&mut self.changes);
         if let Some(first) = entries.first_mut() {
             first.tags.append(&mut self.touched);
@@ -70,13 +72,21 @@ impl Write {
         }
         let (at, actor) = (self.at, self.actor.0.clone());
         let conn = self.conn().await?;
+        let mut places = Vec::new();
         for change in &entries {
-            changes::append(conn, at, &actor, change).await?;
+            places.push(changes::append(conn, at, &actor, change).await?);
         }
         if let Some(transaction) = self.transaction {
             transaction.commit().await?;
         }
-        Ok(())
+        let mut tags: Vec<Tag> = entries.into_iter().flat_map(|change| change.tags).collect();
+        tags.sort();
+        tags.dedup();
+        let invalidation = self.state.cache.invalidate(&tags).await;
+        if invalidation == Invalidation::Done {
+            self.state.relay.push(places);
+        }
+        Ok(invalidation)
     }
 }
 

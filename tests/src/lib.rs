@@ -10,7 +10,7 @@ mod terminal;
 
 pub use crate::{
     answer::Answer,
-    postgres::fresh_database,
+    postgres::{fresh_database, shared_redis},
     process::{ServerProcess, binary, eventually, temp_dir},
     shop::{SharedShop, Shop, path},
     terminal::Terminal,

@@ -7,6 +7,7 @@ use std::sync::{
 
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection, postgres::PgConnectOptions};
 use stockroom_server::{
+    cache::RedisAddress,
     connect,
     local::{Durability, LocalPostgres},
     migrate,
@@ -35,6 +36,14 @@ pub async fn fresh_database() -> PgConnectOptions {
     )
     .await;
     postgres.connect_options(&name)
+}
+
+/// The Redis of this binary, which all tests share: each database has keys of its own.
+pub async fn shared_redis() -> RedisAddress {
+    let postgres = POSTGRES.get_or_init(start).await;
+    let socket = postgres.redis_socket();
+    let socket = socket.expect("Redis is not installed; run the tests with `make test`");
+    RedisAddress::socket(&socket).unwrap()
 }
 
 async fn start() -> LocalPostgres {

@@ -5,10 +5,10 @@ use std::sync::Arc;
 use reqwest::{Client, Method, RequestBuilder};
 use serde_json::{Value, json};
 use sqlx::{AssertSqlSafe, PgPool, Postgres, Transaction};
-use stockroom_server::{AppState, Options, connect, run};
+use stockroom_server::{AppState, Options, cache::Place, connect, run};
 use tokio::{net::TcpListener, sync::oneshot, task::JoinHandle};
 
-use crate::{Answer, fresh_database};
+use crate::{Answer, fresh_database, shared_redis};
 
 pub struct Shop {
     pub base: String,
@@ -35,8 +35,17 @@ impl Shop {
         Self::serve(connect(fresh_database().await, 8).await.unwrap(), options).await
     }
 
-    /// Serves the database behind the pool; several servers may share one.
-    pub async fn serve(pool: PgPool, options: Options) -> Self {
+    /// Serves the database behind the pool; several servers may share one. They cache in the Redis of
+    /// the test binary unless the options say where else.
+    pub async fn serve(pool: PgPool, mut options: Options) -> Self {
+        if let Place::Off = options.cache.place {
+            options.cache.place = Place::Redis(shared_redis().await);
+        }
+        Self::serve_as_told(pool, options).await
+    }
+
+    /// As [`Shop::serve`], with exactly these options.
+    pub async fn serve_as_told(pool: PgPool, options: Options) -> Self {
         install_tls();
         let state = AppState::new(pool.clone(), options).await.unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();

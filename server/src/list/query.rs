@@ -24,6 +24,7 @@ impl<E: Entity> ListQuery<E> {
     /// 400 for what cannot be read, with `?name` as the pointer.
     pub(crate) fn parse(query: &str, cursor_key: &CursorKey) -> Result<Self> {
         let mut parameters = Parameters::read(query)?;
+        let canonical = parameters.canonical::<E>();
         if let Some(ids) = parameters.take("id") {
             parameters.refuse_rest(&["id"])?;
             return Self::parse_ids(&ids).map(Self::Ids);
@@ -68,6 +69,7 @@ impl<E: Entity> ListQuery<E> {
             filter,
             cursor,
             binding,
+            canonical,
         }))
     }
 
@@ -104,6 +106,23 @@ impl Parameters {
             }
         }
         Ok(Self(pairs))
+    }
+
+    /// What a page is asked for with, beside its cursor, in the one way that all equal queries share.
+    fn canonical<E: Resource>(&self) -> String {
+        let default_limit = page::DEFAULT_LIMIT.to_string();
+        let goes_without_saying = |name: &str, value: &str| match name {
+            "cursor" => true,
+            "limit" => value == default_limit,
+            "sort" => value == E::DEFAULT_SORT,
+            "count" => value.is_empty() || value == Count::None.to_string(),
+            "q" => value.is_empty(),
+            _ => false,
+        };
+        let mut pairs: Vec<&(String, String)> = self.0.iter().collect();
+        pairs.retain(|(name, value)| !goes_without_saying(name, value));
+        pairs.sort();
+        serde_urlencoded::to_string(pairs).unwrap_or_default()
     }
 
     fn take(&mut self, name: &str) -> Option<String> {

@@ -1,4 +1,4 @@
-//! The guard: a small process that owns a private PostgreSQL. It holds the other end of a pipe of the
+//! The guard: a small process that owns a private PostgreSQL and its Redis. It holds the other end of a pipe of the
 //! server's; when that closes, because the server stopped, panicked or was killed, it stops
 //! PostgreSQL and leaves.
 
@@ -21,10 +21,14 @@ use tokio::{
     signal::unix::{SignalKind, signal},
 };
 
-use super::{Durability, Layout, LocalError, ROLE, install::Installation, lock};
+use super::{
+    Durability, Layout, LocalError, ROLE, install::Installation, lock, redis::PrivateRedis,
+};
 
 /// What the guard says on stdout once PostgreSQL answers.
 pub const READY: &str = "ready";
+/// The same, where there is a Redis as well.
+pub const READY_WITH_REDIS: &str = "ready with redis";
 /// Names the socket; nothing listens on the network.
 pub(super) const PORT: u16 = 5432;
 
@@ -69,16 +73,35 @@ async fn own(layout: &Layout, durability: Durability) -> Result<(), LocalError> 
         init(layout, &installation, user)?;
     }
     stop_leftover(layout, &installation, user)?;
+    let redis = PrivateRedis::start(layout, user);
+    let result = own_postgres(layout, durability, &installation, user, redis.as_ref()).await;
+    if let Some(redis) = redis {
+        redis.stop().await;
+    }
+    result
+}
+
+async fn own_postgres(
+    layout: &Layout,
+    durability: Durability,
+    installation: &Installation,
+    user: Option<User>,
+    redis: Option<&PrivateRedis>,
+) -> Result<(), LocalError> {
     let mut stop = std::pin::pin!(stop_requested());
     let mut restarts = 0;
     loop {
-        let mut postgres = start(layout, durability, &installation, user)?;
+        let mut postgres = start(layout, durability, installation, user)?;
         tokio::select! {
             ready = wait_ready(layout, &mut postgres) => ready?,
             () = &mut stop => return stop_postgres(&mut postgres).await,
         }
         if restarts == 0 {
-            say_ready();
+            let has_redis = match redis {
+                Some(redis) => redis.is_ready().await,
+                None => false,
+            };
+            say(if has_redis { READY_WITH_REDIS } else { READY });
         }
         tokio::select! {
             () = &mut stop => return stop_postgres(&mut postgres).await,
@@ -117,10 +140,10 @@ async fn stop_requested() {
     }
 }
 
-fn say_ready() {
+fn say(word: &str) {
     let mut stdout = std::io::stdout();
     // A server that is gone by now closes stdin as well, which ends us.
-    let _ = writeln!(stdout, "{READY}").and_then(|()| stdout.flush());
+    let _ = writeln!(stdout, "{word}").and_then(|()| stdout.flush());
 }
 
 /// PostgreSQL refuses to run as root; there it gets a user of the system's.
@@ -169,7 +192,7 @@ pub(super) fn make_private_dir(path: &Path, user: Option<User>) -> Result<(), Lo
         .map_err(LocalError::io("cannot close", path))
 }
 
-fn command(program: &Path, user: Option<User>) -> Command {
+pub(super) fn command(program: &Path, user: Option<User>) -> Command {
     use std::os::unix::process::CommandExt;
 
     let mut command = Command::new(program);

@@ -9,6 +9,7 @@ use uuid::Uuid;
 
 use super::{Prices, lines};
 use crate::{
+    cache::Tag,
     error::{Error, Result},
     write::Write,
 };
@@ -129,9 +130,9 @@ async fn take(write: &mut Write, pieces: &BTreeMap<Id<Product>, i64>) -> Result<
         ));
     }
     for product in pieces.keys() {
-        write.touch(format!("product:{product}"));
+        write.touch(Tag::row(*product));
     }
-    write.touch("products".into());
+    write.touch(Tag::list::<Product>());
     Ok(())
 }
 

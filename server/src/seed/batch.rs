@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use stockroom_common::{Category, Customer, Order, Product, Resource, seed::NewSeedJob};
 
 use super::{copy::CopyRows, generate::Generator};
-use crate::partitions::partition_name;
+use crate::{cache::Tag, partitions::partition_name};
 
 /// Rows in one batch: one transaction, one step of the progress.
 pub(super) const BATCH_ROWS: i64 = 5_000;
@@ -83,12 +83,9 @@ impl Part {
     }
 
     /// What cached answers the batch makes old: lists, for no single row of it was there before.
-    pub(super) fn tags(&self) -> Vec<String> {
+    pub(super) fn tags(&self) -> Vec<Tag> {
         match self.month {
-            Some(month) => vec![
-                format!("orders:{}", month.format("%Y-%m")),
-                "orders:all".into(),
-            ],
+            Some(month) => vec![Tag::orders_in(month), Tag::all_orders(), Tag::bulk_orders()],
             None => vec![self.entity.path().into()],
         }
     }

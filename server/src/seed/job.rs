@@ -15,6 +15,7 @@ use super::{
     generate::Generator,
 };
 use crate::{
+    cache::Invalidation,
     changes::{self, Change},
     error::{Error, Result},
     extract::Actor,
@@ -215,7 +216,7 @@ impl Task {
             let batch =
                 tokio::task::spawn_blocking(move || Batch::generate(&generator, &of)).await?;
             let now = state.options.clock.now();
-            if self.load(conn, now, &part, batch).await? {
+            if self.load(state, conn, now, &part, batch).await? {
                 return Ok(SeedState::Cancelled);
             }
             if *state.stopping.borrow() {
@@ -228,6 +229,7 @@ impl Task {
     /// Loads one batch with its log entry and the job's progress; tells whether to stop.
     async fn load(
         &mut self,
+        state: &AppState,
         conn: &mut PgConnection,
         now: DateTime<Utc>,
         part: &Part,
@@ -248,10 +250,13 @@ impl Task {
             after: Some(serde_json::json!({"job": self.job.id, "rows": part.len()})),
             tags: part.tags(),
         };
-        changes::append(&mut transaction, now, &self.actor.0, &change).await?;
+        let place = changes::append(&mut transaction, now, &self.actor.0, &change).await?;
         self.progress(part);
         let cancelled = self.beat(&mut transaction, now).await?;
         transaction.commit().await?;
+        if state.cache.invalidate(&change.tags).await == Invalidation::Done {
+            state.relay.push([place]);
+        }
         Ok(cancelled)
     }
 

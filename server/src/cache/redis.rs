@@ -1,0 +1,161 @@
+//! The store that servers share: Redis or Valkey, one node, a cluster or behind sentinels.
+
+mod address;
+mod link;
+
+use std::{fmt, sync::Arc, time::Duration};
+
+use axum::body::Bytes;
+use futures_util::future;
+use redis::{Cmd, RedisWrite, ToRedisArgs, Value};
+
+pub use self::address::RedisAddress;
+use self::link::Link;
+use super::{
+    store::{Key, Nonce, Store, StoreError, StoreFuture, TAG_TTL, fresh_nonce},
+    tag::Tag,
+};
+
+/// How long a command of a reader may take before the database is asked instead.
+const READ_BUDGET: Duration = Duration::from_millis(80);
+/// How long deleting tags may take, trying again included, before it is left to the relay.
+const DELETE_BUDGET: Duration = Duration::from_millis(250);
+
+pub(super) struct RedisStore {
+    link: Link,
+    prefix: Arc<str>,
+}
+
+/// A key as it stands in Redis, written without a string of its own.
+struct Prefixed<'a>(&'a str, Key<'a>);
+
+impl ToRedisArgs for Prefixed<'_> {
+    fn write_redis_args<W: ?Sized + RedisWrite>(&self, out: &mut W) {
+        out.write_arg_fmt(format_args!("{}{}", self.0, self.1));
+    }
+}
+
+impl redis::ToSingleRedisArg for Prefixed<'_> {}
+
+impl RedisStore {
+    /// Begins to connect in the background. `prefix` stands before every key, for other shops and
+    /// other programs may use the same Redis.
+    pub(super) fn new(address: RedisAddress, prefix: Arc<str>) -> Self {
+        let epoch = format!("{prefix}{}", Key::Tag(&Tag::epoch()));
+        Self {
+            link: Link::keep(address, epoch),
+            prefix,
+        }
+    }
+
+    fn key<'a>(&'a self, key: Key<'a>) -> Prefixed<'a> {
+        Prefixed(&self.prefix, key)
+    }
+
+    fn keys(&self, command: &str, keys: &[Key<'_>]) -> Cmd {
+        let mut cmd = redis::cmd(command);
+        for key in keys {
+            cmd.arg(self.key(*key));
+        }
+        cmd
+    }
+
+    async fn mget(&self, keys: &[Key<'_>]) -> Result<Vec<Option<Bytes>>, StoreError> {
+        let values = match self
+            .link
+            .call(&self.keys("MGET", keys), READ_BUDGET)
+            .await?
+        {
+            Value::Array(values) => values,
+            other => return Err(unexpected(&other)),
+        };
+        let bytes = values.into_iter().map(|value| match value {
+            Value::BulkString(bytes) => Some(bytes.into()),
+            _ => None,
+        });
+        Ok(bytes.collect())
+    }
+
+    async fn set_tag(&self, tag: &Tag) -> Result<Value, StoreError> {
+        let mut nonce = fresh_nonce();
+        if *tag == Tag::epoch() {
+            nonce = link::epoch(&self.link.run_id()?, &nonce);
+        }
+        let mut cmd = redis::cmd("SET");
+        cmd.arg(self.key(Key::Tag(tag)))
+            .arg(nonce)
+            .arg("NX")
+            .arg("PX")
+            .arg(millis(TAG_TTL));
+        self.link.call(&cmd, READ_BUDGET).await
+    }
+}
+
+impl Store for RedisStore {
+    fn read<'a>(&'a self, keys: &'a [Key<'a>]) -> StoreFuture<'a, Vec<Option<Bytes>>> {
+        Box::pin(self.mget(keys))
+    }
+
+    fn ensure<'a>(&'a self, tags: &'a [Tag]) -> StoreFuture<'a, Vec<Nonce>> {
+        Box::pin(async move {
+            let keys: Vec<Key<'_>> = tags.iter().map(Key::Tag).collect();
+            // On their way together, in this order: one round trip.
+            let set = future::try_join_all(tags.iter().map(|tag| self.set_tag(tag)));
+            let (_, values) = future::try_join(set, self.mget(&keys)).await?;
+            let nonces = values.into_iter().map(|value| {
+                let nonce = value.and_then(|bytes| String::from_utf8(bytes.into()).ok());
+                nonce.ok_or_else(|| StoreError::Failed("a tag vanished at once".into()))
+            });
+            nonces.collect()
+        })
+    }
+
+    fn fill<'a>(&'a self, key: Key<'a>, value: Bytes, ttl: Duration) -> StoreFuture<'a, ()> {
+        Box::pin(async move {
+            let mut cmd = redis::cmd("SET");
+            cmd.arg(self.key(key))
+                .arg(&*value)
+                .arg("PX")
+                .arg(millis(ttl));
+            self.link.call(&cmd, READ_BUDGET).await.map(|_| ())
+        })
+    }
+
+    fn claim<'a>(&'a self, key: Key<'a>, ttl: Duration) -> StoreFuture<'a, bool> {
+        Box::pin(async move {
+            let mut cmd = redis::cmd("SET");
+            cmd.arg(self.key(key))
+                .arg("")
+                .arg("NX")
+                .arg("PX")
+                .arg(millis(ttl));
+            let answer = self.link.call(&cmd, READ_BUDGET).await?;
+            Ok(answer != Value::Nil)
+        })
+    }
+
+    fn delete<'a>(&'a self, keys: &'a [Key<'a>]) -> StoreFuture<'a, ()> {
+        Box::pin(async move {
+            let cmd = self.keys("DEL", keys);
+            self.link.call_again(&cmd, DELETE_BUDGET).await.map(|_| ())
+        })
+    }
+
+    fn is_up(&self) -> bool {
+        self.link.run_id().is_ok()
+    }
+}
+
+impl fmt::Debug for RedisStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("RedisStore")
+    }
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+fn unexpected(value: &Value) -> StoreError {
+    StoreError::Failed(format!("an answer of another kind: {value:?}"))
+}

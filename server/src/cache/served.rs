@@ -1,0 +1,172 @@
+//! What a reader gets, and how the cache came by it: `Cache-Status` (RFC 9211), `Age`, 304.
+
+use std::{fmt, sync::Arc};
+
+use axum::{
+    http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header},
+    response::{IntoResponse, Response},
+};
+use chrono::{DateTime, Utc};
+
+use super::entry::{Answer, Entry};
+use crate::conditions;
+
+const CACHE_STATUS: HeaderName = HeaderName::from_static("cache-status");
+
+/// How the cache answered a read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Status {
+    Hit {
+        /// Seconds that the entry may still be used.
+        ttl: i64,
+    },
+    Miss {
+        /// Whether there was an entry that a write has made old.
+        was_stale: bool,
+        /// Whether the answer is in the cache now.
+        is_stored: bool,
+        /// Whether another request's load answered this one as well.
+        is_collapsed: bool,
+    },
+    Bypass(Why),
+}
+
+/// Why the cache was not asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Why {
+    /// The caller said so.
+    Told,
+    /// There is no cache.
+    Off,
+    /// The store does not answer.
+    Down,
+}
+
+impl fmt::Display for Status {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Hit { ttl } => write!(f, "stockroom; hit; ttl={ttl}"),
+            Self::Miss {
+                was_stale,
+                is_stored,
+                is_collapsed,
+            } => {
+                let forward = if *was_stale { "stale" } else { "miss" };
+                write!(f, "stockroom; fwd={forward}")?;
+                if *is_stored {
+                    f.write_str("; stored")?;
+                }
+                if *is_collapsed {
+                    f.write_str("; collapsed")?;
+                }
+                Ok(())
+            }
+            Self::Bypass(Why::Told) => f.write_str("stockroom; fwd=bypass"),
+            Self::Bypass(Why::Off) => f.write_str("stockroom; fwd=bypass; detail=off"),
+            Self::Bypass(Why::Down) => f.write_str("stockroom; fwd=bypass; detail=store-down"),
+        }
+    }
+}
+
+/// Whether the caller wants the answer from the database: `Cache-Control: no-cache` or `no-store`.
+pub(crate) fn wants_bypass(headers: &HeaderMap) -> bool {
+    let values = headers.get_all(header::CACHE_CONTROL).iter();
+    let directives = values.flat_map(|value| value.to_str().unwrap_or_default().split(','));
+    directives.map(str::trim).any(|directive| {
+        directive.eq_ignore_ascii_case("no-cache") || directive.eq_ignore_ascii_case("no-store")
+    })
+}
+
+/// An answer and how it was come by.
+#[derive(Clone, Debug)]
+pub(crate) struct Served {
+    pub(crate) entry: Arc<Entry>,
+    pub(crate) status: Status,
+}
+
+impl Served {
+    /// An answer that was put together from parts; it is told as the first of them was.
+    pub(crate) fn whole(answer: Answer, first: Self) -> Self {
+        let nonces = first.entry.nonces.clone();
+        let entry = Entry {
+            answer,
+            nonces,
+            ..*first.entry
+        };
+        Self {
+            entry: Arc::new(entry),
+            status: first.status,
+        }
+    }
+
+    /// The response to a caller with these headers: 304 where he has it already.
+    pub(crate) fn respond(&self, headers: &HeaderMap, now: DateTime<Utc>) -> Response {
+        let answer = &self.entry.answer;
+        let mut response = if conditions::is_known(headers, &answer.etag) {
+            StatusCode::NOT_MODIFIED.into_response()
+        } else {
+            let mut response = answer.body.clone().into_response();
+            let json = HeaderValue::from_static("application/json");
+            response.headers_mut().insert(header::CONTENT_TYPE, json);
+            response
+        };
+        let headers = response.headers_mut();
+        headers.insert(header::ETAG, answer.etag.clone());
+        for link in &answer.links {
+            headers.append(header::LINK, link.clone());
+        }
+        // Whoever keeps it on the way must ask again before using it: there are no stale answers.
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+        if let Status::Hit { .. } = self.status {
+            let age = (now - self.entry.loaded_at).num_seconds().max(0);
+            headers.insert(header::AGE, HeaderValue::from(age));
+        }
+        if let Ok(status) = HeaderValue::try_from(self.status.to_string()) {
+            headers.insert(CACHE_STATUS, status);
+        }
+        response
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_status_is_told_in_the_words_of_the_rfc() {
+        let miss = |was_stale, is_stored, is_collapsed| {
+            Status::Miss {
+                was_stale,
+                is_stored,
+                is_collapsed,
+            }
+            .to_string()
+        };
+        assert_eq!(
+            Status::Hit { ttl: 540 }.to_string(),
+            "stockroom; hit; ttl=540"
+        );
+        assert_eq!(miss(false, true, false), "stockroom; fwd=miss; stored");
+        assert_eq!(
+            miss(true, true, true),
+            "stockroom; fwd=stale; stored; collapsed"
+        );
+        assert_eq!(
+            Status::Bypass(Why::Told).to_string(),
+            "stockroom; fwd=bypass"
+        );
+    }
+
+    #[test]
+    fn a_caller_may_ask_past_the_cache() {
+        let wants = |value: &'static str| {
+            let mut headers = HeaderMap::new();
+            headers.insert(header::CACHE_CONTROL, HeaderValue::from_static(value));
+            wants_bypass(&headers)
+        };
+        assert!(wants("no-cache"));
+        assert!(wants("max-age=0, No-Store"));
+        assert!(!wants("max-age=60"));
+        assert!(!wants_bypass(&HeaderMap::new()));
+    }
+}

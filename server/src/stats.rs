@@ -1,0 +1,176 @@
+//! `GET /v1/stats`: the shop in figures. Each month is counted and cached by itself, so that a new
+//! order makes only its own month be counted again.
+
+use axum::{
+    body::Bytes,
+    extract::{RawQuery, State},
+    http::HeaderMap,
+    response::Response,
+};
+use chrono::{DateTime, Months, Utc};
+use futures_util::{StreamExt, TryStreamExt, stream};
+use sqlx::{AssertSqlSafe, PgConnection, Row, postgres::PgRow};
+use stockroom_common::{
+    Category, Customer, FieldError, Kind, Order, OrderStatus, Product, Total,
+    stats::{Counts, DEFAULT_MONTHS, MAX_MONTHS, MonthStats},
+};
+
+use crate::{
+    cache::{Answer, Loaded, Served, Tag, Wanted, wants_bypass},
+    entity::Entity,
+    error::{Error, Result},
+    list,
+    partitions::month_start,
+    state::AppState,
+};
+
+/// Months that are asked for at one time.
+const AT_ONCE: usize = 4;
+
+/// A table that the planner takes for smaller than this is counted.
+const COUNTED: i64 = 50_000;
+
+/// `GET /v1/stats?months`
+pub(crate) async fn get(
+    State(state): State<AppState>,
+    RawQuery(query): RawQuery,
+    headers: HeaderMap,
+) -> Result<Response> {
+    let months = parse_months(query.as_deref().unwrap_or_default())?;
+    let (now, is_bypass) = (state.options.clock.now(), wants_bypass(&headers));
+    let counts = counts(&state, is_bypass).await?;
+    let this_month = month_start(now, 0);
+    let months: Vec<Served> = stream::iter(0..months)
+        .filter_map(|back| async move { this_month.checked_sub_months(Months::new(back)) })
+        .map(|begin| month(&state, begin, is_bypass))
+        .buffered(AT_ONCE)
+        .try_collect()
+        .await?;
+    let cache = serde_json::to_vec(&state.cache.stats()).unwrap_or_default();
+    let bodies = months.iter().map(|month| &*month.entry.answer.body);
+    let months = bodies.collect::<Vec<_>>().join(b",".as_slice());
+    // Put together from the bytes that are cached, none of which is read again.
+    let parts: [&[u8]; 7] = [
+        b"{\"counts\":",
+        &counts.entry.answer.body,
+        b",\"months\":[",
+        &months,
+        b"],\"cache\":",
+        &cache,
+        b"}",
+    ];
+    let answer = Answer::from_body(Bytes::from(parts.concat()));
+    Ok(Served::whole(answer, counts).respond(&headers, now))
+}
+
+async fn counts(state: &AppState, is_bypass: bool) -> Result<Served> {
+    let tags = || {
+        let lists = [
+            Tag::list::<Category>(),
+            Tag::list::<Product>(),
+            Tag::list::<Customer>(),
+        ];
+        lists.into_iter().chain([Tag::all_orders()])
+    };
+    let pool = state.pool.clone();
+    let load = async move {
+        let mut conn = pool.acquire().await?;
+        let counts = Counts {
+            categories: estimate::<Category>(&mut conn).await?,
+            products: estimate::<Product>(&mut conn).await?,
+            customers: estimate::<Customer>(&mut conn).await?,
+            orders: estimate::<Order>(&mut conn).await?,
+        };
+        let answer = Answer::of(&counts);
+        Ok(Loaded {
+            answer,
+            depends_on: Some(tags().collect()),
+        })
+    };
+    let wanted = Wanted::new("stats", "counts", tags());
+    state.cache.read(wanted, is_bypass, load).await
+}
+
+/// Counts what is quickly counted, and takes the planner's word for the rest.
+async fn estimate<E: Entity>(conn: &mut PgConnection) -> Result<Total> {
+    let estimate = list::estimate::<E>(conn, &E::Filter::default(), None).await?;
+    if estimate.value > COUNTED {
+        return Ok(estimate);
+    }
+    let sql = format!("select count(*) from {}", E::TABLE);
+    let value = sqlx::query_scalar(AssertSqlSafe(sql))
+        .fetch_one(conn)
+        .await?;
+    Ok(Total { value, exact: true })
+}
+
+async fn month(state: &AppState, begin: DateTime<Utc>, is_bypass: bool) -> Result<Served> {
+    let pool = state.pool.clone();
+    let load = async move {
+        let stats = select_month(&mut *pool.acquire().await?, begin).await?;
+        let answer = Answer::of(&stats);
+        Ok(Loaded {
+            answer,
+            depends_on: Some(vec![Tag::orders_in(begin)]),
+        })
+    };
+    let query = begin.format("%Y-%m").to_string();
+    let wanted = Wanted::new("stats/months", &query, [Tag::orders_in(begin)]);
+    state.cache.read(wanted, is_bypass, load).await
+}
+
+async fn select_month(conn: &mut PgConnection, begin: DateTime<Utc>) -> Result<MonthStats> {
+    let mut stats = MonthStats {
+        month: begin.format("%Y-%m").to_string(),
+        orders: 0,
+        revenue_minor: 0,
+        statuses: Default::default(),
+    };
+    let statuses = sqlx::query(
+        "select status, count(*) as orders, sum(total_minor)::bigint as total_minor from orders
+        where placed_at >= $1 and placed_at < $2
+        group by status",
+    )
+    .bind(begin)
+    .bind(month_start(begin, 1))
+    .try_map(|row: PgRow| {
+        let status: String = row.try_get("status")?;
+        let status: OrderStatus = status
+            .parse()
+            .map_err(|error: String| sqlx::Error::Decode(error.into()))?;
+        let figures: (i64, i64) = (row.try_get("orders")?, row.try_get("total_minor")?);
+        Ok((status, figures))
+    })
+    .fetch_all(conn)
+    .await?;
+    for (status, (orders, total_minor)) in statuses {
+        stats.orders += orders;
+        if !matches!(status, OrderStatus::Cancelled | OrderStatus::Returned) {
+            stats.revenue_minor += total_minor;
+        }
+        stats.statuses.insert(status, orders);
+    }
+    Ok(stats)
+}
+
+fn parse_months(query: &str) -> Result<u32> {
+    let refuse = |pointer: &str, code: &str, message: String| {
+        let error = FieldError::new(format!("?{pointer}"), code, message);
+        Error::fields(Kind::Unreadable, vec![error])
+    };
+    let mut months = DEFAULT_MONTHS;
+    let pairs: Vec<(String, String)> = serde_urlencoded::from_str(query)
+        .map_err(|_| Error::refused(Kind::Unreadable, "The query string cannot be read."))?;
+    for (name, value) in pairs {
+        if name != "months" {
+            let message = "is not known here; known is months".to_owned();
+            return Err(refuse(&name, "unknown_parameter", message));
+        }
+        let number = value.parse().ok().filter(|n| (1..=MAX_MONTHS).contains(n));
+        months = number.ok_or_else(|| {
+            let message = format!("is `{value}`; it must be from 1 to {MAX_MONTHS}");
+            refuse("months", "out_of_range", message)
+        })?;
+    }
+    Ok(months)
+}

@@ -25,6 +25,7 @@ use std::{
 };
 
 use chrono::{DateTime, Utc};
+use futures_util::future;
 use prometheus_client::registry::Registry;
 use quick_cache::sync::Cache as NearCache;
 use sha2::{Digest, Sha256};
@@ -35,6 +36,8 @@ use self::{
     counters::Counters, entry::TTL, flight::Flights, group::Group, memory::MemoryStore,
     redis::RedisStore,
 };
+pub use axum::body::Bytes;
+
 pub use self::{
     entry::EntryKey,
     redis::RedisAddress,
@@ -317,19 +320,24 @@ impl Cache {
             backend.near.insert(wanted.key, entry.clone());
             return Ok(Looked::Found(entry));
         }
-        let is_missing = |(_, nonce): &(&Tag, &Option<Nonce>)| nonce.is_none();
-        let missing = tags.iter().zip(&fetched.nonces).filter(is_missing);
+        let pairs = tags.iter().zip(&fetched.nonces);
+        let missing = pairs.filter(|(_, nonce)| nonce.is_none());
         let missing: Vec<Tag> = missing.map(|(tag, _)| tag.clone()).collect();
-        let mut fresh = Vec::new();
+        let mut nonces = fetched.nonces;
         if !missing.is_empty() {
-            fresh = backend.store.ensure(&missing).await?;
+            // All of them are read again, never some: nonces of before and after a restart of the
+            // store, taken together, could be those of an old load. The two calls share a round trip.
+            let keys: Vec<Key<'_>> = tags.iter().map(Key::Tag).collect();
+            let (ensured, read) = (backend.store.ensure(&missing), backend.store.read(&keys));
+            let ((), values) = future::try_join(ensured, read).await?;
+            let nonce = |value: Option<Bytes>| String::from_utf8(value?.into()).ok();
+            nonces = values.into_iter().map(nonce).collect();
         }
-        let mut fresh = fresh.into_iter();
-        let nonces = tags.iter().zip(fetched.nonces).map(|(tag, nonce)| {
-            let nonce = nonce.or_else(|| fresh.next()).unwrap_or_default();
-            (tag.clone(), nonce)
-        });
-        Ok(Looked::Missing(nonces.collect()))
+        let complete = tags.iter().cloned().zip(nonces);
+        let complete = complete.map(|(tag, nonce)| Some((tag, nonce?)));
+        let nonces = complete.collect::<Option<Vec<_>>>();
+        let vanished = || StoreError::Failed("a tag vanished at once".into());
+        nonces.map(Looked::Missing).ok_or_else(vanished)
     }
 
     /// Loads an entry and fills the store with it, unless another server does so for the same nonces.

@@ -43,7 +43,7 @@ use std::{
     time::Duration,
 };
 
-use axum::serve::Listener;
+use axum::{Router, serve::Listener};
 use tokio::task::JoinHandle;
 
 /// How long open requests may take to finish once the server stops.
@@ -62,11 +62,27 @@ where
     L: Listener,
     L::Addr: std::fmt::Debug,
 {
+    serve(listener, app(state.clone()), state, shutdown).await
+}
+
+/// As [`run`], with routes beside those of [`app`].
+///
+/// # Errors
+/// Where the listener fails for good.
+pub async fn serve<L>(
+    listener: L,
+    router: Router,
+    state: AppState,
+    shutdown: impl Future<Output = ()> + Send + 'static,
+) -> std::io::Result<()>
+where
+    L: Listener,
+    L::Addr: std::fmt::Debug,
+{
     let background = background::start(&state);
-    let last = state.clone();
     let stopping = state.stopping.clone();
     let mut stopped = state.stopping.subscribe();
-    let serve = axum::serve(listener, app(state)).with_graceful_shutdown(async move {
+    let serve = axum::serve(listener, router).with_graceful_shutdown(async move {
         shutdown.await;
         // Streams have no end of their own; this ends them.
         stopping.send_replace(true);
@@ -85,7 +101,7 @@ where
     };
     background.iter().for_each(JoinHandle::abort);
     // What is not marked now would be relayed once more by the next server, for nothing.
-    if let Err(error) = cache::relay::mark(&last).await {
+    if let Err(error) = cache::relay::mark(&state).await {
         tracing::warn!(%error, "the last changes could not be marked as relayed");
     }
     result

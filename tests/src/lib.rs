@@ -3,15 +3,29 @@
 //! however that ends, and leaves no file behind.
 
 mod answer;
+mod node;
 mod postgres;
 mod process;
+pub mod proxy;
+mod redis;
+pub mod sabotage;
 mod shop;
 mod terminal;
 
 pub use crate::{
     answer::Answer,
-    postgres::{fresh_database, shared_redis},
+    node::Node,
+    postgres::{database_url, fresh_database, shared_redis},
     process::{ServerProcess, binary, eventually, temp_dir},
-    shop::{SharedShop, Shop, path},
+    redis::RedisProcess,
+    shop::{SharedShop, Shop, http_client, path},
     terminal::Terminal,
 };
+
+/// Prints a line of figures, past what tests keep to themselves.
+pub fn say(line: &str) {
+    use std::io::Write;
+
+    // Nobody may be listening.
+    let _ = std::io::stdout().write_all(format!("{line}\n").as_bytes());
+}

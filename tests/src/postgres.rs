@@ -38,6 +38,13 @@ pub async fn fresh_database() -> PgConnectOptions {
     postgres.connect_options(&name)
 }
 
+/// The URL of a database of [`fresh_database`].
+pub fn database_url(database: &PgConnectOptions) -> String {
+    let name = database.get_database().unwrap();
+    let sockets = database.get_socket().unwrap().display().to_string();
+    format!("postgres://stockroom@localhost:5432/{name}?host={sockets}&sslmode=disable")
+}
+
 /// The Redis of this binary, which all tests share: each database has keys of its own.
 pub async fn shared_redis() -> RedisAddress {
     let postgres = POSTGRES.get_or_init(start).await;

@@ -24,6 +24,36 @@ pub fn binary(name: &str) -> PathBuf {
     found.unwrap_or_else(|| panic!("{name} is not built; run the tests with `make test`"))
 }
 
+/// The path of one of these programs of the system, the first that is installed.
+pub(crate) fn program(names: &[&str]) -> PathBuf {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let places: Vec<PathBuf> = std::env::split_paths(&path).collect();
+    let programs = names
+        .iter()
+        .flat_map(|name| places.iter().map(move |dir| dir.join(name)));
+    let found = programs.into_iter().find(|program| program.is_file());
+    found.unwrap_or_else(|| panic!("{names:?} is not installed; run the tests with `make test`"))
+}
+
+/// A port that nobody listens on now.
+pub(crate) fn free_port() -> u16 {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    listener.local_addr().unwrap().port()
+}
+
+/// The command as one that does not outlive the thread that starts it, where the system can see to
+/// that: a test that is killed leaves nothing behind then.
+pub(crate) fn tied(command: Command) -> Command {
+    let has_setpriv = Path::new("/usr/bin/setpriv").is_file();
+    if !has_setpriv {
+        return command;
+    }
+    let mut tied = Command::new("/usr/bin/setpriv");
+    tied.args(["--pdeathsig", "KILL"])
+        .arg(command.get_program());
+    tied
+}
+
 /// A folder that PostgreSQL's own user can reach as well.
 pub fn temp_dir(purpose: &str) -> TempDir {
     let prefix = format!("stockroom-test-{purpose}-");

@@ -1,6 +1,6 @@
 //! A server with a database of its own, and the rows that most tests need.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use reqwest::{Client, Method, RequestBuilder};
 use serde_json::{Value, json};
@@ -23,6 +23,13 @@ pub struct Shop {
 pub(crate) fn install_tls() {
     // Fails where another test was first.
     let _ = rustls::crypto::ring::default_provider().install_default();
+}
+
+/// A client that gives up on a request after half a minute.
+pub fn http_client() -> Client {
+    install_tls();
+    let builder = Client::builder().timeout(Duration::from_secs(30));
+    builder.build().unwrap()
 }
 
 impl Shop {

@@ -9,7 +9,7 @@ use axum::body::Bytes;
 use quick_cache::{Weighter, unsync};
 
 use super::{
-    store::{Key, Nonce, Store, StoreFuture, TAG_TTL, fresh_nonce},
+    store::{Key, Store, StoreFuture, TAG_TTL, fresh_nonce},
     tag::Tag,
 };
 
@@ -78,19 +78,15 @@ impl Store for MemoryStore {
         )
     }
 
-    fn ensure<'a>(&'a self, tags: &'a [Tag]) -> StoreFuture<'a, Vec<Nonce>> {
+    fn ensure<'a>(&'a self, tags: &'a [Tag]) -> StoreFuture<'a, ()> {
         let mut values = self.values();
-        let nonces = tags.iter().map(|tag| {
+        for tag in tags {
             let key = Key::Tag(tag).to_string();
-            let present =
-                live(&values, &key).and_then(|bytes| String::from_utf8(bytes.into()).ok());
-            present.unwrap_or_else(|| {
-                let nonce = fresh_nonce();
-                put(&mut values, key, nonce.clone().into(), TAG_TTL);
-                nonce
-            })
-        });
-        ready(nonces.collect())
+            if live(&values, &key).is_none() {
+                put(&mut values, key, fresh_nonce().into(), TAG_TTL);
+            }
+        }
+        ready(())
     }
 
     fn fill<'a>(&'a self, key: Key<'a>, value: Bytes, ttl: Duration) -> StoreFuture<'a, ()> {

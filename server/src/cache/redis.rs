@@ -12,7 +12,7 @@ use redis::{Cmd, RedisWrite, ToRedisArgs, Value};
 pub use self::address::RedisAddress;
 use self::link::Link;
 use super::{
-    store::{Key, Nonce, Store, StoreError, StoreFuture, TAG_TTL, fresh_nonce},
+    store::{Key, Store, StoreError, StoreFuture, TAG_TTL, fresh_nonce},
     tag::Tag,
 };
 
@@ -96,17 +96,11 @@ impl Store for RedisStore {
         Box::pin(self.mget(keys))
     }
 
-    fn ensure<'a>(&'a self, tags: &'a [Tag]) -> StoreFuture<'a, Vec<Nonce>> {
+    fn ensure<'a>(&'a self, tags: &'a [Tag]) -> StoreFuture<'a, ()> {
         Box::pin(async move {
-            let keys: Vec<Key<'_>> = tags.iter().map(Key::Tag).collect();
-            // On their way together, in this order: one round trip.
-            let set = future::try_join_all(tags.iter().map(|tag| self.set_tag(tag)));
-            let (_, values) = future::try_join(set, self.mget(&keys)).await?;
-            let nonces = values.into_iter().map(|value| {
-                let nonce = value.and_then(|bytes| String::from_utf8(bytes.into()).ok());
-                nonce.ok_or_else(|| StoreError::Failed("a tag vanished at once".into()))
-            });
-            nonces.collect()
+            // On their way together: one round trip.
+            future::try_join_all(tags.iter().map(|tag| self.set_tag(tag))).await?;
+            Ok(())
         })
     }
 

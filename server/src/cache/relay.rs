@@ -17,7 +17,7 @@ use crate::{error::Result, state::AppState};
 /// How often what writers have done themselves is written down.
 const MARK_PERIOD: Duration = Duration::from_millis(250);
 /// So many of those periods between two looks for changes that were left over.
-const LOOK_EVERY: u32 = 4;
+const LOOK_EVERY: u32 = 2;
 /// A change so young may still be on its way through its writer. Clocks of servers differ a little;
 /// what seems to come from the future is not waited for.
 const GRACE: TimeDelta = TimeDelta::seconds(1);

@@ -15,11 +15,12 @@ pub type StoreFuture<'a, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>>
 /// A store of the cache. All keys are independent of each other: no call needs to see or to change
 /// several of them at one instant.
 pub trait Store: Send + Sync + fmt::Debug {
-    /// The values of the keys, each as of some instant after the call. One round trip.
+    /// The values of the keys, each as of some instant after the call, and all of the same process
+    /// where the store is one. One round trip.
     fn read<'a>(&'a self, keys: &'a [Key<'a>]) -> StoreFuture<'a, Vec<Option<Bytes>>>;
 
-    /// Gives each tag that has no nonce a fresh one, and tells those that all of them have then.
-    fn ensure<'a>(&'a self, tags: &'a [Tag]) -> StoreFuture<'a, Vec<Nonce>>;
+    /// Gives each tag that has no nonce a fresh one.
+    fn ensure<'a>(&'a self, tags: &'a [Tag]) -> StoreFuture<'a, ()>;
 
     /// Sets a value that vanishes after `ttl`.
     fn fill<'a>(&'a self, key: Key<'a>, value: Bytes, ttl: Duration) -> StoreFuture<'a, ()>;

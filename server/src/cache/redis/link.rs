@@ -33,7 +33,7 @@ use super::{
 /// How long connecting and proving the epoch may take.
 const CONNECT_LIMIT: Duration = Duration::from_millis(500);
 const FIRST_RETRY: Duration = Duration::from_millis(20);
-const LAST_RETRY: Duration = Duration::from_secs(1);
+const LAST_RETRY: Duration = Duration::from_millis(300);
 /// A connection that lived so long was a good one: the next is tried without delay.
 const STEADY: Duration = Duration::from_secs(1);
 /// How often the nodes of a cluster are asked who they are: its connections come and go unseen.

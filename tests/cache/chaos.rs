@@ -1,0 +1,101 @@
+//! Faults at random under load. Two servers, one PostgreSQL, one Redis; each read is checked against
+//! the newest version that was acknowledged before it started. `make chaos` runs it for as long as
+//! asked; the seed that is printed makes the same faults again.
+
+mod faults;
+mod ledger;
+mod load;
+
+use std::time::{Duration, Instant};
+
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use stockroom_tests::sabotage;
+
+use self::{
+    faults::Rig,
+    load::{Load, Report},
+};
+
+const WRITERS: u64 = 8;
+const READERS: u64 = 16;
+/// Once the relay can reach PostgreSQL and Redis, what a deferred write left old ends within this.
+const REPAIRED_WITHIN: Duration = Duration::from_secs(3);
+
+/// How long, from which seed, and against which breach of the protocol.
+struct Plan {
+    seconds: u64,
+    seed: u64,
+    breach: Option<&'static str>,
+}
+
+fn number(variable: &str) -> Option<u64> {
+    let text = std::env::var(variable).ok()?;
+    Some(text.parse().expect("a number"))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_read_is_older_than_what_was_acknowledged_before_it() {
+    let plan = Plan {
+        seconds: number("STOCKROOM_CHAOS_SECONDS").unwrap_or(45),
+        seed: number("STOCKROOM_CHAOS_SEED").unwrap_or_else(rand::random),
+        breach: None,
+    };
+    let report = run(&plan).await;
+    assert!(report.violations.is_empty(), "{report}");
+    assert!(
+        report.reads > 0 && report.hits > 0 && report.acknowledged > 0,
+        "{report}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_protocol_with_a_line_taken_out_is_found_out() {
+    for &breach in sabotage::WAYS {
+        let plan = Plan {
+            seconds: 60,
+            seed: 7,
+            breach: Some(breach),
+        };
+        let report = run(&plan).await;
+        let is_stale = |violation: &&String| violation.starts_with("stale");
+        assert!(
+            report
+                .violations
+                .iter()
+                .any(|violation| is_stale(&violation)),
+            "{breach}: {report}"
+        );
+    }
+}
+
+/// Runs until the time is over or, against a breach, until a violation is found.
+async fn run(plan: &Plan) -> Report {
+    let mut rig = Rig::start(plan.breach).await;
+    let load = Load::start(&rig, plan.seed).await;
+    let mut random = ChaCha8Rng::seed_from_u64(plan.seed);
+    let deadline = Instant::now() + Duration::from_secs(plan.seconds);
+    let is_over =
+        |load: &Load| Instant::now() > deadline || plan.breach.is_some() && load.has_violations();
+    let mut made = 0;
+    while !is_over(&load) {
+        tokio::time::sleep(Duration::from_millis(random.random_range(50..400))).await;
+        load.disturbed();
+        let fault = rig.make_fault(&mut random).await;
+        load.calm();
+        load.count_fault(fault);
+        made += 1;
+        if made % 12 == 0 && plan.breach.is_none() {
+            // Long enough for the relay, and for readers to see that it was.
+            tokio::time::sleep(REPAIRED_WITHIN + Duration::from_secs(1)).await;
+        }
+    }
+    tokio::time::sleep(REPAIRED_WITHIN).await;
+    let mut report = load.finish().await;
+    report.seed = plan.seed;
+    stockroom_tests::say(&format!(
+        "chaos {}: {report}",
+        plan.breach.unwrap_or("as built")
+    ));
+    report
+}

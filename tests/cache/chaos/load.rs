@@ -1,0 +1,448 @@
+//! Readers and writers of a few hot rows and lists, each read checked.
+
+use std::{
+    collections::BTreeMap,
+    fmt,
+    net::SocketAddr,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
+    },
+    time::{Duration, Instant},
+};
+
+use chrono::{DateTime, Utc};
+use rand::{RngExt, SeedableRng, seq::IndexedRandom};
+use rand_chacha::ChaCha8Rng;
+use reqwest::{Client, Response};
+use serde_json::{Value, json};
+use stockroom_tests::http_client;
+use tokio::task::JoinSet;
+
+use super::{
+    READERS, REPAIRED_WITHIN, WRITERS,
+    faults::Rig,
+    ledger::{Known, Ledger},
+};
+
+const STOCK: i64 = 1_000_000_000;
+
+/// What a run has done and found.
+#[derive(Debug, Default)]
+pub(super) struct Report {
+    pub(super) seed: u64,
+    pub(super) reads: u64,
+    pub(super) hits: u64,
+    /// Writes that were acknowledged; so many of them `deferred`.
+    pub(super) acknowledged: u64,
+    deferred: u64,
+    /// Reads that were older than a deferred write, before the relay had to have repaired it.
+    old_after_deferred: u64,
+    /// Requests that a server that was killed did not answer.
+    unanswered: u64,
+    faults: BTreeMap<&'static str, u64>,
+    pub(super) violations: Vec<String>,
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let hits = 100.0 * self.hits as f64 / self.reads.max(1) as f64;
+        writeln!(
+            f,
+            "seed {}: {} checked reads ({hits:.0} % hits), {} acknowledged writes ({} deferred, {} \
+             older reads after those), {} requests without an answer, {} violations",
+            self.seed,
+            self.reads,
+            self.acknowledged,
+            self.deferred,
+            self.old_after_deferred,
+            self.unanswered,
+            self.violations.len(),
+        )?;
+        for (fault, count) in &self.faults {
+            writeln!(f, "  {count:4} × {fault}")?;
+        }
+        for violation in self.violations.iter().take(20) {
+            writeln!(f, "  violation: {violation}")?;
+        }
+        Ok(())
+    }
+}
+
+/// The load that runs.
+pub(super) struct Load {
+    shop: Arc<Shop>,
+    tasks: JoinSet<()>,
+}
+
+/// A row that is written to and read all the time.
+struct Hot {
+    path: String,
+    /// The field that writers change.
+    field: &'static str,
+    versions: Ledger,
+}
+
+struct Shop {
+    client: Client,
+    nodes: Vec<SocketAddr>,
+    rows: Vec<Hot>,
+    category: String,
+    /// Two customers, and when their newest orders were placed, in microseconds.
+    customers: Vec<(String, Ledger)>,
+    newest: Ledger,
+    /// The product that is ordered, and how many orders took a piece of it.
+    product: String,
+    ordered: Ledger,
+    is_over: AtomicBool,
+    /// Since when nothing has been wrong.
+    calm_since: Mutex<Option<Instant>>,
+    report: Mutex<Report>,
+    names: AtomicU64,
+}
+
+impl Load {
+    pub(super) async fn start(rig: &Rig, seed: u64) -> Self {
+        let shop = Arc::new(Shop::fill(rig).await);
+        let mut tasks = JoinSet::new();
+        for index in 0..WRITERS + READERS {
+            let (shop, random) = (shop.clone(), ChaCha8Rng::seed_from_u64(seed ^ (index + 1)));
+            tasks.spawn(async move {
+                if index < WRITERS {
+                    shop.write_on(random).await;
+                } else {
+                    shop.read_on(random).await;
+                }
+            });
+        }
+        Self { shop, tasks }
+    }
+
+    pub(super) fn has_violations(&self) -> bool {
+        !self.shop.report().violations.is_empty()
+    }
+
+    pub(super) fn disturbed(&self) {
+        *lock(&self.shop.calm_since) = None;
+    }
+
+    pub(super) fn calm(&self) {
+        *lock(&self.shop.calm_since) = Some(Instant::now());
+    }
+
+    pub(super) fn count_fault(&self, fault: &'static str) {
+        *self.shop.report().faults.entry(fault).or_default() += 1;
+    }
+
+    /// Ends the load, and compares what the cache says in the end with the database.
+    pub(super) async fn finish(self) -> Report {
+        self.shop.is_over.store(true, Relaxed);
+        self.tasks.join_all().await;
+        tokio::time::sleep(REPAIRED_WITHIN).await;
+        self.shop.compare().await;
+        std::mem::take(&mut *self.shop.report())
+    }
+}
+
+impl Shop {
+    async fn fill(rig: &Rig) -> Self {
+        let client = http_client();
+        let base = rig.nodes[0].url("/v1");
+        let create = |path: &'static str, body: Value| {
+            let request = client
+                .post(format!("{base}/{path}"))
+                .header("content-type", "application/json")
+                .body(body.to_string());
+            async move {
+                let response = request.send().await.unwrap();
+                let row = body_of(response).await.unwrap();
+                assert!(row["id"].is_string(), "{row}");
+                (format!("/v1/{path}/{}", text(&row["id"])), row)
+            }
+        };
+        let hot = |path: String, field| Hot {
+            path,
+            field,
+            versions: Ledger::default(),
+        };
+        let (_, category) = create("categories", json!({"name": "Hot"})).await;
+        let category = text(&category["id"]).to_owned();
+        let product = |sku: &str| json!({"category_id": category, "sku": sku, "name": sku, "price_minor": 100, "stock": STOCK});
+        let mut rows = Vec::new();
+        for sku in ["A", "B", "C"] {
+            rows.push(hot(create("products", product(sku)).await.0, "name"));
+        }
+        let (_, product) = create("products", product("ORDERED")).await;
+        let mut customers = Vec::new();
+        for email in ["a@example.org", "b@example.org"] {
+            let customer = json!({"name": email, "email": email});
+            let (path, customer) = create("customers", customer).await;
+            rows.push(hot(path, "name"));
+            let id = text(&customer["id"]).to_owned();
+            let order =
+                json!({"customer_id": id, "items": [{"product_id": product["id"], "quantity": 1}]});
+            rows.push(hot(create("orders", order).await.0, "note"));
+            customers.push((id, Ledger::default()));
+        }
+        Self {
+            client,
+            nodes: rig.nodes.iter().map(|node| node.address).collect(),
+            rows,
+            category,
+            customers,
+            newest: Ledger::default(),
+            product: text(&product["id"]).into(),
+            ordered: Ledger::default(),
+            is_over: AtomicBool::new(false),
+            calm_since: Mutex::new(Some(Instant::now())),
+            report: Mutex::default(),
+            names: AtomicU64::new(0),
+        }
+    }
+
+    fn report(&self) -> MutexGuard<'_, Report> {
+        lock(&self.report)
+    }
+
+    async fn write_on(&self, mut random: ChaCha8Rng) {
+        while !self.is_over.load(Relaxed) {
+            // Readers need time to fill the cache, or there is nothing in it that could be stale.
+            tokio::time::sleep(Duration::from_millis(random.random_range(10..80))).await;
+            if random.random_ratio(1, 3) {
+                self.order(&mut random).await;
+            } else {
+                self.patch(&mut random).await;
+            }
+        }
+    }
+
+    async fn patch(&self, random: &mut ChaCha8Rng) {
+        let row = self.rows.choose(random).unwrap();
+        let name = format!("Name {}", self.names.fetch_add(1, Relaxed));
+        let request = self
+            .client
+            .patch(self.url(random, &row.path))
+            .body(json!({row.field: name}).to_string());
+        if let Some((row_now, is_deferred)) = self.acknowledged(request, 200).await {
+            row.versions
+                .acknowledge(row_now["version"].as_i64().unwrap(), is_deferred);
+        }
+    }
+
+    async fn order(&self, random: &mut ChaCha8Rng) {
+        let (customer, newest) = self.customers.choose(random).unwrap();
+        let order = json!({
+            "customer_id": customer, "items": [{"product_id": self.product, "quantity": 1}],
+        });
+        let request = self
+            .client
+            .post(self.url(random, "/v1/orders"))
+            .body(order.to_string());
+        if let Some((order, is_deferred)) = self.acknowledged(request, 201).await {
+            for ledger in [newest, &self.newest] {
+                ledger.acknowledge(micros(&order["placed_at"]), is_deferred);
+            }
+            self.ordered.count(is_deferred);
+        }
+    }
+
+    /// The row of a write that was acknowledged, and whether as deferred.
+    async fn acknowledged(
+        &self,
+        request: reqwest::RequestBuilder,
+        status: u16,
+    ) -> Option<(Value, bool)> {
+        let request = request.header("content-type", "application/json");
+        let answered = match request.send().await {
+            Ok(response) => {
+                let found = response.status().as_u16();
+                let is_deferred = response.headers().contains_key("stockroom-invalidation");
+                body_of(response)
+                    .await
+                    .map(|body| (found, is_deferred, body))
+            }
+            Err(_) => None,
+        };
+        let mut report = self.report();
+        let Some((found, is_deferred, body)) = answered else {
+            report.unanswered += 1;
+            return None;
+        };
+        if found != status {
+            report
+                .violations
+                .push(format!("a write was answered {found}: {body}"));
+            return None;
+        }
+        report.acknowledged += 1;
+        report.deferred += u64::from(is_deferred);
+        Some((body, is_deferred))
+    }
+
+    async fn read_on(&self, mut random: ChaCha8Rng) {
+        while !self.is_over.load(Relaxed) {
+            let read = random.random_range(0..10);
+            match read {
+                0..=4 => self.read_row(&mut random).await,
+                5..=6 => self.read_products(&mut random).await,
+                7 => self.read_newest(&mut random).await,
+                _ => self.read_orders_of(&mut random).await,
+            }
+        }
+    }
+
+    async fn read_row(&self, random: &mut ChaCha8Rng) {
+        let row = self.rows.choose(random).unwrap();
+        let (known, since) = (row.versions.known(), Instant::now());
+        if let Some(body) = self.get(random, &row.path).await {
+            self.check(&row.path, known, since, version(&body));
+        }
+    }
+
+    async fn read_products(&self, random: &mut ChaCha8Rng) {
+        let known: Vec<Known> = self.rows.iter().map(|row| row.versions.known()).collect();
+        let (ordered, since) = (self.ordered.known(), Instant::now());
+        let path = format!("/v1/products?category_id={}&sort=sku", self.category);
+        let Some(page) = self.get(random, &path).await else {
+            return;
+        };
+        for product in page["items"].as_array().unwrap() {
+            let row_path = format!("/v1/products/{}", text(&product["id"]));
+            if text(&product["id"]) == self.product {
+                // The two orders that the shop began with are not in the ledger.
+                let taken = STOCK - product["stock"].as_i64().unwrap() - 2;
+                self.check("pieces taken, in the list", ordered, since, taken);
+            }
+            if let Some(index) = self.rows.iter().position(|row| row.path == row_path) {
+                self.check(
+                    &format!("{row_path} in a list"),
+                    known[index],
+                    since,
+                    version(product),
+                );
+            }
+        }
+    }
+
+    async fn read_newest(&self, random: &mut ChaCha8Rng) {
+        let (known, since) = (self.newest.known(), Instant::now());
+        if let Some(page) = self.get(random, "/v1/orders?limit=1").await {
+            let placed_at = micros(&page["items"][0]["placed_at"]);
+            self.check("the newest order", known, since, placed_at);
+        }
+    }
+
+    async fn read_orders_of(&self, random: &mut ChaCha8Rng) {
+        let (customer, newest) = self.customers.choose(random).unwrap();
+        let (known, since) = (newest.known(), Instant::now());
+        let path = format!("/v1/orders?customer_id={customer}&limit=1");
+        if let Some(page) = self.get(random, &path).await {
+            let placed_at = micros(&page["items"][0]["placed_at"]);
+            self.check("the newest order of a customer", known, since, placed_at);
+        }
+    }
+
+    async fn get(&self, random: &mut ChaCha8Rng, path: &str) -> Option<Value> {
+        let answered = match self.client.get(self.url(random, path)).send().await {
+            Ok(response) => {
+                let (status, header) = (response.status(), response.headers().get("cache-status"));
+                let is_hit =
+                    header.is_some_and(|status| status.as_bytes().starts_with(b"stockroom; hit"));
+                body_of(response).await.map(|body| (status, is_hit, body))
+            }
+            Err(_) => None,
+        };
+        let mut report = self.report();
+        let Some((status, is_hit, body)) = answered else {
+            report.unanswered += 1;
+            return None;
+        };
+        if status != 200 {
+            report
+                .violations
+                .push(format!("{path} was answered {status}: {body}"));
+            return None;
+        }
+        report.reads += 1;
+        report.hits += u64::from(is_hit);
+        Some(body)
+    }
+
+    /// Compares what a read that started at `since` found with what was known before it.
+    fn check(&self, what: &str, known: Known, since: Instant, found: i64) {
+        if found < known.acknowledged {
+            let violation = format!(
+                "stale: {what} is {found}, acknowledged was {}",
+                known.acknowledged
+            );
+            self.report().violations.push(violation);
+            return;
+        }
+        let Some((deferred, at)) = known.deferred.filter(|(deferred, _)| found < *deferred) else {
+            return;
+        };
+        let calm_since = *lock(&self.calm_since);
+        let mut report = self.report();
+        report.old_after_deferred += 1;
+        let has_had_time = |calm: Instant| since > calm.max(at) + REPAIRED_WITHIN;
+        // Calm all the while: a fault since then would have begun another.
+        if calm_since.is_some_and(has_had_time) {
+            let violation =
+                format!("stale: {what} is {found}, deferred was {deferred}, not repaired");
+            report.violations.push(violation);
+        }
+    }
+
+    /// In the end every cached answer must be the one of the database.
+    async fn compare(&self) {
+        let mut paths: Vec<String> = self.rows.iter().map(|row| row.path.clone()).collect();
+        paths.push(format!(
+            "/v1/products?category_id={}&sort=sku",
+            self.category
+        ));
+        paths.push("/v1/orders?limit=1".into());
+        for (customer, _) in &self.customers {
+            paths.push(format!("/v1/orders?customer_id={customer}&limit=1"));
+        }
+        for path in paths {
+            for node in &self.nodes {
+                let url = format!("http://{node}{path}");
+                let cached = self.client.get(&url).send().await.unwrap();
+                let fresh = self.client.get(&url).header("cache-control", "no-cache");
+                let fresh = fresh.send().await.unwrap().text().await.unwrap();
+                let cached = cached.text().await.unwrap();
+                if cached != fresh {
+                    let violation = format!("stale: {url} is {cached} in the end, not {fresh}");
+                    self.report().violations.push(violation);
+                }
+            }
+        }
+    }
+
+    fn url(&self, random: &mut ChaCha8Rng, path: &str) -> String {
+        format!("http://{}{path}", self.nodes.choose(random).unwrap())
+    }
+}
+
+async fn body_of(response: Response) -> Option<Value> {
+    serde_json::from_slice(&response.bytes().await.ok()?).ok()
+}
+
+fn version(row: &Value) -> i64 {
+    row["version"].as_i64().unwrap()
+}
+
+fn micros(time: &Value) -> i64 {
+    text(time)
+        .parse::<DateTime<Utc>>()
+        .unwrap()
+        .timestamp_micros()
+}
+
+fn text(value: &Value) -> &str {
+    value.as_str().unwrap()
+}
+
+fn lock<T>(of: &Mutex<T>) -> MutexGuard<'_, T> {
+    of.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,5 @@
+//! The cache over a real Redis: what it answers, what it costs, and that it is never stale after an
+//! acknowledged write, whatever goes wrong.
+
+mod chaos;
+mod model;

@@ -1,0 +1,78 @@
+//! The server as tests and benchmarks need it: the library's own, with a store that breaks the
+//! protocol on purpose where `STOCKROOM_BREAK` names a way to, and with answers of a fixed body beside
+//! the API that the cached ones are measured against.
+
+use std::{env, process::ExitCode, sync::Arc};
+
+use axum::{Router, body::Bytes, http::header, routing::get};
+use sqlx::postgres::PgConnectOptions;
+use stockroom_server::{
+    AppState, Options, app,
+    cache::{CacheOptions, Place},
+    connect, middleware, migrate, serve,
+};
+use stockroom_tests::sabotage;
+use tokio::net::TcpListener;
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let filter = env::var("STOCKROOM_LOG").unwrap_or_else(|_| "error".into());
+    tracing_subscriber::fmt()
+        .with_env_filter(tracing_subscriber::EnvFilter::new(filter))
+        .with_writer(std::io::stderr)
+        .init();
+    match run().await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            tracing::error!("{error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run() -> Result<(), Box<dyn std::error::Error>> {
+    let database: PgConnectOptions = env::var("DATABASE_URL")?.parse()?;
+    let pool = connect(database, 16).await?;
+    migrate(&pool).await?;
+    let cache = CacheOptions {
+        place: Place::Redis(env::var("REDIS_URL")?.parse()?),
+        wrap: env::var("STOCKROOM_BREAK")
+            .ok()
+            .map(|how| sabotage::wrap(&how)),
+        ..CacheOptions::default()
+    };
+    let options = Options {
+        cache,
+        ..Options::default()
+    };
+    let state = AppState::new(pool, options).await?;
+    let body: usize = env::var("STOCKROOM_FIXED_BYTES")
+        .ok()
+        .map_or(Ok(300), |bytes| bytes.parse())?;
+    let body = Bytes::from("x".repeat(body));
+    let fixed = |path| -> Router<AppState> {
+        let body = Arc::new(body.clone());
+        let answer = move || async move {
+            // The headers of a cached row.
+            let headers = [
+                (header::CONTENT_TYPE, "application/json"),
+                (header::ETAG, "\"1\""),
+                (header::CACHE_CONTROL, "no-cache"),
+                (header::AGE, "12"),
+                (
+                    header::HeaderName::from_static("cache-status"),
+                    "stockroom; hit; ttl=540",
+                ),
+            ];
+            (headers, Bytes::clone(&body))
+        };
+        Router::new().route(path, get(answer))
+    };
+    let layered = middleware::wrap(fixed("/fixed/{id}"), &state);
+    let beside = layered.merge(fixed("/bare/{id}"));
+    let router = app(state.clone()).merge(beside.with_state(state.clone()));
+    let listener = TcpListener::bind(env::var("STOCKROOM_LISTEN")?).await?;
+    // Whoever started it ends it.
+    serve(listener, router, state, std::future::pending()).await?;
+    Ok(())
+}

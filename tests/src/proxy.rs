@@ -1,0 +1,141 @@
+//! A TCP proxy that makes faults: a direction can be held back, delayed or the connections closed. It
+//! never loses bytes in the middle of a connection, for a network does not either.
+
+use std::{net::SocketAddr, sync::Arc, time::Duration};
+
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::{
+        TcpListener, TcpStream,
+        tcp::{OwnedReadHalf, OwnedWriteHalf},
+    },
+    sync::watch,
+    task::JoinHandle,
+};
+
+/// What happens to the bytes of one direction.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Flow {
+    #[default]
+    Free,
+    /// Held back until it is free again, then delivered late.
+    Held,
+    /// Each piece is delivered that much later.
+    Delayed(Duration),
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Faults {
+    /// From the client to the server.
+    pub requests: Flow,
+    pub replies: Flow,
+    /// Connections that were opened before are closed when this changes.
+    pub generation: u32,
+    /// New connections are closed at once.
+    pub refuses: bool,
+}
+
+/// Listens on a port of its own and passes everything on.
+pub struct Proxy {
+    pub address: SocketAddr,
+    faults: Arc<watch::Sender<Faults>>,
+    task: JoinHandle<()>,
+}
+
+impl Proxy {
+    pub async fn start(to: SocketAddr) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let faults = Arc::new(watch::Sender::new(Faults::default()));
+        let task = tokio::spawn(accept(listener, to, faults.clone()));
+        Self {
+            address,
+            faults,
+            task,
+        }
+    }
+
+    /// Changes what goes wrong.
+    pub fn set(&self, change: impl FnOnce(&mut Faults)) {
+        self.faults.send_modify(change);
+    }
+
+    /// Lets everything through again. What was held is delivered late.
+    pub fn heal(&self) {
+        self.set(|faults| {
+            *faults = Faults {
+                generation: faults.generation,
+                ..Faults::default()
+            };
+        });
+    }
+
+    /// Closes every connection there is, with what it holds.
+    pub fn cut(&self) {
+        self.set(|faults| faults.generation += 1);
+    }
+}
+
+impl Drop for Proxy {
+    fn drop(&mut self) {
+        self.cut();
+        self.task.abort();
+    }
+}
+
+async fn accept(listener: TcpListener, to: SocketAddr, faults: Arc<watch::Sender<Faults>>) {
+    while let Ok((client, _)) = listener.accept().await {
+        if faults.borrow().refuses {
+            continue;
+        }
+        tokio::spawn(pass(client, to, faults.subscribe()));
+    }
+}
+
+async fn pass(client: TcpStream, to: SocketAddr, mut faults: watch::Receiver<Faults>) {
+    let generation = faults.borrow_and_update().generation;
+    let Ok(server) = TcpStream::connect(to).await else {
+        return;
+    };
+    // Small answers must not wait for more.
+    let _ = (client.set_nodelay(true), server.set_nodelay(true));
+    let (from_client, to_client) = client.into_split();
+    let (from_server, to_server) = server.into_split();
+    let requests = pump(from_client, to_server, faults.clone(), |faults| {
+        faults.requests
+    });
+    let replies = pump(from_server, to_client, faults.clone(), |faults| {
+        faults.replies
+    });
+    // Either end closing closes both, as does the cut.
+    tokio::select! {
+        () = requests => {}
+        () = replies => {}
+        _ = faults.wait_for(|faults| faults.generation != generation) => {}
+    }
+}
+
+async fn pump(
+    mut from: OwnedReadHalf,
+    mut to: OwnedWriteHalf,
+    mut faults: watch::Receiver<Faults>,
+    flow: fn(&Faults) -> Flow,
+) {
+    let mut buffer = vec![0; 64 << 10];
+    while let Ok(count @ 1..) = from.read(&mut buffer).await {
+        let present = flow(&faults.borrow_and_update());
+        match present {
+            Flow::Free => {}
+            Flow::Delayed(delay) => tokio::time::sleep(delay).await,
+            Flow::Held => {
+                let free = faults.wait_for(|faults| flow(faults) != Flow::Held).await;
+                if free.is_err() {
+                    return;
+                }
+            }
+        }
+        if to.write_all(&buffer[..count]).await.is_err() {
+            return;
+        }
+    }
+}

@@ -1,0 +1,120 @@
+//! A Redis of a test's own, to be stopped, killed, emptied and brought back.
+
+use std::{
+    net::{SocketAddr, TcpStream},
+    os::unix::fs::PermissionsExt,
+    path::PathBuf,
+    process::{Child, Command, Stdio},
+};
+
+use redis::{Value, aio::MultiplexedConnection};
+use rustix::process::{Pid, Signal, kill_process};
+use tempfile::TempDir;
+
+use crate::process::{eventually, free_port, program, temp_dir, tied};
+
+pub struct RedisProcess {
+    pub address: SocketAddr,
+    dir: TempDir,
+    flags: Vec<String>,
+    child: Child,
+}
+
+impl RedisProcess {
+    /// Starts one that keeps nothing unless told to.
+    pub fn start() -> Self {
+        Self::start_with(&[])
+    }
+
+    /// Starts one with more flags, such as `--cluster-enabled yes`.
+    pub fn start_with(flags: &[&str]) -> Self {
+        let dir = temp_dir("redis");
+        std::fs::set_permissions(dir.path(), std::fs::Permissions::from_mode(0o700)).unwrap();
+        let address = SocketAddr::from(([127, 0, 0, 1], free_port()));
+        let flags: Vec<String> = flags.iter().map(|&flag| flag.to_owned()).collect();
+        let child = spawn(address, &dir, &flags);
+        let redis = Self {
+            address,
+            dir,
+            flags,
+            child,
+        };
+        redis.wait_until_it_listens();
+        redis
+    }
+
+    pub fn url(&self) -> String {
+        format!("redis://{}", self.address)
+    }
+
+    fn wait_until_it_listens(&self) {
+        eventually("Redis", || TcpStream::connect(self.address).ok());
+    }
+
+    pub fn signal(&self, signal: Signal) {
+        let pid = i32::try_from(self.child.id()).unwrap();
+        kill_process(Pid::from_raw(pid).unwrap(), signal).unwrap();
+    }
+
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    pub fn kill(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
+    /// Starts it again on the same port, with whatever dump lies in its folder.
+    pub fn restart(&mut self) {
+        self.child = spawn(self.address, &self.dir, &self.flags);
+        self.wait_until_it_listens();
+    }
+
+    /// Where it looks for a dump when it starts, and writes one when told to save.
+    pub fn dump(&self) -> PathBuf {
+        self.dir.path().join("dump.rdb")
+    }
+
+    pub async fn connect(&self) -> redis::RedisResult<MultiplexedConnection> {
+        let client = redis::Client::open(self.url())?;
+        client.get_multiplexed_async_connection().await
+    }
+
+    /// Sends one command on a connection of its own.
+    pub async fn command(&self, words: &[&str]) -> redis::RedisResult<Value> {
+        let mut cmd = redis::cmd(words[0]);
+        cmd.arg(&words[1..]);
+        cmd.query_async(&mut self.connect().await?).await
+    }
+
+    /// How often it was sent the command, and all commands there were, as it counts them itself.
+    pub async fn calls(&self, command: &str) -> u64 {
+        let info = self.command(&["INFO", "commandstats"]).await.unwrap();
+        let info: String = redis::from_redis_value(info).unwrap();
+        let prefix = format!("cmdstat_{command}:calls=");
+        let line = info.lines().find_map(|line| line.strip_prefix(&prefix));
+        line.map_or(0, |line| line.split(',').next().unwrap().parse().unwrap())
+    }
+}
+
+impl Drop for RedisProcess {
+    fn drop(&mut self) {
+        // It may be stopped by a signal, or dead already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn spawn(address: SocketAddr, dir: &TempDir, flags: &[String]) -> Child {
+    tied(Command::new(program(&["redis-server", "valkey-server"])))
+        .args(["--bind", "127.0.0.1", "--port", &address.port().to_string()])
+        .args(["--save", "", "--appendonly", "no", "--dir"])
+        .arg(dir.path())
+        .args(flags)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap()
+}

@@ -1,0 +1,100 @@
+//! Stores with one line of the cache's protocol taken out each. Tests that look for stale reads must
+//! find some behind every one of them, or they would not find any.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use stockroom_server::cache::{Bytes, Key, Store, StoreFuture, Tag, Wrap};
+
+/// The ways to break it.
+pub const WAYS: &[&str] = &["no-delete", "no-check", "no-epoch"];
+
+/// What breaks a store in one of [`WAYS`].
+pub fn wrap(way: &str) -> Wrap {
+    match way {
+        "no-delete" => |store| Arc::new(Broken::new(store, Way::NoDelete)),
+        "no-check" => |store| Arc::new(Broken::new(store, Way::NoCheck)),
+        "no-epoch" => |store| Arc::new(Broken::new(store, Way::NoEpoch)),
+        other => panic!("{other} is no way to break the cache; these are: {WAYS:?}"),
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Way {
+    /// A write leaves the tags that it touched as they are.
+    NoDelete,
+    /// The nonces of an entry are taken for the present ones unseen.
+    NoCheck,
+    /// A Redis that went back in time is trusted.
+    NoEpoch,
+}
+
+#[derive(Debug)]
+struct Broken {
+    store: Arc<dyn Store>,
+    way: Way,
+    /// The nonces that were seen first, by tag.
+    seen: Mutex<HashMap<String, Bytes>>,
+}
+
+impl Broken {
+    fn new(store: Arc<dyn Store>, way: Way) -> Self {
+        let seen = Mutex::default();
+        Self { store, way, seen }
+    }
+
+    fn falsify(&self, key: &Key<'_>, value: Option<Bytes>) -> Option<Bytes> {
+        let Key::Tag(tag) = key else {
+            return value;
+        };
+        match self.way {
+            Way::NoDelete => value,
+            Way::NoEpoch if **tag == Tag::epoch() => value.map(|_| Bytes::from_static(b"epoch")),
+            Way::NoEpoch => value,
+            Way::NoCheck => {
+                let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+                match value {
+                    Some(value) => Some(seen.entry(tag.to_string()).or_insert(value).clone()),
+                    None => seen.get(tag.as_str()).cloned(),
+                }
+            }
+        }
+    }
+}
+
+impl Store for Broken {
+    fn read<'a>(&'a self, keys: &'a [Key<'a>]) -> StoreFuture<'a, Vec<Option<Bytes>>> {
+        Box::pin(async move {
+            let values = self.store.read(keys).await?;
+            let pairs = keys.iter().zip(values);
+            Ok(pairs.map(|(key, value)| self.falsify(key, value)).collect())
+        })
+    }
+
+    fn ensure<'a>(&'a self, tags: &'a [Tag]) -> StoreFuture<'a, ()> {
+        self.store.ensure(tags)
+    }
+
+    fn fill<'a>(&'a self, key: Key<'a>, value: Bytes, ttl: Duration) -> StoreFuture<'a, ()> {
+        self.store.fill(key, value, ttl)
+    }
+
+    fn claim<'a>(&'a self, key: Key<'a>, ttl: Duration) -> StoreFuture<'a, bool> {
+        self.store.claim(key, ttl)
+    }
+
+    fn delete<'a>(&'a self, keys: &'a [Key<'a>]) -> StoreFuture<'a, ()> {
+        let is_tag = keys.iter().any(|key| matches!(key, Key::Tag(_)));
+        if self.way == Way::NoDelete && is_tag {
+            return Box::pin(std::future::ready(Ok(())));
+        }
+        self.store.delete(keys)
+    }
+
+    fn is_up(&self) -> bool {
+        self.store.is_up()
+    }
+}

@@ -20,6 +20,7 @@ mod tag;
 
 use std::{
     future::Future,
+    pin::Pin,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -46,7 +47,7 @@ pub use self::{
 };
 pub(crate) use self::{
     entry::{Answer, Entry},
-    served::{Served, Status, Why, wants_bypass},
+    served::{Reader, Served, Status, Why},
 };
 use crate::{error::Result, state::Clock};
 
@@ -121,13 +122,17 @@ impl quick_cache::Weighter<EntryKey, Arc<Entry>> for Bytewise {
     }
 }
 
-/// What a reader wants.
-#[derive(Debug)]
-pub(crate) struct Wanted {
-    key: EntryKey,
-    /// Everything that the answer may depend on, the epoch first.
-    tags: Arc<[Tag]>,
+/// What a reader wants. What it takes to come by it is made only where it is not at hand: a hit must
+/// not pay for it.
+pub(crate) struct Wanted<T, L> {
+    pub(crate) key: EntryKey,
+    /// Names everything that the answer may depend on.
+    pub(crate) tags: T,
+    /// Begins to load it, and must read all that it uses after it is first polled.
+    pub(crate) load: L,
 }
+
+type Load = Pin<Box<dyn Future<Output = Result<Loaded>> + Send>>;
 
 /// An answer that was read from the database.
 #[derive(Debug)]
@@ -156,16 +161,6 @@ pub(crate) enum Invalidation {
     Deferred,
     /// This server has no cache; the relays of others look after theirs.
     Off,
-}
-
-impl Wanted {
-    /// The answer of `resource` to a normalised query, which may depend on `tags`.
-    pub(crate) fn new(resource: &str, query: &str, tags: impl IntoIterator<Item = Tag>) -> Self {
-        Self {
-            key: EntryKey::new(resource, query),
-            tags: std::iter::once(Tag::epoch()).chain(tags).collect(),
-        }
-    }
 }
 
 impl Cache {
@@ -208,40 +203,68 @@ impl Cache {
         }))
     }
 
-    /// Answers from the cache what is current there, and otherwise from `load`, which must read
-    /// everything that it uses after it is first polled.
+    /// Answers from the cache what is current there, and otherwise loads it.
     ///
     /// # Errors
-    /// Those of `load`.
-    pub(crate) async fn read<F>(&self, wanted: Wanted, is_bypass: bool, load: F) -> Result<Served>
+    /// Those of the load.
+    pub(crate) async fn read<T, L, F>(
+        &self,
+        wanted: Wanted<T, L>,
+        is_bypass: bool,
+    ) -> Result<Served>
     where
+        T: FnOnce() -> Vec<Tag>,
+        L: FnOnce() -> F,
         F: Future<Output = Result<Loaded>> + Send + 'static,
     {
-        let shared = &self.0;
-        let Some(backend) = &shared.backend else {
-            return self.bypass(wanted.key, Why::Off, load).await;
-        };
-        if is_bypass {
-            return self.bypass(wanted.key, Why::Told, load).await;
-        }
-        let now = shared.clock.now();
-        let mut was_stale = false;
-        if let Some(entry) = backend
-            .near
-            .get(&wanted.key)
-            .filter(|entry| !entry.is_expired(now))
-        {
-            match backend.group.check(entry.clone()).await {
-                Ok(true) => return Ok(self.hit(entry, now)),
-                Ok(false) => was_stale = true,
-                Err(_) => return self.bypass(wanted.key, Why::Down, load).await,
+        let Wanted { key, tags, load } = wanted;
+        let now = self.0.clock.now();
+        let near = self.0.backend.as_ref().filter(|_| !is_bypass);
+        let near = near.and_then(|backend| Some((backend, backend.near.get(&key)?)));
+        let checked = match near {
+            Some((backend, entry)) if !entry.is_expired(now) => {
+                match backend.group.check(entry.clone()).await {
+                    Ok(true) => return Ok(self.hit(entry, now)),
+                    Ok(false) => {
+                        let is_same = |other: &Arc<Entry>| Arc::ptr_eq(other, &entry);
+                        backend.near.remove_if(&key, is_same);
+                        Near::Stale
+                    }
+                    Err(_) => Near::Unknown,
+                }
             }
-        }
-        let nonces = match self.look(backend, &wanted, now).await {
+            _ => Near::Absent,
+        };
+        // On the heap, and out of the way of hits: futures that load are large.
+        let load: Load = Box::pin(load());
+        let why = match (&self.0.backend, checked) {
+            (None, _) => Why::Off,
+            _ if is_bypass => Why::Told,
+            (Some(_), Near::Unknown) => Why::Down,
+            (Some(backend), _) => {
+                let tags = std::iter::once(Tag::epoch()).chain(tags()).collect();
+                let was_stale = matches!(checked, Near::Stale);
+                return Box::pin(self.read_far(backend, key, tags, was_stale, load)).await;
+            }
+        };
+        Box::pin(self.bypass(key, why, load)).await
+    }
+
+    /// Reads what is not near: from the store, by a flight, or past a store that does not answer.
+    async fn read_far(
+        &self,
+        backend: &Backend,
+        key: EntryKey,
+        tags: Arc<[Tag]>,
+        was_stale: bool,
+        load: Load,
+    ) -> Result<Served> {
+        let (counters, now) = (&self.0.counters, self.0.clock.now());
+        let nonces = match look(backend, key, tags, now).await {
             Ok(Looked::Found(entry)) if was_stale => {
                 // Another server was first. By its one round trip alone this would not be a hit.
-                shared.counters.misses.inc();
-                shared.counters.collapsed.inc();
+                counters.misses.inc();
+                counters.collapsed.inc();
                 let status = Status::Miss {
                     was_stale,
                     is_stored: true,
@@ -251,17 +274,15 @@ impl Cache {
             }
             Ok(Looked::Found(entry)) => return Ok(self.hit(entry, now)),
             Ok(Looked::Missing(nonces)) => nonces,
-            Err(_) => return self.bypass(wanted.key, Why::Down, load).await,
+            Err(_) => return self.bypass(key, Why::Down, load).await,
         };
-        shared.counters.misses.inc();
-        let flight = self.clone().fly(wanted.key, nonces.clone(), load);
-        let (landed, is_first) = shared
-            .flights
-            .join(wanted.key.with(&nonces), flight)
-            .await?;
+        counters.misses.inc();
+        let joined_by = key.with(&nonces);
+        let flight = self.clone().fly(key, nonces, load);
+        let (landed, is_first) = self.0.flights.join(joined_by, flight).await?;
         let is_collapsed = landed.is_collapsed || !is_first;
         if is_collapsed {
-            shared.counters.collapsed.inc();
+            counters.collapsed.inc();
         }
         let status = Status::Miss {
             was_stale,
@@ -282,10 +303,7 @@ impl Cache {
     }
 
     /// Loads past the cache. Joins only a load that has not begun: it sees whatever was written before.
-    async fn bypass<F>(&self, key: EntryKey, why: Why, load: F) -> Result<Served>
-    where
-        F: Future<Output = Result<Loaded>> + Send + 'static,
-    {
+    async fn bypass(&self, key: EntryKey, why: Why, load: Load) -> Result<Served> {
         self.0.counters.bypasses.inc();
         let cache = self.clone();
         let load = async move {
@@ -306,45 +324,8 @@ impl Cache {
         })
     }
 
-    /// Asks the store for an entry that is not near, and for the nonces that a new one would have.
-    async fn look(
-        &self,
-        backend: &Backend,
-        wanted: &Wanted,
-        now: DateTime<Utc>,
-    ) -> Result<Looked, StoreError> {
-        let tags = wanted.tags.clone();
-        let fetched = backend.group.fetch(wanted.key, tags.clone()).await?;
-        if let Some(entry) = fetched.entry.filter(|entry| !entry.is_expired(now)) {
-            let entry = Arc::new(entry);
-            backend.near.insert(wanted.key, entry.clone());
-            return Ok(Looked::Found(entry));
-        }
-        let pairs = tags.iter().zip(&fetched.nonces);
-        let missing = pairs.filter(|(_, nonce)| nonce.is_none());
-        let missing: Vec<Tag> = missing.map(|(tag, _)| tag.clone()).collect();
-        let mut nonces = fetched.nonces;
-        if !missing.is_empty() {
-            // All of them are read again, never some: nonces of before and after a restart of the
-            // store, taken together, could be those of an old load. The two calls share a round trip.
-            let keys: Vec<Key<'_>> = tags.iter().map(Key::Tag).collect();
-            let (ensured, read) = (backend.store.ensure(&missing), backend.store.read(&keys));
-            let ((), values) = future::try_join(ensured, read).await?;
-            let nonce = |value: Option<Bytes>| String::from_utf8(value?.into()).ok();
-            nonces = values.into_iter().map(nonce).collect();
-        }
-        let complete = tags.iter().cloned().zip(nonces);
-        let complete = complete.map(|(tag, nonce)| Some((tag, nonce?)));
-        let nonces = complete.collect::<Option<Vec<_>>>();
-        let vanished = || StoreError::Failed("a tag vanished at once".into());
-        nonces.map(Looked::Missing).ok_or_else(vanished)
-    }
-
     /// Loads an entry and fills the store with it, unless another server does so for the same nonces.
-    async fn fly<F>(self, key: EntryKey, nonces: Vec<(Tag, Nonce)>, load: F) -> Result<Landed>
-    where
-        F: Future<Output = Result<Loaded>> + Send + 'static,
-    {
+    async fn fly(self, key: EntryKey, nonces: Vec<(Tag, Nonce)>, load: Load) -> Result<Landed> {
         let Some(backend) = &self.0.backend else {
             unreachable!("only a cache with a store has misses");
         };
@@ -457,9 +438,51 @@ impl Cache {
     }
 }
 
+/// What became of an entry in the server's own memory.
+#[derive(Clone, Copy)]
+enum Near {
+    Absent,
+    Stale,
+    /// The store did not say.
+    Unknown,
+}
+
 enum Looked {
     Found(Arc<Entry>),
     Missing(Vec<(Tag, Nonce)>),
+}
+
+/// Asks the store for an entry that is not near, and for the nonces that a new one would have.
+async fn look(
+    backend: &Backend,
+    key: EntryKey,
+    tags: Arc<[Tag]>,
+    now: DateTime<Utc>,
+) -> Result<Looked, StoreError> {
+    let fetched = backend.group.fetch(key, tags.clone()).await?;
+    if let Some(entry) = fetched.entry.filter(|entry| !entry.is_expired(now)) {
+        let entry = Arc::new(entry);
+        backend.near.insert(key, entry.clone());
+        return Ok(Looked::Found(entry));
+    }
+    let pairs = tags.iter().zip(&fetched.nonces);
+    let missing = pairs.filter(|(_, nonce)| nonce.is_none());
+    let missing: Vec<Tag> = missing.map(|(tag, _)| tag.clone()).collect();
+    let mut nonces = fetched.nonces;
+    if !missing.is_empty() {
+        // All of them are read again, never some: nonces of before and after a restart of the
+        // store, taken together, could be those of an old load. The two calls share a round trip.
+        let keys: Vec<Key<'_>> = tags.iter().map(Key::Tag).collect();
+        let (ensured, read) = (backend.store.ensure(&missing), backend.store.read(&keys));
+        let ((), values) = future::try_join(ensured, read).await?;
+        let nonce = |value: Option<Bytes>| String::from_utf8(value?.into()).ok();
+        nonces = values.into_iter().map(nonce).collect();
+    }
+    let complete = tags.iter().cloned().zip(nonces);
+    let complete = complete.map(|(tag, nonce)| Some((tag, nonce?)));
+    let nonces = complete.collect::<Option<Vec<_>>>();
+    let vanished = || StoreError::Failed("a tag vanished at once".into());
+    nonces.map(Looked::Missing).ok_or_else(vanished)
 }
 
 enum Lease {

@@ -1,6 +1,6 @@
 //! ETags and the preconditions that compare them (RFC 9110, section 13).
 
-use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
+use axum::http::{HeaderMap, HeaderValue, header};
 use stockroom_common::{Kind, Resource};
 
 use crate::error::{Error, Result};
@@ -11,9 +11,9 @@ pub(crate) fn etag<R: Resource>(row: &R) -> HeaderValue {
     HeaderValue::from_str(&text).unwrap_or(HeaderValue::from_static("\"0\""))
 }
 
-/// Whether the caller already has the answer with this ETag (304).
-pub(crate) fn is_known(headers: &HeaderMap, etag: &HeaderValue) -> bool {
-    match tags(headers, &header::IF_NONE_MATCH) {
+/// Whether a caller whose `If-None-Match` has these values has the answer with this ETag (304).
+pub(crate) fn is_known(values: &[HeaderValue], etag: &HeaderValue) -> bool {
+    match tags(values) {
         Tags::Absent => false,
         Tags::Any => true,
         Tags::Some(tags) => tags.iter().any(|tag| {
@@ -25,7 +25,7 @@ pub(crate) fn is_known(headers: &HeaderMap, etag: &HeaderValue) -> bool {
 
 /// Whether a PUT is to create the row, and only if there is none.
 pub(crate) fn wants_create(headers: &HeaderMap) -> bool {
-    matches!(tags(headers, &header::IF_NONE_MATCH), Tags::Any)
+    matches!(tags(headers.get_all(header::IF_NONE_MATCH)), Tags::Any)
 }
 
 /// Refuses a write that was made for another version of the row.
@@ -37,7 +37,7 @@ pub(crate) fn check_version<R: Resource>(
     row: &R,
     required: bool,
 ) -> Result<()> {
-    match tags(headers, &header::IF_MATCH) {
+    match tags(headers.get_all(header::IF_MATCH)) {
         Tags::Absent if required => Err(Error::refused(
             Kind::PreconditionRequired,
             "Say which version you mean: send its ETag in `If-Match`.",
@@ -67,10 +67,9 @@ enum Tags {
     Some(Vec<String>),
 }
 
-fn tags(headers: &HeaderMap, name: &HeaderName) -> Tags {
-    let values: Vec<&str> = headers
-        .get_all(name)
-        .iter()
+fn tags<'a>(values: impl IntoIterator<Item = &'a HeaderValue>) -> Tags {
+    let values: Vec<&str> = values
+        .into_iter()
         // A tag that is not even text matches nothing.
         .map(|value| value.to_str().unwrap_or("?"))
         .flat_map(|value| value.split(','))

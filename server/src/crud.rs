@@ -1,6 +1,8 @@
 //! The shell that serves every entity: HTTP on the outside, the entity's SQL in the middle, the
 //! write path around it.
 
+use std::sync::Arc;
+
 use axum::{
     Json,
     extract::{RawQuery, State},
@@ -12,7 +14,7 @@ use sqlx::PgConnection;
 use stockroom_common::{Id, Kind, Page, change::Op, document};
 
 use crate::{
-    cache::{Answer, Invalidation, Loaded, Tag, Wanted, wants_bypass},
+    cache::{Answer, EntryKey, Invalidation, Loaded, Reader, Tag, Wanted},
     changes, conditions,
     entity::{Entity, Identity},
     error::{Error, Result},
@@ -30,33 +32,36 @@ const COUNT_CAP: i64 = 1_000;
 pub(crate) async fn list<E: Entity>(
     State(state): State<AppState>,
     RawQuery(query): RawQuery,
-    headers: HeaderMap,
+    reader: Reader,
 ) -> Result<Response> {
     let now = state.options.clock.now();
-    let is_bypass = wants_bypass(&headers);
     let cache = state.cache.clone();
     let query = query.unwrap_or_default();
     let served = match ListQuery::<E>::parse(&query, &state.cursor_key)? {
         ListQuery::Ids(ids) => {
             let names: Vec<String> = ids.iter().map(Id::to_string).collect();
-            let tags = ids.iter().map(|id| Tag::row(*id));
-            let wanted = Wanted::new(E::PATH, &format!("id={}", names.join(",")), tags);
-            cache
-                .read(wanted, is_bypass, load_rows::<E>(state, ids))
-                .await?
+            let ids: Arc<[Id<E>]> = ids.into();
+            let wanted = Wanted {
+                key: EntryKey::new(E::PATH, &format!("id={}", names.join(","))),
+                tags: || ids.iter().map(|id| Tag::row(*id)).collect(),
+                load: || load_rows::<E>(state, ids.clone()),
+            };
+            cache.read(wanted, reader.is_bypass).await?
         }
         ListQuery::Page(request) => {
-            let tags = E::page_tags(&request, now);
-            let wanted = Wanted::new(E::PATH, &request.canonical(&state.cursor_key), tags);
-            cache
-                .read(wanted, is_bypass, load_page::<E>(state, request))
-                .await?
+            let request = Arc::new(request);
+            let wanted = Wanted {
+                key: EntryKey::new(E::PATH, &request.canonical(&state.cursor_key)),
+                tags: || E::page_tags(&request, now),
+                load: || load_page::<E>(state, request.clone()),
+            };
+            cache.read(wanted, reader.is_bypass).await?
         }
     };
-    Ok(served.respond(&headers, now))
+    Ok(served.respond(&reader, now))
 }
 
-async fn load_page<E: Entity>(state: AppState, request: ListRequest<E>) -> Result<Loaded> {
+async fn load_page<E: Entity>(state: AppState, request: Arc<ListRequest<E>>) -> Result<Loaded> {
     let now = state.options.clock.now();
     let mut conn = state.pool.acquire().await?;
     let ReadPage { page, end } = request.read(&mut conn, &state.cursor_key).await?;
@@ -69,11 +74,12 @@ async fn load_page<E: Entity>(state: AppState, request: ListRequest<E>) -> Resul
     Ok(Loaded { answer, depends_on })
 }
 
-async fn load_rows<E: Entity>(state: AppState, ids: Vec<Id<E>>) -> Result<Loaded> {
+async fn load_rows<E: Entity>(state: AppState, ids: Arc<[Id<E>]>) -> Result<Loaded> {
     let mut conn = state.pool.acquire().await?;
     let items = E::by_ids(&mut conn, &ids).await?;
     // A row that is not there may come by a load in bulk, which does not name it.
-    let depends_on = (items.len() == ids.len()).then(|| ids.into_iter().map(Tag::row).collect());
+    let depends_on =
+        (items.len() == ids.len()).then(|| ids.iter().map(|id| Tag::row(*id)).collect());
     let answer = Answer::of(&Page {
         items,
         next: None,
@@ -87,24 +93,29 @@ async fn load_rows<E: Entity>(state: AppState, ids: Vec<Id<E>>) -> Result<Loaded
 pub(crate) async fn get<E: Entity>(
     State(state): State<AppState>,
     RowId(id): RowId<E>,
-    headers: HeaderMap,
+    reader: Reader,
 ) -> Result<Response> {
     let (cache, now) = (state.cache.clone(), state.options.clock.now());
-    let wanted = Wanted::new(E::PATH, &id.to_string(), [Tag::row(id)]);
-    let load = async move {
-        let mut conn = state.pool.acquire().await?;
-        let row = found(E::by_ids(&mut conn, &[id]).await?.pop(), id)?;
-        let answer = Answer {
-            etag: conditions::etag(&row),
-            ..Answer::of(&row)
-        };
-        Ok(Loaded {
-            answer,
-            depends_on: Some(vec![Tag::row(id)]),
-        })
+    let wanted = Wanted {
+        key: EntryKey::new(E::PATH, &id.to_string()),
+        tags: || vec![Tag::row(id)],
+        load: || load_row(state, id),
     };
-    let served = cache.read(wanted, wants_bypass(&headers), load).await?;
-    Ok(served.respond(&headers, now))
+    let served = cache.read(wanted, reader.is_bypass).await?;
+    Ok(served.respond(&reader, now))
+}
+
+async fn load_row<E: Entity>(state: AppState, id: Id<E>) -> Result<Loaded> {
+    let mut conn = state.pool.acquire().await?;
+    let row = found(E::by_ids(&mut conn, &[id]).await?.pop(), id)?;
+    let answer = Answer {
+        etag: conditions::etag(&row),
+        ..Answer::of(&row)
+    };
+    Ok(Loaded {
+        answer,
+        depends_on: Some(vec![Tag::row(id)]),
+    })
 }
 
 /// `POST /v1/{r}`

@@ -4,7 +4,6 @@
 use axum::{
     body::Bytes,
     extract::{RawQuery, State},
-    http::HeaderMap,
     response::Response,
 };
 use chrono::{DateTime, Months, Utc};
@@ -16,7 +15,7 @@ use stockroom_common::{
 };
 
 use crate::{
-    cache::{Answer, Loaded, Served, Tag, Wanted, wants_bypass},
+    cache::{Answer, EntryKey, Loaded, Reader, Served, Tag, Wanted},
     entity::Entity,
     error::{Error, Result},
     list,
@@ -34,10 +33,10 @@ const COUNTED: i64 = 50_000;
 pub(crate) async fn get(
     State(state): State<AppState>,
     RawQuery(query): RawQuery,
-    headers: HeaderMap,
+    reader: Reader,
 ) -> Result<Response> {
     let months = parse_months(query.as_deref().unwrap_or_default())?;
-    let (now, is_bypass) = (state.options.clock.now(), wants_bypass(&headers));
+    let (now, is_bypass) = (state.options.clock.now(), reader.is_bypass);
     let counts = counts(&state, is_bypass).await?;
     let this_month = month_start(now, 0);
     let months: Vec<Served> = stream::iter(0..months)
@@ -60,7 +59,7 @@ pub(crate) async fn get(
         b"}",
     ];
     let answer = Answer::from_body(Bytes::from(parts.concat()));
-    Ok(Served::whole(answer, counts).respond(&headers, now))
+    Ok(Served::whole(answer, counts).respond(&reader, now))
 }
 
 async fn counts(state: &AppState, is_bypass: bool) -> Result<Served> {
@@ -87,8 +86,12 @@ async fn counts(state: &AppState, is_bypass: bool) -> Result<Served> {
             depends_on: Some(tags().collect()),
         })
     };
-    let wanted = Wanted::new("stats", "counts", tags());
-    state.cache.read(wanted, is_bypass, load).await
+    let wanted = Wanted {
+        key: EntryKey::new("stats", "counts"),
+        tags: || tags().collect(),
+        load: || load,
+    };
+    state.cache.read(wanted, is_bypass).await
 }
 
 /// Counts what is quickly counted, and takes the planner's word for the rest.
@@ -115,8 +118,12 @@ async fn month(state: &AppState, begin: DateTime<Utc>, is_bypass: bool) -> Resul
         })
     };
     let query = begin.format("%Y-%m").to_string();
-    let wanted = Wanted::new("stats/months", &query, [Tag::orders_in(begin)]);
-    state.cache.read(wanted, is_bypass, load).await
+    let wanted = Wanted {
+        key: EntryKey::new("stats/months", &query),
+        tags: || vec![Tag::orders_in(begin)],
+        load: || load,
+    };
+    state.cache.read(wanted, is_bypass).await
 }
 
 async fn select_month(conn: &mut PgConnection, begin: DateTime<Utc>) -> Result<MonthStats> {

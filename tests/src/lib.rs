@@ -18,7 +18,7 @@ pub use crate::{
     postgres::{database_url, fresh_database, shared_redis},
     process::{ServerProcess, binary, eventually, temp_dir},
     redis::RedisProcess,
-    shop::{SharedShop, Shop, http_client, path},
+    shop::{SharedShop, Shop, caching_in, http_client, path},
     terminal::Terminal,
 };
 

@@ -5,7 +5,11 @@ use std::{sync::Arc, time::Duration};
 use reqwest::{Client, Method, RequestBuilder};
 use serde_json::{Value, json};
 use sqlx::{AssertSqlSafe, PgPool, Postgres, Transaction};
-use stockroom_server::{AppState, Options, cache::Place, connect, run};
+use stockroom_server::{
+    AppState, Options,
+    cache::{CacheOptions, Place},
+    connect, run,
+};
 use tokio::{net::TcpListener, sync::oneshot, task::JoinHandle};
 
 use crate::{Answer, fresh_database, shared_redis};
@@ -23,6 +27,17 @@ pub struct Shop {
 pub(crate) fn install_tls() {
     // Fails where another test was first.
     let _ = rustls::crypto::ring::default_provider().install_default();
+}
+
+/// Options of a server that caches in the Redis at that URL.
+pub fn caching_in(url: &str) -> Options {
+    Options {
+        cache: CacheOptions {
+            place: Place::Redis(url.parse().unwrap()),
+            ..CacheOptions::default()
+        },
+        ..Options::default()
+    }
 }
 
 /// A client that gives up on a request after half a minute.
@@ -45,10 +60,15 @@ impl Shop {
     /// Serves the database behind the pool; several servers may share one. They cache in the Redis of
     /// the test binary unless the options say where else.
     pub async fn serve(pool: PgPool, mut options: Options) -> Self {
-        if let Place::Off = options.cache.place {
+        let is_shared = matches!(options.cache.place, Place::Off);
+        if is_shared {
             options.cache.place = Place::Redis(shared_redis().await);
         }
-        Self::serve_as_told(pool, options).await
+        let shop = Self::serve_as_told(pool, options).await;
+        if is_shared {
+            shop.cache_is_up().await;
+        }
+        shop
     }
 
     /// As [`Shop::serve`], with exactly these options.
@@ -170,6 +190,29 @@ impl Shop {
             .await
             .unwrap();
         holder
+    }
+
+    /// Locks a whole table, against readers as well, until the transaction ends.
+    pub async fn shut(&self, table: &str) -> Transaction<'static, Postgres> {
+        let mut holder = self.pool.begin().await.unwrap();
+        let sql = format!("lock table {table} in access exclusive mode");
+        sqlx::query(AssertSqlSafe(sql))
+            .execute(&mut *holder)
+            .await
+            .unwrap();
+        holder
+    }
+
+    /// Waits until the store of the cache answers the server.
+    pub async fn cache_is_up(&self) {
+        loop {
+            let metrics = self.request(Method::GET, "/metrics").send().await.unwrap();
+            let metrics = metrics.text().await.unwrap();
+            if metrics.contains("stockroom_cache_breaker_open 0") {
+                return;
+            }
+            tokio::task::yield_now().await;
+        }
     }
 
     /// Waits until a statement of somebody's waits for a lock.

@@ -1,10 +1,7 @@
 //! Group commit, for reads: requests that arrive while a round trip is under way form the next group,
 //! and one read of the store, sent after the last of them arrived, decides for all of them.
 
-use std::{
-    collections::{HashMap, HashSet},
-    sync::Arc,
-};
+use std::{collections::HashMap, sync::Arc};
 
 use axum::body::Bytes;
 use tokio::sync::{mpsc, oneshot};
@@ -88,12 +85,19 @@ async fn drive(
 ) {
     let mut group = Vec::new();
     while questions.recv_many(&mut group, MAX_GROUP).await > 0 {
+        // Those that are ready to ask do so now rather than wait for the next group.
+        tokio::task::yield_now().await;
+        while group.len() < MAX_GROUP
+            && let Ok(question) = questions.try_recv()
+        {
+            group.push(question);
+        }
         // The group is closed: who arrives from here on, after the read is sent, is in the next.
-        let keys = keys_of(&group);
+        let asked = Asked::by(&group);
         counters.round_trips.inc();
         counters.grouped.inc_by(group.len() as u64);
-        let values = store.read(&keys).await;
-        let values = values.map(|values| Values::new(&keys, values));
+        let values = store.read(&asked.keys).await;
+        let values = values.map(|values| Values { asked, values });
         let decide = |question: &Question| match &values {
             Ok(values) => Ok(question.decide(values)),
             Err(error) => Err(error.clone()),
@@ -105,20 +109,34 @@ async fn drive(
     }
 }
 
-/// What a round trip brought, by key.
-struct Values<'a> {
+/// The keys that a group asks for. Each stands once, so that equal questions cost no more.
+struct Asked<'a> {
+    keys: Vec<Key<'a>>,
     index: HashMap<Key<'a>, usize>,
+}
+
+impl<'a> Asked<'a> {
+    fn by(group: &'a [Question]) -> Self {
+        let (mut keys, mut index) = (Vec::new(), HashMap::with_capacity(2 * group.len()));
+        for key in group.iter().flat_map(Question::keys) {
+            index.entry(key).or_insert_with(|| {
+                keys.push(key);
+                keys.len() - 1
+            });
+        }
+        Self { keys, index }
+    }
+}
+
+/// What a round trip brought.
+struct Values<'a> {
+    asked: Asked<'a>,
     values: Vec<Option<Bytes>>,
 }
 
-impl<'a> Values<'a> {
-    fn new(keys: &[Key<'a>], values: Vec<Option<Bytes>>) -> Self {
-        let index = keys.iter().copied().zip(0..).collect();
-        Self { index, values }
-    }
-
+impl Values<'_> {
     fn get(&self, key: Key<'_>) -> Option<&Bytes> {
-        let index = *self.index.get(&key)?;
+        let index = *self.asked.index.get(&key)?;
         self.values.get(index)?.as_ref()
     }
 }
@@ -172,11 +190,4 @@ impl Question {
             _ => {}
         }
     }
-}
-
-/// The keys that the questions are about. Each stands once, so that equal questions cost no more.
-fn keys_of(group: &[Question]) -> Vec<Key<'_>> {
-    let mut seen = HashSet::new();
-    let keys = group.iter().flat_map(Question::keys);
-    keys.filter(|key| seen.insert(*key)).collect()
 }

@@ -1,10 +1,12 @@
 //! What a reader gets, and how the cache came by it: `Cache-Status` (RFC 9211), `Age`, 304.
 
-use std::{fmt, sync::Arc};
+use std::{convert::Infallible, fmt, sync::Arc};
 
 use axum::{
-    http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header},
-    response::{IntoResponse, Response},
+    body::Body,
+    extract::FromRequestParts,
+    http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header, request::Parts},
+    response::Response,
 };
 use chrono::{DateTime, Utc};
 
@@ -12,6 +14,8 @@ use super::entry::{Answer, Entry};
 use crate::conditions;
 
 const CACHE_STATUS: HeaderName = HeaderName::from_static("cache-status");
+/// Headers of an answer beside its links, those of the layers around it included.
+const HEADERS: usize = 10;
 
 /// How the cache answered a read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,13 +72,36 @@ impl fmt::Display for Status {
     }
 }
 
-/// Whether the caller wants the answer from the database: `Cache-Control: no-cache` or `no-store`.
-pub(crate) fn wants_bypass(headers: &HeaderMap) -> bool {
-    let values = headers.get_all(header::CACHE_CONTROL).iter();
-    let directives = values.flat_map(|value| value.to_str().unwrap_or_default().split(','));
-    directives.map(str::trim).any(|directive| {
-        directive.eq_ignore_ascii_case("no-cache") || directive.eq_ignore_ascii_case("no-store")
-    })
+/// What a reader says in its headers about caching. Only these are copied: most requests have none.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Reader {
+    /// Whether it wants the answer from the database: `Cache-Control: no-cache` or `no-store`.
+    pub(crate) is_bypass: bool,
+    /// The values of `If-None-Match`.
+    known: Vec<HeaderValue>,
+}
+
+impl Reader {
+    fn of(headers: &HeaderMap) -> Self {
+        let values = headers.get_all(header::CACHE_CONTROL).iter();
+        let directives = values.flat_map(|value| value.to_str().unwrap_or_default().split(','));
+        let is_bypass = directives.map(str::trim).any(|directive| {
+            directive.eq_ignore_ascii_case("no-cache") || directive.eq_ignore_ascii_case("no-store")
+        });
+        let known = headers.get_all(header::IF_NONE_MATCH).iter();
+        Self {
+            is_bypass,
+            known: known.cloned().collect(),
+        }
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for Reader {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
+        Ok(Self::of(&parts.headers))
+    }
 }
 
 /// An answer and how it was come by.
@@ -99,18 +126,18 @@ impl Served {
         }
     }
 
-    /// The response to a caller with these headers: 304 where he has it already.
-    pub(crate) fn respond(&self, headers: &HeaderMap, now: DateTime<Utc>) -> Response {
+    /// The response to the reader: 304 where it has the answer already.
+    pub(crate) fn respond(&self, reader: &Reader, now: DateTime<Utc>) -> Response {
         let answer = &self.entry.answer;
-        let mut response = if conditions::is_known(headers, &answer.etag) {
-            StatusCode::NOT_MODIFIED.into_response()
+        let mut response = Response::default();
+        let mut headers = HeaderMap::with_capacity(HEADERS + answer.links.len());
+        if conditions::is_known(&reader.known, &answer.etag) {
+            *response.status_mut() = StatusCode::NOT_MODIFIED;
         } else {
-            let mut response = answer.body.clone().into_response();
+            *response.body_mut() = Body::from(answer.body.clone());
             let json = HeaderValue::from_static("application/json");
-            response.headers_mut().insert(header::CONTENT_TYPE, json);
-            response
-        };
-        let headers = response.headers_mut();
+            headers.insert(header::CONTENT_TYPE, json);
+        }
         headers.insert(header::ETAG, answer.etag.clone());
         for link in &answer.links {
             headers.append(header::LINK, link.clone());
@@ -124,6 +151,7 @@ impl Served {
         if let Ok(status) = HeaderValue::try_from(self.status.to_string()) {
             headers.insert(CACHE_STATUS, status);
         }
+        *response.headers_mut() = headers;
         response
     }
 }
@@ -162,11 +190,11 @@ mod tests {
         let wants = |value: &'static str| {
             let mut headers = HeaderMap::new();
             headers.insert(header::CACHE_CONTROL, HeaderValue::from_static(value));
-            wants_bypass(&headers)
+            Reader::of(&headers).is_bypass
         };
         assert!(wants("no-cache"));
         assert!(wants("max-age=0, No-Store"));
         assert!(!wants("max-age=60"));
-        assert!(!wants_bypass(&HeaderMap::new()));
+        assert!(!Reader::of(&HeaderMap::new()).is_bypass);
     }
 }

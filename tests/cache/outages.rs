@@ -1,0 +1,294 @@
+//! Redis away, slow, empty or older than it was; servers that die at the wrong moment. Reads and writes
+//! go on, and what could not be said at once is repaired.
+
+use std::time::{Duration, Instant};
+
+use reqwest::Method;
+use rustix::process::Signal;
+use serde_json::{Value, json};
+use stockroom_server::{Options, connect};
+use stockroom_tests::{
+    Answer, Node, RedisProcess, Shop, caching_in, database_url, fresh_database, http_client, path,
+    proxy::{Flow, Proxy},
+};
+
+fn status(answer: &Answer) -> &str {
+    answer.header("cache-status")
+}
+
+/// Reads until the answer is as wanted; tells how long that took.
+async fn until(shop: &Shop, path: &str, wanted: impl Fn(&Answer) -> bool) -> Duration {
+    let began = Instant::now();
+    loop {
+        let answer = shop.get(path).await;
+        assert_eq!(answer.status, 200, "{}", answer.body);
+        if wanted(&answer) {
+            return began.elapsed();
+        }
+        assert!(
+            began.elapsed() < Duration::from_secs(30),
+            "{}: {}",
+            status(&answer),
+            answer.body
+        );
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test]
+async fn a_server_starts_without_redis_and_uses_it_once_it_is_there() {
+    let mut redis = RedisProcess::start();
+    redis.kill();
+    let shop = Shop::open_with(caching_in(&redis.url())).await;
+    let written = shop.post("/v1/categories", &json!({"name": "Tea"})).await;
+    assert_eq!(written.header("stockroom-invalidation"), "deferred");
+    let path = path("categories", &written.ok(201));
+    let answer = shop.get(&path).await;
+    assert_eq!(status(&answer), "stockroom; fwd=bypass; detail=store-down");
+    let stats = shop.get("/v1/stats").await.ok(200);
+    assert_eq!(stats["cache"]["is_up"], false);
+    redis.restart();
+    until(&shop, &path, |answer| {
+        status(answer).starts_with("stockroom; hit")
+    })
+    .await;
+    assert_eq!(shop.get("/v1/stats").await.ok(200)["cache"]["is_up"], true);
+}
+
+#[tokio::test]
+async fn a_redis_that_is_lost_costs_readers_and_writers_nothing_but_the_cache() {
+    let mut redis = RedisProcess::start();
+    let shop = Shop::open_with(caching_in(&redis.url())).await;
+    shop.cache_is_up().await;
+    let path = path("categories", &shop.category("Tea").await);
+    until(&shop, &path, |answer| {
+        status(answer).starts_with("stockroom; hit")
+    })
+    .await;
+    redis.kill();
+    for round in 0..20 {
+        let name = format!("Tea {round}");
+        shop.patch(&path, &json!({"name": name})).await.ok(200);
+        let answer = shop.get(&path).await;
+        assert_eq!(answer.body["name"], name.as_str());
+        assert_eq!(status(&answer), "stockroom; fwd=bypass; detail=store-down");
+    }
+    redis.restart();
+    // What changed meanwhile is not served from before, neither at first nor later.
+    let newest = |answer: &Answer| {
+        assert_eq!(answer.body["name"], "Tea 19");
+        status(answer).starts_with("stockroom; hit")
+    };
+    until(&shop, &path, newest).await;
+}
+
+#[tokio::test]
+async fn a_redis_that_hangs_costs_a_reader_its_budget_once() {
+    let redis = RedisProcess::start();
+    let shop = Shop::open_with(caching_in(&redis.url())).await;
+    shop.cache_is_up().await;
+    let path = path("categories", &shop.category("Tea").await);
+    until(&shop, &path, |answer| {
+        status(answer).starts_with("stockroom; hit")
+    })
+    .await;
+    redis.signal(Signal::STOP);
+    let answer = shop.get(&path).await;
+    assert_eq!(status(&answer), "stockroom; fwd=bypass; detail=store-down");
+    // The breaker is open: nobody waits any more, for nothing is sent.
+    let stats = shop.get("/v1/stats").await.ok(200);
+    assert_eq!(stats["cache"]["is_up"], false);
+    let trips = &stats["cache"]["round_trips"];
+    for _ in 0..50 {
+        assert_eq!(
+            status(&shop.get(&path).await),
+            "stockroom; fwd=bypass; detail=store-down"
+        );
+    }
+    let written = shop.patch(&path, &json!({"name": "Teas"})).await;
+    assert_eq!(written.header("stockroom-invalidation"), "deferred");
+    written.ok(200);
+    let after = shop.get("/v1/stats").await.ok(200);
+    // One ask of each of those reads at the most, answered at once without a word to Redis.
+    assert!(
+        after["cache"]["bypasses"].as_u64().unwrap() >= 50,
+        "{trips}: {after}"
+    );
+    redis.signal(Signal::CONT);
+    until(&shop, &path, |answer| {
+        answer.body["name"] == "Teas" && status(answer).starts_with("stockroom; hit")
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_redis_that_comes_back_with_an_old_dump_is_not_believed() {
+    let mut redis = RedisProcess::start();
+    let shop = Shop::open_with(caching_in(&redis.url())).await;
+    shop.cache_is_up().await;
+    let path = path("categories", &shop.category("Tea").await);
+    until(&shop, &path, |answer| {
+        status(answer).starts_with("stockroom; hit")
+    })
+    .await;
+    redis.command(&["SAVE"]).await.unwrap();
+    let written = shop.patch(&path, &json!({"name": "Teas"})).await;
+    assert_eq!(written.header("stockroom-invalidation"), "");
+    redis.kill();
+    redis.restart();
+    // The dump has the old row and the nonces that fit it; their epoch is that of another process.
+    let newest = |answer: &Answer| {
+        assert_eq!(answer.body["name"], "Teas");
+        status(answer).starts_with("stockroom; hit")
+    };
+    until(&shop, &path, newest).await;
+    redis.command(&["FLUSHALL"]).await.unwrap();
+    until(&shop, &path, newest).await;
+}
+
+#[tokio::test]
+async fn a_write_whose_tags_cannot_be_deleted_says_so_and_the_relay_repairs() {
+    let redis = RedisProcess::start();
+    let link = Proxy::start(redis.address).await;
+    let pool = connect(fresh_database().await, 8).await.unwrap();
+    let writer = Shop::serve(
+        pool.clone(),
+        caching_in(&format!("redis://{}", link.address)),
+    )
+    .await;
+    let reader = Shop::serve(pool, caching_in(&redis.url())).await;
+    writer.cache_is_up().await;
+    reader.cache_is_up().await;
+    let path = path("categories", &writer.category("Tea").await);
+    until(&reader, &path, |answer| {
+        status(answer).starts_with("stockroom; hit")
+    })
+    .await;
+    link.set(|faults| {
+        faults.generation += 1;
+        faults.refuses = true;
+    });
+    let written = writer.patch(&path, &json!({"name": "Teas"})).await;
+    assert_eq!(written.header("stockroom-invalidation"), "deferred");
+    written.ok(200);
+    // Its own reads go to the database; those of the other end when a relay has been there.
+    assert_eq!(writer.get(&path).await.body["name"], "Teas");
+    let took = until(&reader, &path, |answer| answer.body["name"] == "Teas").await;
+    assert!(took < Duration::from_secs(10), "{took:?}");
+    let repairs = async || {
+        let stats = reader.get("/v1/stats").await.ok(200);
+        stats["cache"]["relay_repairs"].as_u64().unwrap()
+    };
+    while repairs().await == 0 {
+        tokio::task::yield_now().await;
+    }
+    unrelayed(&reader, 0).await;
+}
+
+/// Waits until so many changes are left to the relays.
+async fn unrelayed(shop: &Shop, wanted: i64) {
+    let left = "select count(*) from changes where relayed_at is null";
+    while sqlx::query_scalar::<_, i64>(left)
+        .fetch_one(&shop.pool)
+        .await
+        .unwrap()
+        != wanted
+    {
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test]
+async fn what_writers_have_done_themselves_is_marked_and_not_done_again() {
+    let shop = Shop::open().await;
+    let path = path("categories", &shop.category("Tea").await);
+    for round in 0..10 {
+        shop.patch(&path, &json!({"name": format!("Tea {round}")}))
+            .await
+            .ok(200);
+    }
+    unrelayed(&shop, 0).await;
+    let stats = shop.get("/v1/stats").await.ok(200);
+    assert_eq!(stats["cache"]["relay_repairs"], 0);
+    assert_eq!(stats["cache"]["invalidations"], 11);
+}
+
+#[tokio::test]
+async fn a_backlog_from_before_there_was_a_cache_is_marked_and_deletes_nothing() {
+    let pool = connect(fresh_database().await, 4).await.unwrap();
+    let off = Shop::serve_as_told(pool.clone(), Options::default()).await;
+    for name in ["Tea", "Coffee"] {
+        off.category(name).await;
+    }
+    sqlx::query("update changes set at = at - interval '20 minutes'")
+        .execute(&pool)
+        .await
+        .unwrap();
+    off.category("Cocoa").await;
+    // Even a server without a cache does so, but leaves what may matter to others.
+    unrelayed(&off, 1).await;
+    let on = Shop::serve(pool, Options::default()).await;
+    unrelayed(&on, 0).await;
+    let stats = on.get("/v1/stats").await.ok(200);
+    assert_eq!(stats["cache"]["relay_repairs"], 1);
+}
+
+#[tokio::test]
+async fn a_server_killed_between_commit_and_answer_leaves_nothing_old_behind() {
+    let redis = RedisProcess::start();
+    let link = Proxy::start(redis.address).await;
+    let database = fresh_database().await;
+    let mut writer = Node::start(
+        "stockroom-server",
+        vec![
+            ("DATABASE_URL", database_url(&database)),
+            ("REDIS_URL", format!("redis://{}", link.address)),
+        ],
+    );
+    let reader = Shop::serve(
+        connect(database, 8).await.unwrap(),
+        caching_in(&redis.url()),
+    )
+    .await;
+    reader.cache_is_up().await;
+    let path = path("categories", &reader.category("Tea").await);
+    until(&reader, &path, |answer| {
+        status(answer).starts_with("stockroom; hit")
+    })
+    .await;
+    // The writer's own link is up when it answers from the cache too.
+    let client = http_client();
+    loop {
+        let answer = client.get(writer.url(&path)).send().await.unwrap();
+        if answer.headers()["cache-status"]
+            .as_bytes()
+            .starts_with(b"stockroom; hit")
+        {
+            break;
+        }
+    }
+    link.set(|faults| faults.requests = Flow::Held);
+    let write = client
+        .request(Method::PATCH, writer.url(&path))
+        .header("content-type", "application/json")
+        .body(r#"{"name": "Teas"}"#);
+    let write = tokio::spawn(write.send());
+    let version = "select version from categories where name = 'Teas'";
+    while sqlx::query_scalar::<_, i64>(version)
+        .fetch_optional(&reader.pool)
+        .await
+        .unwrap()
+        .is_none()
+    {
+        tokio::task::yield_now().await;
+    }
+    writer.kill();
+    link.cut();
+    // Nobody was promised anything, and yet it does not stay so.
+    let answer: Result<Value, _> = match write.await.unwrap() {
+        Ok(answer) => answer.text().await.map(Value::String),
+        Err(error) => Err(error),
+    };
+    assert!(answer.is_err(), "it was answered: {answer:?}");
+    until(&reader, &path, |answer| answer.body["name"] == "Teas").await;
+}

@@ -1,9 +1,9 @@
-# make run · make test · make bench: each first installs what the machine lacks.
+# make run · make test · make bench · make chaos: each first installs what the machine lacks.
 
 SHELL := bash
 .ONESHELL:
 .SHELLFLAGS := -euo pipefail -c
-.PHONY: run test lint bench tools
+.PHONY: run test lint bench chaos tools
 
 # Opens the client on its own server. Settings are in README.md.
 run: tools
@@ -21,10 +21,21 @@ lint:
 	cargo clippy --workspace --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --document-private-items
 
-# Measures what docs/benchmarks.md tells.
-bench: tools
-	cargo build --release --bin stockroom-server
-	cargo bench -p stockroom-tests --benches
+# Measures what docs/benchmarks.md tells, and writes it there.
+bench:
+	@./deploy/install-tools bench
+	cargo build --release --bins -p stockroom-server -p stockroom-tests
+	cargo bench -p stockroom-tests --bench cache --bench paging
+
+# Looks for stale reads under random faults: make chaos SECONDS=600 SEED=7
+SECONDS ?= 120
+SEED ?=
+chaos: tools
+	cargo build --release --bins -p stockroom-server -p stockroom-tests
+	export STOCKROOM_CHAOS_SECONDS=$(SECONDS)
+	[ -z "$(SEED)" ] || export STOCKROOM_CHAOS_SEED=$(SEED)
+	cargo test --release -p stockroom-tests --test cache -- --nocapture --exact \
+		chaos::no_read_is_older_than_what_was_acknowledged_before_it
 
 tools:
 	@./deploy/install-tools

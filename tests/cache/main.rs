@@ -6,3 +6,4 @@ mod chaos;
 mod flights;
 mod model;
 mod outages;
+mod topologies;

@@ -7,7 +7,7 @@ use ratatui::{Terminal, backend::TestBackend};
 use serde_json::{Value, json};
 use stockroom_tui::{
     app::App,
-    event::{Answer, Call, Effect, Event, Failure, Link, Reply},
+    event::{Answer, Call, Effect, Event, Failure, Link, Reply, Source},
     text::{self, Zone},
     view,
 };
@@ -18,6 +18,8 @@ pub(crate) struct Driver {
     now: Instant,
     effects: Vec<Effect>,
     pending: Vec<Call>,
+    /// Where answers come from.
+    pub(crate) source: Option<Source>,
 }
 
 impl Driver {
@@ -28,6 +30,7 @@ impl Driver {
             now: Instant::now(),
             effects: Vec::new(),
             pending: Vec::new(),
+            source: None,
         }
     }
 
@@ -90,6 +93,7 @@ impl Driver {
         let answer = Answer {
             body: body.to_string().into_bytes(),
             last: None,
+            source: self.source,
         };
         self.finish(call, Ok(answer));
     }

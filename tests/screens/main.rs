@@ -6,7 +6,7 @@ mod driver;
 use crossterm::event::KeyCode;
 use insta::assert_snapshot;
 use serde_json::{Value, json};
-use stockroom_tui::event::Link;
+use stockroom_tui::event::{Link, Source};
 
 use self::driver::Driver;
 
@@ -407,4 +407,33 @@ fn a_row_read_again_for_a_form_that_was_left_is_not_called_saved() {
     driver.press(KeyCode::Char('y'));
     driver.answer("/v1/customers/", &customer(0));
     assert!(!driver.screen().contains("saved"), "{}", driver.screen());
+}
+
+#[test]
+fn the_status_line_says_where_a_page_came_from_and_one_key_reads_past_the_cache() {
+    let mut driver = with_orders((80, 24));
+    let status = |driver: &Driver| driver.screen().lines().last().unwrap().to_owned();
+    let whole = json!({"items": [order(0), order(1)], "next": null, "prev": null});
+    driver.source = Some(Source::Hit);
+    driver.press(KeyCode::Char('r'));
+    let call = driver.answer("/v1/orders", &whole);
+    assert!(!call.past_cache);
+    assert!(
+        status(&driver).ends_with("local shop · 7 ms hit"),
+        "{}",
+        status(&driver)
+    );
+    driver.source = Some(Source::Bypass);
+    driver.press(KeyCode::Char('R'));
+    let call = driver.answer("/v1/orders", &whole);
+    assert!(call.past_cache);
+    // What the page shows by name is asked for as well, and takes nothing from what is said of it.
+    driver.settle();
+    assert!(
+        status(&driver).ends_with("local shop · 7 ms bypass"),
+        "{}",
+        status(&driver)
+    );
+    driver.press(KeyCode::Char('r'));
+    assert!(!driver.answer("/v1/orders", &whole).past_cache);
 }

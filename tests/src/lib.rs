@@ -3,6 +3,7 @@
 //! however that ends, and leaves no file behind.
 
 mod answer;
+pub mod figures;
 mod node;
 mod postgres;
 mod process;

@@ -13,6 +13,9 @@ use tempfile::TempDir;
 
 use crate::process::{eventually, free_port, program, temp_dir, tied};
 
+/// The file that makes a sentinel of one.
+const SENTINEL: &str = "sentinel.conf";
+
 pub struct RedisProcess {
     pub address: SocketAddr,
     dir: TempDir,
@@ -28,7 +31,17 @@ impl RedisProcess {
 
     /// Starts one with more flags, such as `--cluster-enabled yes`.
     pub fn start_with(flags: &[&str]) -> Self {
-        let dir = temp_dir("redis");
+        Self::start_in(temp_dir("redis"), flags)
+    }
+
+    /// Starts a sentinel with that configuration, which it rewrites as it learns.
+    pub fn start_sentinel(config: &str) -> Self {
+        let dir = temp_dir("sentinel");
+        std::fs::write(dir.path().join(SENTINEL), config).unwrap();
+        Self::start_in(dir, &["--sentinel"])
+    }
+
+    fn start_in(dir: TempDir, flags: &[&str]) -> Self {
         std::fs::set_permissions(dir.path(), std::fs::Permissions::from_mode(0o700)).unwrap();
         let address = SocketAddr::from(([127, 0, 0, 1], free_port()));
         let flags: Vec<String> = flags.iter().map(|&flag| flag.to_owned()).collect();
@@ -41,6 +54,22 @@ impl RedisProcess {
         };
         redis.wait_until_it_listens();
         redis
+    }
+
+    /// A port for a second socket of one.
+    pub fn free_port() -> u16 {
+        free_port()
+    }
+
+    /// The value of a flag that it was started with.
+    pub fn flag(&self, name: &str) -> &str {
+        let index = self.flags.iter().position(|flag| flag == name).unwrap();
+        &self.flags[index + 1]
+    }
+
+    /// The configuration of a sentinel.
+    pub fn config(&self) -> Option<PathBuf> {
+        Some(self.dir.path().join(SENTINEL)).filter(|path| path.is_file())
     }
 
     pub fn url(&self) -> String {
@@ -107,11 +136,28 @@ impl Drop for RedisProcess {
 }
 
 fn spawn(address: SocketAddr, dir: &TempDir, flags: &[String]) -> Child {
-    tied(Command::new(program(&["redis-server", "valkey-server"])))
-        .args(["--bind", "127.0.0.1", "--port", &address.port().to_string()])
-        .args(["--save", "", "--appendonly", "no", "--dir"])
-        .arg(dir.path())
-        .args(flags)
+    let mut redis = tied(Command::new(program(&["redis-server", "valkey-server"])));
+    let config = dir.path().join(SENTINEL);
+    if config.is_file() {
+        redis.arg(config);
+        // Its folder and its dumps are none of a sentinel's business.
+        return start(
+            redis
+                .args(["--port", &address.port().to_string()])
+                .args(flags),
+        );
+    }
+    start(
+        redis
+            .args(["--bind", "127.0.0.1", "--port", &address.port().to_string()])
+            .args(["--save", "", "--appendonly", "no", "--dir"])
+            .arg(dir.path())
+            .args(flags),
+    )
+}
+
+fn start(redis: &mut Command) -> Child {
+    redis
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(Stdio::null())

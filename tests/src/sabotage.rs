@@ -15,9 +15,9 @@ pub const WAYS: &[&str] = &["no-delete", "no-check", "no-epoch"];
 /// What breaks a store in one of [`WAYS`].
 pub fn wrap(way: &str) -> Wrap {
     match way {
-        "no-delete" => |store| Arc::new(Broken::new(store, Way::NoDelete)),
-        "no-check" => |store| Arc::new(Broken::new(store, Way::NoCheck)),
-        "no-epoch" => |store| Arc::new(Broken::new(store, Way::NoEpoch)),
+        "no-delete" => |store| Arc::new(Broken::new(store, Way::KeepTags)),
+        "no-check" => |store| Arc::new(Broken::new(store, Way::TrustEntries)),
+        "no-epoch" => |store| Arc::new(Broken::new(store, Way::TrustRestarts)),
         other => panic!("{other} is no way to break the cache; these are: {WAYS:?}"),
     }
 }
@@ -25,11 +25,11 @@ pub fn wrap(way: &str) -> Wrap {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Way {
     /// A write leaves the tags that it touched as they are.
-    NoDelete,
+    KeepTags,
     /// The nonces of an entry are taken for the present ones unseen.
-    NoCheck,
+    TrustEntries,
     /// A Redis that went back in time is trusted.
-    NoEpoch,
+    TrustRestarts,
 }
 
 #[derive(Debug)]
@@ -51,10 +51,12 @@ impl Broken {
             return value;
         };
         match self.way {
-            Way::NoDelete => value,
-            Way::NoEpoch if **tag == Tag::epoch() => value.map(|_| Bytes::from_static(b"epoch")),
-            Way::NoEpoch => value,
-            Way::NoCheck => {
+            Way::KeepTags => value,
+            Way::TrustRestarts if **tag == Tag::epoch() => {
+                value.map(|_| Bytes::from_static(b"epoch"))
+            }
+            Way::TrustRestarts => value,
+            Way::TrustEntries => {
                 let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
                 match value {
                     Some(value) => Some(seen.entry(tag.to_string()).or_insert(value).clone()),
@@ -88,7 +90,7 @@ impl Store for Broken {
 
     fn delete<'a>(&'a self, keys: &'a [Key<'a>]) -> StoreFuture<'a, ()> {
         let is_tag = keys.iter().any(|key| matches!(key, Key::Tag(_)));
-        if self.way == Way::NoDelete && is_tag {
+        if self.way == Way::KeepTags && is_tag {
             return Box::pin(std::future::ready(Ok(())));
         }
         self.store.delete(keys)

@@ -13,7 +13,7 @@ use tokio::{
     task::{AbortHandle, JoinSet},
 };
 
-use crate::event::{Answer, Call, Event, Failure, Owner, Reply};
+use crate::event::{Answer, Call, Event, Failure, Owner, Reply, Source};
 
 /// A call that takes longer has failed.
 const TIMEOUT: Duration = Duration::from_secs(40);
@@ -129,6 +129,9 @@ async fn exchange(client: &Client, url: String, call: Call) -> Result<Answer, Fa
     if let Some(version) = call.if_match {
         request = request.header(header::IF_MATCH, format!("\"{version}\""));
     }
+    if call.past_cache {
+        request = request.header(header::CACHE_CONTROL, "no-cache");
+    }
     if let Some(body) = call.body {
         request = request
             .header(header::CONTENT_TYPE, "application/json")
@@ -141,6 +144,8 @@ async fn exchange(client: &Client, url: String, call: Call) -> Result<Answer, Fa
         .get(header::CONTENT_TYPE)
         .is_some_and(|kind| kind.as_bytes().starts_with(problem::MEDIA_TYPE.as_bytes()));
     let last = last_link(response.headers());
+    let source = response.headers().get("cache-status");
+    let source = source.and_then(|status| Source::parse(status.to_str().ok()?));
     let mut body = Vec::new();
     while let Some(chunk) = response.chunk().await.map_err(unreachable)? {
         body.extend_from_slice(&chunk);
@@ -150,7 +155,7 @@ async fn exchange(client: &Client, url: String, call: Call) -> Result<Answer, Fa
         }
     }
     if status.is_success() {
-        return Ok(Answer { body, last });
+        return Ok(Answer { body, last, source });
     }
     Err(refusal(status, is_problem, &body))
 }

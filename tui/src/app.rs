@@ -9,7 +9,7 @@ use stockroom_common::{Category, Customer, Order, Product};
 use crate::{
     context::{Context, Toast, Wish},
     entity::{Tab, Target},
-    event::{Effect, Event, Failure, Link, Owner, Reply},
+    event::{Effect, Event, Failure, Link, Owner, Reply, Source},
     keys::{self, Command, Scope},
     list::{self, ListScreen, Query},
     names::Names,
@@ -38,8 +38,8 @@ pub struct App {
     pub link: Link,
     /// Where the server is, in words.
     pub server: String,
-    /// How long the last answer took.
-    pub latency: Option<Duration>,
+    /// How long the last page took, and where the server had it from.
+    pub latency: Option<(Duration, Option<Source>)>,
     pub zone: Zone,
     pub size: (u16, u16),
     /// The links that were followed, to go back by.
@@ -236,9 +236,13 @@ impl App {
     }
 
     fn reply(&mut self, reply: &Reply, ctx: &mut Context<'_>) {
-        match &reply.result {
-            Err(Failure::Unreachable(_) | Failure::NoAnswer(_)) => {}
-            _ => self.latency = Some(reply.took),
+        match (&reply.result, reply.ticket.owner) {
+            (Ok(answer), Owner::List(_)) => self.latency = Some((reply.took, answer.source)),
+            // Beside a page, what else was asked for tells only how long it took.
+            (Ok(_) | Err(Failure::Refused(_)), Owner::Save | Owner::Delete(_)) => {
+                self.latency = Some((reply.took, None));
+            }
+            _ => {}
         }
         match reply.ticket.owner {
             Owner::List(tab) => self.screen_mut(tab).reply(reply, ctx),

@@ -39,6 +39,8 @@ pub struct Call {
     pub body: Option<Value>,
     /// The version that a write was made for.
     pub if_match: Option<i64>,
+    /// Whether the server is to read it from the database.
+    pub past_cache: bool,
 }
 
 /// Says whose a reply is. A reply whose run is not the one waited for is dropped.
@@ -73,6 +75,43 @@ pub struct Answer {
     pub body: Vec<u8>,
     /// The target of the `Link` header with `rel="last"`.
     pub last: Option<String>,
+    /// How the server came by it, where it says so.
+    pub source: Option<Source>,
+}
+
+/// Where the server has an answer from: its `Cache-Status`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Source {
+    Hit,
+    /// From the database, for the cache had it not or no longer.
+    Miss,
+    /// From the database, for the cache was not asked.
+    Bypass,
+}
+
+impl Source {
+    /// Reads the header (RFC 9211); none for that of another cache alone.
+    pub fn parse(status: &str) -> Option<Self> {
+        let ours = status.split(',').map(str::trim);
+        let ours = ours
+            .into_iter()
+            .find(|entry| entry.starts_with("stockroom"))?;
+        let mut parameters = ours.split(';').map(str::trim).skip(1);
+        parameters.find_map(|parameter| match parameter {
+            "hit" => Some(Self::Hit),
+            "fwd=bypass" => Some(Self::Bypass),
+            forward if forward.starts_with("fwd=") => Some(Self::Miss),
+            _ => None,
+        })
+    }
+
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Hit => "hit",
+            Self::Miss => "miss",
+            Self::Bypass => "bypass",
+        }
+    }
 }
 
 impl Answer {
@@ -111,4 +150,22 @@ pub enum Link {
     Connecting,
     Up,
     Down(String),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_source_is_read_from_the_words_of_our_cache() {
+        let source = |status| Source::parse(status).map(Source::word);
+        assert_eq!(source("stockroom; hit; ttl=540"), Some("hit"));
+        assert_eq!(
+            source("stockroom; fwd=stale; stored; collapsed"),
+            Some("miss")
+        );
+        assert_eq!(source("stockroom; fwd=bypass; detail=off"), Some("bypass"));
+        assert_eq!(source("edge; fwd=miss, stockroom; hit; ttl=1"), Some("hit"));
+        assert_eq!(source("edge; hit"), None);
+    }
 }

@@ -430,6 +430,7 @@ impl Form {
             path,
             body,
             if_match,
+            past_cache: false,
         });
     }
 

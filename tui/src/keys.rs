@@ -26,6 +26,7 @@ pub enum Command {
     Filter,
     Sort,
     Refresh,
+    RefreshPast,
     StartSeed,
     CancelSeed,
     Save,
@@ -221,6 +222,13 @@ pub const BINDINGS: &[Binding] = &[
         C::Refresh,
         None,
         "Read again from the server",
+    ),
+    bind(
+        &[List, Detail],
+        &[ch('R')],
+        C::RefreshPast,
+        None,
+        "Read again past the server's cache",
     ),
     bind(
         &[Seed],

@@ -57,6 +57,8 @@ pub struct ListScreen<R: Entity> {
     waiting: Option<(u64, Want)>,
     last: Option<String>,
     is_stale: bool,
+    /// Whether the next page is to be read past the server's cache.
+    past_cache: bool,
     /// The row to select when the page is read again.
     keep: Option<Uuid>,
     /// What the rows that are held were asked for with.
@@ -86,6 +88,7 @@ impl<R: Entity> Default for ListScreen<R> {
             waiting: None,
             last: None,
             is_stale: true,
+            past_cache: false,
             keep: None,
             shown: Query::default(),
         }
@@ -134,6 +137,10 @@ impl<R: Entity> Screen for ListScreen<R> {
             }
             Command::Sort => ctx.wish(Wish::Menu(self.sort_menu())),
             Command::Refresh => self.refresh(ctx),
+            Command::RefreshPast => {
+                self.past_cache = true;
+                self.refresh(ctx);
+            }
             Command::Back => ctx.wish(Wish::Return),
             _ => {}
         }
@@ -324,6 +331,7 @@ impl<R: Entity> ListScreen<R> {
             path,
             body: None,
             if_match: None,
+            past_cache: std::mem::take(&mut self.past_cache),
         });
     }
 
@@ -464,6 +472,7 @@ pub fn delete(tab: Tab, id: Uuid, version: i64, ctx: &mut Context<'_>) {
         path: format!("/v1/{}/{id}", tab.path()),
         body: None,
         if_match: Some(version),
+        past_cache: false,
     });
 }
 

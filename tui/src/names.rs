@@ -89,6 +89,7 @@ impl Names {
                 path: format!("/v1/{}?id={}", tab.path(), ids.join(",")),
                 body: None,
                 if_match: None,
+                past_cache: false,
             });
         }
     }

@@ -101,6 +101,7 @@ impl Picker {
             path: format!("/v1/{}?{query}", self.tab.path()),
             body: None,
             if_match: None,
+            past_cache: false,
         });
     }
 

@@ -153,6 +153,7 @@ impl SeedScreen {
             path,
             body,
             if_match: None,
+            past_cache: false,
         });
     }
 

@@ -19,7 +19,7 @@ use crate::{
     app::{App, MIN_SIZE},
     context::Toast,
     entity::Tab,
-    event::Link,
+    event::{Link, Source},
     keys,
     names::Names,
     overlay::Overlay,
@@ -151,10 +151,17 @@ fn draw_status(frame: &mut Frame<'_>, area: Rect, app: &App) {
         ""
     };
     let latency = match app.latency {
-        Some(took) if app.link == Link::Up => format!(" · {} ms", took.as_millis().max(1)),
+        Some((took, source)) if app.link == Link::Up => {
+            let source = source.map_or("", Source::word);
+            format!(" · {} ms {source}", took.as_millis().max(1))
+        }
         _ => String::new(),
     };
-    let right = format!(" {}{latency}{loading} ", text::clean(&app.server));
+    let right = format!(
+        " {}{}{loading} ",
+        text::clean(&app.server),
+        latency.trim_end()
+    );
     let right_width = text::width(&right).min(usize::from(area.width) / 2);
     let left_width = usize::from(area.width) - right_width;
     let (left, style): (String, Style) = match &app.toast {

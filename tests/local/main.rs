@@ -1,6 +1,8 @@
 //! Local mode with the real binaries: the private PostgreSQL comes, stays and goes with its server,
 //! however that ends, and nothing acknowledged is lost.
 
+mod redis;
+
 use std::{
     fs,
     path::Path,

@@ -9,6 +9,7 @@
 
 mod counters;
 mod entry;
+mod far;
 mod flight;
 mod group;
 mod memory;
@@ -18,15 +19,9 @@ mod served;
 pub mod store;
 mod tag;
 
-use std::{
-    future::Future,
-    pin::Pin,
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{future::Future, pin::Pin, sync::Arc, time::Duration};
 
 use chrono::{DateTime, Utc};
-use futures_util::future;
 use prometheus_client::registry::Registry;
 use quick_cache::sync::Cache as NearCache;
 use sha2::{Digest, Sha256};
@@ -34,7 +29,12 @@ use sqlx::PgPool;
 use stockroom_common::stats::CacheStats;
 
 use self::{
-    counters::Counters, entry::TTL, flight::Flights, group::Group, memory::MemoryStore,
+    counters::Counters,
+    entry::TTL,
+    far::{Lease, Looked},
+    flight::Flights,
+    group::Group,
+    memory::MemoryStore,
     redis::RedisStore,
 };
 pub use axum::body::Bytes;
@@ -53,11 +53,12 @@ use crate::{error::Result, state::Clock};
 
 /// Tags that one write deletes by name; one that touches more deletes the epoch alone.
 const MAX_TAGS: usize = 1_000;
-/// How long one server may load for all others before another tries.
-const LEASE: Duration = Duration::from_secs(3);
-/// How often a server looks whether another has filled an entry: at first, and in the end.
-const FIRST_LOOK: Duration = Duration::from_millis(2);
-const LAST_LOOK: Duration = Duration::from_millis(50);
+/// A larger answer stays in the server's own memory: on the one connection to the store everybody
+/// else would wait behind it.
+const MAX_STORED: usize = 1 << 20;
+/// Questions that one round trip answers at the most: nonces are small, entries need not be.
+const MAX_CHECKS: usize = 256;
+const MAX_FETCHES: usize = 32;
 
 /// Where and how much to cache.
 #[derive(Clone, Debug)]
@@ -98,7 +99,7 @@ pub(crate) struct Cache(Arc<Shared>);
 
 #[derive(Debug)]
 struct Shared {
-    backend: Option<Backend>,
+    backend: Option<Arc<Backend>>,
     flights: Flights<Landed>,
     counters: Counters,
     clock: Clock,
@@ -110,7 +111,8 @@ struct Backend {
     store: Arc<dyn Store>,
     /// What this server has read before. It is never trusted: each use is checked in the store.
     near: NearCache<EntryKey, Arc<Entry>, Bytewise>,
-    group: Group,
+    checks: Group,
+    fetches: Group,
 }
 
 #[derive(Clone, Debug)]
@@ -141,6 +143,14 @@ pub(crate) struct Loaded {
     /// Those of the wanted tags that it does depend on; none where that cannot be said, and the
     /// answer not kept.
     pub(crate) depends_on: Option<Vec<Tag>>,
+}
+
+/// What became of an entry in the server's own memory.
+enum Near {
+    Absent,
+    Stale,
+    /// The store did not say.
+    Unknown(StoreError),
 }
 
 /// What a flight brings.
@@ -187,13 +197,14 @@ impl Cache {
         let backend = Backend {
             name,
             near: NearCache::with_weighter(items, bytes, Bytewise),
-            group: Group::start(store.clone(), counters.clone()),
+            checks: Group::start(store.clone(), counters.clone(), MAX_CHECKS),
+            fetches: Group::start(store.clone(), counters.clone(), MAX_FETCHES),
             store,
         };
-        Ok(Self::new(Some(backend), pool, counters, clock))
+        Ok(Self::new(Some(Arc::new(backend)), pool, counters, clock))
     }
 
-    fn new(backend: Option<Backend>, pool: &PgPool, counters: Counters, clock: Clock) -> Self {
+    fn new(backend: Option<Arc<Backend>>, pool: &PgPool, counters: Counters, clock: Clock) -> Self {
         let connections = pool.options().get_max_connections() as usize;
         Self(Arc::new(Shared {
             backend,
@@ -210,7 +221,7 @@ impl Cache {
     pub(crate) async fn read<T, L, F>(
         &self,
         wanted: Wanted<T, L>,
-        is_bypass: bool,
+        reader: &Reader,
     ) -> Result<Served>
     where
         T: FnOnce() -> Vec<Tag>,
@@ -219,18 +230,18 @@ impl Cache {
     {
         let Wanted { key, tags, load } = wanted;
         let now = self.0.clock.now();
-        let near = self.0.backend.as_ref().filter(|_| !is_bypass);
+        let near = self.0.backend.as_ref().filter(|_| !reader.is_bypass);
         let near = near.and_then(|backend| Some((backend, backend.near.get(&key)?)));
         let checked = match near {
             Some((backend, entry)) if !entry.is_expired(now) => {
-                match backend.group.check(entry.clone()).await {
+                match backend.checks.check(entry.clone()).await {
                     Ok(true) => return Ok(self.hit(entry, now)),
                     Ok(false) => {
                         let is_same = |other: &Arc<Entry>| Arc::ptr_eq(other, &entry);
                         backend.near.remove_if(&key, is_same);
                         Near::Stale
                     }
-                    Err(_) => Near::Unknown,
+                    Err(error) => Near::Unknown(error),
                 }
             }
             _ => Near::Absent,
@@ -239,12 +250,11 @@ impl Cache {
         let load: Load = Box::pin(load());
         let why = match (&self.0.backend, checked) {
             (None, _) => Why::Off,
-            _ if is_bypass => Why::Told,
-            (Some(_), Near::Unknown) => Why::Down,
-            (Some(backend), _) => {
+            _ if reader.is_bypass => Why::Told,
+            (Some(_), Near::Unknown(error)) => Why::of(&error),
+            (Some(backend), near) => {
                 let tags = std::iter::once(Tag::epoch()).chain(tags()).collect();
-                let was_stale = matches!(checked, Near::Stale);
-                return Box::pin(self.read_far(backend, key, tags, was_stale, load)).await;
+                return Box::pin(self.read_far(backend, key, tags, near, load)).await;
             }
         };
         Box::pin(self.bypass(key, why, load)).await
@@ -253,14 +263,15 @@ impl Cache {
     /// Reads what is not near: from the store, by a flight, or past a store that does not answer.
     async fn read_far(
         &self,
-        backend: &Backend,
+        backend: &Arc<Backend>,
         key: EntryKey,
         tags: Arc<[Tag]>,
-        was_stale: bool,
+        near: Near,
         load: Load,
     ) -> Result<Served> {
+        let was_stale = matches!(near, Near::Stale);
         let (counters, now) = (&self.0.counters, self.0.clock.now());
-        let nonces = match look(backend, key, tags, now).await {
+        let nonces = match far::look(backend, key, tags, now).await {
             Ok(Looked::Found(entry)) if was_stale => {
                 // Another server was first. By its one round trip alone this would not be a hit.
                 counters.misses.inc();
@@ -274,11 +285,11 @@ impl Cache {
             }
             Ok(Looked::Found(entry)) => return Ok(self.hit(entry, now)),
             Ok(Looked::Missing(nonces)) => nonces,
-            Err(_) => return self.bypass(key, Why::Down, load).await,
+            Err(error) => return self.bypass(key, Why::of(&error), load).await,
         };
         counters.misses.inc();
         let joined_by = key.with(&nonces);
-        let flight = self.clone().fly(key, nonces, load);
+        let flight = self.clone().fly(backend.clone(), key, nonces, load);
         let (landed, is_first) = self.0.flights.join(joined_by, flight).await?;
         let is_collapsed = landed.is_collapsed || !is_first;
         if is_collapsed {
@@ -325,12 +336,16 @@ impl Cache {
     }
 
     /// Loads an entry and fills the store with it, unless another server does so for the same nonces.
-    async fn fly(self, key: EntryKey, nonces: Vec<(Tag, Nonce)>, load: Load) -> Result<Landed> {
-        let Some(backend) = &self.0.backend else {
-            unreachable!("only a cache with a store has misses");
-        };
-        let lease = Key::Lease(key.with(&nonces));
-        if let Lease::Filled(entry) = take_lease(&*backend.store, key, lease, &nonces).await {
+    async fn fly(
+        self,
+        backend: Arc<Backend>,
+        key: EntryKey,
+        nonces: Vec<(Tag, Nonce)>,
+        load: Load,
+    ) -> Result<Landed> {
+        let lease = key.with(&nonces);
+        let store = &*backend.store;
+        if let Lease::Filled(entry) = far::take_lease(store, key, lease, &nonces).await {
             let entry = Arc::new(entry);
             backend.near.insert(key, entry.clone());
             return Ok(Landed {
@@ -339,18 +354,23 @@ impl Cache {
                 is_collapsed: true,
             });
         }
-        let turns = self.0.flights.turns();
-        let turn = turns.acquire().await;
-        let loaded_at = self.0.clock.now();
-        self.0.counters.loads.inc();
-        let loaded = load.await;
-        drop(turn);
-        let landed = match loaded {
-            Ok(loaded) => Ok(self.keep(backend, key, &nonces, loaded, loaded_at).await),
+        let loaded = match self.0.flights.turn().await {
+            Ok(_turn) => {
+                let loaded_at = self.0.clock.now();
+                self.0.counters.loads.inc();
+                load.await.map(|loaded| (loaded, loaded_at))
+            }
             Err(error) => Err(error),
         };
-        // Those who wait elsewhere look for the entry first; without one they load it themselves.
-        let _ = backend.store.delete(&[lease]).await;
+        let landed = match loaded {
+            Ok((loaded, at)) => Ok(self.keep(&backend, key, &nonces, loaded, at).await),
+            Err(error) => Err(error),
+        };
+        // Those who wait elsewhere look for the entry first; without one they load it themselves. Nobody
+        // here has to wait for that.
+        tokio::spawn(async move {
+            let _ = backend.store.delete(&[Key::Lease(lease)]).await;
+        });
         landed
     }
 
@@ -374,11 +394,13 @@ impl Cache {
         let mut is_stored = false;
         if is_kept {
             backend.near.insert(key, entry.clone());
-            let filled = backend
-                .store
-                .fill(Key::Entry(key), entry.encode(), ttl)
-                .await;
-            is_stored = filled.is_ok();
+            let encoded = entry.encode();
+            is_stored = encoded.len() > MAX_STORED
+                || backend
+                    .store
+                    .fill(Key::Entry(key), encoded, ttl)
+                    .await
+                    .is_ok();
         }
         if is_stored {
             self.0.counters.fills.inc();
@@ -436,109 +458,6 @@ impl Cache {
             .map_or("off", |backend| backend.name);
         self.0.counters.stats(name, self.is_up().unwrap_or(false))
     }
-}
-
-/// What became of an entry in the server's own memory.
-#[derive(Clone, Copy)]
-enum Near {
-    Absent,
-    Stale,
-    /// The store did not say.
-    Unknown,
-}
-
-enum Looked {
-    Found(Arc<Entry>),
-    Missing(Vec<(Tag, Nonce)>),
-}
-
-/// Asks the store for an entry that is not near, and for the nonces that a new one would have.
-async fn look(
-    backend: &Backend,
-    key: EntryKey,
-    tags: Arc<[Tag]>,
-    now: DateTime<Utc>,
-) -> Result<Looked, StoreError> {
-    let fetched = backend.group.fetch(key, tags.clone()).await?;
-    if let Some(entry) = fetched.entry.filter(|entry| !entry.is_expired(now)) {
-        let entry = Arc::new(entry);
-        backend.near.insert(key, entry.clone());
-        return Ok(Looked::Found(entry));
-    }
-    let pairs = tags.iter().zip(&fetched.nonces);
-    let missing = pairs.filter(|(_, nonce)| nonce.is_none());
-    let missing: Vec<Tag> = missing.map(|(tag, _)| tag.clone()).collect();
-    let mut nonces = fetched.nonces;
-    if !missing.is_empty() {
-        // All of them are read again, never some: nonces of before and after a restart of the
-        // store, taken together, could be those of an old load. The two calls share a round trip.
-        let keys: Vec<Key<'_>> = tags.iter().map(Key::Tag).collect();
-        let (ensured, read) = (backend.store.ensure(&missing), backend.store.read(&keys));
-        let ((), values) = future::try_join(ensured, read).await?;
-        let nonce = |value: Option<Bytes>| String::from_utf8(value?.into()).ok();
-        nonces = values.into_iter().map(nonce).collect();
-    }
-    let complete = tags.iter().cloned().zip(nonces);
-    let complete = complete.map(|(tag, nonce)| Some((tag, nonce?)));
-    let nonces = complete.collect::<Option<Vec<_>>>();
-    let vanished = || StoreError::Failed("a tag vanished at once".into());
-    nonces.map(Looked::Missing).ok_or_else(vanished)
-}
-
-enum Lease {
-    /// The load is ours to make.
-    Ours,
-    /// Another server has made it.
-    Filled(Entry),
-}
-
-/// Waits until this server may load the entry or another has filled it. A server that holds the lease
-/// and dies holds the others up until the lease ends.
-async fn take_lease(
-    store: &dyn Store,
-    key: EntryKey,
-    lease: Key<'_>,
-    nonces: &[(Tag, Nonce)],
-) -> Lease {
-    let keys: Vec<Key<'_>> = [Key::Entry(key), lease]
-        .into_iter()
-        .chain(nonces.iter().map(|(tag, _)| Key::Tag(tag)))
-        .collect();
-    let deadline = Instant::now() + LEASE;
-    let mut pause = FIRST_LOOK;
-    let mut is_taken = false;
-    while Instant::now() < deadline {
-        if !is_taken {
-            match store.claim(lease, LEASE).await {
-                Ok(false) => {}
-                // A store that does not answer keeps nobody from loading.
-                Ok(true) | Err(_) => return Lease::Ours,
-            }
-        }
-        tokio::time::sleep(pause).await;
-        pause = (pause * 2).min(LAST_LOOK);
-        let Ok(values) = store.read(&keys).await else {
-            return Lease::Ours;
-        };
-        let present = nonces.iter().map(|(tag, _)| tag).zip(values.iter().skip(2));
-        let present: Vec<_> = present.collect();
-        let nonce = |tag: &Tag| {
-            present
-                .iter()
-                .find(|(known, _)| *known == tag)?
-                .1
-                .as_deref()
-        };
-        let entry = values
-            .first()
-            .and_then(Option::as_ref)
-            .and_then(Entry::decode);
-        if let Some(entry) = entry.filter(|entry| entry.is_current(nonce)) {
-            return Lease::Filled(entry);
-        }
-        is_taken = values.get(1).is_some_and(Option::is_some);
-    }
-    Lease::Ours
 }
 
 /// What stands before every key of this shop, for a Redis may serve others: a copy of the database

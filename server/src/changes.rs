@@ -7,7 +7,7 @@ use stockroom_common::{Id, change::Op, document};
 use uuid::Uuid;
 
 use crate::{
-    cache::{Tag, relay::Place},
+    cache::{Tag, relay::LogPosition},
     entity::Entity,
     error::Result,
 };
@@ -49,7 +49,7 @@ pub(crate) async fn append(
     at: DateTime<Utc>,
     actor: &str,
     change: &Change,
-) -> Result<Place> {
+) -> Result<LogPosition> {
     let seq = Id::<Change>::mint(at, rand::random());
     sqlx::query(
         "insert into changes
@@ -69,6 +69,22 @@ pub(crate) async fn append(
     .execute(conn)
     .await?;
     Ok((at, seq.uuid()))
+}
+
+/// The tags of a row's entries that no writer and no relay has marked as deleted yet.
+pub(crate) async fn unrelayed_tags<E: Entity>(
+    conn: &mut PgConnection,
+    id: Id<E>,
+) -> Result<Vec<Tag>> {
+    let tags: Vec<String> = sqlx::query_scalar(
+        "select distinct unnest(tags) from changes
+        where entity_id = $1 and entity = $2 and relayed_at is null",
+    )
+    .bind(id.uuid())
+    .bind(E::NAME)
+    .fetch_all(conn)
+    .await?;
+    Ok(tags.into_iter().map(Tag::from).collect())
 }
 
 /// The last entry of a row that is told: its version, and the row as it was before.

@@ -1,6 +1,5 @@
-//! Lists: keyset pages in both directions, totals, rows by id. What is asked for is read in
-//! [`query`]. There is no OFFSET here and
-//! no count that nobody asked for: a page costs the same wherever it lies.
+//! Lists: keyset pages in both directions, totals, rows by id. What is asked for is read in [`query`].
+//! There is no OFFSET here and no count that nobody asked for: a page costs the same wherever it lies.
 
 mod query;
 

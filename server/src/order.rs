@@ -195,6 +195,7 @@ impl Entity for Order {
 
     async fn update(write: &mut Write, old: &Self, mut new: NewOrder) -> Result<Self> {
         allow_update(old, &new)?;
+        touch_unrelayed(write, old.id).await?;
         if old.status != OrderStatus::Pending {
             // The same lines; a price that was left out stays what was agreed on.
             new.items = old.items.iter().map(OrderItem::document).collect();
@@ -236,6 +237,7 @@ impl Entity for Order {
                 "The order is on its way to the customer; it can be deleted once delivered.",
             ));
         }
+        touch_unrelayed(write, old.id).await?;
         let held = lines::wanted(&old.document(), old.status.gives_back_on_delete());
         stock::apply(write, &[], Movement::between(&held, &[])).await?;
         // The lines go with it: they refer to their order on delete cascade.
@@ -246,6 +248,15 @@ impl Entity for Order {
             .await?;
         Ok(())
     }
+}
+
+/// Touches what earlier writes to the order made old and may not have come to delete. Alone among the
+/// tags of a row those of an order move, with its customer: the lists of a former one still show it.
+async fn touch_unrelayed(write: &mut Write, id: Id<Order>) -> Result<()> {
+    for tag in changes::unrelayed_tags(write.conn().await?, id).await? {
+        write.touch(tag);
+    }
+    Ok(())
 }
 
 /// Prices of products by id, in minor units.

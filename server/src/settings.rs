@@ -64,7 +64,7 @@ pub struct Settings {
     pub log_json: bool,
 
     /// Memory for cached answers, in MiB.
-    #[arg(long, env = "STOCKROOM_CACHE_MEMORY", default_value_t = 64)]
+    #[arg(long, env = "STOCKROOM_CACHE_MEMORY", default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..))]
     pub cache_memory: u32,
 
     /// Read from the environment alone: arguments are there for everybody to see.

@@ -36,33 +36,32 @@ pub(crate) async fn get(
     reader: Reader,
 ) -> Result<Response> {
     let months = parse_months(query.as_deref().unwrap_or_default())?;
-    let (now, is_bypass) = (state.options.clock.now(), reader.is_bypass);
-    let counts = counts(&state, is_bypass).await?;
+    let now = state.options.clock.now();
     let this_month = month_start(now, 0);
+    let mut parts = vec![counts(&state, &reader).await?];
     let months: Vec<Served> = stream::iter(0..months)
         .filter_map(|back| async move { this_month.checked_sub_months(Months::new(back)) })
-        .map(|begin| month(&state, begin, is_bypass))
+        .map(|begin| month(&state, begin, &reader))
         .buffered(AT_ONCE)
         .try_collect()
         .await?;
-    let cache = serde_json::to_vec(&state.cache.stats()).unwrap_or_default();
-    let bodies = months.iter().map(|month| &*month.entry.answer.body);
-    let months = bodies.collect::<Vec<_>>().join(b",".as_slice());
+    parts.extend(months);
     // Put together from the bytes that are cached, none of which is read again.
-    let parts: [&[u8]; 7] = [
-        b"{\"counts\":",
-        &counts.entry.answer.body,
-        b",\"months\":[",
-        &months,
-        b"],\"cache\":",
-        &cache,
-        b"}",
-    ];
-    let answer = Answer::from_body(Bytes::from(parts.concat()));
-    Ok(Served::whole(answer, counts).respond(&reader, now))
+    let bodies: Vec<&[u8]> = parts.iter().map(|part| &*part.entry.answer.body).collect();
+    let (counts, months) = (bodies[0], bodies[1..].join(b",".as_slice()));
+    let shop = [b"{\"counts\":", counts, b",\"months\":[", &months, b"]"].concat();
+    // What the cache counts changes with every request; it makes no other answer of the same shop.
+    let etag = Answer::from_body(shop.clone().into()).etag;
+    let cache = serde_json::to_vec(&state.cache.stats()).unwrap_or_default();
+    let body = Bytes::from([&shop, b",\"cache\":".as_slice(), &cache, b"}"].concat());
+    let answer = Answer {
+        etag,
+        ..Answer::from_body(body)
+    };
+    Ok(Served::whole(answer, &parts, now).respond(&reader, now))
 }
 
-async fn counts(state: &AppState, is_bypass: bool) -> Result<Served> {
+async fn counts(state: &AppState, reader: &Reader) -> Result<Served> {
     let tags = || {
         let lists = [
             Tag::list::<Category>(),
@@ -91,7 +90,7 @@ async fn counts(state: &AppState, is_bypass: bool) -> Result<Served> {
         tags: || tags().collect(),
         load: || load,
     };
-    state.cache.read(wanted, is_bypass).await
+    state.cache.read(wanted, reader).await
 }
 
 /// Counts what is quickly counted, and takes the planner's word for the rest.
@@ -107,7 +106,7 @@ async fn estimate<E: Entity>(conn: &mut PgConnection) -> Result<Total> {
     Ok(Total { value, exact: true })
 }
 
-async fn month(state: &AppState, begin: DateTime<Utc>, is_bypass: bool) -> Result<Served> {
+async fn month(state: &AppState, begin: DateTime<Utc>, reader: &Reader) -> Result<Served> {
     let pool = state.pool.clone();
     let load = async move {
         let stats = select_month(&mut *pool.acquire().await?, begin).await?;
@@ -123,7 +122,7 @@ async fn month(state: &AppState, begin: DateTime<Utc>, is_bypass: bool) -> Resul
         tags: || vec![Tag::orders_in(begin)],
         load: || load,
     };
-    state.cache.read(wanted, is_bypass).await
+    state.cache.read(wanted, reader).await
 }
 
 async fn select_month(conn: &mut PgConnection, begin: DateTime<Utc>) -> Result<MonthStats> {

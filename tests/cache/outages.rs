@@ -292,3 +292,63 @@ async fn a_server_killed_between_commit_and_answer_leaves_nothing_old_behind() {
     assert!(answer.is_err(), "it was answered: {answer:?}");
     until(&reader, &path, |answer| answer.body["name"] == "Teas").await;
 }
+
+/// Two servers of one shop; the first has lost its link to Redis, the second has not.
+async fn one_cut_off() -> (Shop, Shop, RedisProcess, Proxy) {
+    let redis = RedisProcess::start();
+    let link = Proxy::start(redis.address).await;
+    let pool = connect(fresh_database().await, 8).await.unwrap();
+    let cut_off = caching_in(&format!("redis://{}", link.address));
+    let cut_off = Shop::serve(pool.clone(), cut_off).await;
+    let well = Shop::serve(pool, caching_in(&redis.url())).await;
+    cut_off.cache_is_up().await;
+    well.cache_is_up().await;
+    link.set(|faults| {
+        faults.generation += 1;
+        faults.refuses = true;
+    });
+    (cut_off, well, redis, link)
+}
+
+#[tokio::test]
+async fn a_write_that_changes_nothing_ends_what_the_one_before_it_has_left() {
+    let (cut_off, well, _redis, _link) = one_cut_off().await;
+    let path = path("categories", &well.category("Tea").await);
+    until(&well, &path, |answer| {
+        status(answer).starts_with("stockroom; hit")
+    })
+    .await;
+    let teas = json!({"name": "Teas"});
+    let written = cut_off.patch(&path, &teas).await;
+    assert_eq!(written.header("stockroom-invalidation"), "deferred");
+    // Somebody who does not know says the same again, and is told that it is so.
+    let again = well.patch(&path, &teas).await;
+    assert_eq!(again.header("stockroom-invalidation"), "");
+    assert_eq!(again.header("etag"), "\"2\"");
+    assert_eq!(well.get(&path).await.body["name"], "Teas");
+}
+
+#[tokio::test]
+async fn a_write_to_an_order_ends_the_list_of_the_customer_that_it_had_before() {
+    let (cut_off, well, _redis, _link) = one_cut_off().await;
+    let (ada, bob) = (
+        well.customer("ada@example.org").await,
+        well.customer("bob@example.org").await,
+    );
+    let order = path(
+        "orders",
+        &well.order(&ada, &well.product("TEA", 5).await, 1).await,
+    );
+    let of_ada = format!("/v1/orders?customer_id={}", ada["id"].as_str().unwrap());
+    until(&well, &of_ada, |answer| {
+        status(answer).starts_with("stockroom; hit")
+    })
+    .await;
+    let moved = cut_off
+        .patch(&order, &json!({"customer_id": bob["id"]}))
+        .await;
+    assert_eq!(moved.header("stockroom-invalidation"), "deferred");
+    let noted = well.patch(&order, &json!({"note": "Ring twice"})).await;
+    assert_eq!(noted.header("stockroom-invalidation"), "");
+    assert_eq!(well.get(&of_ada).await.body["items"], json!([]));
+}

@@ -4,17 +4,21 @@
 //! join a load that began before the write that it has seen acknowledged.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, hash_map::Entry},
     future::Future,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
 };
 
 use stockroom_common::{Kind, Problem};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tracing::Instrument;
 
 use super::entry::EntryKey;
 use crate::error::{Error, Result};
+
+/// How long a load waits for its turn: as long as for a connection.
+const TURN_LIMIT: Duration = Duration::from_secs(5);
 
 /// What a flight brings, for each of its passengers.
 type Landed<T> = Result<T, Problem>;
@@ -61,16 +65,20 @@ impl<T: Clone + Send + Sync + 'static> Flights<T> {
     ) -> Result<(T, bool)> {
         let turns = self.loads.clone();
         self.board(key, |ticket| async move {
-            let _turn = turns.acquire().await;
+            let turn = take_turn(turns).await;
             drop(ticket);
+            let _turn = turn?;
             load.await
         })
         .await
     }
 
-    /// What a load that is part of a flight has to wait for.
-    pub(super) fn turns(&self) -> Arc<Semaphore> {
-        self.loads.clone()
+    /// The turn of a load that is part of a flight, held while it loads.
+    ///
+    /// # Errors
+    /// Where the database has been too slow for too long.
+    pub(super) async fn turn(&self) -> Result<OwnedSemaphorePermit> {
+        take_turn(self.loads.clone()).await
     }
 
     async fn board<F>(
@@ -81,25 +89,26 @@ impl<T: Clone + Send + Sync + 'static> Flights<T> {
     where
         F: Future<Output = Result<T>> + Send + 'static,
     {
-        let (mut landing, is_first) = {
-            let mut flying = lock(&self.flying);
-            match flying.get(&key) {
-                Some(landing) => (landing.clone(), false),
-                None => {
-                    let (land, landing) = watch::channel(None);
-                    flying.insert(key, landing.clone());
-                    let flying = self.flying.clone();
-                    let flight = flight(Ticket { key, flying });
-                    let fly = async move {
-                        let landed = flight.await.map_err(Error::into_problem);
-                        // Its passengers may all have hung up.
-                        let _ = land.send(Some(landed));
-                    };
-                    tokio::spawn(fly.in_current_span());
-                    (landing, true)
-                }
+        let (land, fresh) = watch::channel(None);
+        let under_way = match lock(&self.flying).entry(key) {
+            Entry::Occupied(flying) => Some(flying.get().clone()),
+            Entry::Vacant(vacant) => {
+                vacant.insert(fresh.clone());
+                None
             }
         };
+        let is_first = under_way.is_none();
+        let mut landing = under_way.unwrap_or(fresh);
+        if is_first {
+            let flying = self.flying.clone();
+            let flight = flight(Ticket { key, flying });
+            let fly = async move {
+                let landed = flight.await.map_err(Error::into_problem);
+                // Its passengers may all have hung up.
+                let _ = land.send(Some(landed));
+            };
+            tokio::spawn(fly.in_current_span());
+        }
         let landed = landing.wait_for(Option::is_some).await;
         let landed = landed.ok().and_then(|landed| landed.clone());
         match landed {
@@ -124,6 +133,13 @@ impl<T> Drop for Ticket<T> {
     fn drop(&mut self) {
         lock(&self.flying).remove(&self.key);
     }
+}
+
+async fn take_turn(loads: Arc<Semaphore>) -> Result<OwnedSemaphorePermit> {
+    let turn = tokio::time::timeout(TURN_LIMIT, loads.acquire_owned()).await;
+    // The semaphore is never closed.
+    let turn = turn.ok().and_then(Result::ok);
+    turn.ok_or_else(|| Error::Database(sqlx::Error::PoolTimedOut))
 }
 
 fn lock<T>(flying: &Mutex<Flying<T>>) -> MutexGuard<'_, Flying<T>> {

@@ -13,9 +13,6 @@ use super::{
     tag::Tag,
 };
 
-/// Questions that one round trip answers at the most.
-const MAX_GROUP: usize = 256;
-
 /// The way to the task that asks the store.
 #[derive(Debug)]
 pub(super) struct Group(mpsc::UnboundedSender<Question>);
@@ -45,10 +42,11 @@ pub(super) struct Fetched {
 }
 
 impl Group {
-    /// Starts the task; it ends when this is dropped.
-    pub(super) fn start(store: Arc<dyn Store>, counters: Counters) -> Self {
+    /// Starts the task, which answers so many questions at a time at the most; it ends when this is
+    /// dropped.
+    pub(super) fn start(store: Arc<dyn Store>, counters: Counters, most: usize) -> Self {
         let (sender, questions) = mpsc::unbounded_channel();
-        tokio::spawn(drive(store, questions, counters));
+        tokio::spawn(drive(store, questions, counters, most));
         Self(sender)
     }
 
@@ -82,12 +80,13 @@ async fn drive(
     store: Arc<dyn Store>,
     mut questions: mpsc::UnboundedReceiver<Question>,
     counters: Counters,
+    most: usize,
 ) {
     let mut group = Vec::new();
-    while questions.recv_many(&mut group, MAX_GROUP).await > 0 {
+    while questions.recv_many(&mut group, most).await > 0 {
         // Those that are ready to ask do so now rather than wait for the next group.
         tokio::task::yield_now().await;
-        while group.len() < MAX_GROUP
+        while group.len() < most
             && let Ok(question) = questions.try_recv()
         {
             group.push(question);

@@ -28,19 +28,19 @@ const HARMLESS_AFTER: TimeDelta = TimeDelta::minutes(15);
 const BATCH: i64 = 500;
 
 /// Where a change stands in the log.
-pub(crate) type Place = (DateTime<Utc>, Uuid);
+pub(crate) type LogPosition = (DateTime<Utc>, Uuid);
 
 /// Changes whose tags are deleted and which are yet to be marked so, off the answer's path.
 #[derive(Debug, Default)]
-pub(crate) struct Done(Mutex<Vec<Place>>);
+pub(crate) struct Done(Mutex<Vec<LogPosition>>);
 
 impl Done {
-    pub(crate) fn push(&self, places: impl IntoIterator<Item = Place>) {
+    pub(crate) fn push(&self, places: impl IntoIterator<Item = LogPosition>) {
         let mut done = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         done.extend(places);
     }
 
-    fn take(&self) -> Vec<Place> {
+    fn take(&self) -> Vec<LogPosition> {
         std::mem::take(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
@@ -76,7 +76,7 @@ pub(crate) async fn mark(state: &AppState) -> Result<()> {
 async fn set_relayed(
     conn: &mut PgConnection,
     now: DateTime<Utc>,
-    places: Vec<Place>,
+    places: Vec<LogPosition>,
 ) -> Result<()> {
     let (times, ids): (Vec<_>, Vec<_>) = places.into_iter().unzip();
     sqlx::query(
@@ -97,18 +97,19 @@ async fn set_relayed(
 }
 
 async fn look(state: &AppState) -> Result<()> {
-    let before = match state.cache.is_up() {
-        Some(true) => GRACE,
+    let ages = match state.cache.is_up() {
+        Some(true) => (GRACE, GRACE),
         Some(false) => return Ok(()),
-        // Without a cache here, servers with one may still come to need the younger ones.
-        None => HARMLESS_AFTER,
+        // Without a cache here, servers with one may still come to need all others.
+        None => (HARMLESS_AFTER, TimeDelta::MAX),
     };
-    while repair(state, before).await? == BATCH {}
+    while repair(state, ages).await? == BATCH {}
     Ok(())
 }
 
-/// Takes a batch of changes that were left over, deletes their tags and marks them; tells how many.
-async fn repair(state: &AppState, older_than: TimeDelta) -> Result<i64> {
+/// Takes a batch of changes that were left over, older than this or that much ahead of our clock,
+/// deletes their tags and marks them; tells how many.
+async fn repair(state: &AppState, (older, ahead): (TimeDelta, TimeDelta)) -> Result<i64> {
     let now = state.options.clock.now();
     let mut transaction = state.pool.begin().await?;
     let left = sqlx::query(
@@ -119,8 +120,8 @@ async fn repair(state: &AppState, older_than: TimeDelta) -> Result<i64> {
         -- Another relay may have the first of them in hand.
         for update skip locked",
     )
-    .bind(now - older_than)
-    .bind(now + GRACE)
+    .bind(now - older)
+    .bind(now.checked_add_signed(ahead))
     .bind(BATCH)
     .try_map(|row: PgRow| {
         let tags: Vec<String> = row.try_get("tags")?;
@@ -132,7 +133,8 @@ async fn repair(state: &AppState, older_than: TimeDelta) -> Result<i64> {
         return Ok(0);
     }
     let harmless = now - HARMLESS_AFTER;
-    let (mut places, mut tags, mut repaired): (Vec<Place>, Vec<Tag>, u64) = Default::default();
+    let (mut places, mut tags, mut repaired): (Vec<LogPosition>, Vec<Tag>, u64) =
+        Default::default();
     for (place, named) in left {
         if place.0 > harmless {
             tags.extend(named.into_iter().map(Tag::from));

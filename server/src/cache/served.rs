@@ -1,6 +1,6 @@
 //! What a reader gets, and how the cache came by it: `Cache-Status` (RFC 9211), `Age`, 304.
 
-use std::{convert::Infallible, fmt, sync::Arc};
+use std::{convert::Infallible, fmt, sync::Arc, time::Duration};
 
 use axum::{
     body::Body,
@@ -10,7 +10,10 @@ use axum::{
 };
 use chrono::{DateTime, Utc};
 
-use super::entry::{Answer, Entry};
+use super::{
+    entry::{Answer, Entry},
+    store::StoreError,
+};
 use crate::conditions;
 
 const CACHE_STATUS: HeaderName = HeaderName::from_static("cache-status");
@@ -44,6 +47,17 @@ pub(crate) enum Why {
     Off,
     /// The store does not answer.
     Down,
+    /// It answers, but not with what was asked for: its memory is full, say.
+    Failed,
+}
+
+impl Why {
+    pub(crate) fn of(error: &StoreError) -> Self {
+        match error {
+            StoreError::Down | StoreError::Budget => Self::Down,
+            StoreError::Failed(_) => Self::Failed,
+        }
+    }
 }
 
 impl fmt::Display for Status {
@@ -67,6 +81,7 @@ impl fmt::Display for Status {
             }
             Self::Bypass(Why::Told) => f.write_str("stockroom; fwd=bypass"),
             Self::Bypass(Why::Off) => f.write_str("stockroom; fwd=bypass; detail=off"),
+            Self::Bypass(Why::Failed) => f.write_str("stockroom; fwd=bypass; detail=store-error"),
             Self::Bypass(Why::Down) => f.write_str("stockroom; fwd=bypass; detail=store-down"),
         }
     }
@@ -112,17 +127,20 @@ pub(crate) struct Served {
 }
 
 impl Served {
-    /// An answer that was put together from parts; it is told as the first of them was.
-    pub(crate) fn whole(answer: Answer, first: Self) -> Self {
-        let nonces = first.entry.nonces.clone();
-        let entry = Entry {
-            answer,
-            nonces,
-            ..*first.entry
+    /// An answer that was put together from parts: told as the one that was furthest from the cache,
+    /// and as old as the oldest.
+    pub(crate) fn whole(answer: Answer, parts: &[Self], now: DateTime<Utc>) -> Self {
+        let rank = |part: &&Self| match part.status {
+            Status::Hit { ttl } => (0, -ttl),
+            Status::Miss { .. } => (1, 0),
+            Status::Bypass(_) => (2, 0),
         };
+        let furthest = parts.iter().max_by_key(rank);
+        let oldest = parts.iter().map(|part| part.entry.loaded_at).min();
+        let entry = Entry::new(answer, Vec::new(), oldest.unwrap_or(now), Duration::ZERO);
         Self {
             entry: Arc::new(entry),
-            status: first.status,
+            status: furthest.map_or(Status::Bypass(Why::Off), |part| part.status),
         }
     }
 

@@ -18,12 +18,12 @@ impl Tag {
         Self::from(format!("{}:{id}", R::NAME))
     }
 
-    /// Every list of a resource.
+    /// Every list of a resource. Of orders only loads in bulk touch it: their lists have narrower tags.
     pub(crate) fn list<R: Resource>() -> Self {
         Self::from(R::PATH)
     }
 
-    /// The orders of one customer. Loads in bulk do not name it but [`Tag::bulk_orders`].
+    /// The orders of one customer. Loads in bulk do not name it but the list.
     pub(crate) fn orders_of(customer: Id<Customer>) -> Self {
         Self::from(format!("{}:orders", Self::row(customer)))
     }
@@ -36,11 +36,6 @@ impl Tag {
     /// The orders of all times.
     pub(crate) fn all_orders() -> Self {
         Self::from("orders:all")
-    }
-
-    /// Loads of orders in bulk, which touch more customers than can be named.
-    pub(crate) fn bulk_orders() -> Self {
-        Self::from("orders:bulk")
     }
 
     /// What every answer depends on: without it the whole cache is old.

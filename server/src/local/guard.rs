@@ -1,6 +1,6 @@
-//! The guard: a small process that owns a private PostgreSQL and its Redis. It holds the other end of a pipe of the
-//! server's; when that closes, because the server stopped, panicked or was killed, it stops
-//! PostgreSQL and leaves.
+//! The guard: a small process that owns a private PostgreSQL and its Redis. It holds the other end of a
+//! pipe of the server's; when that closes, because the server stopped, panicked or was killed, it stops
+//! both and leaves.
 
 use std::{
     fs,
@@ -97,9 +97,15 @@ async fn own_postgres(
             () = &mut stop => return stop_postgres(&mut postgres).await,
         }
         if restarts == 0 {
-            let has_redis = match redis {
-                Some(redis) => redis.is_ready().await,
-                None => false,
+            let has_redis = async {
+                match redis {
+                    Some(redis) => redis.is_ready().await,
+                    None => false,
+                }
+            };
+            let has_redis = tokio::select! {
+                has_redis = has_redis => has_redis,
+                () = &mut stop => return stop_postgres(&mut postgres).await,
             };
             say(if has_redis { READY_WITH_REDIS } else { READY });
         }

@@ -27,6 +27,9 @@ const MAX_MEMORY: &str = "256mb";
 const START_LIMIT: Duration = Duration::from_secs(5);
 const STOP_LIMIT: Duration = Duration::from_secs(5);
 const RESTART_AFTER: Duration = Duration::from_millis(500);
+/// One that ends sooner than this has failed, and after so many in a row it is left.
+const STEADY: Duration = Duration::from_secs(2);
+const MAX_FAILURES: u32 = 3;
 const POLL: Duration = Duration::from_millis(5);
 
 /// A private Redis that is kept up until told to stop.
@@ -42,7 +45,11 @@ impl PrivateRedis {
     pub(super) fn start(layout: &Layout, user: Option<User>) -> Option<Self> {
         let program = find()?;
         let socket = socket(&layout.sockets);
-        stop_leftover(&socket);
+        if let Err(error) = stop_leftover(&socket) {
+            // Two on one socket would take it from each other.
+            tracing::warn!(%error, "a Redis of an earlier server does not stop; there is none now");
+            return None;
+        }
         let (stop, stopped) = oneshot::channel();
         let keeper = tokio::spawn(keep(program, layout.clone(), user, stopped));
         Some(Self {
@@ -55,7 +62,7 @@ impl PrivateRedis {
     /// Whether it has come up.
     pub(super) async fn is_ready(&self) -> bool {
         let deadline = Instant::now() + START_LIMIT;
-        while Instant::now() < deadline {
+        while Instant::now() < deadline && !self.keeper.is_finished() {
             if UnixStream::connect(&self.socket).is_ok() {
                 return true;
             }
@@ -92,8 +99,13 @@ async fn keep(
     user: Option<User>,
     mut stopped: oneshot::Receiver<()>,
 ) {
-    loop {
-        let mut redis = match spawn(&program, &layout, user) {
+    let log = layout.data_dir.join("redis.log");
+    // What an earlier one said; all that this one says, however often it is started, stays.
+    let _ = fs::remove_file(&log);
+    let mut failures = 0;
+    while failures < MAX_FAILURES {
+        let began = Instant::now();
+        let mut redis = match spawn(&program, &layout, &log, user) {
             Ok(redis) => redis,
             Err(error) => return tracing::warn!(%error, "the private Redis cannot be run"),
         };
@@ -105,16 +117,29 @@ async fn keep(
             _ = &mut stopped => return,
             () = tokio::time::sleep(RESTART_AFTER) => {}
         }
+        failures = if began.elapsed() < STEADY {
+            failures + 1
+        } else {
+            0
+        };
     }
+    tracing::warn!(
+        "the private Redis does not stay up; its log is {}",
+        log.display()
+    );
 }
 
-fn spawn(program: &Path, layout: &Layout, user: Option<User>) -> std::io::Result<Child> {
+fn spawn(
+    program: &Path,
+    layout: &Layout,
+    log: &Path,
+    user: Option<User>,
+) -> std::io::Result<Child> {
     let log = fs::File::options()
-        .write(true)
+        .append(true)
         .create(true)
-        .truncate(true)
         .mode(0o600)
-        .open(layout.data_dir.join("redis.log"))?;
+        .open(log)?;
     let mut command = tokio::process::Command::from(guard::command(program, user));
     command
         .args([
@@ -146,16 +171,14 @@ fn spawn(program: &Path, layout: &Layout, user: Option<User>) -> std::io::Result
 }
 
 /// Ends a Redis whose guard was killed. We hold its lock, so it has no owner any more.
-fn stop_leftover(socket: &Path) {
+fn stop_leftover(socket: &Path) -> std::io::Result<()> {
     let Ok(mut stream) = UnixStream::connect(socket) else {
-        return;
+        return Ok(());
     };
+    stream.write_all(b"SHUTDOWN NOSAVE\r\n")?;
+    stream.set_read_timeout(Some(STOP_LIMIT))?;
     // It closes the connection once it has stopped, and has nothing to save.
-    let asked = stream.write_all(b"SHUTDOWN NOSAVE\r\n");
-    let limited = stream.set_read_timeout(Some(STOP_LIMIT));
-    if asked.and(limited).is_ok() {
-        let _ = stream.read(&mut [0; 64]);
-    }
+    stream.read(&mut [0; 64]).map(|_| ())
 }
 
 async fn end(redis: &mut Child) {

@@ -27,7 +27,7 @@ struct Span {
 /// What a page of orders may depend on.
 pub(super) fn tags(request: &ListRequest<Order>, now: DateTime<Utc>) -> Vec<Tag> {
     if let Some(customer) = request.filter.customer_id {
-        return vec![Tag::orders_of(customer), Tag::bulk_orders()];
+        return vec![Tag::orders_of(customer), Tag::list::<Order>()];
     }
     let mut tags = vec![Tag::all_orders()];
     if request.count != Count::Exact {

@@ -85,7 +85,11 @@ impl Part {
     /// What cached answers the batch makes old: lists, for no single row of it was there before.
     pub(super) fn tags(&self) -> Vec<Tag> {
         match self.month {
-            Some(month) => vec![Tag::orders_in(month), Tag::all_orders(), Tag::bulk_orders()],
+            Some(month) => vec![
+                Tag::orders_in(month),
+                Tag::all_orders(),
+                Tag::list::<Order>(),
+            ],
             None => vec![self.entity.path().into()],
         }
     }

@@ -12,8 +12,13 @@ use tokio::sync::Mutex;
 
 use super::link::Connection;
 
-/// A node of a cluster that does not answer is given up after this; the budgets are shorter.
+/// How long connecting to one node and proving the epoch may take.
 const NODE_LIMIT: Duration = Duration::from_millis(500);
+/// The same where some of the hosts may be switched off and answer nothing at all.
+const FLEET_LIMIT: Duration = Duration::from_secs(3);
+/// A host of a cluster that does not answer within this is passed over. The budgets of commands are
+/// shorter.
+const HOST_LIMIT: Duration = Duration::from_millis(200);
 
 const FORMS: &str = "redis://[user:password@]host[:port][/db], unix:///path/to.sock, \
     redis+cluster://host:port,host:port… or redis+sentinel://host:port,host:port…/name; \
@@ -40,6 +45,14 @@ impl RedisAddress {
             .and_then(Client::open)
             .map_err(|error| error.to_string())?;
         Ok(Self(Arc::new(Kind::Node(client))))
+    }
+
+    /// How long to wait for [`RedisAddress::connect`] and the first commands.
+    pub(super) fn connect_limit(&self) -> Duration {
+        match *self.0 {
+            Kind::Node(_) => NODE_LIMIT,
+            Kind::Cluster(_) | Kind::Sentinel(_) => FLEET_LIMIT,
+        }
     }
 
     pub(super) async fn connect(&self) -> RedisResult<Connection> {
@@ -89,8 +102,8 @@ fn parse(url: &str) -> RedisResult<Kind> {
     match kind {
         "cluster" => {
             let cluster = ClusterClient::builder(nodes(&user)?)
-                .connection_timeout(NODE_LIMIT)
-                .response_timeout(NODE_LIMIT)
+                .connection_timeout(HOST_LIMIT)
+                .response_timeout(HOST_LIMIT)
                 .retries(1)
                 .build()?;
             Ok(Kind::Cluster(cluster))

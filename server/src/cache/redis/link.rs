@@ -30,8 +30,8 @@ use super::{
     RedisAddress, millis,
 };
 
-/// How long connecting and proving the epoch may take.
-const CONNECT_LIMIT: Duration = Duration::from_millis(500);
+/// How long the nodes of a cluster may take to say who they are.
+const CHECK_LIMIT: Duration = Duration::from_millis(500);
 const FIRST_RETRY: Duration = Duration::from_millis(20);
 const LAST_RETRY: Duration = Duration::from_millis(300);
 /// A connection that lived so long was a good one: the next is tried without delay.
@@ -193,7 +193,7 @@ async fn keep(address: RedisAddress, epoch: String, live: Arc<watch::Sender<Opti
     let mut delays = backoff();
     let mut was_down = false;
     loop {
-        let opened = timeout(CONNECT_LIMIT, open(&address, &epoch)).await;
+        let opened = timeout(address.connect_limit(), open(&address, &epoch)).await;
         match opened.map_err(|_| StoreError::Budget.to_string()) {
             Ok(Ok((connection, run_id))) => {
                 tracing::info!(%run_id, "Redis answers");
@@ -267,7 +267,7 @@ async fn until_changed((mut connection, run_id): (Connection, Arc<str>)) {
     }
     loop {
         tokio::time::sleep(CLUSTER_CHECK).await;
-        let present = timeout(CONNECT_LIMIT, connection.run_id()).await;
+        let present = timeout(CHECK_LIMIT, connection.run_id()).await;
         if !matches!(present, Ok(Ok(present)) if present == run_id) {
             return;
         }

@@ -35,6 +35,19 @@ async fn until(shop: &Shop, path: &str, wanted: impl Fn(&Answer) -> bool) -> Dur
     }
 }
 
+/// A shop in that Redis, and the path of a category `Tea` that it has cached.
+async fn with_tea(redis: &RedisProcess) -> (Shop, String) {
+    let shop = Shop::open_with(caching_in(&redis.url())).await;
+    shop.cache_is_up().await;
+    let path = path("categories", &shop.category("Tea").await);
+    until(&shop, &path, is_hit).await;
+    (shop, path)
+}
+
+fn is_hit(answer: &Answer) -> bool {
+    status(answer).starts_with("stockroom; hit")
+}
+
 #[tokio::test]
 async fn a_server_starts_without_redis_and_uses_it_once_it_is_there() {
     let mut redis = RedisProcess::start();
@@ -48,23 +61,14 @@ async fn a_server_starts_without_redis_and_uses_it_once_it_is_there() {
     let stats = shop.get("/v1/stats").await.ok(200);
     assert_eq!(stats["cache"]["is_up"], false);
     redis.restart();
-    until(&shop, &path, |answer| {
-        status(answer).starts_with("stockroom; hit")
-    })
-    .await;
+    until(&shop, &path, is_hit).await;
     assert_eq!(shop.get("/v1/stats").await.ok(200)["cache"]["is_up"], true);
 }
 
 #[tokio::test]
 async fn a_redis_that_is_lost_costs_readers_and_writers_nothing_but_the_cache() {
     let mut redis = RedisProcess::start();
-    let shop = Shop::open_with(caching_in(&redis.url())).await;
-    shop.cache_is_up().await;
-    let path = path("categories", &shop.category("Tea").await);
-    until(&shop, &path, |answer| {
-        status(answer).starts_with("stockroom; hit")
-    })
-    .await;
+    let (shop, path) = with_tea(&redis).await;
     redis.kill();
     for round in 0..20 {
         let name = format!("Tea {round}");
@@ -85,13 +89,7 @@ async fn a_redis_that_is_lost_costs_readers_and_writers_nothing_but_the_cache() 
 #[tokio::test]
 async fn a_redis_that_hangs_costs_a_reader_its_budget_once() {
     let redis = RedisProcess::start();
-    let shop = Shop::open_with(caching_in(&redis.url())).await;
-    shop.cache_is_up().await;
-    let path = path("categories", &shop.category("Tea").await);
-    until(&shop, &path, |answer| {
-        status(answer).starts_with("stockroom; hit")
-    })
-    .await;
+    let (shop, path) = with_tea(&redis).await;
     redis.signal(Signal::STOP);
     let answer = shop.get(&path).await;
     assert_eq!(status(&answer), "stockroom; fwd=bypass; detail=store-down");
@@ -124,13 +122,7 @@ async fn a_redis_that_hangs_costs_a_reader_its_budget_once() {
 #[tokio::test]
 async fn a_redis_that_comes_back_with_an_old_dump_is_not_believed() {
     let mut redis = RedisProcess::start();
-    let shop = Shop::open_with(caching_in(&redis.url())).await;
-    shop.cache_is_up().await;
-    let path = path("categories", &shop.category("Tea").await);
-    until(&shop, &path, |answer| {
-        status(answer).starts_with("stockroom; hit")
-    })
-    .await;
+    let (shop, path) = with_tea(&redis).await;
     redis.command(&["SAVE"]).await.unwrap();
     let written = shop.patch(&path, &json!({"name": "Teas"})).await;
     assert_eq!(written.header("stockroom-invalidation"), "");
@@ -160,10 +152,7 @@ async fn a_write_whose_tags_cannot_be_deleted_says_so_and_the_relay_repairs() {
     writer.cache_is_up().await;
     reader.cache_is_up().await;
     let path = path("categories", &writer.category("Tea").await);
-    until(&reader, &path, |answer| {
-        status(answer).starts_with("stockroom; hit")
-    })
-    .await;
+    until(&reader, &path, is_hit).await;
     link.set(|faults| {
         faults.generation += 1;
         faults.refuses = true;
@@ -252,10 +241,7 @@ async fn a_server_killed_between_commit_and_answer_leaves_nothing_old_behind() {
     .await;
     reader.cache_is_up().await;
     let path = path("categories", &reader.category("Tea").await);
-    until(&reader, &path, |answer| {
-        status(answer).starts_with("stockroom; hit")
-    })
-    .await;
+    until(&reader, &path, is_hit).await;
     // The writer's own link is up when it answers from the cache too.
     let client = http_client();
     loop {
@@ -314,10 +300,7 @@ async fn one_cut_off() -> (Shop, Shop, RedisProcess, Proxy) {
 async fn a_write_that_changes_nothing_ends_what_the_one_before_it_has_left() {
     let (cut_off, well, _redis, _link) = one_cut_off().await;
     let path = path("categories", &well.category("Tea").await);
-    until(&well, &path, |answer| {
-        status(answer).starts_with("stockroom; hit")
-    })
-    .await;
+    until(&well, &path, is_hit).await;
     let teas = json!({"name": "Teas"});
     let written = cut_off.patch(&path, &teas).await;
     assert_eq!(written.header("stockroom-invalidation"), "deferred");
@@ -340,10 +323,7 @@ async fn a_write_to_an_order_ends_the_list_of_the_customer_that_it_had_before() 
         &well.order(&ada, &well.product("TEA", 5).await, 1).await,
     );
     let of_ada = format!("/v1/orders?customer_id={}", ada["id"].as_str().unwrap());
-    until(&well, &of_ada, |answer| {
-        status(answer).starts_with("stockroom; hit")
-    })
-    .await;
+    until(&well, &of_ada, is_hit).await;
     let moved = cut_off
         .patch(&order, &json!({"customer_id": bob["id"]}))
         .await;

@@ -7,11 +7,11 @@ use std::{
     process::{Child, Command, Stdio},
 };
 
-use redis::{Value, aio::MultiplexedConnection};
+use redis::{AsyncConnectionConfig, Value, aio::MultiplexedConnection};
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
-use crate::process::{eventually, free_port, program, temp_dir, tied};
+use crate::process::{PATIENCE, eventually, free_port, program, temp_dir, tied};
 
 /// The file that makes a sentinel of one.
 const SENTINEL: &str = "sentinel.conf";
@@ -107,7 +107,13 @@ impl RedisProcess {
 
     pub async fn connect(&self) -> redis::RedisResult<MultiplexedConnection> {
         let client = redis::Client::open(self.url())?;
-        client.get_multiplexed_async_connection().await
+        // The machine may be busy with other tests; the crate's own half a second is for others.
+        let config = AsyncConnectionConfig::new()
+            .set_connection_timeout(Some(PATIENCE))
+            .set_response_timeout(Some(PATIENCE));
+        client
+            .get_multiplexed_async_connection_with_config(&config)
+            .await
     }
 
     /// Sends one command on a connection of its own.

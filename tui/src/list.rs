@@ -57,7 +57,8 @@ pub struct ListScreen<R: Entity> {
     waiting: Option<(u64, Want)>,
     last: Option<String>,
     is_stale: bool,
-    /// Whether the next page is to be read past the server's cache.
+    /// Whether pages are read past the server's cache, those around the shown one too, until the next
+    /// command.
     past_cache: bool,
     /// The row to select when the page is read again.
     keep: Option<Uuid>,
@@ -105,6 +106,7 @@ impl<R: Entity> Screen for ListScreen<R> {
     }
 
     fn command(&mut self, command: Command, ctx: &mut Context<'_>) {
+        self.past_cache = command == Command::RefreshPast;
         if self.detail.is_some() && self.detail_command(command, ctx) {
             return;
         }
@@ -136,11 +138,7 @@ impl<R: Entity> Screen for ListScreen<R> {
                 ctx.wish(Wish::Form(Box::new(form)));
             }
             Command::Sort => ctx.wish(Wish::Menu(self.sort_menu())),
-            Command::Refresh => self.refresh(ctx),
-            Command::RefreshPast => {
-                self.past_cache = true;
-                self.refresh(ctx);
-            }
+            Command::Refresh | Command::RefreshPast => self.refresh(ctx),
             Command::Back => ctx.wish(Wish::Return),
             _ => {}
         }
@@ -331,7 +329,7 @@ impl<R: Entity> ListScreen<R> {
             path,
             body: None,
             if_match: None,
-            past_cache: std::mem::take(&mut self.past_cache),
+            past_cache: self.past_cache,
         });
     }
 

@@ -66,6 +66,9 @@ pub struct CacheOptions {
     pub place: Place,
     /// Bytes of answers that the server keeps in its own memory.
     pub memory_bytes: u64,
+    /// How long Redis may take to answer a reader before the database is asked instead. Deletes of
+    /// writers have at least 250 ms.
+    pub budget: Duration,
     /// Put around the store, for tests that break the protocol on purpose.
     pub wrap: Option<Wrap>,
 }
@@ -88,6 +91,7 @@ impl Default for CacheOptions {
         Self {
             place: Place::Off,
             memory_bytes: 64 << 20,
+            budget: Duration::from_millis(80),
             wrap: None,
         }
     }
@@ -187,7 +191,11 @@ impl Cache {
                 let prefix = key_prefix(pool).await?;
                 (
                     "redis",
-                    Arc::new(RedisStore::new(address.clone(), prefix.into())),
+                    Arc::new(RedisStore::new(
+                        address.clone(),
+                        prefix.into(),
+                        options.budget,
+                    )),
                 )
             }
         };

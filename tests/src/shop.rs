@@ -12,7 +12,7 @@ use stockroom_server::{
 };
 use tokio::{net::TcpListener, sync::oneshot, task::JoinHandle};
 
-use crate::{Answer, fresh_database, shared_redis};
+use crate::{Answer, fresh_database, process::PATIENCE, shared_redis};
 
 pub struct Shop {
     pub base: String,
@@ -63,6 +63,8 @@ impl Shop {
         let is_shared = matches!(options.cache.place, Place::Off);
         if is_shared {
             options.cache.place = Place::Redis(shared_redis().await);
+            // What is tested here is not how a busy machine keeps time.
+            options.cache.budget = PATIENCE;
         }
         let shop = Self::serve_as_told(pool, options).await;
         if is_shared {

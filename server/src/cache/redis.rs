@@ -16,14 +16,14 @@ use super::{
     tag::Tag,
 };
 
-/// How long a command of a reader may take before the database is asked instead.
-const READ_BUDGET: Duration = Duration::from_millis(80);
 /// How long deleting tags may take, trying again included, before it is left to the relay.
 const DELETE_BUDGET: Duration = Duration::from_millis(250);
 
 pub(super) struct RedisStore {
     link: Link,
     prefix: Arc<str>,
+    /// How long a command of a reader may take before the database is asked instead.
+    budget: Duration,
 }
 
 /// A key as it stands in Redis, written without a string of its own.
@@ -40,11 +40,12 @@ impl redis::ToSingleRedisArg for Prefixed<'_> {}
 impl RedisStore {
     /// Begins to connect in the background. `prefix` stands before every key, for other shops and
     /// other programs may use the same Redis.
-    pub(super) fn new(address: RedisAddress, prefix: Arc<str>) -> Self {
+    pub(super) fn new(address: RedisAddress, prefix: Arc<str>, budget: Duration) -> Self {
         let epoch = format!("{prefix}{}", Key::Tag(&Tag::epoch()));
         Self {
             link: Link::keep(address, epoch),
             prefix,
+            budget,
         }
     }
 
@@ -63,7 +64,7 @@ impl RedisStore {
     async fn mget(&self, keys: &[Key<'_>]) -> Result<Vec<Option<Bytes>>, StoreError> {
         let values = match self
             .link
-            .call(&self.keys("MGET", keys), READ_BUDGET)
+            .call(&self.keys("MGET", keys), self.budget)
             .await?
         {
             Value::Array(values) => values,
@@ -87,7 +88,7 @@ impl RedisStore {
             .arg("NX")
             .arg("PX")
             .arg(millis(TAG_TTL));
-        self.link.call(&cmd, READ_BUDGET).await
+        self.link.call(&cmd, self.budget).await
     }
 }
 
@@ -111,7 +112,7 @@ impl Store for RedisStore {
                 .arg(&*value)
                 .arg("PX")
                 .arg(millis(ttl));
-            self.link.call(&cmd, READ_BUDGET).await.map(|_| ())
+            self.link.call(&cmd, self.budget).await.map(|_| ())
         })
     }
 
@@ -123,7 +124,7 @@ impl Store for RedisStore {
                 .arg("NX")
                 .arg("PX")
                 .arg(millis(ttl));
-            let answer = self.link.call(&cmd, READ_BUDGET).await?;
+            let answer = self.link.call(&cmd, self.budget).await?;
             Ok(answer != Value::Nil)
         })
     }
@@ -131,7 +132,10 @@ impl Store for RedisStore {
     fn delete<'a>(&'a self, keys: &'a [Key<'a>]) -> StoreFuture<'a, ()> {
         Box::pin(async move {
             let cmd = self.keys("DEL", keys);
-            self.link.call_again(&cmd, DELETE_BUDGET).await.map(|_| ())
+            self.link
+                .call_again(&cmd, self.budget.max(DELETE_BUDGET))
+                .await
+                .map(|_| ())
         })
     }
 

@@ -13,6 +13,7 @@ mod far;
 mod flight;
 mod group;
 mod memory;
+mod options;
 mod redis;
 pub(crate) mod relay;
 mod served;
@@ -28,19 +29,19 @@ use sha2::{Digest, Sha256};
 use sqlx::PgPool;
 use stockroom_common::stats::CacheStats;
 
+pub use axum::body::Bytes;
+
 use self::{
     counters::Counters,
-    entry::TTL,
-    far::{Lease, Looked},
+    far::Looked,
     flight::Flights,
-    group::Group,
+    group::{Check, Fetch, Group},
     memory::MemoryStore,
     redis::RedisStore,
 };
-pub use axum::body::Bytes;
-
 pub use self::{
     entry::EntryKey,
+    options::{CacheOptions, Place, Wrap},
     redis::RedisAddress,
     store::{Key, Nonce, Store, StoreError, StoreFuture},
     tag::Tag,
@@ -53,49 +54,9 @@ use crate::{error::Result, state::Clock};
 
 /// Tags that one write deletes by name; one that touches more deletes the epoch alone.
 const MAX_TAGS: usize = 1_000;
-/// A larger answer stays in the server's own memory: on the one connection to the store everybody
-/// else would wait behind it.
-const MAX_STORED: usize = 1 << 20;
 /// Questions that one round trip answers at the most: nonces are small, entries need not be.
 const MAX_CHECKS: usize = 256;
 const MAX_FETCHES: usize = 32;
-
-/// Where and how much to cache.
-#[derive(Clone, Debug)]
-pub struct CacheOptions {
-    pub place: Place,
-    /// Bytes of answers that the server keeps in its own memory.
-    pub memory_bytes: u64,
-    /// How long Redis may take to answer a reader before the database is asked instead. Deletes of
-    /// writers have at least 250 ms.
-    pub budget: Duration,
-    /// Put around the store, for tests that break the protocol on purpose.
-    pub wrap: Option<Wrap>,
-}
-
-/// What puts another store around one.
-pub type Wrap = fn(Arc<dyn Store>) -> Arc<dyn Store>;
-
-/// Where servers meet to tell each other what is old.
-#[derive(Clone, Debug)]
-pub enum Place {
-    /// Nowhere: every read goes to the database.
-    Off,
-    /// In the memory of the one server that there is.
-    Memory,
-    Redis(RedisAddress),
-}
-
-impl Default for CacheOptions {
-    fn default() -> Self {
-        Self {
-            place: Place::Off,
-            memory_bytes: 64 << 20,
-            budget: Duration::from_millis(80),
-            wrap: None,
-        }
-    }
-}
 
 /// Cheap to clone.
 #[derive(Clone, Debug)]
@@ -115,8 +76,8 @@ struct Backend {
     store: Arc<dyn Store>,
     /// What this server has read before. It is never trusted: each use is checked in the store.
     near: NearCache<EntryKey, Arc<Entry>, Bytewise>,
-    checks: Group,
-    fetches: Group,
+    checks: Group<Check>,
+    fetches: Group<Fetch>,
 }
 
 #[derive(Clone, Debug)]
@@ -242,7 +203,7 @@ impl Cache {
         let near = near.and_then(|backend| Some((backend, backend.near.get(&key)?)));
         let checked = match near {
             Some((backend, entry)) if !entry.is_expired(now) => {
-                match backend.checks.check(entry.clone()).await {
+                match backend.checks.ask(Check(entry.clone())).await {
                     Ok(true) => return Ok(self.hit(entry, now)),
                     Ok(false) => {
                         let is_same = |other: &Arc<Entry>| Arc::ptr_eq(other, &entry);
@@ -341,83 +302,6 @@ impl Cache {
             entry: landed.entry,
             status,
         })
-    }
-
-    /// Loads an entry and fills the store with it, unless another server does so for the same nonces.
-    async fn fly(
-        self,
-        backend: Arc<Backend>,
-        key: EntryKey,
-        nonces: Vec<(Tag, Nonce)>,
-        load: Load,
-    ) -> Result<Landed> {
-        let lease = key.with(&nonces);
-        let store = &*backend.store;
-        if let Lease::Filled(entry) = far::take_lease(store, key, lease, &nonces).await {
-            let entry = Arc::new(entry);
-            backend.near.insert(key, entry.clone());
-            return Ok(Landed {
-                entry,
-                is_stored: true,
-                is_collapsed: true,
-            });
-        }
-        let loaded = match self.0.flights.turn().await {
-            Ok(_turn) => {
-                let loaded_at = self.0.clock.now();
-                self.0.counters.loads.inc();
-                load.await.map(|loaded| (loaded, loaded_at))
-            }
-            Err(error) => Err(error),
-        };
-        let landed = match loaded {
-            Ok((loaded, at)) => Ok(self.keep(&backend, key, &nonces, loaded, at).await),
-            Err(error) => Err(error),
-        };
-        // Those who wait elsewhere look for the entry first; without one they load it themselves. Nobody
-        // here has to wait for that.
-        tokio::spawn(async move {
-            let _ = backend.store.delete(&[Key::Lease(lease)]).await;
-        });
-        landed
-    }
-
-    async fn keep(
-        &self,
-        backend: &Backend,
-        key: EntryKey,
-        nonces: &[(Tag, Nonce)],
-        loaded: Loaded,
-        loaded_at: DateTime<Utc>,
-    ) -> Landed {
-        let kept = loaded.depends_on.and_then(|tags| {
-            let tags = std::iter::once(Tag::epoch()).chain(tags);
-            let pair = |tag: Tag| nonces.iter().find(|(known, _)| *known == tag).cloned();
-            tags.map(pair).collect::<Option<Vec<_>>>()
-        });
-        let ttl = TTL.mul_f64(1.0 - rand::random::<f64>() / 10.0);
-        let is_kept = kept.is_some();
-        let entry = Entry::new(loaded.answer, kept.unwrap_or_default(), loaded_at, ttl);
-        let entry = Arc::new(entry);
-        let mut is_stored = false;
-        if is_kept {
-            backend.near.insert(key, entry.clone());
-            let encoded = entry.encode();
-            is_stored = encoded.len() > MAX_STORED
-                || backend
-                    .store
-                    .fill(Key::Entry(key), encoded, ttl)
-                    .await
-                    .is_ok();
-        }
-        if is_stored {
-            self.0.counters.fills.inc();
-        }
-        Landed {
-            entry,
-            is_stored,
-            is_collapsed: false,
-        }
     }
 
     /// Makes every answer old that depends on one of the tags: after the commit of the write that

@@ -10,7 +10,7 @@ use sqlx::{AssertSqlSafe, PgConnection, Postgres, QueryBuilder, Row, postgres::P
 use stockroom_common::{Count, Id, Page, Total};
 use uuid::Uuid;
 
-pub(crate) use self::query::ListQuery;
+pub(crate) use self::query::{ListQuery, Parameters, unreadable};
 use crate::{
     cursor::{Cursor, CursorKey, Direction},
     entity::{Entity, KeyKind, SortKey},
@@ -143,15 +143,10 @@ impl<E: Entity> ListRequest<E> {
     async fn total(&self, conn: &mut PgConnection) -> Result<Option<Total>> {
         let search = self.search.as_deref();
         match self.count {
-            Count::None => return Ok(None),
-            Count::Estimated => return estimate::<E>(conn, &self.filter, search).await.map(Some),
-            Count::Exact => {}
+            Count::None => Ok(None),
+            Count::Estimated => estimate::<E>(conn, &self.filter, search).await.map(Some),
+            Count::Exact => count::<E>(conn, &self.filter, search).await.map(Some),
         }
-        let mut sql = QueryBuilder::new("select count(*) from ");
-        sql.push(E::TABLE).push(" where true");
-        E::filter(&mut sql, &self.filter, search)?;
-        let value = sql.build_query_scalar().fetch_one(conn).await?;
-        Ok(Some(Total { value, exact: true }))
     }
 }
 
@@ -191,6 +186,19 @@ impl KeyValue {
             Self::Time(at) => sql.push_bind(*at),
         };
     }
+}
+
+/// How many rows there are: reads every one of them.
+pub(crate) async fn count<E: Entity>(
+    conn: &mut PgConnection,
+    filter: &E::Filter,
+    search: Option<&str>,
+) -> Result<Total> {
+    let mut sql = QueryBuilder::new("select count(*) from ");
+    sql.push(E::TABLE).push(" where true");
+    E::filter(&mut sql, filter, search)?;
+    let value = sql.build_query_scalar().fetch_one(conn).await?;
+    Ok(Total { value, exact: true })
 }
 
 /// How many rows there are by the planner's guess, which reads none of them.

@@ -8,17 +8,17 @@ use axum::{
 };
 use chrono::{DateTime, Months, Utc};
 use futures_util::{StreamExt, TryStreamExt, stream};
-use sqlx::{AssertSqlSafe, PgConnection, Row, postgres::PgRow};
+use sqlx::{PgConnection, Row, postgres::PgRow};
 use stockroom_common::{
-    Category, Customer, FieldError, Kind, Order, OrderStatus, Product, Total,
+    Category, Customer, Order, OrderStatus, Product, Total,
     stats::{Counts, DEFAULT_MONTHS, MAX_MONTHS, MonthStats},
 };
 
 use crate::{
     cache::{Answer, EntryKey, Loaded, Reader, Served, Tag, Wanted},
     entity::Entity,
-    error::{Error, Result},
-    list,
+    error::Result,
+    list::{self, Parameters, unreadable},
     partitions::month_start,
     state::AppState,
 };
@@ -95,15 +95,12 @@ async fn counts(state: &AppState, reader: &Reader) -> Result<Served> {
 
 /// Counts what is quickly counted, and takes the planner's word for the rest.
 async fn estimate<E: Entity>(conn: &mut PgConnection) -> Result<Total> {
-    let estimate = list::estimate::<E>(conn, &E::Filter::default(), None).await?;
+    let everything = E::Filter::default();
+    let estimate = list::estimate::<E>(conn, &everything, None).await?;
     if estimate.value > COUNTED {
         return Ok(estimate);
     }
-    let sql = format!("select count(*) from {}", E::TABLE);
-    let value = sqlx::query_scalar(AssertSqlSafe(sql))
-        .fetch_one(conn)
-        .await?;
-    Ok(Total { value, exact: true })
+    list::count::<E>(conn, &everything, None).await
 }
 
 async fn month(state: &AppState, begin: DateTime<Utc>, reader: &Reader) -> Result<Served> {
@@ -160,23 +157,15 @@ async fn select_month(conn: &mut PgConnection, begin: DateTime<Utc>) -> Result<M
 }
 
 fn parse_months(query: &str) -> Result<u32> {
-    let refuse = |pointer: &str, code: &str, message: String| {
-        let error = FieldError::new(format!("?{pointer}"), code, message);
-        Error::fields(Kind::Unreadable, vec![error])
+    let mut parameters = Parameters::read(query)?;
+    let months = parameters.take("months");
+    parameters.refuse_rest(&["months"])?;
+    let Some(text) = months else {
+        return Ok(DEFAULT_MONTHS);
     };
-    let mut months = DEFAULT_MONTHS;
-    let pairs: Vec<(String, String)> = serde_urlencoded::from_str(query)
-        .map_err(|_| Error::refused(Kind::Unreadable, "The query string cannot be read."))?;
-    for (name, value) in pairs {
-        if name != "months" {
-            let message = "is not known here; known is months".to_owned();
-            return Err(refuse(&name, "unknown_parameter", message));
-        }
-        let number = value.parse().ok().filter(|n| (1..=MAX_MONTHS).contains(n));
-        months = number.ok_or_else(|| {
-            let message = format!("is `{value}`; it must be from 1 to {MAX_MONTHS}");
-            refuse("months", "out_of_range", message)
-        })?;
-    }
-    Ok(months)
+    let months = text.parse().ok().filter(|n| (1..=MAX_MONTHS).contains(n));
+    months.ok_or_else(|| {
+        let message = format!("is `{text}`; it must be from 1 to {MAX_MONTHS}");
+        unreadable("months", "out_of_range", message)
+    })
 }

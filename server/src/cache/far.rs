@@ -9,11 +9,13 @@ use chrono::{DateTime, Utc};
 use futures_util::future;
 
 use super::{
-    Backend, Bytes,
-    entry::{Entry, EntryKey},
+    Backend, Bytes, Cache, Landed, Load, Loaded,
+    entry::{Entry, EntryKey, TTL},
+    group::Fetch,
     store::{Key, Nonce, Store, StoreError},
     tag::Tag,
 };
+use crate::error::Result;
 
 /// How long one server may load for all others before another tries.
 const LEASE: Duration = Duration::from_secs(3);
@@ -21,6 +23,9 @@ const LEASE: Duration = Duration::from_secs(3);
 const FIRST_LOOK: Duration = Duration::from_millis(2);
 const LAST_LOOK: Duration = Duration::from_millis(50);
 
+/// A larger answer stays in the server's own memory: on the one connection to the store everybody
+/// else would wait behind it.
+const MAX_STORED: usize = 1 << 20;
 /// What the store had for a reader.
 pub(super) enum Looked {
     Found(Arc<Entry>),
@@ -34,7 +39,13 @@ pub(super) async fn look(
     tags: Arc<[Tag]>,
     now: DateTime<Utc>,
 ) -> Result<Looked, StoreError> {
-    let fetched = backend.fetches.fetch(key, tags.clone()).await?;
+    let fetched = backend
+        .fetches
+        .ask(Fetch {
+            key,
+            tags: tags.clone(),
+        })
+        .await?;
     if let Some(entry) = fetched.entry.filter(|entry| !entry.is_expired(now)) {
         let entry = Arc::new(entry);
         backend.near.insert(key, entry.clone());
@@ -116,4 +127,83 @@ pub(super) async fn take_lease(
         is_taken = values.get(1).is_some_and(Option::is_some);
     }
     Lease::Ours
+}
+
+impl Cache {
+    /// Loads an entry and fills the store with it, unless another server does so for the same nonces.
+    pub(super) async fn fly(
+        self,
+        backend: Arc<Backend>,
+        key: EntryKey,
+        nonces: Vec<(Tag, Nonce)>,
+        load: Load,
+    ) -> Result<Landed> {
+        let lease = key.with(&nonces);
+        let store = &*backend.store;
+        if let Lease::Filled(entry) = take_lease(store, key, lease, &nonces).await {
+            let entry = Arc::new(entry);
+            backend.near.insert(key, entry.clone());
+            return Ok(Landed {
+                entry,
+                is_stored: true,
+                is_collapsed: true,
+            });
+        }
+        let loaded = match self.0.flights.turn().await {
+            Ok(_turn) => {
+                let loaded_at = self.0.clock.now();
+                self.0.counters.loads.inc();
+                load.await.map(|loaded| (loaded, loaded_at))
+            }
+            Err(error) => Err(error),
+        };
+        let landed = match loaded {
+            Ok((loaded, at)) => Ok(self.keep(&backend, key, &nonces, loaded, at).await),
+            Err(error) => Err(error),
+        };
+        // Those who wait elsewhere look for the entry first; without one they load it themselves. Nobody
+        // here has to wait for that.
+        tokio::spawn(async move {
+            let _ = backend.store.delete(&[Key::Lease(lease)]).await;
+        });
+        landed
+    }
+
+    async fn keep(
+        &self,
+        backend: &Backend,
+        key: EntryKey,
+        nonces: &[(Tag, Nonce)],
+        loaded: Loaded,
+        loaded_at: DateTime<Utc>,
+    ) -> Landed {
+        let kept = loaded.depends_on.and_then(|tags| {
+            let tags = std::iter::once(Tag::epoch()).chain(tags);
+            let pair = |tag: Tag| nonces.iter().find(|(known, _)| *known == tag).cloned();
+            tags.map(pair).collect::<Option<Vec<_>>>()
+        });
+        let ttl = TTL.mul_f64(1.0 - rand::random::<f64>() / 10.0);
+        let is_kept = kept.is_some();
+        let entry = Entry::new(loaded.answer, kept.unwrap_or_default(), loaded_at, ttl);
+        let entry = Arc::new(entry);
+        let mut is_stored = false;
+        if is_kept {
+            backend.near.insert(key, entry.clone());
+            let encoded = entry.encode();
+            is_stored = encoded.len() > MAX_STORED
+                || backend
+                    .store
+                    .fill(Key::Entry(key), encoded, ttl)
+                    .await
+                    .is_ok();
+        }
+        if is_stored {
+            self.0.counters.fills.inc();
+        }
+        Landed {
+            entry,
+            is_stored,
+            is_collapsed: false,
+        }
+    }
 }

@@ -1,7 +1,7 @@
 //! Group commit, for reads: requests that arrive while a round trip is under way form the next group,
 //! and one read of the store, sent after the last of them arrived, decides for all of them.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{collections::HashMap, fmt, sync::Arc};
 
 use axum::body::Bytes;
 use tokio::sync::{mpsc, oneshot};
@@ -13,24 +13,35 @@ use super::{
     tag::Tag,
 };
 
-/// The way to the task that asks the store.
-#[derive(Debug)]
-pub(super) struct Group(mpsc::UnboundedSender<Question>);
+/// What one reader wants to know of the store.
+pub(super) trait Question: Send + Sync + 'static {
+    type Answer: Send + 'static;
 
-#[derive(Debug)]
-enum Question {
-    /// Are the nonces of this entry those of its tags?
-    Check {
-        entry: Arc<Entry>,
-        answer: oneshot::Sender<Result<bool, StoreError>>,
-    },
-    /// What does the store have?
-    Fetch {
-        key: EntryKey,
-        tags: Arc<[Tag]>,
-        answer: oneshot::Sender<Result<Fetched, StoreError>>,
-    },
+    /// The keys whose values decide.
+    fn keys(&self) -> impl Iterator<Item = Key<'_>> + Send;
+
+    fn decide(&self, values: &Values<'_>) -> Self::Answer;
 }
+
+/// Are the nonces of this entry those of its tags?
+#[derive(Debug)]
+pub(super) struct Check(pub(super) Arc<Entry>);
+
+/// What does the store have of this entry, and of the tags that it may depend on?
+#[derive(Debug)]
+pub(super) struct Fetch {
+    pub(super) key: EntryKey,
+    pub(super) tags: Arc<[Tag]>,
+}
+
+/// A question and the way back to who asked it.
+type Asking<Q> = (
+    Q,
+    oneshot::Sender<Result<<Q as Question>::Answer, StoreError>>,
+);
+
+/// The way to the task that asks the store questions of one kind.
+pub(super) struct Group<Q: Question>(mpsc::UnboundedSender<Asking<Q>>);
 
 /// What the store had of an entry.
 #[derive(Debug)]
@@ -41,7 +52,7 @@ pub(super) struct Fetched {
     pub(super) nonces: Vec<Option<Nonce>>,
 }
 
-impl Group {
+impl<Q: Question> Group<Q> {
     /// Starts the task, which answers so many questions at a time at the most; it ends when this is
     /// dropped.
     pub(super) fn start(store: Arc<dyn Store>, counters: Counters, most: usize) -> Self {
@@ -50,35 +61,24 @@ impl Group {
         Self(sender)
     }
 
-    pub(super) async fn check(&self, entry: Arc<Entry>) -> Result<bool, StoreError> {
+    pub(super) async fn ask(&self, question: Q) -> Result<Q::Answer, StoreError> {
         let (answer, answered) = oneshot::channel();
-        self.ask(Question::Check { entry, answer }, answered).await
-    }
-
-    pub(super) async fn fetch(
-        &self,
-        key: EntryKey,
-        tags: Arc<[Tag]>,
-    ) -> Result<Fetched, StoreError> {
-        let (answer, answered) = oneshot::channel();
-        self.ask(Question::Fetch { key, tags, answer }, answered)
-            .await
-    }
-
-    async fn ask<T>(
-        &self,
-        question: Question,
-        answered: oneshot::Receiver<Result<T, StoreError>>,
-    ) -> Result<T, StoreError> {
         // The task ends only with the runtime.
-        self.0.send(question).map_err(|_| StoreError::Down)?;
+        let asked = self.0.send((question, answer));
+        asked.map_err(|_| StoreError::Down)?;
         answered.await.map_err(|_| StoreError::Down)?
     }
 }
 
-async fn drive(
+impl<Q: Question> fmt::Debug for Group<Q> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Group")
+    }
+}
+
+async fn drive<Q: Question>(
     store: Arc<dyn Store>,
-    mut questions: mpsc::UnboundedReceiver<Question>,
+    mut questions: mpsc::UnboundedReceiver<Asking<Q>>,
     counters: Counters,
     most: usize,
 ) {
@@ -92,18 +92,19 @@ async fn drive(
             group.push(question);
         }
         // The group is closed: who arrives from here on, after the read is sent, is in the next.
-        let asked = Asked::by(&group);
+        let (asking, answers): (Vec<Q>, Vec<_>) = group.drain(..).unzip();
+        let asked = Asked::by(&asking);
         counters.round_trips.inc();
-        counters.grouped.inc_by(group.len() as u64);
+        counters.grouped.inc_by(asking.len() as u64);
         let values = store.read(&asked.keys).await;
         let values = values.map(|values| Values { asked, values });
-        let decide = |question: &Question| match &values {
-            Ok(values) => Ok(question.decide(values)),
-            Err(error) => Err(error.clone()),
-        };
-        let verdicts: Vec<_> = group.iter().map(decide).collect();
-        for (question, verdict) in group.drain(..).zip(verdicts) {
-            question.tell(verdict);
+        for (question, answer) in asking.iter().zip(answers) {
+            let decided = match &values {
+                Ok(values) => Ok(question.decide(values)),
+                Err(error) => Err(error.clone()),
+            };
+            // Who has hung up meanwhile is not told.
+            let _ = answer.send(decided);
         }
     }
 }
@@ -115,7 +116,7 @@ struct Asked<'a> {
 }
 
 impl<'a> Asked<'a> {
-    fn by(group: &'a [Question]) -> Self {
+    fn by(group: &'a [impl Question]) -> Self {
         let (mut keys, mut index) = (Vec::new(), HashMap::with_capacity(2 * group.len()));
         for key in group.iter().flat_map(Question::keys) {
             index.entry(key).or_insert_with(|| {
@@ -128,7 +129,7 @@ impl<'a> Asked<'a> {
 }
 
 /// What a round trip brought.
-struct Values<'a> {
+pub(super) struct Values<'a> {
     asked: Asked<'a>,
     values: Vec<Option<Bytes>>,
 }
@@ -138,55 +139,37 @@ impl Values<'_> {
         let index = *self.asked.index.get(&key)?;
         self.values.get(index)?.as_ref()
     }
+
+    fn nonce(&self, tag: &Tag) -> Option<&[u8]> {
+        self.get(Key::Tag(tag)).map(|bytes| &**bytes)
+    }
 }
 
-/// What a round trip decides of a question.
-enum Verdict {
-    Checked(bool),
-    Fetched(Fetched),
+impl Question for Check {
+    type Answer = bool;
+
+    fn keys(&self) -> impl Iterator<Item = Key<'_>> + Send {
+        self.0.nonces.iter().map(|(tag, _)| Key::Tag(tag))
+    }
+
+    fn decide(&self, values: &Values<'_>) -> bool {
+        self.0.is_current(|tag| values.nonce(tag))
+    }
 }
 
-impl Question {
-    fn keys(&self) -> impl Iterator<Item = Key<'_>> {
-        let (key, tags, nonces) = match self {
-            Self::Check { entry, .. } => (None, [].as_slice(), entry.nonces.as_slice()),
-            Self::Fetch { key, tags, .. } => (Some(Key::Entry(*key)), &**tags, [].as_slice()),
-        };
-        let tags = tags.iter().chain(nonces.iter().map(|(tag, _)| tag));
-        key.into_iter().chain(tags.map(Key::Tag))
+impl Question for Fetch {
+    type Answer = Fetched;
+
+    fn keys(&self) -> impl Iterator<Item = Key<'_>> + Send {
+        std::iter::once(Key::Entry(self.key)).chain(self.tags.iter().map(Key::Tag))
     }
 
-    fn decide(&self, values: &Values<'_>) -> Verdict {
-        let present = |tag: &Tag| values.get(Key::Tag(tag)).map(|bytes| &**bytes);
-        match self {
-            Self::Check { entry, .. } => Verdict::Checked(entry.is_current(present)),
-            Self::Fetch { key, tags, .. } => {
-                let entry = values.get(Key::Entry(*key)).and_then(Entry::decode);
-                let nonce = |tag| Some(std::str::from_utf8(present(tag)?).ok()?.to_owned());
-                Verdict::Fetched(Fetched {
-                    entry: entry.filter(|entry| entry.is_current(present)),
-                    nonces: tags.iter().map(nonce).collect(),
-                })
-            }
-        }
-    }
-
-    fn tell(self, verdict: Result<Verdict, StoreError>) {
-        // Who has hung up meanwhile is not told.
-        match (self, verdict) {
-            (Self::Check { answer, .. }, Ok(Verdict::Checked(is_current))) => {
-                let _ = answer.send(Ok(is_current));
-            }
-            (Self::Fetch { answer, .. }, Ok(Verdict::Fetched(fetched))) => {
-                let _ = answer.send(Ok(fetched));
-            }
-            (Self::Check { answer, .. }, Err(error)) => {
-                let _ = answer.send(Err(error));
-            }
-            (Self::Fetch { answer, .. }, Err(error)) => {
-                let _ = answer.send(Err(error));
-            }
-            _ => {}
+    fn decide(&self, values: &Values<'_>) -> Fetched {
+        let entry = values.get(Key::Entry(self.key)).and_then(Entry::decode);
+        let nonce = |tag| Some(std::str::from_utf8(values.nonce(tag)?).ok()?.to_owned());
+        Fetched {
+            entry: entry.filter(|entry| entry.is_current(|tag| values.nonce(tag))),
+            nonces: self.tags.iter().map(nonce).collect(),
         }
     }
 }

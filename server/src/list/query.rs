@@ -94,10 +94,10 @@ impl<E: Entity> ListQuery<E> {
 }
 
 /// The parameters of a query string, taken out one by one.
-struct Parameters(Vec<(String, String)>);
+pub(crate) struct Parameters(Vec<(String, String)>);
 
 impl Parameters {
-    fn read(query: &str) -> Result<Self> {
+    pub(crate) fn read(query: &str) -> Result<Self> {
         let pairs: Vec<(String, String)> = serde_urlencoded::from_str(query)
             .map_err(|_| Error::refused(Kind::Unreadable, "The query string cannot be read."))?;
         for (index, (name, _)) in pairs.iter().enumerate() {
@@ -125,7 +125,7 @@ impl Parameters {
         serde_urlencoded::to_string(pairs).unwrap_or_default()
     }
 
-    fn take(&mut self, name: &str) -> Option<String> {
+    pub(crate) fn take(&mut self, name: &str) -> Option<String> {
         let index = self.0.iter().position(|(known, _)| known == name)?;
         Some(self.0.swap_remove(index).1)
     }
@@ -136,7 +136,7 @@ impl Parameters {
         taken.collect::<Vec<_>>().into_iter().flatten().collect()
     }
 
-    fn refuse_rest(self, known: &[&str]) -> Result<()> {
+    pub(crate) fn refuse_rest(self, known: &[&str]) -> Result<()> {
         match self.0.first() {
             None => Ok(()),
             Some((name, _)) => {
@@ -154,7 +154,8 @@ fn known_parameters<E: Resource>() -> Vec<&'static str> {
         .collect()
 }
 
-fn unreadable(name: &str, code: &str, message: impl Into<String>) -> Error {
+/// A refusal of what a query parameter says.
+pub(crate) fn unreadable(name: &str, code: &str, message: impl Into<String>) -> Error {
     let error = FieldError::new(format!("?{name}"), code, message);
     Error::fields(Kind::Unreadable, vec![error])
 }

@@ -1,0 +1,42 @@
+//! Where and how much to cache.
+
+use std::{sync::Arc, time::Duration};
+
+use super::{redis::RedisAddress, store::Store};
+
+/// What may differ between the caches of servers.
+#[derive(Clone, Debug)]
+pub struct CacheOptions {
+    pub place: Place,
+    /// Bytes of answers that the server keeps in its own memory.
+    pub memory_bytes: u64,
+    /// How long Redis may take to answer a reader before the database is asked instead. Deletes of
+    /// writers have at least 250 ms.
+    pub budget: Duration,
+    /// Put around the store, for tests that break the protocol on purpose.
+    pub wrap: Option<Wrap>,
+}
+
+/// What puts another store around one.
+pub type Wrap = fn(Arc<dyn Store>) -> Arc<dyn Store>;
+
+/// Where servers meet to tell each other what is old.
+#[derive(Clone, Debug)]
+pub enum Place {
+    /// Nowhere: every read goes to the database.
+    Off,
+    /// In the memory of the one server that there is.
+    Memory,
+    Redis(RedisAddress),
+}
+
+impl Default for CacheOptions {
+    fn default() -> Self {
+        Self {
+            place: Place::Off,
+            memory_bytes: 64 << 20,
+            budget: Duration::from_millis(80),
+            wrap: None,
+        }
+    }
+}

@@ -437,3 +437,16 @@ fn the_status_line_says_where_a_page_came_from_and_one_key_reads_past_the_cache(
     driver.press(KeyCode::Char('r'));
     assert!(!driver.answer("/v1/orders", &whole).past_cache);
 }
+
+#[test]
+fn the_status_line_of_the_smallest_terminal_has_room_for_where_a_page_came_from() {
+    let mut driver = with_orders((40, 10));
+    driver.source = Some(Source::Bypass);
+    driver.press(KeyCode::Char('R'));
+    let whole = json!({"items": [order(0)], "next": null, "prev": null});
+    driver.answer("/v1/orders", &whole);
+    driver.settle();
+    let screen = driver.screen();
+    let status = screen.lines().last().unwrap();
+    assert_eq!(status, " ● connected   local shop · 7 ms bypass");
+}

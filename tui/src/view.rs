@@ -162,14 +162,17 @@ fn draw_status(frame: &mut Frame<'_>, area: Rect, app: &App) {
         text::clean(&app.server),
         latency.trim_end()
     );
-    let right_width = text::width(&right).min(usize::from(area.width) / 2);
-    let left_width = usize::from(area.width) - right_width;
     let (left, style): (String, Style) = match &app.toast {
         Some(Toast::Good(message)) => (format!(" ✓ {message}"), theme::GOOD),
         Some(Toast::Bad(message)) => (format!(" ✗ {message}"), theme::BAD),
         None => (format!(" {mark} {words}"), style),
     };
-    let left = text::cut(&text::clean(&left), left_width).into_owned();
+    let left = text::clean(&left);
+    // Each side has half of the line, and what the other leaves of its own.
+    let room = usize::from(area.width);
+    let right_width = text::width(&right).min(room - text::width(&left).min(room / 2));
+    let left_width = room - right_width;
+    let left = text::cut(&left, left_width).into_owned();
     let pad = left_width - text::width(&left);
     frame.render_widget(
         Line::from(vec![

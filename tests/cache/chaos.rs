@@ -56,7 +56,7 @@ async fn no_read_is_older_than_what_was_acknowledged_before_it() {
 async fn a_protocol_with_a_line_taken_out_is_found_out() {
     for &breach in sabotage::WAYS {
         let plan = Plan {
-            seconds: 60,
+            seconds: 120,
             seed: 7,
             breach: Some(breach),
         };

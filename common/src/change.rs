@@ -11,6 +11,10 @@ pub enum Op {
     Delete,
     /// A batch of rows loaded at once, told in one entry.
     Seed,
+    /// A partition was taken off its table, put back, or deleted.
+    Archive,
+    Restore,
+    Drop,
 }
 
 impl Op {
@@ -20,6 +24,9 @@ impl Op {
             Self::Update => "update",
             Self::Delete => "delete",
             Self::Seed => "seed",
+            Self::Archive => "archive",
+            Self::Restore => "restore",
+            Self::Drop => "drop",
         }
     }
 }

@@ -9,6 +9,7 @@ pub mod document;
 pub mod id;
 pub mod order;
 pub mod page;
+pub mod partition;
 pub mod place;
 pub mod problem;
 pub mod product;

@@ -2,6 +2,7 @@
 
 use std::{fmt, str::FromStr};
 
+use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 /// Rows that a page holds when the caller does not say.
@@ -17,6 +18,22 @@ pub struct Page<R> {
     pub prev: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub total: Option<Total>,
+    /// Rows from before this instant may be missing: their partitions are archived.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub archived_before: Option<DateTime<Utc>>,
+}
+
+impl<R> Page<R> {
+    /// All there is.
+    pub const fn whole(items: Vec<R>) -> Self {
+        Self {
+            items,
+            next: None,
+            prev: None,
+            total: None,
+            archived_before: None,
+        }
+    }
 }
 
 /// How many rows the whole list has.

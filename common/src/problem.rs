@@ -94,6 +94,8 @@ pub enum Kind {
     Timeout,
     /// It conflicts with other data.
     Conflict,
+    /// It was there once, and is kept elsewhere or no longer.
+    Gone,
     PreconditionFailed,
     TooLarge,
     UnsupportedMediaType,
@@ -114,6 +116,7 @@ impl Kind {
             Self::MethodNotAllowed => (405, "method-not-allowed", "That cannot be done here"),
             Self::Timeout => (408, "timeout", "The request took too long to arrive"),
             Self::Conflict => (409, "conflict", "It conflicts with other data"),
+            Self::Gone => (410, "gone", "It is no longer here"),
             Self::PreconditionFailed => (412, "precondition-failed", "The row has changed"),
             Self::TooLarge => (413, "too-large", "The request is too large"),
             Self::UnsupportedMediaType => {

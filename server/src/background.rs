@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio::task::JoinHandle;
 
-use crate::{cache::relay, state::AppState};
+use crate::{cache::relay, partitions::Partitions, state::AppState};
 
 /// How often the keeper looks whether partitions are due.
 const KEEPER_PERIOD: Duration = Duration::from_secs(3_600);
@@ -21,9 +21,8 @@ async fn keep_partitions(state: AppState) {
     let mut ticks = tokio::time::interval(KEEPER_PERIOD);
     loop {
         ticks.tick().await;
-        let now = state.options.clock.now();
-        if let Err(error) = state.partitions.make_ahead(&state.pool, now).await {
-            tracing::error!(%error, "partitions could not be made ahead");
+        if let Err(error) = Partitions::keep(&state).await {
+            tracing::error!(%error, "the partitions could not be kept");
         }
     }
 }

@@ -20,6 +20,7 @@ use crate::{
     error::{Error, Result},
     extract::{Actor, Document, RowId, checked},
     list::{ListQuery, ListRequest, ReadPage},
+    partitions::archive,
     state::AppState,
     write::{Write, detached},
 };
@@ -69,7 +70,10 @@ pub(crate) async fn list<E: Entity>(
 async fn load_page<E: Entity>(state: AppState, request: Arc<ListRequest<E>>) -> Result<Loaded> {
     let now = state.options.clock.now();
     let mut conn = state.pool.acquire().await?;
-    let ReadPage { page, end } = request.read(&mut conn, &state.cursor_key).await?;
+    let ReadPage { mut page, end } = request.read(&mut conn, &state.cursor_key).await?;
+    if let Some(family) = E::FAMILY {
+        page.archived_before = archive::archived_before(&mut conn, family).await?;
+    }
     let links = request.links(&page, &state.cursor_key);
     let answer = Answer {
         links,
@@ -85,12 +89,7 @@ async fn load_rows<E: Entity>(state: AppState, ids: Arc<[Id<E>]>) -> Result<Load
     // A row that is not there may come by a load in bulk, which does not name it.
     let depends_on =
         (items.len() == ids.len()).then(|| ids.iter().map(|id| Tag::row(*id)).collect());
-    let answer = Answer::of(&Page {
-        items,
-        next: None,
-        prev: None,
-        total: None,
-    });
+    let answer = Answer::of(&Page::whole(items));
     Ok(Loaded { answer, depends_on })
 }
 
@@ -113,7 +112,13 @@ pub(crate) async fn get<E: Entity>(
 
 async fn load_row<E: Entity>(state: AppState, id: Id<E>) -> Result<Loaded> {
     let mut conn = state.pool.acquire().await?;
-    let row = found(E::by_ids(&mut conn, &[id]).await?.pop(), id)?;
+    let mut row = E::by_ids(&mut conn, &[id]).await?.pop();
+    if row.is_none() && E::FAMILY.is_some() {
+        absent(&mut conn, id).await?;
+        // Its partition may have come back between the two looks.
+        row = E::by_ids(&mut conn, &[id]).await?.pop();
+    }
+    let row = row.ok_or_else(|| not_found(id))?;
     let answer = Answer {
         etag: conditions::etag(&row),
         ..Answer::of(&row)
@@ -193,7 +198,7 @@ pub(crate) async fn delete<E: Entity>(
     let deleted = detached(async move {
         let mut write = Write::new(state, actor);
         let required = write.state.options.require_if_match;
-        let old = found(E::lock(write.conn().await?, id).await?, id)?;
+        let old = lock(&mut write, id).await?;
         conditions::check_version(&headers, &old, required)?;
         E::delete(&mut write, &old).await?;
         write.record(Op::Delete, Some(&old), None);
@@ -245,7 +250,7 @@ async fn update<E: Entity>(
     let (row, done) = detached(async move {
         let mut write = Write::new(state, actor);
         let required = write.state.options.require_if_match;
-        let old = found(E::lock(write.conn().await?, id).await?, id)?;
+        let old = lock(&mut write, id).await?;
         conditions::check_version(&headers, &old, required)?;
         let new = change(&old)?;
         if document::to_value(&new) == document::to_value(&old.document()) {
@@ -266,11 +271,32 @@ async fn update<E: Entity>(
     Ok(tell(done, respond(StatusCode::OK, &row)))
 }
 
-fn found<E: Entity>(row: Option<E>, id: Id<E>) -> Result<E> {
-    row.ok_or_else(|| {
-        let detail = format!("There is no {} {id}.", E::NAME);
-        Error::refused(Kind::NotFound, detail)
-    })
+/// The row, which nobody else can change until the write ends.
+async fn lock<E: Entity>(write: &mut Write, id: Id<E>) -> Result<E> {
+    let conn = write.conn().await?;
+    if let Some(row) = E::lock(conn, id).await? {
+        return Ok(row);
+    }
+    absent(conn, id).await?;
+    // Its partition may have come back between the two looks.
+    let row = E::lock(conn, id).await?;
+    row.ok_or_else(|| not_found(id))
+}
+
+/// Looks where a row may be that is not in its table.
+///
+/// # Errors
+/// 410 where its partition is archived or dropped.
+async fn absent<E: Entity>(conn: &mut PgConnection, id: Id<E>) -> Result<()> {
+    let (Some(family), Some(at)) = (E::FAMILY, id.time()) else {
+        return Ok(());
+    };
+    archive::gone(conn, family, at).await?.map_or(Ok(()), Err)
+}
+
+fn not_found<E: Entity>(id: Id<E>) -> Error {
+    let detail = format!("There is no {} {id}.", E::NAME);
+    Error::refused(Kind::NotFound, detail)
 }
 
 fn exists<E: Entity>() -> Error {
@@ -295,15 +321,18 @@ async fn referenced<E: Entity>(conn: &mut PgConnection, id: Id<E>) -> Result<Err
         reasons.push(format!("{}: {count}; {}", reference.what, reference.advice));
     }
     if reasons.is_empty() {
-        // Whoever held it has let go meanwhile.
-        reasons.push("something still refers to it; try again".into());
+        reasons.push(match archive::is_any(conn).await? {
+            true => "orders in an archived partition may refer to it; restore that first".into(),
+            // Whoever held it has let go meanwhile.
+            false => "something still refers to it; try again".into(),
+        });
     }
     let detail = format!("The {} cannot be deleted: {}.", E::NAME, reasons.join(". "));
     Ok(Error::refused(Kind::Conflict, detail))
 }
 
 /// Says so where cached answers may be old until the relay has seen to them.
-fn tell(done: Invalidation, mut response: Response) -> Response {
+pub(crate) fn tell(done: Invalidation, mut response: Response) -> Response {
     if done == Invalidation::Deferred {
         let deferred = HeaderValue::from_static("deferred");
         response.headers_mut().insert(INVALIDATION, deferred);

@@ -5,7 +5,7 @@ use std::future::Future;
 
 use chrono::{DateTime, Utc};
 use sqlx::{PgConnection, Postgres, QueryBuilder, postgres::PgRow};
-use stockroom_common::{Id, Resource};
+use stockroom_common::{Id, Resource, partition::Family};
 
 use crate::{
     cache::Tag,
@@ -24,6 +24,8 @@ pub(crate) trait Entity: Resource {
     const CONSTRAINTS: &'static [Constraint];
     /// Who may refer to a row and so keep it from being deleted.
     const REFERENCES: &'static [Reference];
+    /// Whose partitions its rows lie in, by the time in their ids; none where its table is whole.
+    const FAMILY: Option<Family> = None;
 
     fn from_row(row: &PgRow) -> sqlx::Result<Self>;
 

@@ -90,6 +90,32 @@ impl Error {
             .is_some_and(|name| name.starts_with(table) && name.ends_with("_pkey"))
     }
 
+    /// Whether others held a lock for longer than this one may be waited for.
+    pub(crate) fn is_lost_lock(&self) -> bool {
+        self.has_code("55P03") || self.has_code("40P01")
+    }
+
+    /// Whether a row has no partition to go to, or a partition that was named is gone.
+    pub(crate) fn is_missing_partition(&self) -> bool {
+        let no_partition = self.has_code("23514") && self.constraint().is_none();
+        no_partition || self.has_code("42P01")
+    }
+
+    fn has_code(&self, code: &str) -> bool {
+        let Self::Database(error) = self else {
+            return false;
+        };
+        let database = error.as_database_error();
+        database.and_then(|error| error.code()).as_deref() == Some(code)
+    }
+
+    fn constraint(&self) -> Option<&str> {
+        match self {
+            Self::Database(error) => error.as_database_error()?.constraint(),
+            _ => None,
+        }
+    }
+
     fn violated_unique(&self) -> Option<&str> {
         let Self::Database(error) = self else {
             return None;

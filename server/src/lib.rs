@@ -32,7 +32,7 @@ mod write;
 pub use crate::{
     database::{connect, migrate},
     error::Error,
-    partitions::Partitions,
+    partitions::{Age, Interval, Partitions, Retention},
     router::app,
     seed::Generator,
     state::{AppState, Clock, Options},

@@ -111,6 +111,7 @@ impl<E: Entity> ListRequest<E> {
             next,
             prev,
             total,
+            archived_before: None,
         };
         Ok(ReadPage { page, end })
     }

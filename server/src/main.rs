@@ -109,6 +109,9 @@ async fn serve_database(
         let options = Options {
             orders_from: settings.orders_from(),
             require_if_match: settings.require_if_match,
+            partition_interval: settings.partition_interval,
+            orders_retention: settings.orders_retention,
+            changes_retention: settings.changes_retention,
             cache: CacheOptions {
                 place,
                 memory_bytes: u64::from(settings.cache_memory) << 20,

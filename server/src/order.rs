@@ -11,7 +11,7 @@ use chrono::{DateTime, Duration, SubsecRound, Utc};
 use sqlx::{Connection, PgConnection, Postgres, QueryBuilder, Row, postgres::PgRow, types::Json};
 use stockroom_common::{
     Id, Kind, NewOrder, Order, OrderFilter, OrderItem, OrderStatus, Product, Resource, document,
-    order::OrderNumber,
+    order::OrderNumber, partition::Family,
 };
 use uuid::Uuid;
 
@@ -22,7 +22,6 @@ use crate::{
     entity::{Entity, Identity, KeyKind, Reference, SortKey},
     error::{Constraint, Error, Result},
     list::{self, KeyValue, ListRequest},
-    partitions::Family,
     write::Write,
 };
 
@@ -51,6 +50,7 @@ impl Entity for Order {
         },
     ];
     const REFERENCES: &'static [Reference] = &[];
+    const FAMILY: Option<Family> = Some(Family::Orders);
 
     /// The lines are read apart: see [`lines::attach`].
     fn from_row(row: &PgRow) -> sqlx::Result<Self> {
@@ -171,7 +171,7 @@ impl Entity for Order {
         let prices = stock::apply(write, &new.items, Movement::between(&[], &wanted)).await?;
         let items = lines::priced(&new.items, &prices)?;
         let total_minor = lines::total(&items)?;
-        let mut order = sqlx::query(
+        let order = sqlx::query(
             "insert into orders (placed_at, id, version, created_at, updated_at,
                 customer_id, status, total_minor, note)
             values ($1, $2, $3, $4, $4, $5, $6, $7, $8)
@@ -187,7 +187,13 @@ impl Entity for Order {
         .bind(new.note)
         .try_map(|row| Self::from_row(&row))
         .fetch_one(write.conn().await?)
-        .await?;
+        .await;
+        let mut order = match order.map_err(Error::from) {
+            Err(error) if error.is_missing_partition() => {
+                return Err(taken_off(write, placed_at).await?);
+            }
+            order => order?,
+        };
         lines::insert(write.conn().await?, &order, &items).await?;
         order.items = items;
         Ok(order)
@@ -379,6 +385,23 @@ fn given_id(write: &Write, id: Id<Order>, told: Option<DateTime<Utc>>) -> Result
         ));
     }
     Ok(id)
+}
+
+/// What to say where the partition that was there a moment ago is not: another server has archived it.
+async fn taken_off(write: &mut Write, placed_at: DateTime<Utc>) -> Result<Error> {
+    write.abandon().await?;
+    let state = &write.state;
+    state
+        .partitions
+        .reload(&mut *state.pool.acquire().await?)
+        .await?;
+    let made = state
+        .partitions
+        .ensure(&state.pool, Family::Orders, placed_at);
+    Ok(made.await.err().unwrap_or_else(|| {
+        let detail = "The partition of the order changed meanwhile; try again.";
+        Error::refused(Kind::Unavailable, detail)
+    }))
 }
 
 /// Orders begin as pending; only one that is brought back may take up where it was deleted, and with

@@ -8,7 +8,8 @@ use axum::{
 use stockroom_common::{Category, Customer, Order, Product};
 
 use crate::{
-    crud, entity::Entity, health, metrics, middleware, seed, session, state::AppState, stats,
+    crud, entity::Entity, health, metrics, middleware, partitions::routes as partitions, seed,
+    session, state::AppState, stats,
 };
 
 /// The whole API over `state`.
@@ -21,6 +22,13 @@ pub fn app(state: AppState) -> Router {
         .merge(entity_routes::<Order>())
         .route("/v1/seed-jobs", post(seed::create).get(seed::list))
         .route("/v1/seed-jobs/{id}", get(seed::get).delete(seed::cancel))
+        .route("/v1/partitions", get(partitions::list))
+        .route(
+            "/v1/partitions/{name}",
+            get(partitions::get).delete(partitions::delete),
+        )
+        .route("/v1/partitions/{name}/archive", post(partitions::archive))
+        .route("/v1/partitions/{name}/restore", post(partitions::restore))
         .route("/v1/session", get(session::attach))
         .route("/v1/stats", get(stats::get))
         .route("/metrics", get(metrics::get))

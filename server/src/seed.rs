@@ -70,12 +70,7 @@ pub(crate) async fn create(
 pub(crate) async fn list(State(state): State<AppState>) -> Result<impl IntoResponse> {
     job::fail_abandoned(&state.pool, state.options.clock.now()).await?;
     let jobs = job::select_latest(&state.pool).await?;
-    Ok(Json(Page {
-        items: jobs,
-        next: None,
-        prev: None,
-        total: None,
-    }))
+    Ok(Json(Page::whole(jobs)))
 }
 
 /// `GET /v1/seed-jobs/{id}`

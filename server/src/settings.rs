@@ -6,6 +6,8 @@ use chrono::{DateTime, NaiveDate, Utc};
 use clap::{Parser, Subcommand};
 use stockroom_common::place;
 
+use crate::partitions::{Interval, Retention};
+
 /// The variables that hold the URLs of PostgreSQL and of Redis.
 pub const DATABASE_URL: &str = "DATABASE_URL";
 pub const REDIS_URL: &str = "REDIS_URL";
@@ -50,6 +52,19 @@ pub struct Settings {
     /// The earliest date that an order may have.
     #[arg(long, env = "STOCKROOM_ORDERS_FROM", default_value = "2000-01-01")]
     pub orders_from: NaiveDate,
+
+    /// How finely orders and the change log are cut from now on: month, week or day. What there is
+    /// stays as it is.
+    #[arg(long, env = "STOCKROOM_PARTITION_INTERVAL", default_value_t)]
+    pub partition_interval: Interval,
+
+    /// What becomes of old partitions of orders: keep, or archive: or drop: and an age such as 36m.
+    #[arg(long, env = "STOCKROOM_ORDERS_RETENTION", default_value = "keep")]
+    pub orders_retention: Retention,
+
+    /// Likewise of the change log, which holds the history of the rows.
+    #[arg(long, env = "STOCKROOM_CHANGES_RETENTION", default_value = "drop:90d")]
+    pub changes_retention: Retention,
 
     /// Refuse writes to a row that do not say which version they mean (428).
     #[arg(long, env = "STOCKROOM_REQUIRE_IF_MATCH")]

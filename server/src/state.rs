@@ -10,7 +10,7 @@ use crate::{
     cache::{Cache, CacheOptions, relay::Done},
     cursor::CursorKey,
     error::Result,
-    partitions::Partitions,
+    partitions::{Age, Interval, Partitions, Retention},
     session::Sessions,
 };
 
@@ -44,6 +44,10 @@ pub struct Options {
     /// Whether PUT, PATCH and DELETE must say which version they mean (428 otherwise).
     pub require_if_match: bool,
     pub cache: CacheOptions,
+    /// How finely new partitions are cut.
+    pub partition_interval: Interval,
+    pub orders_retention: Retention,
+    pub changes_retention: Retention,
 }
 
 impl Default for Options {
@@ -55,6 +59,9 @@ impl Default for Options {
             request_timeout: Duration::from_secs(30),
             require_if_match: false,
             cache: CacheOptions::default(),
+            partition_interval: Interval::default(),
+            orders_retention: Retention::Keep,
+            changes_retention: Retention::Drop(Age::Days(90)),
         }
     }
 }
@@ -91,7 +98,7 @@ impl AppState {
     /// Where the database cannot be reached or is not migrated.
     pub async fn new(pool: PgPool, options: Options) -> Result<Self> {
         let cursor_key = CursorKey::load(&pool).await?;
-        let partitions = Partitions::load(&pool).await?;
+        let partitions = Partitions::load(&pool, options.partition_interval).await?;
         partitions.make_ahead(&pool, options.clock.now()).await?;
         let cache = Cache::open(&pool, &options.cache, options.clock.clone()).await?;
         Ok(Self(Arc::new(Shared {

@@ -51,6 +51,19 @@ impl Write {
         Ok(&mut *self.transaction.insert(transaction))
     }
 
+    /// Undoes what was done so far and gives the connection back.
+    pub(crate) async fn abandon(&mut self) -> Result<()> {
+        if let Some(transaction) = self.transaction.take() {
+            transaction.rollback().await?;
+        }
+        Ok(())
+    }
+
+    /// Logs what happened to something else than one row.
+    pub(crate) fn log(&mut self, change: Change) {
+        self.changes.push(change);
+    }
+
     /// Logs what happened to a row.
     pub(crate) fn record<E: Entity>(&mut self, op: Op, before: Option<&E>, after: Option<&E>) {
         self.changes.push(Change::of_row(op, before, after));

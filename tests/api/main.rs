@@ -1,5 +1,6 @@
 //! The REST API over a real socket and a real PostgreSQL. The files mirror the resources.
 
+mod archive;
 mod bad_input;
 mod categories;
 mod changes;

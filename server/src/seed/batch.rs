@@ -1,12 +1,18 @@
 //! A job cut into batches, and a batch turned into what COPY takes.
 
-use std::ops::Range;
+use std::{collections::BTreeMap, ops::Range};
 
 use chrono::{DateTime, Utc};
-use stockroom_common::{Category, Customer, Order, Product, Resource, seed::NewSeedJob};
+use stockroom_common::{
+    Category, Customer, Kind, Order, Product, Resource, partition::Family, seed::NewSeedJob,
+};
 
 use super::{copy::CopyRows, generate::Generator};
-use crate::{cache::Tag, partitions::partition_name};
+use crate::{
+    cache::Tag,
+    error::{Error, Result},
+    partitions::Partitions,
+};
 
 /// Rows in one batch: one transaction, one step of the progress.
 pub(super) const BATCH_ROWS: i64 = 5_000;
@@ -110,18 +116,19 @@ pub(super) fn cut(
 }
 
 impl Batch {
-    pub(super) fn generate(generator: &Generator, part: &Part) -> Self {
+    pub(super) fn generate(
+        generator: &Generator,
+        partitions: &Partitions,
+        part: &Part,
+    ) -> Result<Self> {
         let indexes = part.rows.clone();
         let tables = match part.entity {
             Entity::Categories => vec![categories(indexes.map(|i| generator.category(i)))],
             Entity::Products => vec![products(indexes.map(|i| generator.product(i)))],
             Entity::Customers => vec![customers(indexes.map(|i| generator.customer(i)))],
-            Entity::Orders => {
-                let month = part.month.unwrap_or_default();
-                orders(month, indexes.map(|i| generator.order(i)))
-            }
+            Entity::Orders => orders(partitions, indexes.map(|i| generator.order(i)))?,
         };
-        Self { tables }
+        Ok(Self { tables })
     }
 }
 
@@ -185,10 +192,17 @@ fn customers(customers: impl Iterator<Item = Customer>) -> TableRows {
     table("customers", columns, rows)
 }
 
-/// Orders and their lines, straight into the partitions of their month.
-fn orders(month: DateTime<Utc>, orders: impl Iterator<Item = Order>) -> Vec<TableRows> {
-    let (mut rows, mut lines) = (CopyRows::new(), CopyRows::new());
+/// Orders and their lines, straight into their partitions.
+fn orders(partitions: &Partitions, orders: impl Iterator<Item = Order>) -> Result<Vec<TableRows>> {
+    let mut by_partition: BTreeMap<String, (CopyRows, CopyRows)> = BTreeMap::new();
     for order in orders {
+        let suffix = partitions.suffix_of(Family::Orders, order.placed_at);
+        let suffix = suffix.ok_or_else(|| {
+            let detail = format!("There is no partition for {}.", order.placed_at);
+            Error::refused(Kind::Conflict, detail)
+        })?;
+        let new = || (CopyRows::new(), CopyRows::new());
+        let (rows, lines) = by_partition.entry(suffix).or_insert_with(new);
         rows.row(9)
             .time(order.placed_at)
             .uuid(order.id.uuid())
@@ -213,8 +227,13 @@ fn orders(month: DateTime<Utc>, orders: impl Iterator<Item = Order>) -> Vec<Tabl
     let columns = "placed_at, id, version, created_at, updated_at, customer_id, status, \
         total_minor, note";
     let line_columns = "placed_at, order_id, line_no, product_id, quantity, unit_price_minor";
-    vec![
-        table(&partition_name("orders", month), columns, rows),
-        table(&partition_name("order_items", month), line_columns, lines),
-    ]
+    let tables = by_partition
+        .into_iter()
+        .flat_map(|(suffix, (rows, lines))| {
+            [
+                table(&format!("orders_{suffix}"), columns, rows),
+                table(&format!("order_items_{suffix}"), line_columns, lines),
+            ]
+        });
+    Ok(tables.collect())
 }

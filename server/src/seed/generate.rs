@@ -3,6 +3,8 @@
 
 mod calendar;
 
+use std::ops::Range;
+
 use chrono::{DateTime, Duration, SubsecRound, Utc};
 use fake::{
     Fake,
@@ -87,6 +89,15 @@ impl Generator {
             .chain(customers)
             .chain(orders)
             .collect()
+    }
+
+    /// From the first instant that an order may bear to the one that none does any more.
+    pub(super) fn span(&self) -> Range<DateTime<Utc>> {
+        self.begins_at..if self.request.orders > 0 {
+            self.until
+        } else {
+            self.begins_at
+        }
     }
 
     pub fn category(&self, index: i64) -> Category {

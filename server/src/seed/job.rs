@@ -7,6 +7,7 @@ use sqlx::{Connection, PgConnection, PgPool, Row, postgres::PgRow, types::Json};
 use stockroom_common::{
     Id, Kind,
     change::Op,
+    partition::Family,
     seed::{NewSeedJob, SeedJob, SeedProgress, SeedState},
 };
 
@@ -19,7 +20,6 @@ use crate::{
     changes::{self, Change},
     error::{Error, Result},
     extract::Actor,
-    partitions::Family,
     state::AppState,
 };
 
@@ -202,19 +202,18 @@ impl Task {
         let parts = self.generator.parts();
         // All at once, before there are rows to vacuum: attaching a partition locks the tables that
         // it refers to.
-        for month in parts.iter().filter_map(|part| part.month) {
-            let partitions = &state.partitions;
-            partitions
-                .ensure(&state.pool, Family::Orders, month)
-                .await?;
-        }
+        state
+            .partitions
+            .ensure_all(&state.pool, Family::Orders, self.generator.span())
+            .await?;
         for part in parts {
             if entity.replace(part.entity) != Some(part.entity) {
                 self.entity_since = Instant::now();
             }
             let (generator, of) = (self.generator.clone(), part.clone());
-            let batch =
-                tokio::task::spawn_blocking(move || Batch::generate(&generator, &of)).await?;
+            let on = state.clone();
+            let generate = move || Batch::generate(&generator, &on.partitions, &of);
+            let batch = tokio::task::spawn_blocking(generate).await??;
             let now = state.options.clock.now();
             if self.load(state, conn, now, &part, batch).await? {
                 return Ok(SeedState::Cancelled);

@@ -1,0 +1,305 @@
+//! Partitions that are taken off their tables and put back. Both tables of a piece go in one short
+//! transaction and stay as tables in the schema `archive`, with their keys: what they refer to cannot
+//! be deleted meanwhile.
+
+use chrono::{DateTime, Utc};
+use serde_json::json;
+use sqlx::PgConnection;
+use stockroom_common::{
+    Kind,
+    change::Op,
+    partition::{Family, PartitionState},
+};
+
+use super::{
+    attach,
+    catalogue::{Catalogue, Piece, day},
+    execute,
+    lock::{self, Mode},
+    referenced, tables,
+};
+use crate::{
+    cache::{Invalidation, Tag},
+    changes::Change,
+    error::{Error, Result},
+    extract::Actor,
+    state::AppState,
+    write::Write,
+};
+
+/// Where archived tables live.
+const SCHEMA: &str = "archive";
+
+/// Takes a partition off; nothing where it is archived already.
+///
+/// # Errors
+/// 404 for one that there never was, 409 for one that still fills, holds changes that no cache was
+/// told of or was dropped, 503 where the tables are never free for a moment.
+pub(crate) async fn archive(state: &AppState, actor: &Actor, name: &str) -> Result<Invalidation> {
+    let done = lock::patiently(|| detach(state, actor, name)).await?;
+    // Now that nobody reads it, its bounds are checked, so that it can be attached without a scan.
+    validate(state, name).await?;
+    Ok(done)
+}
+
+/// Puts an archived partition back; nothing where it is attached.
+///
+/// # Errors
+/// 404 for one that there never was, 409 for one that was dropped, 503 as for [`archive`].
+pub(crate) async fn restore(state: &AppState, actor: &Actor, name: &str) -> Result<Invalidation> {
+    validate(state, name).await?;
+    lock::patiently(|| reattach(state, actor, name)).await
+}
+
+/// Deletes an archived partition for good.
+///
+/// # Errors
+/// 404 for one that there never was, 409 for one that is not archived, 503 as for [`archive`].
+pub(crate) async fn delete(state: &AppState, actor: &Actor, name: &str) -> Result<Invalidation> {
+    lock::patiently(|| drop_tables(state, actor, name)).await
+}
+
+/// What to say of a row that is not there, where its partition is archived or dropped.
+pub(crate) async fn gone(
+    conn: &mut PgConnection,
+    family: Family,
+    at: DateTime<Utc>,
+) -> Result<Option<Error>> {
+    let catalogue = Catalogue::read_archived(conn).await?;
+    let Some(piece) = catalogue.find(family, at) else {
+        return Ok(None);
+    };
+    let (name, from, to) = (piece.name(), day(piece.range.start), day(piece.range.end));
+    let what_to_do = match piece.state {
+        PartitionState::Dropped => "and deleted for good".to_owned(),
+        _ => format!("as {name}; POST /v1/partitions/{name}/restore brings them back"),
+    };
+    let detail = format!("All {family} from {from} to before {to} are archived {what_to_do}.");
+    Ok(Some(Error::refused(Kind::Gone, detail)))
+}
+
+/// The end of the newest partition that is not attached: what is older may be missing from lists.
+pub(crate) async fn archived_before(
+    conn: &mut PgConnection,
+    family: Family,
+) -> Result<Option<DateTime<Utc>>> {
+    let newest = sqlx::query_scalar("select max(upper) from archived_partitions where family = $1")
+        .bind(family.as_str())
+        .fetch_one(conn)
+        .await?;
+    Ok(newest)
+}
+
+/// Whether any partition is archived.
+pub(crate) async fn is_any(conn: &mut PgConnection) -> Result<bool> {
+    let is_any = sqlx::query_scalar(
+        "select exists (select from archived_partitions where state = 'archived')",
+    )
+    .fetch_one(conn)
+    .await?;
+    Ok(is_any)
+}
+
+async fn detach(state: &AppState, actor: &Actor, name: &str) -> Result<Invalidation> {
+    let mut write = Write::new(state.clone(), actor.clone());
+    let at = write.at;
+    let conn = write.conn().await?;
+    lock::take_turns(conn).await?;
+    let piece = find(conn, name).await?;
+    match piece.state {
+        PartitionState::Archived => return Ok(Invalidation::Done),
+        PartitionState::Dropped => return Err(dropped(name)),
+        PartitionState::Attached => may_leave(conn, &piece, at).await?,
+    }
+    let own: Vec<String> = piece.tables().collect();
+    let parents = tables(piece.family);
+    lock::calm(conn, parents).await?;
+    lock::calm(conn, &own).await?;
+    lock::calm(conn, referenced(piece.family)).await?;
+    let parents = parents.iter().map(|table| (*table).to_owned());
+    let from_all = parents.chain(own).map(|table| (table, Mode::Everybody));
+    let from_writers = referenced(piece.family).iter();
+    let from_writers = from_writers.map(|table| ((*table).to_owned(), Mode::Writers));
+    lock::take(conn, from_all.chain(from_writers).collect()).await?;
+
+    let (from, to) = (piece.range.start.to_rfc3339(), piece.range.end.to_rfc3339());
+    for parent in tables(piece.family) {
+        let (table, column) = (
+            format!("{parent}_{}", piece.suffix),
+            time_column(piece.family),
+        );
+        let statement = format!(
+            "alter table {parent} detach partition {table};
+            alter table {table} add constraint {table}_range_check
+                check ({column} >= '{from}' and {column} < '{to}') not valid;
+            alter table {table} set schema {SCHEMA}"
+        );
+        execute(conn, &statement).await?;
+    }
+    sqlx::query(
+        "insert into archived_partitions (name, family, lower, upper, state, at)
+        values ($1, $2, $3, $4, 'archived', $5)",
+    )
+    .bind(name)
+    .bind(piece.family.as_str())
+    .bind(piece.range.start)
+    .bind(piece.range.end)
+    .bind(at)
+    .execute(&mut *conn)
+    .await?;
+    commit(write, Op::Archive, name).await
+}
+
+async fn reattach(state: &AppState, actor: &Actor, name: &str) -> Result<Invalidation> {
+    let mut write = Write::new(state.clone(), actor.clone());
+    let conn = write.conn().await?;
+    lock::take_turns(conn).await?;
+    let piece = find(conn, name).await?;
+    match piece.state {
+        PartitionState::Attached => return Ok(Invalidation::Done),
+        PartitionState::Dropped => return Err(dropped(name)),
+        PartitionState::Archived => {}
+    }
+    lock::calm(conn, tables(piece.family)).await?;
+    // Those that it refers to lose the triggers that watched over it alone.
+    let referenced = referenced(piece.family);
+    lock::calm(conn, referenced).await?;
+    let wanted = referenced.iter().map(|table| (*table, Mode::Everybody));
+    lock::take(conn, wanted.collect()).await?;
+
+    let home: String = sqlx::query_scalar("select quote_ident(current_schema())")
+        .fetch_one(&mut *conn)
+        .await?;
+    for table in piece.tables() {
+        execute(
+            conn,
+            &format!("alter table {SCHEMA}.{table} set schema {home}"),
+        )
+        .await?;
+    }
+    attach(conn, piece.family, &piece.suffix, &piece.range).await?;
+    for table in piece.tables() {
+        let statement = format!("alter table {table} drop constraint {table}_range_check");
+        execute(conn, &statement).await?;
+    }
+    sqlx::query("delete from archived_partitions where name = $1")
+        .bind(name)
+        .execute(&mut *conn)
+        .await?;
+    commit(write, Op::Restore, name).await
+}
+
+async fn drop_tables(state: &AppState, actor: &Actor, name: &str) -> Result<Invalidation> {
+    let mut write = Write::new(state.clone(), actor.clone());
+    let at = write.at;
+    let conn = write.conn().await?;
+    lock::take_turns(conn).await?;
+    let piece = find(conn, name).await?;
+    match piece.state {
+        PartitionState::Dropped => return Ok(Invalidation::Done),
+        PartitionState::Archived => {}
+        PartitionState::Attached => {
+            let detail = format!("{name} is in use; archive it first.");
+            return Err(Error::refused(Kind::Conflict, detail));
+        }
+    }
+    let referenced = referenced(piece.family);
+    lock::calm(conn, referenced).await?;
+    let wanted = referenced.iter().map(|table| (*table, Mode::Everybody));
+    lock::take(conn, wanted.collect()).await?;
+    let tables: Vec<_> = piece
+        .tables()
+        .map(|table| format!("{SCHEMA}.{table}"))
+        .collect();
+    execute(conn, &format!("drop table {}", tables.join(", "))).await?;
+    sqlx::query("update archived_partitions set state = 'dropped', at = $2 where name = $1")
+        .bind(name)
+        .bind(at)
+        .execute(&mut *conn)
+        .await?;
+    commit(write, Op::Drop, name).await
+}
+
+async fn commit(mut write: Write, op: Op, name: &str) -> Result<Invalidation> {
+    let state = write.state.clone();
+    write.log(Change {
+        entity: "partition",
+        entity_id: None,
+        op,
+        version: None,
+        before: None,
+        after: Some(json!({"name": name})),
+        // Whatever is cached may show a row of it, or miss one.
+        tags: vec![Tag::epoch()],
+    });
+    let done = write.commit().await?;
+    state
+        .partitions
+        .reload(&mut *state.pool.acquire().await?)
+        .await?;
+    tracing::info!(partition = name, op = op.as_str(), "partition changed");
+    Ok(done)
+}
+
+/// Checks that an archived partition holds nothing out of its bounds. Quick where it was done before.
+async fn validate(state: &AppState, name: &str) -> Result<()> {
+    let mut transaction = state.pool.begin().await?;
+    let piece = find(&mut transaction, name).await?;
+    if piece.state != PartitionState::Archived {
+        return Ok(());
+    }
+    execute(&mut transaction, "set local statement_timeout = 0").await?;
+    for table in piece.tables() {
+        let statement =
+            format!("alter table {SCHEMA}.{table} validate constraint {table}_range_check");
+        execute(&mut transaction, &statement).await?;
+    }
+    transaction.commit().await?;
+    Ok(())
+}
+
+/// The rules on what may be taken off.
+async fn may_leave(conn: &mut PgConnection, piece: &Piece, now: DateTime<Utc>) -> Result<()> {
+    let name = piece.name();
+    let refuse = |detail| Err(Error::refused(Kind::Conflict, detail));
+    if piece.range.end > now {
+        let end = day(piece.range.end);
+        return refuse(format!(
+            "{name} still fills: it can be archived from {end} on."
+        ));
+    }
+    if piece.family == Family::Changes {
+        let sql = format!("select exists (select from {name} where relayed_at is null)");
+        let unrelayed: bool = sqlx::query_scalar(sqlx::AssertSqlSafe(sql))
+            .fetch_one(conn)
+            .await?;
+        if unrelayed {
+            return refuse(format!(
+                "{name} holds changes that the cache is yet to be told of."
+            ));
+        }
+    }
+    Ok(())
+}
+
+async fn find(conn: &mut PgConnection, name: &str) -> Result<Piece> {
+    let catalogue = Catalogue::read(conn).await?;
+    catalogue.named(name).cloned().ok_or_else(|| unknown(name))
+}
+
+pub(super) fn unknown(name: &str) -> Error {
+    let detail = format!("There is no partition {name}; GET /v1/partitions lists them.");
+    Error::refused(Kind::NotFound, detail)
+}
+
+fn dropped(name: &str) -> Error {
+    Error::refused(Kind::Conflict, format!("{name} was deleted for good."))
+}
+
+/// The column that a family is cut by.
+const fn time_column(family: Family) -> &'static str {
+    match family {
+        Family::Orders => "placed_at",
+        Family::Changes => "at",
+    }
+}

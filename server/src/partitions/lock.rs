@@ -1,0 +1,97 @@
+//! Locks that stop readers or writers. None of them is waited for or held for long: what needs some
+//! takes them all at once, each with its share of a tenth of a second, or gives way and tries again.
+
+use std::time::Duration;
+
+use rand::RngExt;
+use sqlx::PgConnection;
+
+use super::execute;
+use crate::error::{Error, Result};
+
+/// What all locks of one attempt may make others wait for.
+const WAIT: Duration = Duration::from_millis(90);
+const ATTEMPTS: u32 = 150;
+/// Between two attempts, in milliseconds: others get their turn.
+const PAUSE: std::ops::Range<u64> = 20..80;
+/// Longer than PostgreSQL's deadlock_timeout (1 s), when a vacuum is told to give way.
+const VACUUM_TIMEOUT: &str = "1500ms";
+/// Held while partitions change, so that servers take turns ("partitio" in ASCII).
+const TURN: i64 = 0x7061_7274_6974_696f;
+
+/// Whom a lock stops.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Mode {
+    Writers,
+    Everybody,
+}
+
+/// Makes attempts until one does not lose its locks to others.
+///
+/// # Errors
+/// 503 where others never leave room.
+pub(super) async fn patiently<T, F>(mut attempt: impl FnMut() -> F) -> Result<T>
+where
+    F: Future<Output = Result<T>>,
+{
+    for _ in 0..ATTEMPTS {
+        match attempt().await {
+            Err(error) if error.is_lost_lock() => {
+                let pause = rand::rng().random_range(PAUSE);
+                tokio::time::sleep(Duration::from_millis(pause)).await;
+            }
+            outcome => return outcome,
+        }
+    }
+    let detail = "The tables were in use without a pause for too long: a long transaction, such as an \
+        export or a backup, may be under way. Try again later.";
+    Err(Error::refused(stockroom_common::Kind::Unavailable, detail))
+}
+
+/// Waits until no other server changes partitions; until the transaction ends none will.
+pub(super) async fn take_turns(conn: &mut PgConnection) -> Result<()> {
+    set_timeout(conn, "10s").await?;
+    sqlx::query("select pg_advisory_xact_lock($1)")
+        .bind(TURN)
+        .execute(conn)
+        .await?;
+    Ok(())
+}
+
+/// Keeps vacuums off the tables until the transaction ends. The lock for that stops neither readers
+/// nor writers, even while it is waited for, so it may wait until a vacuum gives way: which would be
+/// far too long for the locks of [`take`].
+pub(super) async fn calm(conn: &mut PgConnection, tables: &[impl AsRef<str>]) -> Result<()> {
+    set_timeout(conn, VACUUM_TIMEOUT).await?;
+    for table in tables {
+        let table = table.as_ref();
+        execute(
+            conn,
+            &format!("lock table only {table} in share update exclusive mode"),
+        )
+        .await?;
+    }
+    Ok(())
+}
+
+/// Takes the locks, none of which is ever waited for in vain for longer than others bear.
+pub(super) async fn take(
+    conn: &mut PgConnection,
+    wanted: Vec<(impl AsRef<str>, Mode)>,
+) -> Result<()> {
+    let each = WAIT.as_millis() as usize / wanted.len().max(1);
+    set_timeout(conn, &format!("{each}ms")).await?;
+    for (table, mode) in wanted {
+        let mode = match mode {
+            Mode::Writers => "share row exclusive",
+            Mode::Everybody => "access exclusive",
+        };
+        let table = table.as_ref();
+        execute(conn, &format!("lock table only {table} in {mode} mode")).await?;
+    }
+    Ok(())
+}
+
+async fn set_timeout(conn: &mut PgConnection, timeout: &str) -> Result<()> {
+    execute(conn, &format!("set local lock_timeout = '{timeout}'")).await
+}

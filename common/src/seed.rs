@@ -1,5 +1,7 @@
 //! Seed jobs: bulk generation of realistic test data.
 
+use std::str::FromStr;
+
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
@@ -30,6 +32,10 @@ pub struct NewSeedJob {
     /// The end of the shop's history; the last midnight in UTC, if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub until: Option<DateTime<Utc>>,
+    /// Rows a second that the job may load at the most, so that others do not feel it; as many as it
+    /// can, if absent. It has no part in what the rows are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rate: Option<u32>,
 }
 
 const fn one_year() -> u32 {
@@ -37,6 +43,15 @@ const fn one_year() -> u32 {
 }
 
 impl NewSeedJob {
+    /// Whether both make the same rows, so that one can go on with the other.
+    pub fn gives_the_rows_of(&self, other: &Self) -> bool {
+        let rows = |job: &Self| {
+            let sizes = [job.categories, job.products, job.customers, job.orders];
+            (job.seed, sizes, job.months, job.until)
+        };
+        rows(self) == rows(other)
+    }
+
     pub fn check(&self) -> Vec<FieldError> {
         let mut checks = Checks::new();
         checks.range("/categories", self.categories, 0, 100_000);
@@ -45,6 +60,9 @@ impl NewSeedJob {
             checks.range(pointer, rows, 0, MAX_ROWS);
         }
         checks.range("/months", i64::from(self.months), 1, 240);
+        if let Some(rate) = self.rate {
+            checks.range("/rate", i64::from(rate), 1, MAX_ROWS);
+        }
         let sizes = [self.categories, self.products, self.customers, self.orders];
         if sizes == [0; 4] {
             checks.fail("", "required", "there is nothing to do: all sizes are 0");
@@ -85,6 +103,8 @@ pub struct SeedJob {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum SeedState {
+    /// Waits for its turn, or for a server.
+    Queued,
     Running,
     Done,
     /// Stopped on request; the batches loaded until then stay.
@@ -93,13 +113,35 @@ pub enum SeedState {
 }
 
 impl SeedState {
+    /// Whether nothing more comes of the job by itself.
+    pub const fn is_final(self) -> bool {
+        !matches!(self, Self::Queued | Self::Running)
+    }
+
     pub const fn as_str(self) -> &'static str {
         match self {
+            Self::Queued => "queued",
             Self::Running => "running",
             Self::Done => "done",
             Self::Cancelled => "cancelled",
             Self::Failed => "failed",
         }
+    }
+}
+
+impl FromStr for SeedState {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let known = [
+            Self::Queued,
+            Self::Running,
+            Self::Done,
+            Self::Cancelled,
+            Self::Failed,
+        ];
+        let state = known.into_iter().find(|state| state.as_str() == text);
+        state.ok_or_else(|| format!("`{text}` is no state of a seed job"))
     }
 }
 

@@ -4,17 +4,42 @@ use std::time::Duration;
 
 use tokio::task::JoinHandle;
 
-use crate::{cache::relay, partitions::Partitions, state::AppState};
+use crate::{cache::relay, partitions::Partitions, seed, state::AppState};
 
 /// How often the keeper looks whether partitions are due.
 const KEEPER_PERIOD: Duration = Duration::from_secs(3_600);
+/// How long the batches of a seed job may take to finish once the server stops.
+const LAST_BATCHES: Duration = Duration::from_secs(10);
 
-/// Starts the keeper of the partitions and the relay of the cache.
-pub(crate) fn start(state: &AppState) -> [JoinHandle<()>; 2] {
-    [
-        tokio::spawn(keep_partitions(state.clone())),
-        tokio::spawn(relay::run(state.clone())),
-    ]
+/// What runs beside the requests.
+pub(crate) struct Background {
+    keeper: JoinHandle<()>,
+    relay: JoinHandle<()>,
+    seeding: JoinHandle<()>,
+}
+
+impl Background {
+    /// Starts the keeper of the partitions, the relay of the cache and who works off seed jobs.
+    pub(crate) fn start(state: &AppState) -> Self {
+        Self {
+            keeper: tokio::spawn(keep_partitions(state.clone())),
+            relay: tokio::spawn(relay::run(state.clone())),
+            seeding: tokio::spawn(seed::run(state.clone())),
+        }
+    }
+
+    /// Ends all of it; a seed job gets to finish the batches that it has begun.
+    pub(crate) async fn stop(mut self) {
+        self.keeper.abort();
+        self.relay.abort();
+        if tokio::time::timeout(LAST_BATCHES, &mut self.seeding)
+            .await
+            .is_err()
+        {
+            tracing::warn!("the batches of a seed job did not finish in {LAST_BATCHES:?}");
+            self.seeding.abort();
+        }
+    }
 }
 
 async fn keep_partitions(state: AppState) {

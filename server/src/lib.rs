@@ -22,7 +22,7 @@ mod order;
 mod partitions;
 mod product;
 mod router;
-mod seed;
+pub mod seed;
 mod session;
 pub mod settings;
 mod state;
@@ -44,7 +44,8 @@ use std::{
 };
 
 use axum::{Router, serve::Listener};
-use tokio::task::JoinHandle;
+
+use crate::background::Background;
 
 /// How long open requests may take to finish once the server stops.
 const DRAIN: Duration = Duration::from_secs(10);
@@ -79,7 +80,7 @@ where
     L: Listener,
     L::Addr: std::fmt::Debug,
 {
-    let background = background::start(&state);
+    let background = Background::start(&state);
     let stopping = state.stopping.clone();
     let mut stopped = state.stopping.subscribe();
     let serve = axum::serve(listener, router).with_graceful_shutdown(async move {
@@ -99,7 +100,9 @@ where
             Ok(())
         }
     };
-    background.iter().for_each(JoinHandle::abort);
+    // Where the listener failed, nobody has said so yet.
+    state.stopping.send_replace(true);
+    background.stop().await;
     // What is not marked now would be relayed once more by the next server, for nothing.
     if let Err(error) = cache::relay::mark(&state).await {
         tracing::warn!(%error, "the last changes could not be marked as relayed");

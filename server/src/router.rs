@@ -22,6 +22,7 @@ pub fn app(state: AppState) -> Router {
         .merge(entity_routes::<Order>())
         .route("/v1/seed-jobs", post(seed::create).get(seed::list))
         .route("/v1/seed-jobs/{id}", get(seed::get).delete(seed::cancel))
+        .route("/v1/seed-jobs/{id}/events", get(seed::events))
         .route("/v1/partitions", get(partitions::list))
         .route(
             "/v1/partitions/{name}",

@@ -25,7 +25,8 @@ const AFTER_LAST: Duration = Duration::from_secs(2);
 pub(crate) struct Sessions(watch::Sender<usize>);
 
 impl Sessions {
-    /// Ready once no client has been attached for a while and no seed job runs.
+    /// Ready once no client has been attached for a while and no seed job runs or
+    /// waits.
     pub(crate) async fn deserted(&self, state: &AppState) {
         let mut attached = self.0.subscribe();
         let mut grace = FIRST_CLIENT;
@@ -36,7 +37,7 @@ impl Sessions {
             if came {
                 // The sender lives in `self`, so this cannot fail.
                 let _ = attached.wait_for(|&count| count == 0).await;
-            } else if !seed::is_running(&state.pool, state.options.clock.now()).await {
+            } else if !seed::is_busy(&state.pool).await {
                 return;
             }
         }

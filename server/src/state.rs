@@ -4,7 +4,7 @@ use std::{ops::Deref, sync::Arc, time::Duration};
 
 use chrono::{DateTime, SubsecRound, TimeZone, Utc};
 use sqlx::PgPool;
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 
 use crate::{
     cache::{Cache, CacheOptions, relay::Done},
@@ -27,6 +27,8 @@ pub struct Shared {
     pub(crate) cache: Cache,
     pub(crate) relay: Done,
     pub(crate) sessions: Sessions,
+    /// Told of each seed job that this server puts into the queue.
+    pub(crate) seeding: Notify,
     /// Turns true once, when the server stops.
     pub(crate) stopping: watch::Sender<bool>,
 }
@@ -109,6 +111,7 @@ impl AppState {
             cache,
             relay: Done::default(),
             sessions: Sessions::default(),
+            seeding: Notify::new(),
             stopping: watch::Sender::new(false),
         })))
     }

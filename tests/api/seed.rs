@@ -1,7 +1,13 @@
 //! Seed jobs.
 
+use std::time::Duration;
+
+use reqwest::Method;
+use rustix::process::Signal;
 use serde_json::{Value, json};
-use stockroom_tests::Shop;
+use sqlx::PgPool;
+use stockroom_server::{Options, connect};
+use stockroom_tests::{Answer, Node, Shop, database_url, fresh_database, http_client};
 
 fn sizes(seed: u32, orders: i64) -> Value {
     json!({
@@ -15,10 +21,10 @@ async fn ended(shop: &Shop, job: &Value) -> Value {
     let path = format!("/v1/seed-jobs/{}", job["id"].as_str().unwrap());
     loop {
         let job = shop.get(&path).await.ok(200);
-        if job["state"] != "running" {
+        if !["queued", "running"].contains(&job["state"].as_str().unwrap()) {
             return job;
         }
-        tokio::task::yield_now().await;
+        tokio::time::sleep(Duration::from_millis(2)).await;
     }
 }
 
@@ -111,16 +117,186 @@ async fn a_cancelled_job_leaves_whole_batches() {
         .post("/v1/seed-jobs", &sizes(7, 1_000_000))
         .await
         .ok(202);
-    let second = shop.post("/v1/seed-jobs", &sizes(8, 10)).await;
-    assert!(second.refused(409).contains("is running"));
     let path = format!("/v1/seed-jobs/{}", job["id"].as_str().unwrap());
-    while shop.get(&path).await.ok(200)["progress"][3]["done"] == 0 {
-        tokio::task::yield_now().await;
-    }
+    has_orders(&shop, &job).await;
     shop.delete(&path).await.ok(202);
     let job = ended(&shop, &job).await;
     assert_eq!(job["state"], "cancelled");
     let orders = shop.get("/v1/orders?limit=1&count=exact").await.ok(200);
     assert_eq!(orders["total"]["value"], job["progress"][3]["done"]);
     assert_ne!(job["progress"][3]["done"], 1_000_000);
+}
+
+/// Waits until some of the job's orders are in the shop; gives its path.
+async fn has_orders(shop: &Shop, job: &Value) -> String {
+    let path = format!("/v1/seed-jobs/{}", job["id"].as_str().unwrap());
+    while shop.get(&path).await.ok(200)["progress"][3]["done"] == 0 {
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+    path
+}
+
+#[tokio::test]
+async fn a_job_that_was_given_up_goes_on_where_it_stopped() {
+    let (whole, shop) = (Shop::open().await, Shop::open().await);
+    let request = sizes(7, 60_000);
+    let job = whole.post("/v1/seed-jobs", &request).await.ok(202);
+    let job = ended(&whole, &job).await;
+    assert_eq!(job["state"], "done", "{job:#}");
+
+    let job = shop.post("/v1/seed-jobs", &request).await.ok(202);
+    let path = has_orders(&shop, &job).await;
+    shop.delete(&path).await.ok(202);
+    let cancelled = ended(&shop, &job).await;
+    assert_eq!(cancelled["state"], "cancelled");
+    shop.post("/v1/seed-jobs", &sizes(7, 60_001))
+        .await
+        .refused_at(409, "/seed", "duplicate");
+    // Without an end it keeps the one that it had, and at another rate it loads the same batches.
+    let mut again = request.clone();
+    again.as_object_mut().unwrap().remove("until");
+    again["rate"] = json!(1_000_000);
+    let taken_up = shop.post("/v1/seed-jobs", &again).await.ok(202);
+    assert_eq!(taken_up["id"], cancelled["id"]);
+    let done = ended(&shop, &job).await;
+    assert_eq!(
+        (&done["state"], &done["progress"][3]["done"]),
+        (&json!("done"), &json!(60_000))
+    );
+    assert_eq!(content(&shop).await, content(&whole).await);
+    assert_eq!(
+        stands(&shop.pool).await,
+        ("done".into(), 0),
+        "nobody needs its batches any more"
+    );
+}
+
+/// A job as it stands in the database: its state and how many of its batches are there.
+async fn stands(pool: &PgPool) -> (String, i64) {
+    sqlx::query_as("select state, (select count(*) from seed_batches) from seed_jobs")
+        .fetch_one(pool)
+        .await
+        .unwrap()
+}
+
+async fn until(pool: &PgPool, is_so: impl Fn(&str, i64) -> bool) -> i64 {
+    loop {
+        let (state, batches) = stands(pool).await;
+        if is_so(&state, batches) {
+            return batches;
+        }
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+}
+
+#[tokio::test]
+async fn a_job_whose_server_dies_or_stops_goes_on_on_the_next() {
+    let database = fresh_database().await;
+    let url = database_url(&database);
+    let mut node = Node::start("stockroom-server", vec![("DATABASE_URL", url)]);
+    let pool = connect(database, 4).await.unwrap();
+    let request = sizes(7, 100_000);
+    let posted = http_client()
+        .post(node.url("/v1/seed-jobs"))
+        .header("content-type", "application/json")
+        .body(request.to_string());
+    Answer::read(posted.send().await.unwrap()).await.ok(202);
+    // The categories, products and customers are one batch each.
+    until(&pool, |_, batches| batches > 4).await;
+    node.kill();
+    let (state, batches) = stands(&pool).await;
+    assert_eq!(state, "running");
+    // As if it had been dead for long enough.
+    sqlx::query("update seed_jobs set beat_at = beat_at - interval '1 minute'")
+        .execute(&pool)
+        .await
+        .unwrap();
+    node.restart();
+    until(&pool, |_, now| now > batches).await;
+    node.signal(Signal::TERM);
+    let batches = until(&pool, |state, _| state == "queued").await;
+    assert!(
+        batches < 23,
+        "{batches} of 23 batches: too many to tell anything"
+    );
+    node.kill();
+    let shop = Shop::serve(pool, Options::default()).await;
+    let job = shop.get("/v1/seed-jobs").await.ok(200)["items"][0].clone();
+    let done = ended(&shop, &job).await;
+    assert_eq!(
+        (&done["state"], &done["progress"][3]["done"]),
+        (&json!("done"), &json!(100_000))
+    );
+    let whole = Shop::open().await;
+    let job = whole.post("/v1/seed-jobs", &request).await.ok(202);
+    ended(&whole, &job).await;
+    assert_eq!(content(&shop).await, content(&whole).await);
+}
+
+#[tokio::test]
+async fn jobs_wait_for_their_turn_and_may_be_taken_out() {
+    let shop = Shop::open().await;
+    let post = async |seed| {
+        shop.post("/v1/seed-jobs", &sizes(seed, 20_000))
+            .await
+            .ok(202)
+    };
+    let jobs = [post(1).await, post(2).await, post(3).await];
+    shop.post("/v1/seed-jobs", &sizes(2, 20_000))
+        .await
+        .refused_at(409, "/seed", "duplicate");
+    let third = format!("/v1/seed-jobs/{}", jobs[2]["id"].as_str().unwrap());
+    assert_eq!(shop.get(&third).await.ok(200)["state"], "queued");
+    assert_eq!(shop.delete(&third).await.ok(202)["state"], "cancelled");
+    let second = ended(&shop, &jobs[1]).await;
+    let first = shop.get("/v1/seed-jobs").await.ok(200)["items"][2].clone();
+    assert_eq!(
+        (&first["state"], &second["state"]),
+        (&json!("done"), &json!("done"))
+    );
+    let orders = shop.get("/v1/orders?limit=1&count=exact").await.ok(200);
+    assert_eq!(orders["total"]["value"], 40_000);
+}
+
+#[tokio::test]
+async fn the_events_of_a_job_tell_it_to_its_end() {
+    let shop = Shop::open().await;
+    let job = shop.post("/v1/seed-jobs", &sizes(7, 20_000)).await.ok(202);
+    let path = format!("/v1/seed-jobs/{}/events", job["id"].as_str().unwrap());
+    let response = shop.request(Method::GET, &path).send().await.unwrap();
+    assert_eq!(response.headers()["content-type"], "text/event-stream");
+    // Ends by itself, with the job.
+    let text = response.text().await.unwrap();
+    let jobs: Vec<Value> = text
+        .lines()
+        .filter_map(|line| line.strip_prefix("data: "))
+        .map(|data| serde_json::from_str(data).unwrap())
+        .collect();
+    let done: Vec<i64> = jobs
+        .iter()
+        .map(|job| job["progress"][3]["done"].as_i64().unwrap())
+        .collect();
+    assert!(done.is_sorted(), "{done:?}");
+    let last = jobs.last().unwrap();
+    assert_eq!(
+        (&last["state"], done.last().unwrap()),
+        (&json!("done"), &20_000)
+    );
+    let nobody = "/v1/seed-jobs/01890000-0000-7000-8000-000000000000/events";
+    shop.get(nobody).await.refused(404);
+}
+
+#[tokio::test]
+async fn a_job_with_a_rate_loads_small_batches() {
+    let shop = Shop::open().await;
+    let mut request = sizes(7, 2_000);
+    request["rate"] = json!(4_000);
+    let job = shop.post("/v1/seed-jobs", &request).await.ok(202);
+    assert_eq!(ended(&shop, &job).await["state"], "done");
+    let largest: i64 =
+        sqlx::query_scalar("select max((after->>'rows')::bigint) from changes where op = 'seed'")
+            .fetch_one(&shop.pool)
+            .await
+            .unwrap();
+    assert!(largest <= 1_000, "{largest}");
 }

@@ -13,7 +13,7 @@ use tokio::{
     task::{AbortHandle, JoinSet},
 };
 
-use crate::event::{Answer, Call, Event, Failure, Owner, Reply, Source};
+use crate::event::{Answer, Call, Event, Failure, Owner, Reply, Source, Ticket};
 
 /// A call that takes longer has failed.
 const TIMEOUT: Duration = Duration::from_secs(40);
@@ -113,6 +113,38 @@ impl Api {
         }
     }
 
+    /// Follows an event stream, in place of an earlier one of the same owner.
+    pub fn follow(&mut self, ticket: Ticket, path: &str) {
+        let (client, url) = (self.client.clone(), format!("{}{path}", self.base));
+        let events = self.events.clone();
+        let follow = async move {
+            let began = Instant::now();
+            let reply = |result| {
+                let took = began.elapsed();
+                Event::Reply(Reply {
+                    ticket,
+                    took,
+                    result,
+                })
+            };
+            let tell = |data: &str| {
+                let body = data.as_bytes().to_vec();
+                let answer = Answer {
+                    body,
+                    ..Answer::default()
+                };
+                events.send(reply(Ok(answer))).is_ok()
+            };
+            let failure = stream(&client, url, tell).await;
+            // Without a receiver the client is leaving.
+            let _ = events.send(reply(Err(failure)));
+        };
+        let task = tokio::spawn(follow).abort_handle();
+        if let Some(earlier) = self.reads.insert(ticket.owner, task) {
+            earlier.abort();
+        }
+    }
+
     /// Waits for writes that are on their way, but not for long.
     pub async fn finish(&mut self) {
         let all = async { while self.writes.join_next().await.is_some() {} };
@@ -160,6 +192,55 @@ async fn exchange(client: &Client, url: String, call: Call) -> Result<Answer, Fa
     Err(refusal(status, is_problem, &body))
 }
 
+/// Reads an event stream and tells the data of each event, as long as somebody listens; says why it
+/// ended. The server's events are one line of data each.
+async fn stream(client: &Client, url: String, tell: impl Fn(&str) -> bool) -> Failure {
+    let mut response = match client.get(url).send().await {
+        Ok(response) if response.status().is_success() => response,
+        Ok(response) => return refusal(response.status(), false, &[]),
+        Err(error) => return unreachable(error),
+    };
+    let mut lines = Lines::default();
+    loop {
+        match response.chunk().await {
+            Ok(Some(chunk)) => {
+                let told = lines
+                    .take(&chunk)
+                    .iter()
+                    .all(|line| match line.strip_prefix("data:") {
+                        Some(data) => tell(data.trim_start()),
+                        None => true,
+                    });
+                if !told || lines.0.len() > MAX_BODY {
+                    break;
+                }
+            }
+            Ok(None) => break,
+            Err(error) => return unreachable(error),
+        }
+    }
+    Failure::NoAnswer("The server has ended the stream.".into())
+}
+
+/// What is left of a stream after its last whole line.
+#[derive(Debug, Default)]
+struct Lines(Vec<u8>);
+
+impl Lines {
+    /// Takes more of the stream; gives the lines that are whole now.
+    fn take(&mut self, chunk: &[u8]) -> Vec<String> {
+        self.0.extend_from_slice(chunk);
+        let end = self
+            .0
+            .iter()
+            .rposition(|byte| *byte == b'\n')
+            .map_or(0, |at| at + 1);
+        let whole: Vec<u8> = self.0.drain(..end).collect();
+        let text = String::from_utf8_lossy(&whole);
+        text.lines().map(str::to_owned).collect()
+    }
+}
+
 fn refusal(status: StatusCode, is_problem: bool, body: &[u8]) -> Failure {
     let problem = serde_json::from_slice(body).ok().filter(|_| is_problem);
     Failure::Refused(problem.unwrap_or_else(|| {
@@ -198,6 +279,17 @@ fn last_link(headers: &header::HeaderMap) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn lines_are_whole_however_the_stream_is_cut() {
+        let mut lines = Lines::default();
+        assert_eq!(lines.take(b"event: job\nda"), ["event: job"]);
+        assert_eq!(lines.take(b"ta: {\"name\": \"\xc3"), [""; 0]);
+        assert_eq!(
+            lines.take(b"\xa4\"}\r\n\n"),
+            ["data: {\"name\": \"\u{e4}\"}", ""]
+        );
+    }
 
     #[test]
     fn the_last_page_is_found_among_the_links() {

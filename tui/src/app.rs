@@ -246,7 +246,7 @@ impl App {
         }
         match reply.ticket.owner {
             Owner::List(tab) => self.screen_mut(tab).reply(reply, ctx),
-            Owner::Seed => self.seed.reply(reply, ctx),
+            Owner::Seed | Owner::SeedEvents => self.seed.reply(reply, ctx),
             Owner::Delete(tab) => list::deleted(tab, reply, ctx),
             Owner::Names(tab) => self.names.reply(tab, reply, ctx),
             Owner::Save | Owner::Reread => {

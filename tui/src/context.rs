@@ -97,6 +97,13 @@ impl Context<'_> {
         self.effects.push(Effect::Send(call));
     }
 
+    /// Follows an event stream; gives the run of its events.
+    pub fn follow(&mut self, owner: Owner, path: String) -> u64 {
+        let ticket = self.ticket(owner);
+        self.effects.push(Effect::Follow { ticket, path });
+        ticket.run
+    }
+
     pub fn wish(&mut self, wish: Wish) {
         self.wishes.push(wish);
     }

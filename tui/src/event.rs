@@ -25,6 +25,11 @@ pub enum Event {
 #[derive(Debug)]
 pub enum Effect {
     Send(Call),
+    /// Follows an event stream: each event comes as a reply, and its end as a failure.
+    Follow {
+        ticket: Ticket,
+        path: String,
+    },
     Suspend,
     Quit,
 }
@@ -60,6 +65,7 @@ pub enum Owner {
     Reread,
     Picker,
     Seed,
+    SeedEvents,
 }
 
 #[derive(Debug)]

@@ -59,6 +59,7 @@ pub async fn run(settings: &Settings) -> Result<(), Error> {
         for effect in effects.drain(..) {
             match effect {
                 Effect::Send(call) => api.send(call),
+                Effect::Follow { ticket, path } => api.follow(ticket, &path),
                 Effect::Suspend => {
                     // Nobody but the shell may read the terminal meanwhile.
                     keys.abort();

@@ -6,13 +6,13 @@ use reqwest::Method;
 use serde_json::Value;
 use stockroom_common::{
     FieldError, Page, document,
-    seed::{NewSeedJob, SeedJob, SeedState},
+    seed::{NewSeedJob, SeedJob},
 };
 
 use crate::{
     context::{Context, Wish},
     entity::{Field, FieldKind},
-    event::{Call, Owner, Reply},
+    event::{Answer, Call, Owner, Reply},
     form::Form,
     keys::{Command, Scope},
     list::Query,
@@ -20,9 +20,7 @@ use crate::{
     screen::Screen,
 };
 
-/// How often a running job is looked at.
-const POLL: Duration = Duration::from_millis(250);
-/// After a failed look.
+/// How long after a stream of events broke the job is followed again.
 const RETRY: Duration = Duration::from_secs(2);
 
 const FIELDS: &[Field] = &[
@@ -32,16 +30,21 @@ const FIELDS: &[Field] = &[
     Field::required("/customers", "Customers", FieldKind::Integer),
     Field::required("/orders", "Orders", FieldKind::Integer),
     Field::required("/months", "Months", FieldKind::Integer),
+    Field::optional("/rate", "Rows a second", FieldKind::Integer),
 ];
 
 #[derive(Debug)]
 pub struct SeedScreen {
     pub request: NewSeedJob,
-    /// The last job, running or ended.
+    /// The job that runs or is next; else the last one.
     pub job: Option<SeedJob>,
+    /// How many more wait for their turn.
+    pub queued: usize,
     pub error: Option<String>,
     waiting: Option<(u64, Want)>,
-    look_at: Option<Instant>,
+    /// The run of the stream of events about the job.
+    following: Option<u64>,
+    follow_at: Option<Instant>,
     is_stale: bool,
 }
 
@@ -49,7 +52,6 @@ pub struct SeedScreen {
 enum Want {
     Jobs,
     Start,
-    Progress,
     Cancel,
 }
 
@@ -64,11 +66,14 @@ impl Default for SeedScreen {
                 orders: 100_000,
                 months: 24,
                 until: None,
+                rate: None,
             },
             job: None,
+            queued: 0,
             error: None,
             waiting: None,
-            look_at: None,
+            following: None,
+            follow_at: None,
             is_stale: true,
         }
     }
@@ -76,23 +81,24 @@ impl Default for SeedScreen {
 
 impl SeedScreen {
     pub fn is_running(&self) -> bool {
-        self.job
-            .as_ref()
-            .is_some_and(|job| job.state == SeedState::Running)
+        self.job.as_ref().is_some_and(|job| !job.state.is_final())
     }
 
     pub const fn deadline(&self) -> Option<Instant> {
-        self.look_at
+        self.follow_at
     }
 
     pub fn tick(&mut self, ctx: &mut Context<'_>) {
-        if self.look_at.is_none_or(|at| at > ctx.now) {
-            return;
+        if self.follow_at.is_some_and(|at| at <= ctx.now) {
+            self.follow(ctx);
         }
-        self.look_at = None;
+    }
+
+    fn follow(&mut self, ctx: &mut Context<'_>) {
+        self.follow_at = None;
         if let Some(job) = &self.job {
-            let path = format!("/v1/seed-jobs/{}", job.id);
-            self.send(Want::Progress, Method::GET, path, None, ctx);
+            let path = format!("/v1/seed-jobs/{}/events", job.id);
+            self.following = Some(ctx.follow(Owner::SeedEvents, path));
         }
     }
 
@@ -108,9 +114,6 @@ impl SeedScreen {
         if self.is_loading() {
             return;
         }
-        if self.is_running() {
-            return ctx.bad("A job is running; wait for it or cancel it with c.");
-        }
         self.error = None;
         let body = document::to_value(&self.request);
         self.send(
@@ -123,15 +126,11 @@ impl SeedScreen {
     }
 
     fn cancel(&mut self, ctx: &mut Context<'_>) {
-        match self
-            .job
-            .as_ref()
-            .filter(|job| job.state == SeedState::Running)
-        {
+        match self.job.as_ref().filter(|job| !job.state.is_final()) {
             Some(job) => {
                 let path = format!("/v1/seed-jobs/{}", job.id);
                 self.send(Want::Cancel, Method::DELETE, path, None, ctx);
-                ctx.good("Cancelling after the present batch.");
+                ctx.good("Cancelling after the present batches.");
             }
             None => ctx.bad("There is no running job to cancel."),
         }
@@ -159,15 +158,36 @@ impl SeedScreen {
 
     fn take(&mut self, job: SeedJob, ctx: &mut Context<'_>) {
         let was_running = self.is_running();
+        let is_another = self.job.as_ref().is_none_or(|known| known.id != job.id);
         self.request.seed = self.request.seed.max(job.request.seed.saturating_add(1));
         self.job = Some(job);
         if self.is_running() {
-            self.look_at = Some(ctx.now + POLL);
+            if is_another || self.following.is_none() {
+                self.follow(ctx);
+            }
             return;
         }
-        self.look_at = None;
+        (self.following, self.follow_at) = (None, None);
         if was_running {
             ctx.wish(Wish::Expire);
+            // Another may have its turn now.
+            self.is_stale = true;
+            self.show(ctx);
+        }
+    }
+
+    /// Takes what the stream of events says of the job, or that it has ended.
+    fn event(&mut self, reply: &Reply, ctx: &mut Context<'_>) {
+        if self.following != Some(reply.ticket.run) {
+            return;
+        }
+        match reply.result.as_ref().map(Answer::read) {
+            Ok(Ok(job)) => self.take(job, ctx),
+            Ok(Err(error)) => self.error = Some(error),
+            Err(_) => {
+                self.following = None;
+                self.follow_at = Some(ctx.now + RETRY);
+            }
         }
     }
 
@@ -178,8 +198,12 @@ impl SeedScreen {
             .request
             .seed
             .max(used.map_or(1, |seed| seed.saturating_add(1)));
-        if let Some(latest) = jobs.into_iter().next() {
-            self.take(latest, ctx);
+        let unfinished = jobs.iter().filter(|job| !job.state.is_final());
+        self.queued = unfinished.clone().count().saturating_sub(1);
+        // The newest comes first; the one that runs, or is next, is the oldest.
+        let next = unfinished.last().or(jobs.first());
+        if let Some(job) = next.cloned() {
+            self.take(job, ctx);
         }
     }
 }
@@ -207,6 +231,9 @@ impl Screen for SeedScreen {
     }
 
     fn reply(&mut self, reply: &Reply, ctx: &mut Context<'_>) {
+        if reply.ticket.owner == Owner::SeedEvents {
+            return self.event(reply, ctx);
+        }
         let Some((_, want)) = self.waiting.take_if(|(run, _)| *run == reply.ticket.run) else {
             return;
         };
@@ -216,9 +243,6 @@ impl Screen for SeedScreen {
                 if want == Want::Start {
                     self.error = Some(failure.message().to_owned());
                 }
-                if self.is_running() {
-                    self.look_at = Some(ctx.now + RETRY);
-                }
                 self.is_stale |= want == Want::Jobs;
                 return;
             }
@@ -227,9 +251,14 @@ impl Screen for SeedScreen {
             Want::Jobs => answer
                 .read::<Page<SeedJob>>()
                 .map(|page| self.take_all(page.items, ctx)),
-            Want::Start | Want::Progress | Want::Cancel => {
-                answer.read().map(|job| self.take(job, ctx))
+            Want::Start if self.is_running() => {
+                self.queued += 1;
+                ctx.good("The job waits for its turn.");
+                answer.read().map(|job: SeedJob| {
+                    self.request.seed = self.request.seed.max(job.request.seed.saturating_add(1));
+                })
             }
+            Want::Start | Want::Cancel => answer.read().map(|job| self.take(job, ctx)),
         };
         self.error = read.err();
     }
@@ -257,7 +286,7 @@ impl Screen for SeedScreen {
     fn want_names(&self, _: &mut Names) {}
 
     fn is_loading(&self) -> bool {
-        self.waiting.is_some_and(|(_, want)| want != Want::Progress)
+        self.waiting.is_some()
     }
 }
 

@@ -15,7 +15,18 @@ use crate::{
 };
 
 /// Rows in one batch: one transaction, one step of the progress.
-pub(super) const BATCH_ROWS: i64 = 5_000;
+const BATCH_ROWS: i64 = 5_000;
+/// A job with a rate loads so many batches a second, or so, that none of them is felt.
+const BATCHES_PER_SECOND: u32 = 4;
+const LEAST_ROWS: i64 = 100;
+
+/// Rows in one batch of this job.
+pub(super) fn size(request: &NewSeedJob) -> i64 {
+    let paced = request
+        .rate
+        .map(|rate| i64::from(rate / BATCHES_PER_SECOND));
+    paced.map_or(BATCH_ROWS, |rows| rows.clamp(LEAST_ROWS, BATCH_ROWS))
+}
 
 /// What a job makes, in the order in which it must be loaded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,6 +40,8 @@ pub(super) enum Entity {
 /// The rows of one batch, by their index in the job. Orders of one part lie in one month.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Part {
+    /// Its place in the job.
+    pub(super) number: i64,
     pub(super) entity: Entity,
     pub(super) rows: Range<i64>,
     pub(super) month: Option<DateTime<Utc>>,
@@ -101,16 +114,18 @@ impl Part {
     }
 }
 
-/// Cuts rows into batches.
+/// Cuts rows into batches of at most `size`, which are yet to be numbered.
 pub(super) fn cut(
     entity: Entity,
     rows: Range<i64>,
+    size: i64,
     month: Option<DateTime<Utc>>,
 ) -> impl Iterator<Item = Part> {
-    let starts = rows.clone().step_by(BATCH_ROWS as usize);
+    let starts = rows.clone().step_by(size as usize);
     starts.map(move |start| Part {
+        number: 0,
         entity,
-        rows: start..(start + BATCH_ROWS).min(rows.end),
+        rows: start..(start + size).min(rows.end),
         month,
     })
 }

@@ -75,20 +75,22 @@ impl Generator {
         generator
     }
 
-    /// The whole job in batches, in an order in which references always point back.
-    pub(super) fn parts(&self) -> Vec<Part> {
+    /// The whole job in batches of at most `size` rows, in an order in which references always point back.
+    pub(super) fn parts(&self, size: i64) -> impl Iterator<Item = Part> + Send {
         let [categories, products, customers] =
             [Entity::Categories, Entity::Products, Entity::Customers]
-                .map(|entity| batch::cut(entity, 0..entity.rows(&self.request), None));
-        let orders = self.segments.iter().flat_map(|segment| {
+                .map(|entity| batch::cut(entity, 0..entity.rows(&self.request), size, None));
+        let orders = self.segments.iter().flat_map(move |segment| {
             let month = month_start(segment.from, 0);
-            batch::cut(Entity::Orders, segment.first..segment.end, Some(month))
+            batch::cut(
+                Entity::Orders,
+                segment.first..segment.end,
+                size,
+                Some(month),
+            )
         });
-        categories
-            .chain(products)
-            .chain(customers)
-            .chain(orders)
-            .collect()
+        let parts = categories.chain(products).chain(customers).chain(orders);
+        parts.zip(0..).map(|(part, number)| Part { number, ..part })
     }
 
     /// From the first instant that an order may bear to the one that none does any more.
@@ -378,6 +380,7 @@ mod tests {
             orders: 3_000,
             months: 14,
             until: None,
+            rate: None,
         }
     }
 
@@ -457,7 +460,7 @@ mod tests {
     fn parts_cover_every_row_once_and_keep_to_their_month() {
         let generator = generator(5);
         let mut next: HashMap<&str, i64> = HashMap::new();
-        for part in generator.parts() {
+        for part in generator.parts(1_000) {
             let next = next.entry(part.entity.path()).or_default();
             assert_eq!(part.rows.start, *next);
             *next = part.rows.end;

@@ -1,57 +1,40 @@
-//! The life of a seed job, in the database and in the task that runs it.
-
-use std::{sync::Arc, time::Instant};
+//! Seed jobs in the database: the queue, who runs what, which batches are in the shop.
 
 use chrono::{DateTime, Duration, Utc};
-use sqlx::{Connection, PgConnection, PgPool, Row, postgres::PgRow, types::Json};
+use sqlx::{AssertSqlSafe, PgConnection, PgPool, Row, postgres::PgRow, types::Json};
 use stockroom_common::{
     Id, Kind,
-    change::Op,
-    partition::Family,
     seed::{NewSeedJob, SeedJob, SeedProgress, SeedState},
 };
+use uuid::Uuid;
 
-use super::{
-    batch::{Batch, Entity, Part},
-    generate::Generator,
-};
-use crate::{
-    cache::Invalidation,
-    changes::{self, Change},
-    error::{Error, Result},
-    extract::Actor,
-    state::AppState,
-};
+use super::{batch, progress::Progress};
+use crate::error::{Error, Result};
 
-/// A running job that has not loaded a batch for so long has lost its server.
-const ABANDONED_AFTER: Duration = Duration::seconds(60);
+/// A running job whose server has not said for so long that it lives is taken over.
+const ABANDONED_AFTER: Duration = Duration::seconds(15);
 
 const COLUMNS: &str = "id, state, request, progress, error, created_at, finished_at";
 
-/// Writes a new job, unless one runs or the seed was used.
+/// A job that this server has taken.
+#[derive(Debug)]
+pub(super) struct Claimed {
+    pub(super) job: SeedJob,
+    pub(super) actor: String,
+    pub(super) batch_rows: i64,
+}
+
+/// Writes a new job into the queue, unless the seed is taken.
 pub(super) async fn insert(
     pool: &PgPool,
     now: DateTime<Utc>,
+    actor: &str,
     request: NewSeedJob,
 ) -> Result<SeedJob> {
-    fail_abandoned(pool, now).await?;
-    let used: bool = sqlx::query_scalar(
-        "select exists (select from seed_jobs where seed = $1 and rows_loaded > 0)",
-    )
-    .bind(i64::from(request.seed))
-    .fetch_one(pool)
-    .await?;
-    if used {
-        let message = format!(
-            "the data of seed {} is in the shop; take another",
-            request.seed
-        );
-        return Err(Error::field(Kind::Conflict, "/seed", "duplicate", message));
-    }
     let job = SeedJob {
         id: Id::mint(now, rand::random()),
-        state: SeedState::Running,
-        progress: Entity::ALL.map(|entity| progress(entity, &request)).into(),
+        state: SeedState::Queued,
+        progress: Progress::new(&request).told(),
         request,
         error: None,
         created_at: now,
@@ -59,8 +42,8 @@ pub(super) async fn insert(
     };
     sqlx::query(
         "insert into seed_jobs (id, seed, request, state, progress, rows_loaded,
-            cancel_requested, created_at, beat_at)
-        values ($1, $2, $3, $4, $5, 0, false, $6, $6)",
+            cancel_requested, created_at, beat_at, actor, batch_rows)
+        values ($1, $2, $3, $4, $5, 0, false, $6, $6, $7, $8)",
     )
     .bind(job.id.uuid())
     .bind(i64::from(job.request.seed))
@@ -68,24 +51,61 @@ pub(super) async fn insert(
     .bind(job.state.as_str())
     .bind(Json(&job.progress))
     .bind(now)
+    .bind(actor)
+    .bind(batch::size(&job.request))
     .execute(pool)
     .await
-    .map_err(|error| {
-        let error = Error::from(error);
-        if error.is_unique_violation_of("seed_jobs_running_key") {
-            return Error::refused(
-                Kind::Conflict,
-                "A seed job is running; wait for it or cancel it.",
-            );
-        }
-        error
-    })?;
+    .map_err(|error| taken(error, job.request.seed))?;
     Ok(job)
+}
+
+/// The job that began with this seed, if it was cancelled or failed with rows in the shop.
+pub(super) async fn select_given_up(pool: &PgPool, seed: u32) -> Result<Option<SeedJob>> {
+    let sql = select_sql(
+        "where seed = $1 and state in ('cancelled', 'failed') and rows_loaded > 0
+        order by created_at desc limit 1",
+    );
+    let job = sqlx::query(AssertSqlSafe(sql))
+        .bind(i64::from(seed))
+        .try_map(|row| from_row(&row))
+        .fetch_optional(pool)
+        .await?;
+    Ok(job)
+}
+
+/// Puts a job that was given up back into the queue; it goes on where it stopped.
+pub(super) async fn take_up(
+    pool: &PgPool,
+    given_up: &SeedJob,
+    request: NewSeedJob,
+) -> Result<SeedJob> {
+    let seed = request.seed;
+    if !request.gives_the_rows_of(&given_up.request) {
+        let message = format!(
+            "seed {seed} began with other sizes, of which rows are in the shop; give the same to go \
+             on with it, or take another seed"
+        );
+        return Err(Error::field(Kind::Conflict, "/seed", "duplicate", message));
+    }
+    let sql = format!(
+        "update seed_jobs
+        set state = 'queued', request = $2, error = null, finished_at = null, cancel_requested = false
+        where id = $1 and state in ('cancelled', 'failed')
+        returning {COLUMNS}"
+    );
+    let job = sqlx::query(AssertSqlSafe(sql))
+        .bind(given_up.id.uuid())
+        .bind(Json(&request))
+        .try_map(|row| from_row(&row))
+        .fetch_optional(pool)
+        .await
+        .map_err(|error| taken(error, seed))?;
+    job.ok_or_else(|| duplicate(seed))
 }
 
 pub(super) async fn select(pool: &PgPool, id: Id<SeedJob>) -> Result<Option<SeedJob>> {
     let sql = select_sql("where id = $1");
-    let job = sqlx::query(sqlx::AssertSqlSafe(sql))
+    let job = sqlx::query(AssertSqlSafe(sql))
         .bind(id.uuid())
         .try_map(|row| from_row(&row))
         .fetch_optional(pool)
@@ -95,241 +115,168 @@ pub(super) async fn select(pool: &PgPool, id: Id<SeedJob>) -> Result<Option<Seed
 
 pub(super) async fn select_latest(pool: &PgPool) -> Result<Vec<SeedJob>> {
     let sql = select_sql("order by created_at desc, id desc limit 100");
-    let jobs = sqlx::query(sqlx::AssertSqlSafe(sql))
+    let jobs = sqlx::query(AssertSqlSafe(sql))
         .try_map(|row| from_row(&row))
         .fetch_all(pool)
         .await?;
     Ok(jobs)
 }
 
-pub(super) async fn is_running(pool: &PgPool, now: DateTime<Utc>) -> Result<bool> {
-    fail_abandoned(pool, now).await?;
-    let running =
-        sqlx::query_scalar("select exists (select from seed_jobs where state = 'running')")
-            .fetch_one(pool)
-            .await?;
-    Ok(running)
+pub(super) async fn is_any_unfinished(pool: &PgPool) -> Result<bool> {
+    let is_any = sqlx::query_scalar(
+        "select exists (select from seed_jobs where state in ('queued', 'running'))",
+    )
+    .fetch_one(pool)
+    .await?;
+    Ok(is_any)
 }
 
-pub(super) async fn request_cancel(pool: &PgPool, id: Id<SeedJob>) -> Result<()> {
-    sqlx::query("update seed_jobs set cancel_requested = true where id = $1 and state = 'running'")
-        .bind(id.uuid())
-        .execute(pool)
-        .await?;
-    Ok(())
-}
-
-/// Ends jobs whose server died.
-pub(super) async fn fail_abandoned(pool: &PgPool, now: DateTime<Utc>) -> Result<()> {
+pub(super) async fn request_cancel(
+    pool: &PgPool,
+    id: Id<SeedJob>,
+    now: DateTime<Utc>,
+) -> Result<()> {
     sqlx::query(
         "update seed_jobs
-        set state = 'failed', error = 'the server that ran it has stopped', finished_at = $1
-        where state = 'running' and beat_at < $2",
+        set cancel_requested = true,
+            state = case state when 'queued' then 'cancelled' else state end,
+            finished_at = case state when 'queued' then $2 end
+        where id = $1 and state in ('queued', 'running')",
     )
+    .bind(id.uuid())
     .bind(now)
-    .bind(now - ABANDONED_AFTER)
     .execute(pool)
     .await?;
     Ok(())
 }
 
-/// Runs a job to its end and writes down how it ended.
-pub(super) async fn run(state: AppState, actor: Actor, job: SeedJob, until: DateTime<Utc>) {
-    let id = job.id;
-    tracing::info!(%id, "seeding");
-    // One connection for its whole life: a server that stops waits until it is given back.
-    let mut conn = match state.pool.acquire().await {
-        Ok(conn) => conn,
-        Err(error) => return tracing::error!(%id, %error, "the seed job could not begin"),
-    };
-    let (ended, error) = match load(&state, actor, job, until, &mut conn).await {
-        Ok(ended) => (ended, None),
-        Err(error) => {
-            tracing::error!(%id, %error, "the seed job failed");
-            let told = match error {
-                Error::Refused(problem) => problem.detail,
-                _ => "The database or the server failed; the server's log says how.".into(),
-            };
-            (SeedState::Failed, Some(told))
-        }
-    };
-    let now = state.options.clock.now();
-    if let Err(error) = finish(&mut conn, id, now, ended, error).await {
-        tracing::error!(%id, %error, "the end of the seed job could not be written down");
-    }
-    tracing::info!(%id, state = ended.as_str(), "seeding ended");
-}
-
-async fn load(
-    state: &AppState,
-    actor: Actor,
-    job: SeedJob,
-    until: DateTime<Utc>,
-    conn: &mut PgConnection,
-) -> Result<SeedState> {
-    let request = job.request.clone();
-    let generator = tokio::task::spawn_blocking(move || Generator::new(&request, until)).await?;
-    let mut task = Task {
-        actor,
-        job,
-        generator: Arc::new(generator),
-        entity_since: Instant::now(),
-    };
-    let ended = task.load_all(state, conn).await?;
-    for table in [
-        "categories",
-        "products",
-        "customers",
-        "orders",
-        "order_items",
-    ] {
-        task.beat(conn, state.options.clock.now()).await?;
-        analyze(conn, table).await?;
-    }
-    Ok(ended)
-}
-
-struct Task {
-    actor: Actor,
-    job: SeedJob,
-    generator: Arc<Generator>,
-    entity_since: Instant,
-}
-
-impl Task {
-    async fn load_all(&mut self, state: &AppState, conn: &mut PgConnection) -> Result<SeedState> {
-        let mut entity = None;
-        let parts = self.generator.parts();
-        // All at once, before there are rows to vacuum: attaching a partition locks the tables that
-        // it refers to.
-        state
-            .partitions
-            .ensure_all(&state.pool, Family::Orders, self.generator.span())
-            .await?;
-        for part in parts {
-            if entity.replace(part.entity) != Some(part.entity) {
-                self.entity_since = Instant::now();
-            }
-            let (generator, of) = (self.generator.clone(), part.clone());
-            let on = state.clone();
-            let generate = move || Batch::generate(&generator, &on.partitions, &of);
-            let batch = tokio::task::spawn_blocking(generate).await??;
-            let now = state.options.clock.now();
-            if self.load(state, conn, now, &part, batch).await? {
-                return Ok(SeedState::Cancelled);
-            }
-            if *state.stopping.borrow() {
-                return Err(Error::refused(Kind::Unavailable, "The server was stopped."));
-            }
-        }
-        Ok(SeedState::Done)
-    }
-
-    /// Loads one batch with its log entry and the job's progress; tells whether to stop.
-    async fn load(
-        &mut self,
-        state: &AppState,
-        conn: &mut PgConnection,
-        now: DateTime<Utc>,
-        part: &Part,
-        batch: Batch,
-    ) -> Result<bool> {
-        let mut transaction = conn.begin().await?;
-        for table in &batch.tables {
-            let mut copy = transaction.copy_in_raw(&table.statement).await?;
-            copy.send(table.bytes.as_slice()).await?;
-            copy.finish().await?;
-        }
-        let change = Change {
-            entity: part.entity.name(),
-            entity_id: None,
-            op: Op::Seed,
-            version: None,
-            before: None,
-            after: Some(serde_json::json!({"job": self.job.id, "rows": part.len()})),
-            tags: part.tags(),
-        };
-        let place = changes::append(&mut transaction, now, &self.actor.0, &change).await?;
-        self.progress(part);
-        let cancelled = self.beat(&mut transaction, now).await?;
-        transaction.commit().await?;
-        if state.cache.invalidate(&change.tags).await == Invalidation::Done {
-            state.relay.push([place]);
-        }
-        Ok(cancelled)
-    }
-
-    fn progress(&mut self, part: &Part) {
-        let progress = &mut self.job.progress[part.entity as usize];
-        progress.done += part.len();
-        let seconds = self.entity_since.elapsed().as_secs_f64().max(1e-3);
-        progress.rows_per_second = (progress.done as f64 / seconds).round();
-        let left = (progress.total - progress.done) as f64;
-        progress.eta_seconds = Some((left / progress.rows_per_second.max(1.0)).ceil());
-    }
-
-    /// Writes down that the job lives and how far it is; tells whether to stop.
-    async fn beat(&self, conn: &mut PgConnection, now: DateTime<Utc>) -> Result<bool> {
-        let loaded: i64 = self.job.progress.iter().map(|progress| progress.done).sum();
-        let cancelled = sqlx::query_scalar(
-            "update seed_jobs set progress = $2, rows_loaded = $3, beat_at = $4
-            where id = $1 and state = 'running'
-            returning cancel_requested",
-        )
-        .bind(self.job.id.uuid())
-        .bind(Json(&self.job.progress))
-        .bind(loaded)
-        .bind(now)
-        .fetch_optional(conn)
-        .await?;
-        cancelled.ok_or_else(|| {
-            Error::refused(Kind::Conflict, "The job took so long that it was given up.")
-        })
-    }
-}
-
-async fn finish(
-    conn: &mut PgConnection,
-    id: Id<SeedJob>,
+/// Takes the job that is to run next: one whose server is gone, or the first of the queue while none
+/// runs.
+pub(super) async fn claim(
+    pool: &PgPool,
     now: DateTime<Utc>,
+    runner: Uuid,
+) -> Result<Option<Claimed>> {
+    let sql = format!(
+        "update seed_jobs set state = 'running', runner = $1, beat_at = $2
+        where id = (
+            select id from seed_jobs
+            where state = 'running' and beat_at < $3
+                or state = 'queued' and not exists (select from seed_jobs where state = 'running')
+            order by state desc, created_at, id limit 1
+            for update skip locked
+        )
+        returning {COLUMNS}, actor, batch_rows"
+    );
+    let claimed = sqlx::query(AssertSqlSafe(sql))
+        .bind(runner)
+        .bind(now)
+        .bind(now - ABANDONED_AFTER)
+        .try_map(|row: PgRow| {
+            Ok(Claimed {
+                job: from_row(&row)?,
+                actor: row.try_get("actor")?,
+                batch_rows: row.try_get("batch_rows")?,
+            })
+        })
+        .fetch_optional(pool)
+        .await
+        .map_err(Error::from);
+    match claimed {
+        // Another server was quicker: one job runs at a time.
+        Err(error) if error.is_unique_violation_of("seed_jobs_running_key") => Ok(None),
+        claimed => claimed,
+    }
+}
+
+/// Says that the job lives and how far it is; tells whether it is to stop, none where it is no longer
+/// this server's.
+pub(super) async fn beat(
+    pool: &PgPool,
+    now: DateTime<Utc>,
+    (id, runner): (Id<SeedJob>, Uuid),
+    (progress, rows): (&[SeedProgress], i64),
+) -> Result<Option<bool>> {
+    let cancelled = sqlx::query_scalar(
+        "update seed_jobs set progress = $3, rows_loaded = $4, beat_at = $5
+        where id = $1 and runner = $2 and state = 'running'
+        returning cancel_requested",
+    )
+    .bind(id.uuid())
+    .bind(runner)
+    .bind(Json(progress))
+    .bind(rows)
+    .bind(now)
+    .fetch_optional(pool)
+    .await?;
+    Ok(cancelled)
+}
+
+/// Writes down how this server has left the job: ended, or back in the queue.
+pub(super) async fn leave(
+    pool: &PgPool,
+    now: DateTime<Utc>,
+    (id, runner): (Id<SeedJob>, Uuid),
     state: SeedState,
     error: Option<String>,
 ) -> Result<()> {
+    let mut transaction = pool.begin().await?;
     sqlx::query(
-        "update seed_jobs set state = $2, error = $3, finished_at = $4
-        where id = $1 and state = 'running'",
+        "update seed_jobs set state = $3, error = $4, finished_at = $5, runner = null
+        where id = $1 and runner = $2 and state = 'running'",
     )
     .bind(id.uuid())
+    .bind(runner)
     .bind(state.as_str())
     .bind(error)
-    .bind(now)
-    .execute(conn)
+    .bind(state.is_final().then_some(now))
+    .execute(&mut *transaction)
     .await?;
+    if state == SeedState::Done {
+        sqlx::query("delete from seed_batches where job_id = $1")
+            .bind(id.uuid())
+            .execute(&mut *transaction)
+            .await?;
+    }
+    transaction.commit().await?;
     Ok(())
 }
 
-/// Tells the planner about the new rows, rather than wait until autovacuum does. A table at a time,
-/// for its locks are held until the statement ends.
-async fn analyze(conn: &mut PgConnection, table: &'static str) -> Result<()> {
-    sqlx::raw_sql("set statement_timeout = 0")
-        .execute(&mut *conn)
+/// The numbers of the batches that are in the shop.
+pub(super) async fn select_batches(pool: &PgPool, id: Id<SeedJob>) -> Result<Vec<i64>> {
+    let numbers = sqlx::query_scalar("select number from seed_batches where job_id = $1")
+        .bind(id.uuid())
+        .fetch_all(pool)
         .await?;
-    let sql = sqlx::AssertSqlSafe(format!("analyze {table}"));
-    sqlx::raw_sql(sql).execute(&mut *conn).await?;
-    sqlx::raw_sql("reset statement_timeout")
+    Ok(numbers)
+}
+
+/// Writes down that a batch is in the shop, in the transaction that loads it.
+pub(super) async fn insert_batch(
+    conn: &mut PgConnection,
+    id: Id<SeedJob>,
+    (number, rows): (i64, i64),
+) -> Result<()> {
+    sqlx::query("insert into seed_batches (job_id, number, rows) values ($1, $2, $3)")
+        .bind(id.uuid())
+        .bind(number)
+        .bind(rows)
         .execute(conn)
         .await?;
     Ok(())
 }
 
-fn progress(entity: Entity, request: &NewSeedJob) -> SeedProgress {
-    SeedProgress {
-        entity: entity.path().into(),
-        done: 0,
-        total: entity.rows(request),
-        rows_per_second: 0.0,
-        eta_seconds: None,
+fn taken(error: sqlx::Error, seed: u32) -> Error {
+    let error = Error::from(error);
+    match error.is_unique_violation_of("seed_jobs_seed_key") {
+        true => duplicate(seed),
+        false => error,
     }
+}
+
+fn duplicate(seed: u32) -> Error {
+    let message = format!("the data of seed {seed} is in the shop or on its way; take another");
+    Error::field(Kind::Conflict, "/seed", "duplicate", message)
 }
 
 fn select_sql(tail: &str) -> String {
@@ -340,15 +287,10 @@ fn from_row(row: &PgRow) -> sqlx::Result<SeedJob> {
     let state: String = row.try_get("state")?;
     let Json(request) = row.try_get("request")?;
     let Json(progress) = row.try_get("progress")?;
-    let state = match state.as_str() {
-        "running" => SeedState::Running,
-        "done" => SeedState::Done,
-        "cancelled" => SeedState::Cancelled,
-        _ => SeedState::Failed,
-    };
+    let decode = |error: String| sqlx::Error::Decode(error.into());
     Ok(SeedJob {
         id: Id::new(row.try_get("id")?),
-        state,
+        state: state.parse().map_err(decode)?,
         request,
         progress,
         error: row.try_get("error")?,

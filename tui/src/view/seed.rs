@@ -26,6 +26,9 @@ pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, seed: &SeedScreen) {
         for line in text::wrap(&text::clean(error), usize::from(inner.width)) {
             lines.push(Line::styled(line, theme::BAD));
         }
+    } else if seed.queued > 0 {
+        let words = format!("More jobs that wait for their turn: {}.", seed.queued);
+        lines.push(Line::styled(words, theme::DIM));
     } else if !seed.is_running() {
         let words = "Enter starts, e changes the sizes. The same seed gives the same data.";
         lines.push(Line::styled(words, theme::DIM));
@@ -55,6 +58,10 @@ fn push_sizes(lines: &mut Vec<Line<'_>>, request: &NewSeedJob, area: Rect) {
         ("Orders", request.orders),
         ("Months", i64::from(request.months)),
     ];
+    let rate = match request.rate {
+        Some(rate) => format!("at most {} rows a second", text::integer(rate.into())),
+        None => "as fast as it goes".into(),
+    };
     // Two sizes a line where they fit: a small terminal has few lines.
     let in_a_line = if area.width >= 60 { 2 } else { 1 };
     for pair in sizes.chunks(in_a_line) {
@@ -71,12 +78,17 @@ fn push_sizes(lines: &mut Vec<Line<'_>>, request: &NewSeedJob, area: Rect) {
         lines.push(Line::from(spans));
     }
     if area.height >= 14 {
+        lines.push(Line::from(vec![
+            Span::styled(format!("{:<12}", "Rate"), theme::LABEL),
+            Span::raw(rate),
+        ]));
         lines.push(Line::default());
     }
 }
 
 fn draw_job(lines: &mut Vec<Line<'_>>, job: &SeedJob, width: usize) {
     let (words, style): (&str, Style) = match job.state {
+        SeedState::Queued => ("waits for its turn; c takes it out", theme::WARN),
         SeedState::Running => ("is running; c cancels it", theme::WARN),
         SeedState::Done => ("is done", theme::GOOD),
         SeedState::Cancelled => (

@@ -1,6 +1,6 @@
 //! Seed jobs: bulk generation of realistic test data.
 
-use std::str::FromStr;
+use std::{fmt, str::FromStr};
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -12,29 +12,42 @@ pub const MAX_PRODUCTS: i64 = 1_000_000;
 /// Rows of another entity that one job may make at the most.
 pub const MAX_ROWS: i64 = 1_000_000_000;
 
-/// What to generate. The same seed, sizes and `until` give the same rows.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// What to generate. The same seed, sizes and `until` give the same rows. On the wire what is absent is
+/// 0, or a year; on the command line it is a small shop.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, clap::Args)]
 #[serde(deny_unknown_fields)]
 pub struct NewSeedJob {
-    /// Also part of every e-mail and SKU, so that two jobs never collide.
+    /// A number that decides the data; also part of every e-mail and SKU, so that two jobs never collide
+    #[arg(long, default_value_t = Self::SMALL.seed)]
     pub seed: u32,
+    /// How many categories
     #[serde(default)]
+    #[arg(long, default_value_t = Self::SMALL.categories)]
     pub categories: i64,
+    /// How many products
     #[serde(default)]
+    #[arg(long, default_value_t = Self::SMALL.products)]
     pub products: i64,
+    /// How many customers
     #[serde(default)]
+    #[arg(long, default_value_t = Self::SMALL.customers)]
     pub customers: i64,
+    /// How many orders
     #[serde(default)]
+    #[arg(long, default_value_t = Self::SMALL.orders)]
     pub orders: i64,
-    /// Over how many months back from `until` the orders are spread.
+    /// Over how many months back from its end the orders are spread
     #[serde(default = "one_year")]
+    #[arg(long, default_value_t = Self::SMALL.months)]
     pub months: u32,
-    /// The end of the shop's history; the last midnight in UTC, if absent.
+    /// The end of the shop's history, such as 2026-11-01T00:00:00Z; the last midnight in UTC, if absent
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[arg(long)]
     pub until: Option<DateTime<Utc>>,
-    /// Rows a second that the job may load at the most, so that others do not feel it; as many as it
-    /// can, if absent. It has no part in what the rows are.
+    /// Rows a second at the most, so that others do not feel it; as many as it can, if absent. It has no
+    /// part in what the rows are
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[arg(long)]
     pub rate: Option<u32>,
 }
 
@@ -43,6 +56,18 @@ const fn one_year() -> u32 {
 }
 
 impl NewSeedJob {
+    /// A shop that is there in seconds.
+    pub const SMALL: Self = Self {
+        seed: 1,
+        categories: 20,
+        products: 1_000,
+        customers: 10_000,
+        orders: 100_000,
+        months: 24,
+        until: None,
+        rate: None,
+    };
+
     /// Whether both make the same rows, so that one can go on with the other.
     pub fn gives_the_rows_of(&self, other: &Self) -> bool {
         let rows = |job: &Self| {
@@ -50,6 +75,13 @@ impl NewSeedJob {
             (job.seed, sizes, job.months, job.until)
         };
         rows(self) == rows(other)
+    }
+
+    /// Whether that job is on its way to do what this one asks for.
+    pub fn is_done_by(&self, job: &SeedJob) -> bool {
+        let mut same = self.clone();
+        same.until = same.until.or(job.request.until);
+        !job.state.is_final() && same.gives_the_rows_of(&job.request)
     }
 
     pub fn check(&self) -> Vec<FieldError> {
@@ -100,6 +132,17 @@ pub struct SeedJob {
     pub finished_at: Option<DateTime<Utc>>,
 }
 
+impl SeedJob {
+    /// The entity that is worked on, or the last one.
+    pub fn present(&self) -> Option<&SeedProgress> {
+        let unfinished = self
+            .progress
+            .iter()
+            .find(|progress| progress.done < progress.total);
+        unfinished.or(self.progress.last())
+    }
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum SeedState {
@@ -142,6 +185,30 @@ impl FromStr for SeedState {
         ];
         let state = known.into_iter().find(|state| state.as_str() == text);
         state.ok_or_else(|| format!("`{text}` is no state of a seed job"))
+    }
+}
+
+/// `running: orders 45000 of 100000, 41200 rows/s, 2 s left`
+impl fmt::Display for SeedJob {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.state.as_str())?;
+        if let Some(present) = self.present().filter(|_| self.state != SeedState::Queued) {
+            let SeedProgress {
+                entity,
+                done,
+                total,
+                rows_per_second,
+                eta_seconds,
+            } = present;
+            write!(f, ": {entity} {done} of {total}, {rows_per_second} rows/s")?;
+            if let Some(left) = eta_seconds.filter(|_| self.state == SeedState::Running) {
+                write!(f, ", {left} s left")?;
+            }
+        }
+        match &self.error {
+            Some(error) => write!(f, ": {error}"),
+            None => Ok(()),
+        }
     }
 }
 

@@ -18,7 +18,7 @@ use stockroom_server::{
     cache::{CacheOptions, Place, RedisAddress},
     connect,
     local::{self, Durability, LocalPostgres, ServerLock},
-    migrate, run,
+    migrate, run, seed,
     settings::{Command, DATABASE_URL, Listen, REDIS_URL, Settings},
 };
 use tokio::{
@@ -128,6 +128,9 @@ async fn serve_database(
     if matches!(settings.command, Some(Command::Migrate)) {
         tracing::info!("the schema is up to date");
         return Ok(());
+    }
+    if let Some(Command::Seed(request)) = &settings.command {
+        return Ok(seed::command(&state, request.clone(), stop).await?);
     }
     let (pool, leaving, leaves) = (state.pool().clone(), state.clone(), settings.local);
     let shutdown = async move {

@@ -3,6 +3,7 @@
 //! the same, once it is back) goes on where it stopped.
 
 mod batch;
+mod command;
 mod copy;
 mod events;
 mod generate;
@@ -25,8 +26,8 @@ use stockroom_common::{
     seed::{NewSeedJob, SeedJob},
 };
 
+pub use self::{command::command, generate::Generator};
 pub(crate) use self::{events::events, runner::run};
-pub use self::{generate::Generator, runner::work_off};
 use crate::{
     error::{Error, Result},
     extract::{Actor, Document, RowId},
@@ -49,7 +50,7 @@ pub(crate) async fn create(
 /// # Errors
 /// 409 where the seed's data is in the shop or on its way, or was begun with other sizes; 422 for
 /// sizes and times that cannot be.
-pub async fn enqueue(state: &AppState, actor: &str, mut request: NewSeedJob) -> Result<SeedJob> {
+async fn enqueue(state: &AppState, actor: &str, mut request: NewSeedJob) -> Result<SeedJob> {
     let errors = request.check();
     if !errors.is_empty() {
         return Err(Error::fields(Kind::Invalid, errors));
@@ -129,9 +130,7 @@ pub(crate) async fn is_busy(pool: &PgPool) -> bool {
     job::is_any_unfinished(pool).await.unwrap_or(false)
 }
 
-/// # Errors
-/// 404 where there is none.
-pub async fn find(pool: &PgPool, id: Id<SeedJob>) -> Result<SeedJob> {
+async fn find(pool: &PgPool, id: Id<SeedJob>) -> Result<SeedJob> {
     let job = job::select(pool, id).await?;
     job.ok_or_else(|| Error::refused(Kind::NotFound, format!("There is no seed job {id}.")))
 }

@@ -4,7 +4,7 @@ use std::{fmt, net::SocketAddr, path::PathBuf, str::FromStr};
 
 use chrono::{DateTime, NaiveDate, Utc};
 use clap::{Parser, Subcommand};
-use stockroom_common::place;
+use stockroom_common::{place, seed::NewSeedJob};
 
 use crate::partitions::{Interval, Retention};
 
@@ -95,6 +95,8 @@ pub struct Settings {
 pub enum Command {
     /// Bring the schema of the database up to date and leave.
     Migrate,
+    /// Fill the shop with realistic test data and leave; the same command goes on where it stopped.
+    Seed(NewSeedJob),
     /// Watch over a private PostgreSQL for another process: internal.
     #[command(hide = true)]
     Guard {

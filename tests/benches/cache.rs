@@ -160,7 +160,7 @@ async fn start() -> (Rig, String, usize) {
     let job = job.send().await.unwrap().text().await.unwrap();
     let job: Value = serde_json::from_str(&job).unwrap();
     let job = format!("/v1/seed-jobs/{}", job["id"].as_str().unwrap());
-    while get(job.clone()).await["state"] == "running" {
+    while get(job.clone()).await["state"] != "done" {
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
     let (mut ids, mut cursor) = (Vec::new(), String::new());

@@ -1,10 +1,7 @@
 //! How much a page costs by its depth, on a million orders. Rounds of both kinds alternate, so that
 //! what else the machine does falls on both; medians and their ratio are printed.
 
-use std::{
-    fmt::Write,
-    time::{Duration, Instant},
-};
+use std::{fmt::Write, time::Instant};
 
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -87,16 +84,7 @@ async fn seed(shop: &Shop) {
         "seed": 1, "categories": 20, "products": 1_000, "customers": 10_000, "orders": ORDERS,
         "months": 24,
     });
-    let job = shop.post("/v1/seed-jobs", &job).await.ok(202);
-    let path = format!("/v1/seed-jobs/{}", job["id"].as_str().unwrap());
-    loop {
-        let job = shop.get(&path).await.ok(200);
-        if job["state"] != "running" {
-            assert_eq!(job["state"], "done", "{job:#}");
-            return;
-        }
-        tokio::time::sleep(Duration::from_millis(200)).await;
-    }
+    assert_eq!(shop.seed(&job).await["state"], "done");
 }
 
 /// How many partitions of orders and of their lines the plan for one order reads.

@@ -7,7 +7,7 @@ use ratatui::{Terminal, backend::TestBackend};
 use serde_json::{Value, json};
 use stockroom_tui::{
     app::App,
-    event::{Answer, Call, Effect, Event, Failure, Link, Reply, Source},
+    event::{Answer, Call, Effect, Event, Failure, Link, Reply, Source, Ticket},
     text::{self, Zone},
     view,
 };
@@ -18,6 +18,8 @@ pub(crate) struct Driver {
     now: Instant,
     effects: Vec<Effect>,
     pending: Vec<Call>,
+    /// The stream of events that is followed.
+    followed: Option<(Ticket, String)>,
     /// Where answers come from.
     pub(crate) source: Option<Source>,
 }
@@ -30,6 +32,7 @@ impl Driver {
             now: Instant::now(),
             effects: Vec::new(),
             pending: Vec::new(),
+            followed: None,
             source: None,
         }
     }
@@ -98,6 +101,21 @@ impl Driver {
         self.finish(call, Ok(answer));
     }
 
+    /// Tells an event of the stream that is followed; gives its path.
+    pub(crate) fn event(&mut self, body: &Value) -> String {
+        let (ticket, path) = self.followed.clone().expect("nothing is followed");
+        let body = body.to_string().into_bytes();
+        self.update(Event::Reply(Reply {
+            ticket,
+            took: Duration::from_secs(1),
+            result: Ok(Answer {
+                body,
+                ..Answer::default()
+            }),
+        }));
+        path
+    }
+
     /// Refuses the last call with this problem.
     pub(crate) fn refuse(&mut self, problem: &Value) -> Call {
         let call = self.pending.pop().unwrap();
@@ -148,8 +166,10 @@ impl Driver {
     fn update(&mut self, event: Event) {
         self.app.update(event, self.now, &mut self.effects);
         for effect in self.effects.drain(..) {
-            if let Effect::Send(call) = effect {
-                self.pending.push(call);
+            match effect {
+                Effect::Send(call) => self.pending.push(call),
+                Effect::Follow { ticket, path } => self.followed = Some((ticket, path)),
+                Effect::Suspend | Effect::Quit => {}
             }
         }
     }

@@ -8,6 +8,24 @@ pub fn median(mut values: Vec<f64>) -> f64 {
     values[values.len() / 2]
 }
 
+/// The value that so many of a hundred do not exceed.
+pub fn percentile(mut values: Vec<f64>, of_hundred: usize) -> f64 {
+    values.sort_unstable_by(f64::total_cmp);
+    let rank = (values.len() * of_hundred).div_ceil(100).max(1);
+    values[rank - 1]
+}
+
+/// The most memory that a process has had so far, in MiB.
+pub fn peak_memory(pid: u32) -> f64 {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+    let peak = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmHWM:"))
+        .unwrap();
+    let kib: f64 = peak.trim().trim_end_matches(" kB").parse().unwrap();
+    kib / 1024.0
+}
+
 /// CPU seconds that the processes have used so far, those of their children included.
 pub fn cpu_seconds(pids: &[u32]) -> f64 {
     let ticks: u64 = pids.iter().filter_map(|pid| ticks(*pid)).sum();

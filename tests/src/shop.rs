@@ -178,6 +178,24 @@ impl Shop {
         self.post("/v1/orders", &order).await.ok(201)
     }
 
+    /// Runs a seed job to its end; gives the job.
+    pub async fn seed(&self, request: &Value) -> Value {
+        let job = self.post("/v1/seed-jobs", request).await.ok(202);
+        self.seeded(&job).await
+    }
+
+    /// Waits until the seed job has ended.
+    pub async fn seeded(&self, job: &Value) -> Value {
+        let path = format!("/v1/seed-jobs/{}", job["id"].as_str().unwrap());
+        loop {
+            let job = self.get(&path).await.ok(200);
+            if job["state"] != "queued" && job["state"] != "running" {
+                return job;
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+
     pub async fn stock(&self, product: &Value) -> i64 {
         let row = self.get(&path("products", product)).await.ok(200);
         row["stock"].as_i64().unwrap()

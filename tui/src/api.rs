@@ -153,7 +153,7 @@ impl Api {
     }
 }
 
-async fn exchange(client: &Client, url: String, call: Call) -> Result<Answer, Failure> {
+pub(crate) async fn exchange(client: &Client, url: String, call: Call) -> Result<Answer, Failure> {
     let mut request = client.request(call.method, url);
     if let Ok(actor) = std::env::var("USER") {
         request = request.header("stockroom-actor", actor);
@@ -194,7 +194,11 @@ async fn exchange(client: &Client, url: String, call: Call) -> Result<Answer, Fa
 
 /// Reads an event stream and tells the data of each event, as long as somebody listens; says why it
 /// ended. The server's events are one line of data each.
-async fn stream(client: &Client, url: String, tell: impl Fn(&str) -> bool) -> Failure {
+pub(crate) async fn stream(
+    client: &Client,
+    url: String,
+    mut tell: impl FnMut(&str) -> bool,
+) -> Failure {
     let mut response = match client.get(url).send().await {
         Ok(response) if response.status().is_success() => response,
         Ok(response) => return refusal(response.status(), false, &[]),

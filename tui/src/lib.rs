@@ -4,6 +4,7 @@
 pub mod api;
 pub mod app;
 mod category;
+pub mod command;
 pub mod context;
 mod customer;
 pub mod entity;

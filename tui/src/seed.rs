@@ -58,16 +58,7 @@ enum Want {
 impl Default for SeedScreen {
     fn default() -> Self {
         Self {
-            request: NewSeedJob {
-                seed: 1,
-                categories: 20,
-                products: 1_000,
-                customers: 10_000,
-                orders: 100_000,
-                months: 24,
-                until: None,
-                rate: None,
-            },
+            request: NewSeedJob::SMALL,
             job: None,
             queued: 0,
             error: None,
@@ -198,10 +189,10 @@ impl SeedScreen {
             .request
             .seed
             .max(used.map_or(1, |seed| seed.saturating_add(1)));
-        let unfinished = jobs.iter().filter(|job| !job.state.is_final());
+        let mut unfinished = jobs.iter().filter(|job| !job.state.is_final());
         self.queued = unfinished.clone().count().saturating_sub(1);
         // The newest comes first; the one that runs, or is next, is the oldest.
-        let next = unfinished.last().or(jobs.first());
+        let next = unfinished.next_back().or(jobs.first());
         if let Some(job) = next.cloned() {
             self.take(job, ctx);
         }
@@ -264,7 +255,8 @@ impl Screen for SeedScreen {
     }
 
     fn show(&mut self, ctx: &mut Context<'_>) {
-        if std::mem::take(&mut self.is_stale) {
+        let is_asked = matches!(self.waiting, Some((_, Want::Jobs)));
+        if std::mem::take(&mut self.is_stale) && !is_asked {
             self.send(Want::Jobs, Method::GET, "/v1/seed-jobs".into(), None, ctx);
         }
     }

@@ -3,9 +3,9 @@
 
 use std::path::PathBuf;
 
-use clap::Parser;
+use clap::{Parser, Subcommand};
 use serde::Deserialize;
-use stockroom_common::place;
+use stockroom_common::{place, seed::NewSeedJob};
 
 use crate::{api::Server, local::LocalServer};
 
@@ -15,13 +15,29 @@ use crate::{api::Server, local::LocalServer};
 #[derive(Debug, Parser)]
 #[command(name = "stockroom", version)]
 pub struct Settings {
+    #[command(subcommand)]
+    pub command: Option<Command>,
+
     /// The URL of the server, such as http://127.0.0.1:7878.
-    #[arg(long, env = "STOCKROOM_SERVER")]
+    #[arg(long, env = "STOCKROOM_SERVER", global = true)]
     pub server: Option<String>,
 
     /// The folder of the shop on this machine.
-    #[arg(long, env = place::DATA_DIR_VARIABLE)]
+    #[arg(long, env = place::DATA_DIR_VARIABLE, global = true)]
     pub data_dir: Option<PathBuf>,
+}
+
+/// What the client does without its screens.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Fill the shop with realistic test data; the same command goes on where it stopped.
+    Seed {
+        #[command(flatten)]
+        sizes: NewSeedJob,
+        /// Print the job as it ended, as JSON.
+        #[arg(long)]
+        json: bool,
+    },
 }
 
 #[derive(Debug, Default, Deserialize)]

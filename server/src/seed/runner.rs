@@ -72,7 +72,7 @@ pub(crate) async fn run(state: AppState) {
 ///
 /// # Errors
 /// Where the database cannot be reached. What goes wrong in the job is written down there.
-pub async fn work_off(state: &AppState) -> Result<bool> {
+pub(super) async fn work_off(state: &AppState) -> Result<bool> {
     let runner: Uuid = Id::<SeedJob>::mint(state.options.clock.now(), rand::random()).uuid();
     let now = state.options.clock.now();
     let Some(claimed) = job::claim(&state.pool, now, runner).await? else {

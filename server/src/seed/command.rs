@@ -1,0 +1,96 @@
+//! `stockroom-server seed`: a job without a server. This process works it off; where servers of the same
+//! database run, whichever is quicker does.
+
+use std::{
+    io::{IsTerminal, Write},
+    time::Duration,
+};
+
+use stockroom_common::{
+    Kind,
+    seed::{NewSeedJob, SeedJob, SeedState},
+};
+
+use super::{enqueue, find, runner};
+use crate::{
+    error::{Error, Result},
+    state::AppState,
+};
+
+/// How often the progress is told to a terminal, and to a log.
+const TELL_EVERY: Duration = Duration::from_millis(250);
+const LOG_EVERY: Duration = Duration::from_secs(5);
+
+/// Puts the job into the queue and works until it has ended, or until `stop`: then it stays in the
+/// queue, and the same command goes on with it.
+///
+/// # Errors
+/// As `POST /v1/seed-jobs` would refuse; and where the job failed or was stopped.
+pub async fn command(
+    state: &AppState,
+    request: NewSeedJob,
+    stop: impl Future<Output = ()>,
+) -> Result<()> {
+    let jobs = super::job::select_latest(&state.pool).await?;
+    let job = match jobs.into_iter().find(|job| request.is_done_by(job)) {
+        Some(job) => job,
+        None => enqueue(state, "stockroom-server seed", request).await?,
+    };
+    // Once told to stop, the work ends when the present batches are in the shop.
+    let work = async {
+        loop {
+            let job = find(&state.pool, job.id).await?;
+            if job.state.is_final() || *state.stopping.borrow() {
+                return Ok(job);
+            }
+            if !runner::work_off(state).await? {
+                tokio::time::sleep(TELL_EVERY).await;
+            }
+        }
+    };
+    let pass_on = async {
+        stop.await;
+        state.stopping.send_replace(true);
+        std::future::pending::<Result<SeedJob>>().await
+    };
+    let job = tokio::select! {
+        done = work => done,
+        never = pass_on => never,
+        never = tell(state, &job) => never,
+    }?;
+    tell_end(&job);
+    match job.state {
+        SeedState::Done => Ok(()),
+        state if state.is_final() => Err(Error::refused(Kind::Unavailable, job.to_string())),
+        _ => {
+            let detail = "Stopped; the same command goes on where it stopped.";
+            Err(Error::refused(Kind::Unavailable, detail))
+        }
+    }
+}
+
+/// Says on standard error how far the job is, for ever.
+async fn tell(state: &AppState, job: &SeedJob) -> Result<SeedJob> {
+    let is_terminal = std::io::stderr().is_terminal();
+    let every = if is_terminal { TELL_EVERY } else { LOG_EVERY };
+    loop {
+        tokio::time::sleep(every).await;
+        let Ok(job) = find(&state.pool, job.id).await else {
+            continue;
+        };
+        // A terminal that is gone is no reason to stop.
+        let _ = match is_terminal {
+            true => write!(std::io::stderr(), "\r\x1b[K{job}"),
+            false => writeln!(std::io::stderr(), "{job}"),
+        };
+    }
+}
+
+fn tell_end(job: &SeedJob) {
+    let start = if std::io::stderr().is_terminal() {
+        "\r\x1b[K"
+    } else {
+        ""
+    };
+    let _ = writeln!(std::io::stderr(), "{start}{job}");
+}

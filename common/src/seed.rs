@@ -200,7 +200,10 @@ impl fmt::Display for SeedJob {
                 rows_per_second,
                 eta_seconds,
             } = present;
-            write!(f, ": {entity} {done} of {total}, {rows_per_second} rows/s")?;
+            write!(f, ": {entity} {done} of {total}")?;
+            if *rows_per_second > 0.0 {
+                write!(f, ", {rows_per_second} rows/s")?;
+            }
             if let Some(left) = eta_seconds.filter(|_| self.state == SeedState::Running) {
                 write!(f, ", {left} s left")?;
             }

@@ -14,6 +14,7 @@ use crate::{
     list::{self, ListScreen, Query},
     names::Names,
     overlay::{Help, Overlay},
+    partitions::PartitionsScreen,
     screen::Screen,
     seed::SeedScreen,
     text::Zone,
@@ -32,6 +33,7 @@ pub struct App {
     pub products: ListScreen<Product>,
     pub categories: ListScreen<Category>,
     pub seed: SeedScreen,
+    pub partitions: PartitionsScreen,
     pub overlays: Vec<Overlay>,
     pub names: Names,
     pub toast: Option<Toast>,
@@ -67,6 +69,7 @@ impl App {
             products: ListScreen::default(),
             categories: ListScreen::default(),
             seed: SeedScreen::default(),
+            partitions: PartitionsScreen::default(),
             overlays: Vec::new(),
             names: Names::default(),
             toast: None,
@@ -141,6 +144,7 @@ impl App {
             Tab::Products => &self.products,
             Tab::Categories => &self.categories,
             Tab::Seed => &self.seed,
+            Tab::Partitions => &self.partitions,
         }
     }
 
@@ -151,6 +155,7 @@ impl App {
             Tab::Products => &mut self.products,
             Tab::Categories => &mut self.categories,
             Tab::Seed => &mut self.seed,
+            Tab::Partitions => &mut self.partitions,
         }
     }
 
@@ -247,6 +252,7 @@ impl App {
         match reply.ticket.owner {
             Owner::List(tab) => self.screen_mut(tab).reply(reply, ctx),
             Owner::Seed | Owner::SeedEvents => self.seed.reply(reply, ctx),
+            Owner::Partitions | Owner::Archive => self.partitions.reply(reply, ctx),
             Owner::Delete(tab) => list::deleted(tab, reply, ctx),
             Owner::Names(tab) => self.names.reply(tab, reply, ctx),
             Owner::Save | Owner::Reread => {
@@ -314,6 +320,7 @@ impl App {
             Wish::SortBy(sort) => self.requery(|query| query.sort = sort, ctx),
             Wish::FilterBy(chips) => self.requery(|query| query.chips = chips, ctx),
             Wish::SeedWith(sizes) => self.seed.set_request(sizes),
+            Wish::WorkOnPartitions => self.partitions.confirmed(ctx),
             Wish::Delete { tab, id, version } => list::delete(tab, id, version, ctx),
             Wish::Written { tab, row, toast } => {
                 self.toast = Some(Toast::Good(toast));

@@ -50,6 +50,8 @@ pub enum Wish {
         id: Uuid,
         version: i64,
     },
+    /// The question about partitions was answered with yes.
+    WorkOnPartitions,
     /// A row was written: the lists read again, its name is forgotten. No row where it is gone.
     Written {
         tab: Tab,

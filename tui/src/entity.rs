@@ -13,15 +13,17 @@ pub enum Tab {
     Products,
     Categories,
     Seed,
+    Partitions,
 }
 
 impl Tab {
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
         Self::Orders,
         Self::Customers,
         Self::Products,
         Self::Categories,
         Self::Seed,
+        Self::Partitions,
     ];
 
     pub const fn title(self) -> &'static str {
@@ -31,6 +33,7 @@ impl Tab {
             Self::Products => "Products",
             Self::Categories => "Categories",
             Self::Seed => "Seed",
+            Self::Partitions => "Partitions",
         }
     }
 
@@ -42,6 +45,7 @@ impl Tab {
             Self::Products => Product::PATH,
             Self::Categories => Category::PATH,
             Self::Seed => "seed-jobs",
+            Self::Partitions => "partitions",
         }
     }
 }

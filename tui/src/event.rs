@@ -66,6 +66,9 @@ pub enum Owner {
     Picker,
     Seed,
     SeedEvents,
+    Partitions,
+    /// Partitions that are archived, restored or deleted.
+    Archive,
 }
 
 #[derive(Debug)]

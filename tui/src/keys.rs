@@ -29,6 +29,9 @@ pub enum Command {
     RefreshPast,
     StartSeed,
     CancelSeed,
+    Archive,
+    ArchiveOlder,
+    Restore,
     Save,
     NextField,
     PreviousField,
@@ -47,6 +50,7 @@ pub enum Scope {
     List,
     Detail,
     Seed,
+    Partitions,
     Form,
     Picker,
     Menu,
@@ -100,10 +104,10 @@ const fn bind(
 }
 
 use Command as C;
-use Scope::{Confirm, Detail, Form, Help, List, Menu, Picker, Search, Seed};
+use Scope::{Confirm, Detail, Form, Help, List, Menu, Partitions, Picker, Search, Seed};
 
-const TABS: &[Scope] = &[List, Detail, Seed];
-const ROWS: &[Scope] = &[List];
+const TABS: &[Scope] = &[List, Detail, Seed, Partitions];
+const ROWS: &[Scope] = &[List, Partitions];
 const LINES: &[Scope] = &[Detail, Menu, Help];
 
 /// Every key of the client. The first binding that fits wins.
@@ -133,14 +137,14 @@ pub const BINDINGS: &[Binding] = &[
     bind(LINES, &[key(KeyCode::Up), ch('k')], C::Up, None, "Up"),
     bind(LINES, &[key(KeyCode::Down), ch('j')], C::Down, None, "Down"),
     bind(
-        &[List, Detail, Help],
+        &[List, Detail, Partitions, Help],
         &[key(KeyCode::PageUp)],
         C::PageUp,
         None,
         "One screen up",
     ),
     bind(
-        &[List, Detail, Help],
+        &[List, Detail, Partitions, Help],
         &[key(KeyCode::PageDown)],
         C::PageDown,
         None,
@@ -161,7 +165,7 @@ pub const BINDINGS: &[Binding] = &[
         "To the last row",
     ),
     bind(
-        ROWS,
+        &[List],
         &[key(KeyCode::Enter)],
         C::Open,
         Some("open"),
@@ -196,28 +200,28 @@ pub const BINDINGS: &[Binding] = &[
         "Delete the row, after a question",
     ),
     bind(
-        ROWS,
+        &[List],
         &[ch('/')],
         C::Search,
         Some("search"),
         "Search on the server",
     ),
     bind(
-        ROWS,
+        &[List],
         &[ch('f')],
         C::Filter,
         Some("filter"),
         "Filter on the server",
     ),
     bind(
-        ROWS,
+        &[List],
         &[ch('s')],
         C::Sort,
         Some("sort"),
         "Choose the order of the rows",
     ),
     bind(
-        &[List, Detail, Seed],
+        &[List, Detail, Seed, Partitions],
         &[ch('r')],
         C::Refresh,
         None,
@@ -251,11 +255,40 @@ pub const BINDINGS: &[Binding] = &[
         Some("cancel"),
         "Cancel the running job",
     ),
+    bind(
+        &[Partitions],
+        &[ch('a')],
+        C::Archive,
+        Some("archive"),
+        "Archive the partition, after a question",
+    ),
+    bind(
+        &[Partitions],
+        &[ch('A')],
+        C::ArchiveOlder,
+        Some("with all older"),
+        "Archive it and all older ones, after a question",
+    ),
+    bind(
+        &[Partitions],
+        &[ch('u')],
+        C::Restore,
+        Some("restore"),
+        "Restore an archived partition, after a question",
+    ),
+    bind(
+        &[Partitions],
+        &[ch('d')],
+        C::Delete,
+        Some("delete"),
+        "Delete an archived partition for good, after a question",
+    ),
     bind(TABS, &[ch('1')], C::Tab(0), None, "Orders"),
     bind(TABS, &[ch('2')], C::Tab(1), None, "Customers"),
     bind(TABS, &[ch('3')], C::Tab(2), None, "Products"),
     bind(TABS, &[ch('4')], C::Tab(3), None, "Categories"),
     bind(TABS, &[ch('5')], C::Tab(4), None, "Seed"),
+    bind(TABS, &[ch('6')], C::Tab(5), None, "Partitions"),
     bind(TABS, &[key(KeyCode::Tab)], C::NextTab, None, "Next tab"),
     bind(
         TABS,
@@ -347,7 +380,7 @@ pub const BINDINGS: &[Binding] = &[
         "Back, without a change",
     ),
     bind(
-        &[List, Seed],
+        &[List, Seed, Partitions],
         &[key(KeyCode::Esc)],
         C::Back,
         None,
@@ -371,7 +404,7 @@ pub const BINDINGS: &[Binding] = &[
 ];
 
 const ALL: &[Scope] = &[
-    List, Detail, Seed, Form, Picker, Menu, Confirm, Search, Help,
+    List, Detail, Seed, Partitions, Form, Picker, Menu, Confirm, Search, Help,
 ];
 
 /// What the key means in that place.

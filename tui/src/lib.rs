@@ -18,6 +18,7 @@ mod local;
 mod names;
 mod order;
 pub mod overlay;
+mod partitions;
 mod picker;
 mod product;
 pub mod run;

@@ -106,6 +106,8 @@ pub enum Consent {
         id: Uuid,
         version: i64,
     },
+    /// Archives, restores or deletes the partitions that were asked about.
+    Partitions,
     /// Leaves a form with what was typed.
     Discard,
 }
@@ -119,6 +121,7 @@ impl Confirm {
         match self.yes {
             _ if command == Command::No => {}
             Consent::Delete { tab, id, version } => ctx.wish(Wish::Delete { tab, id, version }),
+            Consent::Partitions => ctx.wish(Wish::WorkOnPartitions),
             Consent::Discard => ctx.wish(Wish::Close),
         }
     }

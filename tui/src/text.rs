@@ -132,6 +132,19 @@ pub fn integer(value: i64) -> String {
     text
 }
 
+/// A size in bytes as `12.3 MiB`.
+pub fn bytes(bytes: i64) -> String {
+    let (mut value, mut unit) = (bytes as f64, "B");
+    for larger in ["KiB", "MiB", "GiB", "TiB"] {
+        if value < 1_000.0 {
+            break;
+        }
+        (value, unit) = (value / 1_024.0, larger);
+    }
+    let places = usize::from(unit != "B" && value < 100.0);
+    format!("{value:.places$} {unit}")
+}
+
 /// Minor units as `1,234.50`.
 pub fn money(minor: i64) -> String {
     let sign = if minor < 0 { "-" } else { "" };
@@ -202,6 +215,16 @@ pub fn parse_time(text: &str, zone: Zone) -> Option<DateTime<Utc>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn sizes_are_told_in_the_unit_that_fits() {
+        let sizes = [0, 999, 1_000, 8_192, 104_857_600, 1_073_741_824];
+        let told = sizes.map(bytes);
+        assert_eq!(
+            told,
+            ["0 B", "999 B", "1.0 KiB", "8.0 KiB", "100 MiB", "1.0 GiB"]
+        );
+    }
 
     #[test]
     fn controls_are_shown_and_never_sent() {

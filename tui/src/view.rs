@@ -5,6 +5,7 @@ mod detail;
 mod form;
 mod list;
 mod overlay;
+mod partitions;
 mod seed;
 
 use ratatui::{
@@ -67,6 +68,7 @@ pub fn draw(frame: &mut Frame<'_>, app: &App) {
         Tab::Products => list::draw(frame, body, &app.products, &app.link, look),
         Tab::Categories => list::draw(frame, body, &app.categories, &app.link, look),
         Tab::Seed => seed::draw(frame, body, &app.seed),
+        Tab::Partitions => partitions::draw(frame, body, &app.partitions),
     }
     draw_hints(frame, hints, app);
     draw_status(frame, status, app);
@@ -83,17 +85,23 @@ pub fn draw(frame: &mut Frame<'_>, app: &App) {
 }
 
 fn draw_tabs(frame: &mut Frame<'_>, area: Rect, app: &App) {
+    let titles = Tab::ALL.into_iter().zip(1..);
+    let whole: usize = titles.clone().map(|(tab, _)| tab.title().len() + 4).sum();
+    let has_room = whole <= usize::from(area.width);
     let mut spans = Vec::new();
-    for (index, tab) in Tab::ALL.into_iter().enumerate() {
-        let style = if tab == app.tab {
+    for (tab, number) in titles {
+        let is_active = tab == app.tab;
+        let style = if is_active {
             theme::ACTIVE_TAB
         } else {
             theme::PLAIN
         };
-        spans.push(Span::styled(
-            format!(" {} {} ", index + 1, tab.title()),
-            style,
-        ));
+        // Where there is no room for all titles, one must still see where one is.
+        let title = match is_active || has_room {
+            true => format!(" {number} {} ", tab.title()),
+            false => format!(" {number} "),
+        };
+        spans.push(Span::styled(title, style));
     }
     let taken: usize = spans.iter().map(|span| text::width(&span.content)).sum();
     let room = usize::from(area.width).saturating_sub(taken);

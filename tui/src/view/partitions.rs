@@ -1,0 +1,168 @@
+//! The Partitions tab: a summary, then one line for each partition with bars for its rows and bytes.
+
+use ratatui::{
+    Frame,
+    layout::Rect,
+    style::Style,
+    text::{Line, Span},
+};
+use stockroom_common::partition::{Family, Partition, PartitionState};
+
+use super::cell::{self, Align};
+use crate::{
+    partitions::{PartitionsScreen, Work},
+    text, theme,
+};
+
+const NAME: usize = 19;
+/// Where there is no room for more: enough for months.
+const SHORT_NAME: usize = 15;
+const STATE: usize = 9;
+const ROWS: usize = 13;
+const BYTES: usize = 9;
+/// Columns without the bars, the blanks between included.
+const TEXTS: usize = 1 + NAME + 1 + STATE + ROWS + 1 + BYTES + 1;
+const LONGEST_BAR: usize = 50;
+
+pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, screen: &PartitionsScreen) {
+    let mut lines = vec![summary(screen), header(usize::from(area.width))];
+    let rows = usize::from(area.height).saturating_sub(lines.len());
+    let largest = Family::ALL.map(|family| largest(&screen.partitions, family));
+    let shown = screen.partitions.iter().enumerate();
+    for (index, partition) in shown.skip(screen.top).take(rows) {
+        let mut line = row(
+            partition,
+            largest[partition.family as usize],
+            usize::from(area.width),
+        );
+        if index == screen.selected {
+            line = line.patch_style(theme::SELECTED);
+        }
+        lines.push(line);
+    }
+    for (line, y) in lines.into_iter().zip(area.y..area.bottom()) {
+        frame.render_widget(line, Rect::new(area.x, y, area.width, 1));
+    }
+}
+
+fn summary(screen: &PartitionsScreen) -> Line<'static> {
+    if let Some(error) = &screen.error {
+        return Line::styled(format!(" {}", text::clean(error)), theme::BAD);
+    }
+    if let Some(work) = &screen.work {
+        return progress(work);
+    }
+    if !screen.is_loaded {
+        return Line::styled(" Loading…", theme::DIM);
+    }
+    let orders = screen
+        .partitions
+        .iter()
+        .filter(|of| of.family == Family::Orders);
+    let rows: i64 = orders.clone().map(|partition| partition.rows).sum();
+    let bytes: i64 = orders.clone().map(size).sum();
+    let archived = orders
+        .clone()
+        .filter(|of| of.state == PartitionState::Archived)
+        .count();
+    let archived = match archived {
+        0 => String::new(),
+        count => format!(" · {count} archived"),
+    };
+    let count = orders.count();
+    Line::raw(format!(
+        " Orders: {count} partitions · ~{} rows · {}{archived}",
+        text::integer(rows),
+        text::bytes(bytes)
+    ))
+}
+
+/// `Archiving orders_2024_03 · 3 of 12`
+fn progress(work: &Work) -> Line<'static> {
+    let name = work.left.front().map_or("", String::as_str);
+    let number = work.total - work.left.len() + 1;
+    let words = format!(
+        " {} {} · {number} of {}",
+        work.action.doing(),
+        text::clean(name),
+        work.total
+    );
+    Line::styled(words, theme::WARN)
+}
+
+fn header(width: usize) -> Line<'static> {
+    let name = name_width(width);
+    let mut header = format!(
+        " {:<name$} {:<STATE$}{:>ROWS$} ",
+        "Partition", "State", "Rows"
+    );
+    if let Some(bar) = bar_width(width) {
+        header += &" ".repeat(bar + 1);
+        header += &format!("{:>BYTES$}", "Size");
+    }
+    Line::styled(cell::fit(&header, width, Align::Left), theme::HEADER)
+}
+
+fn row(partition: &Partition, (most_rows, most_bytes): (i64, i64), width: usize) -> Line<'static> {
+    let (state, style): (&str, Style) = match partition.state {
+        PartitionState::Attached => ("attached", theme::PLAIN),
+        PartitionState::Archived => ("archived", theme::WARN),
+        PartitionState::Dropped => ("deleted", theme::DIM),
+    };
+    let rows = text::integer(partition.rows);
+    let name = cell::fit(
+        &text::clean(&partition.name),
+        name_width(width),
+        Align::Left,
+    );
+    let mut spans = vec![
+        Span::raw(format!(" {name} ")),
+        Span::styled(format!("{state:<STATE$}"), style),
+        Span::raw(format!("{} ", cell::fit(&rows, ROWS, Align::Right))),
+    ];
+    if let Some(bar) = bar_width(width) {
+        let bytes = cell::fit(&text::bytes(size(partition)), BYTES, Align::Right);
+        spans.extend([
+            Span::styled(filled(partition.rows, most_rows, bar), theme::LABEL),
+            Span::raw(format!(" {bytes} ")),
+            Span::styled(filled(size(partition), most_bytes, bar), theme::GOOD),
+        ]);
+    }
+    let taken: usize = spans.iter().map(|span| text::width(&span.content)).sum();
+    spans.push(Span::raw(" ".repeat(width.saturating_sub(taken))));
+    Line::from(spans)
+}
+
+const fn name_width(width: usize) -> usize {
+    if width < TEXTS { SHORT_NAME } else { NAME }
+}
+
+/// How long the bars may be; none where there is no room for sizes and bars.
+fn bar_width(width: usize) -> Option<usize> {
+    let left = width.checked_sub(TEXTS)?;
+    Some((left.saturating_sub(2) / 2).min(LONGEST_BAR))
+}
+
+/// A bar in eighths of a column: whatever there is is seen.
+fn filled(value: i64, most: i64, columns: usize) -> String {
+    let share = value as f64 / most.max(1) as f64;
+    let eighths = (share * columns as f64 * 8.0).round() as usize;
+    let eighths = eighths.max(usize::from(value > 0)).min(columns * 8);
+    let mut bar = "█".repeat(eighths / 8);
+    if let Some(part) = ["", "▏", "▎", "▍", "▌", "▋", "▊", "▉"].get(eighths % 8) {
+        bar.push_str(part);
+    }
+    cell::fit(&bar, columns, Align::Left)
+}
+
+fn size(partition: &Partition) -> i64 {
+    partition.bytes + partition.index_bytes
+}
+
+fn largest(partitions: &[Partition], family: Family) -> (i64, i64) {
+    let of_family = partitions
+        .iter()
+        .filter(|partition| partition.family == family);
+    let rows = of_family.clone().map(|partition| partition.rows).max();
+    (rows.unwrap_or(0), of_family.map(size).max().unwrap_or(0))
+}

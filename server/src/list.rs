@@ -267,10 +267,11 @@ fn page_sql<E: Entity>(request: &ListRequest<E>) -> Result<QueryBuilder<Postgres
         key.bind(&mut sql);
         sql.push(", ").push_bind(*id).push(")");
     }
+    // Written out: a plan for any limit would not stop early, but read and sort every partition.
+    let limit = request.limit + 1;
     sql.push(format_args!(
-        " order by {expression} {order}, id {order} limit "
-    ))
-    .push_bind(i64::from(request.limit) + 1);
+        " order by {expression} {order}, id {order} limit {limit}"
+    ));
     Ok(sql)
 }
 

@@ -9,6 +9,7 @@ mod lists;
 mod orders;
 mod partitions;
 mod products;
+mod pruning;
 mod readme;
 mod seed;
 mod server;

@@ -6,6 +6,7 @@ pub mod window;
 
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
 use reqwest::Method;
 use serde_json::Value;
 use stockroom_common::{Page, Total, document};
@@ -49,6 +50,8 @@ pub struct ListScreen<R: Entity> {
     pub query: Query,
     pub window: Window<R>,
     pub total: Option<Total>,
+    /// Rows from before this instant may be missing: they are archived.
+    pub archived_before: Option<DateTime<Utc>>,
     pub error: Option<String>,
     /// How long the last answer took; none before there was one.
     pub took: Option<Duration>,
@@ -83,6 +86,7 @@ impl<R: Entity> Default for ListScreen<R> {
             query: Query::default(),
             window: Window::default(),
             total: None,
+            archived_before: None,
             error: None,
             took: None,
             detail: None,
@@ -370,6 +374,7 @@ impl<R: Entity> ListScreen<R> {
             Want::Again(via, _) => via.clone(),
         };
         self.total = page.total.or(self.total);
+        self.archived_before = page.archived_before;
         let held = Held {
             rows: page.items,
             via,

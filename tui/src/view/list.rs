@@ -73,14 +73,14 @@ fn draw_title<R: Entity>(frame: &mut Frame<'_>, area: Rect, list: &ListScreen<R>
     };
     let key = key.replace("_minor", "").replace('_', " ");
     parts.push(format!("by {key} {arrow}"));
+    let is_narrowed = parts.len() > 1;
+    if let Some(before) = list.archived_before {
+        parts.push(format!("(archived: some before {})", before.date_naive()));
+    }
     let count = format!(" {} ", count(list));
     let room = usize::from(area.width).saturating_sub(text::width(&count));
     let left = cell::fit(&format!(" {}", parts.join("  ")), room, Align::Left);
-    let style = if parts.len() > 1 {
-        theme::WARN
-    } else {
-        theme::DIM
-    };
+    let style = if is_narrowed { theme::WARN } else { theme::DIM };
     let line = Line::from(vec![
         Span::styled(left, style),
         Span::styled(count, theme::DIM),

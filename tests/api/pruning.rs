@@ -1,0 +1,345 @@
+//! How many partitions each statement of the server over orders touches, on ten years of months. The
+//! statements are the server's own: those that it has prepared while it was asked for everything that it
+//! can do with orders. One that has no expectation here fails the test.
+
+use std::collections::BTreeSet;
+
+use chrono::{DateTime, Months, Utc};
+use serde_json::{Value, json};
+use sqlx::{AssertSqlSafe, Connection, PgConnection, Row};
+use stockroom_common::partition::Family;
+use stockroom_server::{Clock, Interval, Options, Partitions, connect};
+use stockroom_tests::{Shop, fresh_database, path};
+
+const NOW: &str = "2026-11-24T09:30:00Z";
+const MONTHS: u32 = 120;
+/// Months that are made ahead and hold nothing yet.
+const AHEAD: usize = 4;
+const ALL: usize = MONTHS as usize + AHEAD;
+
+/// A statement that begins like this and holds that, with these arguments, touches so many partitions
+/// of orders and so many of their lines.
+struct Expected {
+    holds: &'static str,
+    arguments: String,
+    orders: usize,
+    lines: usize,
+}
+
+/// Ten years of a shop, four orders a month, on one connection: its prepared statements are all there
+/// are.
+async fn ten_years() -> (Shop, Vec<Value>) {
+    let pool = connect(fresh_database().await, 1).await.unwrap();
+    let now: DateTime<Utc> = NOW.parse().unwrap();
+    let options = Options {
+        clock: Clock::new(move || now),
+        ..Options::default()
+    };
+    let shop = Shop::serve(pool, options).await;
+    let partitions = Partitions::load(&shop.pool, Interval::Month).await.unwrap();
+    let (product, customer) = (
+        shop.product("A-1", 1_000).await,
+        shop.customer("ada@example.org").await,
+    );
+    let mut newest = Vec::new();
+    for back in (0..MONTHS).rev() {
+        let month = now.checked_sub_months(Months::new(back)).unwrap();
+        partitions
+            .ensure(&shop.pool, Family::Orders, month)
+            .await
+            .unwrap();
+        for day in [4, 3, 2, 1] {
+            let order = json!({
+                "customer_id": customer["id"],
+                "placed_at": (month - chrono::Duration::days(day)).to_rfc3339(),
+                "items": [{"product_id": product["id"], "quantity": 1}],
+            });
+            newest.push(shop.post("/v1/orders", &order).await.ok(201));
+        }
+    }
+    newest.reverse();
+    (shop, newest)
+}
+
+/// Everything that the API can do with orders.
+async fn use_all(shop: &Shop, orders: &[Value]) {
+    let (order, other) = (&orders[0], &orders[100]);
+    let at = |order: &Value| order["placed_at"].as_str().unwrap().to_owned();
+    let id = |order: &Value| order["id"].as_str().unwrap().to_owned();
+    shop.get(&path("orders", order)).await.ok(200);
+    shop.get(&format!("/v1/orders?id={},{}", id(order), id(other)))
+        .await
+        .ok(200);
+    let number = order["number"].as_str().unwrap();
+    let customer = order["customer_id"].as_str().unwrap();
+    let product = order["items"][0]["product_id"].as_str().unwrap();
+    let (from, before) = (at(&orders[5]), at(&orders[3]));
+    let first = shop.get("/v1/orders?limit=2").await;
+    let (last, first) = (first.link("last").unwrap(), first.ok(200));
+    let next = format!(
+        "/v1/orders?limit=2&cursor={}",
+        first["next"].as_str().unwrap()
+    );
+    let second = shop.get(&next).await.ok(200);
+    let previous = format!(
+        "/v1/orders?limit=2&cursor={}",
+        second["prev"].as_str().unwrap()
+    );
+    for list in [
+        previous,
+        last,
+        "/v1/orders?limit=2&sort=placed_at".into(),
+        format!("/v1/orders?limit=2&q={number}"),
+        format!("/v1/orders?limit=2&customer_id={customer}"),
+        format!("/v1/orders?limit=2&product_id={product}"),
+        format!(
+            "/v1/orders?limit=2&product_id={product}&placed_from={from}&placed_before={before}"
+        ),
+        "/v1/orders?limit=2&status=pending".into(),
+        format!("/v1/orders?limit=2&placed_from={from}&placed_before={before}&count=exact"),
+        "/v1/orders?limit=2&count=exact".into(),
+        "/v1/orders?limit=2&count=estimated".into(),
+        "/v1/stats?months=2".into(),
+    ] {
+        shop.get(&list).await.ok(200);
+    }
+    let path = path("orders", order);
+    shop.patch(&path, &json!({"note": "x"})).await.ok(200);
+    let items = json!({"items": [{"product_id": product, "quantity": 2}]});
+    shop.patch(&path, &items).await.ok(200);
+    shop.delete(&path).await.ok(204);
+    shop.delete(&format!("/v1/customers/{customer}"))
+        .await
+        .refused(409);
+    shop.delete(&format!("/v1/products/{product}"))
+        .await
+        .refused(409);
+}
+
+/// What each of those statements is to touch.
+fn expectations(orders: &[Value]) -> Vec<Expected> {
+    let text = |order: &Value, field: &str| order[field].as_str().unwrap().to_owned();
+    let order = &orders[1];
+    let names = Names {
+        at: text(order, "placed_at"),
+        key: format!("'{}', '{}'", text(order, "placed_at"), text(order, "id")),
+        day: format!(
+            "'{}', '{}'",
+            text(&orders[2], "placed_at"),
+            text(order, "placed_at")
+        ),
+        customer: text(order, "customer_id"),
+        product: text(&order["items"][0], "product_id"),
+    };
+    let keys = |column: &str| {
+        let both = [&orders[1], &orders[100]].map(|order| text(order, column));
+        format!("'{{{}}}'", both.join(","))
+    };
+    let far = text(&orders[100], "placed_at");
+    let many = format!(
+        "{}, {}, '{far}', '{}'",
+        keys("placed_at"),
+        keys("id"),
+        names.at
+    );
+    let mut expectations = one_order(&names, &text(order, "id"));
+    expectations.extend(lists(&names));
+    // Whatever lies between the two.
+    expectations.push(expected("select o.* from unnest", many.clone(), 26, 0));
+    expectations.push(expected("select i.* from unnest", many, 0, 26));
+    expectations
+}
+
+/// An order, as arguments.
+struct Names {
+    at: String,
+    /// When it was placed, and its id.
+    key: String,
+    /// From the order before it to itself.
+    day: String,
+    customer: String,
+    product: String,
+}
+
+fn one_order(names: &Names, id: &str) -> Vec<Expected> {
+    let Names {
+        at,
+        key,
+        customer,
+        product,
+        ..
+    } = names;
+    // The time in an id must be that of the order; its last digits are anything.
+    let another = format!("{}fffffff", &id[..id.len() - 7]);
+    let inserted = format!("'{at}', '{another}', 1, now(), '{customer}', 'paid', 1, ''");
+    let line = format!("{key}, '{{9}}', '{{{product}}}', '{{1}}', '{{1}}'");
+    let updated = format!("{key}, now(), '{customer}', 'paid', 1, ''");
+    let by_key = |holds, orders, lines| expected(holds, key.clone(), orders, lines);
+    vec![
+        // A row that is inserted is led to its partition; nothing is scanned.
+        expected("insert into orders", inserted, 0, 0),
+        expected("insert into order_items", line, 0, 0),
+        by_key("select o.*, (", 1, 1),
+        by_key(
+            "from orders where placed_at = $1 and id = $2 for update",
+            1,
+            0,
+        ),
+        by_key("select * from order_items where", 0, 1),
+        expected("update orders", updated, 1, 0),
+        by_key("delete from order_items", 0, 1),
+        // The lines of its partition that refer to it go with it, by a key between the two.
+        by_key("delete from orders", 1, 0),
+    ]
+}
+
+fn lists(names: &Names) -> Vec<Expected> {
+    let Names {
+        at,
+        key,
+        day,
+        customer,
+        product,
+    } = names;
+    let page = |holds, arguments: String, orders| expected(holds, arguments, orders, 0);
+    // Pages are of three rows, and as many are left of this month; the months ahead are looked into
+    // and hold none.
+    let newest = AHEAD + 1;
+    let november = "'2026-11-01', '2026-12-01'".to_owned();
+    let of_product = format!("{day}, '{product}', {day}");
+    vec![
+        page("where true order by placed_at desc", String::new(), newest),
+        page("where true order by placed_at asc", String::new(), 1),
+        page(
+            "and (placed_at, id) < ($2, $3)",
+            format!("'{at}', {key}"),
+            2,
+        ),
+        page(
+            "and (placed_at, id) > ($2, $3)",
+            format!("'{at}', {key}"),
+            newest,
+        ),
+        page("and right(id::text, 5)", format!("{day}, '00000'"), 1),
+        page(
+            "and customer_id = $1 order",
+            format!("'{customer}'"),
+            newest,
+        ),
+        page("and status = $1 order", "'pending'".into(), newest),
+        page("and placed_at < $2 order", day.clone(), 1),
+        expected(
+            "where product_id = $1) order",
+            format!("'{product}'"),
+            newest,
+            newest,
+        ),
+        expected("where product_id = $3 and", of_product, 1, 1),
+        page(
+            "select count(*) from orders where true and placed_at",
+            day.clone(),
+            1,
+        ),
+        page("select count(*) from orders where true", String::new(), ALL),
+        page("group by status", november, 1),
+        // What may refer to a row is looked for everywhere, but no further than to 1,001 rows.
+        page(
+            "select 1 from orders where customer_id",
+            format!("'{customer}'"),
+            ALL,
+        ),
+        expected(
+            "select 1 from order_items where product_id",
+            format!("'{product}'"),
+            0,
+            ALL,
+        ),
+    ]
+}
+
+fn expected(holds: &'static str, arguments: String, orders: usize, lines: usize) -> Expected {
+    Expected {
+        holds,
+        arguments,
+        orders,
+        lines,
+    }
+}
+
+#[tokio::test]
+async fn every_statement_over_orders_touches_only_the_partitions_it_must() {
+    let (shop, orders) = ten_years().await;
+    use_all(&shop, &orders).await;
+    sqlx::raw_sql("analyze").execute(&shop.pool).await.unwrap();
+    let mut expectations = expectations(&orders);
+    let mut conn = shop.pool.acquire().await.unwrap();
+    let statements: Vec<(String, String)> = sqlx::query_as(
+        r"select name, statement from pg_prepared_statements
+        where statement ~ '\m(orders|order_items)\M' and statement !~ '^explain|pg_|''orders'''",
+    )
+    .fetch_all(&mut *conn)
+    .await
+    .unwrap();
+    let mut wrong = Vec::new();
+    for (name, statement) in statements {
+        let of = expectations
+            .iter()
+            .position(|expected| statement.contains(expected.holds));
+        let of = of.unwrap_or_else(|| panic!("a statement without expectation: {statement}"));
+        let expected = expectations.remove(of);
+        for mode in ["force_custom_plan", "force_generic_plan"] {
+            let plan = explain(&mut conn, mode, &name, &expected.arguments).await;
+            let found = ["orders", "order_items"].map(|parent| {
+                let mut partitions = BTreeSet::new();
+                touched(&plan, parent, &mut partitions);
+                partitions.len()
+            });
+            if found != [expected.orders, expected.lines] {
+                let wanted = [expected.orders, expected.lines];
+                wrong.push(format!(
+                    "{mode}: {found:?} instead of {wanted:?}: {statement}"
+                ));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    let unused: Vec<&str> = expectations.iter().map(|expected| expected.holds).collect();
+    assert_eq!(unused, [""; 0], "no such statement was prepared");
+}
+
+/// The plan of a prepared statement as it ran; what it changed is undone.
+async fn explain(conn: &mut PgConnection, mode: &str, name: &str, arguments: &str) -> Value {
+    let arguments = match arguments {
+        "" => String::new(),
+        arguments => format!("({arguments})"),
+    };
+    let mut transaction = conn.begin().await.unwrap();
+    let set = format!("set local plan_cache_mode = {mode}");
+    sqlx::raw_sql(AssertSqlSafe(set))
+        .execute(&mut *transaction)
+        .await
+        .unwrap();
+    let sql = format!("explain (analyze, format json) execute {name}{arguments}");
+    let row = sqlx::raw_sql(AssertSqlSafe(sql))
+        .fetch_one(&mut *transaction)
+        .await;
+    let row = row.unwrap_or_else(|error| panic!("{name}{arguments}: {error}"));
+    let plan: Value = row.get(0);
+    transaction.rollback().await.unwrap();
+    plan[0]["Plan"].clone()
+}
+
+/// The partitions of `parent` that a plan has read, however often.
+fn touched(plan: &Value, parent: &str, into: &mut BTreeSet<String>) {
+    let was_run = plan["Actual Loops"]
+        .as_f64()
+        .is_some_and(|loops| loops > 0.0);
+    if let Some(relation) = plan["Relation Name"].as_str().filter(|_| was_run)
+        && relation.starts_with(&format!("{parent}_2"))
+    {
+        into.insert(relation.into());
+    }
+    for child in plan["Plans"].as_array().into_iter().flatten() {
+        touched(child, parent, into);
+    }
+}

@@ -85,7 +85,7 @@ async fn load_page<E: Entity>(state: AppState, request: Arc<ListRequest<E>>) -> 
 
 async fn load_rows<E: Entity>(state: AppState, ids: Arc<[Id<E>]>) -> Result<Loaded> {
     let mut conn = state.pool.acquire().await?;
-    let items = E::by_ids(&mut conn, &ids).await?;
+    let items = E::by_ids(&state.partitions, &mut conn, &ids).await?;
     // A row that is not there may come by a load in bulk, which does not name it.
     let depends_on =
         (items.len() == ids.len()).then(|| ids.iter().map(|id| Tag::row(*id)).collect());
@@ -112,11 +112,11 @@ pub(crate) async fn get<E: Entity>(
 
 async fn load_row<E: Entity>(state: AppState, id: Id<E>) -> Result<Loaded> {
     let mut conn = state.pool.acquire().await?;
-    let mut row = E::by_ids(&mut conn, &[id]).await?.pop();
+    let mut row = E::by_ids(&state.partitions, &mut conn, &[id]).await?.pop();
     if row.is_none() && E::FAMILY.is_some() {
         absent(&mut conn, id).await?;
         // Its partition may have come back between the two looks.
-        row = E::by_ids(&mut conn, &[id]).await?.pop();
+        row = E::by_ids(&state.partitions, &mut conn, &[id]).await?.pop();
     }
     let row = row.ok_or_else(|| not_found(id))?;
     let answer = Answer {
@@ -153,7 +153,10 @@ pub(crate) async fn replace<E: Entity>(
         return update::<E>(state, actor, id, headers, |_| Ok(new)).await;
     }
     let mut conn = state.pool.acquire().await?;
-    if !E::by_ids(&mut conn, &[id]).await?.is_empty() {
+    if !E::by_ids(&state.partitions, &mut conn, &[id])
+        .await?
+        .is_empty()
+    {
         return Err(exists::<E>());
     }
     // A row that lived before goes on where it ended, so that no old ETag ever fits again.

@@ -17,11 +17,15 @@ static MIGRATIONS: Migrator = sqlx::migrate!("../migrations");
 /// # Errors
 /// Where the database cannot be reached.
 pub async fn connect(options: PgConnectOptions, max_connections: u32) -> Result<PgPool> {
-    let options = options.application_name("stockroom").options([
-        ("timezone", "UTC"),
-        ("statement_timeout", "30s"),
-        ("idle_in_transaction_session_timeout", "60s"),
-    ]);
+    let options = options
+        .application_name("stockroom")
+        // An order is read from its partition by name: a statement for each that is in use.
+        .statement_cache_capacity(1_024)
+        .options([
+            ("timezone", "UTC"),
+            ("statement_timeout", "30s"),
+            ("idle_in_transaction_session_timeout", "60s"),
+        ]);
     let pool = PgPoolOptions::new()
         .max_connections(max_connections)
         .acquire_timeout(Duration::from_secs(5))

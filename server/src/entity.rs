@@ -11,6 +11,7 @@ use crate::{
     cache::Tag,
     error::{Constraint, Result},
     list::{self, KeyValue, ListRequest},
+    partitions::Partitions,
     write::Write,
 };
 
@@ -67,6 +68,7 @@ pub(crate) trait Entity: Resource {
 
     /// The rows with these ids that exist, in any order.
     fn by_ids(
+        _partitions: &Partitions,
         conn: &mut PgConnection,
         ids: &[Id<Self>],
     ) -> impl Future<Output = Result<Vec<Self>>> + Send {

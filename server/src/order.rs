@@ -8,7 +8,10 @@ mod stock;
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, Duration, SubsecRound, Utc};
-use sqlx::{Connection, PgConnection, Postgres, QueryBuilder, Row, postgres::PgRow, types::Json};
+use sqlx::{
+    AssertSqlSafe, Connection, PgConnection, Postgres, QueryBuilder, Row, postgres::PgRow,
+    types::Json,
+};
 use stockroom_common::{
     Id, Kind, NewOrder, Order, OrderFilter, OrderItem, OrderStatus, Product, Resource, document,
     order::OrderNumber, partition::Family,
@@ -22,6 +25,7 @@ use crate::{
     entity::{Entity, Identity, KeyKind, Reference, SortKey},
     error::{Constraint, Error, Result},
     list::{self, KeyValue, ListRequest},
+    partitions::Partitions,
     write::Write,
 };
 
@@ -139,9 +143,16 @@ impl Entity for Order {
         Ok(rows)
     }
 
-    async fn by_ids(conn: &mut PgConnection, ids: &[Id<Self>]) -> Result<Vec<Self>> {
+    async fn by_ids(
+        partitions: &Partitions,
+        conn: &mut PgConnection,
+        ids: &[Id<Self>],
+    ) -> Result<Vec<Self>> {
         match ids {
-            [id] => Ok(select_one(conn, *id).await?.into_iter().collect()),
+            [id] => {
+                let order = select_one(partitions, conn, *id).await?;
+                Ok(order.into_iter().collect())
+            }
             ids => select_many(conn, ids).await,
         }
     }
@@ -277,31 +288,54 @@ fn window(sql: &mut QueryBuilder<Postgres>, filter: &OrderFilter) {
     }
 }
 
-/// An order and its lines as of one instant, in one statement.
-async fn select_one(conn: &mut PgConnection, id: Id<Order>) -> Result<Option<Order>> {
+/// An order, from its partition by name where that is known: to plan and to lock over all of them would
+/// be most of what it costs.
+async fn select_one(
+    partitions: &Partitions,
+    conn: &mut PgConnection,
+    id: Id<Order>,
+) -> Result<Option<Order>> {
     let Some(placed_at) = id.time() else {
         return Ok(None);
     };
-    let order = sqlx::query(
+    if let Some(suffix) = partitions.attached_suffix(Family::Orders, placed_at) {
+        match select_from(conn, &format!("_{suffix}"), placed_at, id).await {
+            // Another server has taken it off; it may be back by now.
+            Err(error) if error.is_missing_partition() => partitions.reload(conn).await?,
+            found => return found,
+        }
+    }
+    select_from(conn, "", placed_at, id).await
+}
+
+/// An order and its lines as of one instant, in one statement, from a partition or from all.
+async fn select_from(
+    conn: &mut PgConnection,
+    suffix: &str,
+    placed_at: DateTime<Utc>,
+    id: Id<Order>,
+) -> Result<Option<Order>> {
+    let sql = format!(
         "select o.*, (
             select coalesce(jsonb_agg(to_jsonb(i) - 'placed_at' - 'order_id' order by i.line_no), '[]')
-            from order_items i
+            from order_items{suffix} i
             -- Not by the columns of o: parameters prune the partitions here as well.
             where i.placed_at = $1 and i.order_id = $2
         ) as items
-        from orders o where o.placed_at = $1 and o.id = $2",
-    )
-    .bind(placed_at)
-    .bind(id.uuid())
-    .try_map(|row: PgRow| {
-        let Json(items) = row.try_get("items")?;
-        Ok(Order {
-            items,
-            ..Order::from_row(&row)?
+        from orders{suffix} o where o.placed_at = $1 and o.id = $2"
+    );
+    let order = sqlx::query(AssertSqlSafe(sql))
+        .bind(placed_at)
+        .bind(id.uuid())
+        .try_map(|row: PgRow| {
+            let Json(items) = row.try_get("items")?;
+            Ok(Order {
+                items,
+                ..Order::from_row(&row)?
+            })
         })
-    })
-    .fetch_optional(conn)
-    .await?;
+        .fetch_optional(conn)
+        .await?;
     Ok(order)
 }
 

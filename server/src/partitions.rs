@@ -124,6 +124,13 @@ impl Partitions {
         retention::sweep(state).await
     }
 
+    /// As [`Partitions::suffix_of`], of one that is attached as far as this server knows.
+    pub(crate) fn attached_suffix(&self, family: Family, at: DateTime<Utc>) -> Option<String> {
+        let known = self.known();
+        let piece = known.find(family, at)?;
+        (piece.state == PartitionState::Attached).then(|| piece.suffix.clone())
+    }
+
     /// Reads again what there is, where a statement found it otherwise.
     pub(crate) async fn reload(&self, conn: &mut PgConnection) -> Result<()> {
         self.replace(Catalogue::read(conn).await?);

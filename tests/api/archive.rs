@@ -161,13 +161,16 @@ async fn a_server_that_did_not_see_a_month_go_says_the_same() {
         shops[0].customer("ada@example.org").await,
         shops[0].product("A-1", 9).await,
     );
-    order_at(&shops[1], &customer, &product, "2024-01-05T12:00:00Z").await;
+    let order = order_at(&shops[1], &customer, &product, "2024-01-05T12:00:00Z").await;
     archive(&shops[0], "orders_2024_01").await;
     let another = json!({
         "customer_id": customer["id"], "placed_at": "2024-01-06T12:00:00Z",
         "items": [{"product_id": product["id"], "quantity": 1}],
     });
-    // It tries to insert first.
+    // It knows the partition by name, and finds it gone.
+    let told = shops[1].get(&path("orders", &order)).await.refused(410);
+    assert!(told.contains("orders_2024_01"), "{told}");
+    shops[1].get(&path("orders", &order)).await.refused(410);
     shops[1]
         .post("/v1/orders", &another)
         .await
@@ -178,6 +181,7 @@ async fn a_server_that_did_not_see_a_month_go_says_the_same() {
         "what the refused order took was given back"
     );
     restore(&shops[0], "orders_2024_01").await;
+    assert_eq!(shops[1].get(&path("orders", &order)).await.ok(200), order);
     shops[1].post("/v1/orders", &another).await.ok(201);
 }
 

@@ -25,7 +25,7 @@ lint:
 bench:
 	@./deploy/install-tools bench
 	cargo build --release --bins -p stockroom-server -p stockroom-tests
-	cargo bench -p stockroom-tests --bench cache --bench paging
+	cargo bench -p stockroom-tests --bench cache --bench paging --bench seeding --bench partitioning
 
 # Looks for stale reads under random faults: make chaos SECONDS=600 SEED=7
 SECONDS ?= 120

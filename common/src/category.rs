@@ -34,6 +34,15 @@ impl Resource for Category {
     const DEFAULT_SORT: &'static str = "name";
     const FILTERS: &'static [&'static str] = &[];
 
+    const TABLE_COLUMNS: &'static [&'static str] = &[
+        "id",
+        "version",
+        "created_at",
+        "updated_at",
+        "name",
+        "description",
+    ];
+
     type New = NewCategory;
     type Filter = CategoryFilter;
 

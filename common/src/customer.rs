@@ -51,6 +51,21 @@ impl Resource for Customer {
     const DEFAULT_SORT: &'static str = "name";
     const FILTERS: &'static [&'static str] = &[];
 
+    const TABLE_COLUMNS: &'static [&'static str] = &[
+        "id",
+        "version",
+        "created_at",
+        "updated_at",
+        "name",
+        "email",
+        "phone",
+        "address/line1",
+        "address/line2",
+        "address/city",
+        "address/postal_code",
+        "address/country",
+    ];
+
     type New = NewCustomer;
     type Filter = CustomerFilter;
 

@@ -94,6 +94,20 @@ impl Resource for Order {
         "placed_before",
     ];
 
+    const TABLE_COLUMNS: &'static [&'static str] = &[
+        "id",
+        "number",
+        "version",
+        "created_at",
+        "updated_at",
+        "placed_at",
+        "customer_id",
+        "status",
+        "items",
+        "total_minor",
+        "note",
+    ];
+
     type New = NewOrder;
     type Filter = OrderFilter;
 

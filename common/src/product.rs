@@ -58,6 +58,20 @@ impl Resource for Product {
     const DEFAULT_SORT: &'static str = "name";
     const FILTERS: &'static [&'static str] = &["category_id", "active"];
 
+    const TABLE_COLUMNS: &'static [&'static str] = &[
+        "id",
+        "version",
+        "created_at",
+        "updated_at",
+        "category_id",
+        "sku",
+        "name",
+        "description",
+        "price_minor",
+        "stock",
+        "active",
+    ];
+
     type New = NewProduct;
     type Filter = ProductFilter;
 

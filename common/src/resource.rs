@@ -21,6 +21,10 @@ pub trait Resource:
     /// The query parameters of a list beside `limit`, `cursor`, `sort`, `q` and `count`.
     const FILTERS: &'static [&'static str];
 
+    /// The columns of the resource as a table, as JSON pointers into the row without the first slash. What
+    /// is no single value there stands as JSON.
+    const TABLE_COLUMNS: &'static [&'static str];
+
     /// The part of the row that a caller writes: the body of POST and PUT, the target of a merge patch.
     type New: Serialize + DeserializeOwned + Clone + Debug + Send + Sync + 'static;
     /// The filters of a list, all optional.

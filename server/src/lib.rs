@@ -12,6 +12,7 @@ mod customer;
 mod database;
 mod entity;
 mod error;
+mod export;
 mod extract;
 mod health;
 mod list;

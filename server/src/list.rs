@@ -18,6 +18,9 @@ use crate::{
     write::Write,
 };
 
+/// Begins a transaction whose statements all see the same instant.
+pub(crate) const SNAPSHOT: &str = "begin isolation level repeatable read read only";
+
 /// One page of a filtered, sorted list.
 pub(crate) struct ListRequest<E: Entity> {
     limit: u32,
@@ -114,6 +117,19 @@ impl<E: Entity> ListRequest<E> {
             archived_before: None,
         };
         Ok(ReadPage { page, end })
+    }
+
+    /// Reads so many rows at a time and goes on after the last, until the list ends.
+    pub(crate) fn in_batches_of(&mut self, limit: u32) {
+        self.limit = limit;
+    }
+
+    /// Asks for what comes after that row.
+    pub(crate) fn go_on_after(&mut self, row: &E, key: &KeyValue) {
+        self.cursor = Some(Cursor {
+            direction: Direction::Forward,
+            row: Some((key.to_text(), row.id().uuid())),
+        });
     }
 
     /// `Link` headers (RFC 8288) to the pages around this one, and to the first and the last.

@@ -29,10 +29,6 @@ use crate::{
     write::Write,
 };
 
-/// Begins a transaction whose statements all see the same instant: an order and its lines are read
-/// by two.
-const SNAPSHOT: &str = "begin isolation level repeatable read read only";
-
 impl Entity for Order {
     const TABLE: &'static str = "orders";
     const COLUMNS: &'static str = "placed_at, id, version, created_at, updated_at, customer_id, \
@@ -135,10 +131,12 @@ impl Entity for Order {
         conn: &mut PgConnection,
         request: &ListRequest<Self>,
     ) -> Result<Vec<(Self, KeyValue)>> {
-        let mut snapshot = conn.begin_with(SNAPSHOT).await?;
-        let mut rows = list::select_page(&mut snapshot, request).await?;
-        let orders = rows.iter_mut().map(|(order, _)| order).collect();
-        lines::attach(&mut snapshot, orders).await?;
+        if conn.is_in_transaction() {
+            // Of the caller, who sees one instant already.
+            return page_as_of_now(conn, request).await;
+        }
+        let mut snapshot = conn.begin_with(list::SNAPSHOT).await?;
+        let rows = page_as_of_now(&mut snapshot, request).await?;
         snapshot.commit().await?;
         Ok(rows)
     }
@@ -267,6 +265,17 @@ impl Entity for Order {
     }
 }
 
+/// The orders of a page and, by another statement, their lines.
+async fn page_as_of_now(
+    conn: &mut PgConnection,
+    request: &ListRequest<Order>,
+) -> Result<Vec<(Order, KeyValue)>> {
+    let mut rows = list::select_page(conn, request).await?;
+    let orders = rows.iter_mut().map(|(order, _)| order).collect();
+    lines::attach(conn, orders).await?;
+    Ok(rows)
+}
+
 /// Touches what earlier writes to the order made old and may not have come to delete. Alone among the
 /// tags of a row those of an order move, with its customer: the lists of a former one still show it.
 async fn touch_unrelayed(write: &mut Write, id: Id<Order>) -> Result<()> {
@@ -361,7 +370,7 @@ async fn select_many(conn: &mut PgConnection, ids: &[Id<Order>]) -> Result<Vec<O
         .filter_map(|id| Some((id.time()?, id.uuid())))
         .collect();
     let (times, uuids): (Vec<_>, Vec<_>) = keys.into_iter().unzip();
-    let mut snapshot = conn.begin_with(SNAPSHOT).await?;
+    let mut snapshot = conn.begin_with(list::SNAPSHOT).await?;
     let mut orders = sqlx::query(
         "select o.* from unnest($1::timestamptz[], $2::uuid[]) as wanted (placed_at, id)
         join orders o on o.placed_at = wanted.placed_at and o.id = wanted.id

@@ -8,8 +8,8 @@ use axum::{
 use stockroom_common::{Category, Customer, Order, Product};
 
 use crate::{
-    crud, entity::Entity, health, metrics, middleware, partitions::routes as partitions, seed,
-    session, state::AppState, stats,
+    crud, entity::Entity, export, health, metrics, middleware, partitions::routes as partitions,
+    seed, session, state::AppState, stats,
 };
 
 /// The whole API over `state`.
@@ -48,6 +48,7 @@ fn entity_routes<E: Entity>() -> Router<AppState> {
             &format!("/v1/{}", E::PATH),
             get(crud::list::<E>).post(crud::create::<E>),
         )
+        .route(&format!("/v1/{}/export", E::PATH), get(export::export::<E>))
         .route(
             &format!("/v1/{}/{{id}}", E::PATH),
             get(crud::get::<E>)

@@ -4,7 +4,7 @@ use std::{ops::Deref, sync::Arc, time::Duration};
 
 use chrono::{DateTime, SubsecRound, TimeZone, Utc};
 use sqlx::PgPool;
-use tokio::sync::{Notify, watch};
+use tokio::sync::{Notify, Semaphore, watch};
 
 use crate::{
     cache::{Cache, CacheOptions, relay::Done},
@@ -13,6 +13,9 @@ use crate::{
     partitions::{Age, Interval, Partitions, Retention},
     session::Sessions,
 };
+
+/// One of so many connections may be taken by exports.
+const EXPORTS_PER_CONNECTION: u32 = 4;
 
 /// Shared by all requests; cheap to clone.
 #[derive(Clone)]
@@ -29,6 +32,8 @@ pub struct Shared {
     pub(crate) sessions: Sessions,
     /// Told of each seed job that this server puts into the queue.
     pub(crate) seeding: Notify,
+    /// Exports that may be under way: each holds a connection for as long as its caller takes.
+    pub(crate) exports: Arc<Semaphore>,
     /// Turns true once, when the server stops.
     pub(crate) stopping: watch::Sender<bool>,
 }
@@ -103,6 +108,8 @@ impl AppState {
         let partitions = Partitions::load(&pool, options.partition_interval).await?;
         partitions.make_ahead(&pool, options.clock.now()).await?;
         let cache = Cache::open(&pool, &options.cache, options.clock.clone()).await?;
+        let exports = pool.options().get_max_connections() / EXPORTS_PER_CONNECTION;
+        let exports = Arc::new(Semaphore::new(exports.max(1) as usize));
         Ok(Self(Arc::new(Shared {
             pool,
             options,
@@ -112,6 +119,7 @@ impl AppState {
             relay: Done::default(),
             sessions: Sessions::default(),
             seeding: Notify::new(),
+            exports,
             stopping: watch::Sender::new(false),
         })))
     }

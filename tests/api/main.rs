@@ -5,6 +5,7 @@ mod bad_input;
 mod categories;
 mod changes;
 mod customers;
+mod export;
 mod lists;
 mod orders;
 mod partitions;

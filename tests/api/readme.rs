@@ -19,7 +19,9 @@ async fn the_examples_of_the_readme_work() {
     let script = examples
         .join("\n")
         .replace("http://127.0.0.1:7878", &shop.base);
+    let folder = tempfile::tempdir().unwrap();
     let output = tokio::process::Command::new("bash")
+        .current_dir(folder.path())
         // -f makes curl fail where the server refuses.
         .args([
             "-euo",

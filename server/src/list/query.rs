@@ -24,11 +24,50 @@ impl<E: Entity> ListQuery<E> {
     /// 400 for what cannot be read, with `?name` as the pointer.
     pub(crate) fn parse(query: &str, cursor_key: &CursorKey) -> Result<Self> {
         let mut parameters = Parameters::read(query)?;
-        let canonical = parameters.canonical::<E>();
         if let Some(ids) = parameters.take("id") {
             parameters.refuse_rest(&["id"])?;
             return Self::parse_ids(&ids).map(Self::Ids);
         }
+        ListRequest::take(parameters, &known_parameters::<E>(), cursor_key).map(Self::Page)
+    }
+
+    fn parse_ids(text: &str) -> Result<Vec<Id<E>>> {
+        let mut ids: Vec<Id<E>> = text
+            .split(',')
+            .filter(|id| !id.is_empty())
+            .map(extract::parse_id)
+            .collect::<Result<_>>()?;
+        if ids.is_empty() || ids.len() > page::MAX_LIMIT as usize {
+            let message = format!(
+                "names {} rows; from 1 to {} may be",
+                ids.len(),
+                page::MAX_LIMIT
+            );
+            return Err(unreadable("id", "out_of_range", message));
+        }
+        ids.sort();
+        ids.dedup();
+        Ok(ids)
+    }
+}
+
+impl<E: Entity> ListRequest<E> {
+    /// Reads what a whole list is asked for with: a page's parameters but for those that cut it.
+    ///
+    /// # Errors
+    /// As [`ListQuery::parse`].
+    pub(crate) fn whole(parameters: Parameters, cursor_key: &CursorKey) -> Result<Self> {
+        let known: Vec<&str> = ["sort", "q"]
+            .into_iter()
+            .chain(E::FILTERS.iter().copied())
+            .collect();
+        Self::take(parameters, &known, cursor_key)
+    }
+
+    /// Reads those of a page's parameters that are known here; no other may be there.
+    fn take(mut parameters: Parameters, known: &[&str], cursor_key: &CursorKey) -> Result<Self> {
+        parameters.refuse_rest(known)?;
+        let canonical = parameters.canonical::<E>();
         let limit = match parameters.take("limit") {
             Some(text) => parse_limit(&text)?,
             None => page::DEFAULT_LIMIT,
@@ -53,14 +92,13 @@ impl<E: Entity> ListQuery<E> {
         };
         let cursor = parameters.take("cursor");
         let filters = parameters.take_all(E::FILTERS);
-        parameters.refuse_rest(&known_parameters::<E>())?;
         let filter = parse_filter(&filters)?;
         let sort = sort.unwrap_or_else(|| E::DEFAULT_SORT.into());
         let binding = format!("{}?{sort}&{search:?}&{filters:?}", E::PATH);
         let cursor = cursor
             .map(|text| cursor_key.open(&text, &binding))
             .transpose()?;
-        Ok(Self::Page(ListRequest {
+        Ok(Self {
             limit,
             key,
             descending,
@@ -70,26 +108,7 @@ impl<E: Entity> ListQuery<E> {
             cursor,
             binding,
             canonical,
-        }))
-    }
-
-    fn parse_ids(text: &str) -> Result<Vec<Id<E>>> {
-        let mut ids: Vec<Id<E>> = text
-            .split(',')
-            .filter(|id| !id.is_empty())
-            .map(extract::parse_id)
-            .collect::<Result<_>>()?;
-        if ids.is_empty() || ids.len() > page::MAX_LIMIT as usize {
-            let message = format!(
-                "names {} rows; from 1 to {} may be",
-                ids.len(),
-                page::MAX_LIMIT
-            );
-            return Err(unreadable("id", "out_of_range", message));
-        }
-        ids.sort();
-        ids.dedup();
-        Ok(ids)
+        })
     }
 }
 
@@ -136,8 +155,10 @@ impl Parameters {
         taken.collect::<Vec<_>>().into_iter().flatten().collect()
     }
 
-    pub(crate) fn refuse_rest(self, known: &[&str]) -> Result<()> {
-        match self.0.first() {
+    /// Refuses what is left and not known here.
+    pub(crate) fn refuse_rest(&self, known: &[&str]) -> Result<()> {
+        let mut names = self.0.iter();
+        match names.find(|(name, _)| !known.contains(&name.as_str())) {
             None => Ok(()),
             Some((name, _)) => {
                 let message = format!("is not known here; known are {}", known.join(", "));

@@ -1,6 +1,7 @@
 //! What the server and the client say to each other: wire types, the rules that both check, and the
 //! place where a local pair of them meets. No I/O and no async runtime in here; SQL types neither.
 
+pub mod bulk;
 pub mod category;
 pub mod change;
 pub mod check;

@@ -5,7 +5,7 @@ use stockroom_common::{Category, CategoryFilter, Id, NewCategory};
 
 use crate::{
     cache::Tag,
-    entity::{Entity, Identity, KeyKind, Reference, SortKey},
+    entity::{Entity, Identity, KeyKind, NaturalKey, Reference, SortKey},
     error::{Constraint, Result},
     list::contains_pattern,
     write::Write,
@@ -34,6 +34,11 @@ impl Entity for Category {
         what: "products in it",
         advice: "move or delete them first",
     }];
+
+    const NATURAL_KEY: Option<NaturalKey<Self>> = Some(NaturalKey {
+        condition: "lower(name) = lower($1)",
+        of: |new| &new.name,
+    });
 
     fn from_row(row: &PgRow) -> sqlx::Result<Self> {
         Ok(Self {

@@ -50,25 +50,78 @@ pub(crate) async fn append(
     actor: &str,
     change: &Change,
 ) -> Result<LogPosition> {
-    let seq = Id::<Change>::mint(at, rand::random());
+    let places = append_all(conn, at, actor, std::slice::from_ref(change)).await?;
+    Ok(places[0])
+}
+
+/// Appends entries to the log by one statement; tells where each stands there.
+pub(crate) async fn append_all(
+    conn: &mut PgConnection,
+    at: DateTime<Utc>,
+    actor: &str,
+    changes: &[Change],
+) -> Result<Vec<LogPosition>> {
+    let seqs = changes
+        .iter()
+        .map(|_| Id::<Change>::mint(at, rand::random()).uuid());
+    let seqs: Vec<Uuid> = seqs.collect();
+    // Arrays of arrays would all have to be of one length.
+    let tags = changes.iter().map(|change| {
+        let tags = change.tags.iter().map(Tag::as_str);
+        tags.collect::<Value>()
+    });
     sqlx::query(
         "insert into changes
             (at, seq, actor, entity, entity_id, op, version, before, after, tags)
-        values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
+        select $1, seq, $2, entity, entity_id, op, version, before, after,
+            array(select jsonb_array_elements_text(tags))
+        from unnest($3::uuid[], $4::text[], $5::uuid[], $6::text[], $7::bigint[], $8::jsonb[],
+            $9::jsonb[], $10::jsonb[])
+            as entry (seq, entity, entity_id, op, version, before, after, tags)",
     )
     .bind(at)
-    .bind(seq.uuid())
     .bind(actor)
-    .bind(change.entity)
-    .bind(change.entity_id)
-    .bind(change.op.as_str())
-    .bind(change.version)
-    .bind(&change.before)
-    .bind(&change.after)
-    .bind(change.tags.iter().map(Tag::as_str).collect::<Vec<_>>())
+    .bind(&seqs)
+    .bind(
+        changes
+            .iter()
+            .map(|change| change.entity)
+            .collect::<Vec<_>>(),
+    )
+    .bind(
+        changes
+            .iter()
+            .map(|change| change.entity_id)
+            .collect::<Vec<_>>(),
+    )
+    .bind(
+        changes
+            .iter()
+            .map(|change| change.op.as_str())
+            .collect::<Vec<_>>(),
+    )
+    .bind(
+        changes
+            .iter()
+            .map(|change| change.version)
+            .collect::<Vec<_>>(),
+    )
+    .bind(
+        changes
+            .iter()
+            .map(|change| change.before.clone())
+            .collect::<Vec<_>>(),
+    )
+    .bind(
+        changes
+            .iter()
+            .map(|change| change.after.clone())
+            .collect::<Vec<_>>(),
+    )
+    .bind(tags.collect::<Vec<_>>())
     .execute(conn)
     .await?;
-    Ok((at, seq.uuid()))
+    Ok(seqs.into_iter().map(|seq| (at, seq)).collect())
 }
 
 /// The tags of a row's entries that no writer and no relay has marked as deleted yet.

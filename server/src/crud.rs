@@ -256,7 +256,7 @@ async fn update<E: Entity>(
         let old = lock(&mut write, id).await?;
         conditions::check_version(&headers, &old, required)?;
         let new = change(&old)?;
-        if document::to_value(&new) == document::to_value(&old.document()) {
+        if old.is_as(&new) {
             // Nothing changes, so there is nothing to tell anybody. But who wrote the row as it is may
             // not have come to its tags, and from here on it is acknowledged.
             let mut tags = changes::unrelayed_tags(write.conn().await?, id).await?;

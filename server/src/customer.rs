@@ -5,7 +5,7 @@ use stockroom_common::{Customer, CustomerFilter, Id, NewCustomer};
 
 use crate::{
     cache::Tag,
-    entity::{Entity, Identity, KeyKind, Reference, SortKey},
+    entity::{Entity, Identity, KeyKind, NaturalKey, Reference, SortKey},
     error::{Constraint, Result},
     list::contains_pattern,
     write::Write,
@@ -39,6 +39,11 @@ impl Entity for Customer {
         what: "orders of theirs",
         advice: "delete those first",
     }];
+
+    const NATURAL_KEY: Option<NaturalKey<Self>> = Some(NaturalKey {
+        condition: "lower(email) = lower($1)",
+        of: |new| &new.email,
+    });
 
     fn from_row(row: &PgRow) -> sqlx::Result<Self> {
         let Json(address) = row.try_get("address")?;

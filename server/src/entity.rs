@@ -5,13 +5,14 @@ use std::future::Future;
 
 use chrono::{DateTime, Utc};
 use sqlx::{PgConnection, Postgres, QueryBuilder, postgres::PgRow};
-use stockroom_common::{Id, Resource, partition::Family};
+use stockroom_common::{Id, Resource, document, partition::Family};
 
 use crate::{
     cache::Tag,
     error::{Constraint, Result},
     list::{self, KeyValue, ListRequest},
     partitions::Partitions,
+    state::AppState,
     write::Write,
 };
 
@@ -28,7 +29,15 @@ pub(crate) trait Entity: Resource {
     /// Whose partitions its rows lie in, by the time in their ids; none where its table is whole.
     const FAMILY: Option<Family> = None;
 
+    /// What a row is known by besides its id; none where that is all.
+    const NATURAL_KEY: Option<NaturalKey<Self>> = None;
+
     fn from_row(row: &PgRow) -> sqlx::Result<Self>;
+
+    /// Whether the document would leave the row as it is.
+    fn is_as(&self, new: &Self::New) -> bool {
+        document::to_value(new) == document::to_value(&self.document())
+    }
 
     /// What a write to this row makes old.
     fn tags(&self) -> Vec<Tag>;
@@ -83,6 +92,15 @@ pub(crate) trait Entity: Resource {
         list::select_for_update(conn, id)
     }
 
+    /// What has to be there before a row can be written, and is made on other connections.
+    fn prepare(
+        _state: &AppState,
+        _id: Option<Id<Self>>,
+        _new: &Self::New,
+    ) -> impl Future<Output = Result<()>> + Send {
+        std::future::ready(Ok(()))
+    }
+
     fn insert(
         write: &mut Write,
         identity: Identity<Self>,
@@ -100,6 +118,14 @@ pub(crate) trait Entity: Resource {
     fn delete(write: &mut Write, old: &Self) -> impl Future<Output = Result<()>> + Send {
         list::delete_by_id(write, old.id())
     }
+}
+
+/// What people tell a row by.
+#[derive(Debug)]
+pub(crate) struct NaturalKey<R: Resource> {
+    /// When a row has the key `$1`.
+    pub(crate) condition: &'static str,
+    pub(crate) of: fn(&R::New) -> &str,
 }
 
 /// A key that lists are sorted by, ties broken by id.

@@ -2,6 +2,7 @@
 //! [`run`] serves it until told to stop.
 
 mod background;
+mod bulk;
 pub mod cache;
 mod category;
 mod changes;

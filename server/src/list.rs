@@ -324,6 +324,25 @@ pub(crate) async fn select_for_update<E: Entity>(
     Ok(row)
 }
 
+/// Selects the row with a natural key, which nobody else can change until the transaction ends.
+pub(crate) async fn select_twin<E: Entity>(
+    conn: &mut PgConnection,
+    condition: &str,
+    key: &str,
+) -> Result<Option<E>> {
+    let sql = format!(
+        "select {} from {} where {condition} for update",
+        E::COLUMNS,
+        E::TABLE
+    );
+    let row = sqlx::query(AssertSqlSafe(sql))
+        .bind(key)
+        .try_map(|row: PgRow| E::from_row(&row))
+        .fetch_optional(conn)
+        .await?;
+    Ok(row)
+}
+
 /// Deletes a row by its id.
 pub(crate) async fn delete_by_id<E: Entity>(write: &mut Write, id: Id<E>) -> Result<()> {
     let sql = format!("delete from {} where id = $1", E::TABLE);

@@ -26,6 +26,7 @@ use crate::{
     error::{Constraint, Error, Result},
     list::{self, KeyValue, ListRequest},
     partitions::Partitions,
+    state::AppState,
     write::Write,
 };
 
@@ -70,6 +71,15 @@ impl Entity for Order {
             total_minor: row.try_get("total_minor")?,
             note: row.try_get("note")?,
         })
+    }
+
+    /// What is left out says nothing.
+    fn is_as(&self, new: &NewOrder) -> bool {
+        let is_placed_then = |at: DateTime<Utc>| at.trunc_subsecs(3) == self.placed_at;
+        new.placed_at.is_none_or(is_placed_then)
+            && (new.customer_id, new.status) == (self.customer_id, self.status)
+            && new.note == self.note
+            && lines::same(&self.items, &new.items)
     }
 
     fn tags(&self) -> Vec<Tag> {
@@ -157,6 +167,18 @@ impl Entity for Order {
 
     async fn lock(conn: &mut PgConnection, id: Id<Self>) -> Result<Option<Self>> {
         lock_one(conn, id).await
+    }
+
+    async fn prepare(state: &AppState, id: Option<Id<Self>>, new: &NewOrder) -> Result<()> {
+        let now = state.options.clock.now();
+        let placed_at = id.and_then(Id::time).or(new.placed_at).unwrap_or(now);
+        if !may_be_placed(state, now, placed_at) {
+            return Ok(());
+        }
+        let partitions = &state.partitions;
+        partitions
+            .ensure(&state.pool, Family::Orders, placed_at)
+            .await
     }
 
     async fn insert(write: &mut Write, identity: Identity<Self>, new: NewOrder) -> Result<Self> {
@@ -392,11 +414,8 @@ async fn select_many(conn: &mut PgConnection, ids: &[Id<Order>]) -> Result<Vec<O
 /// When a new order counts as placed: now, or as told, in whole milliseconds.
 fn placed_at(write: &Write, told: Option<DateTime<Utc>>) -> Result<DateTime<Utc>> {
     let at = told.unwrap_or(write.at).trunc_subsecs(3);
-    let (first, last) = (
-        write.state.options.orders_from,
-        write.at + Duration::days(1),
-    );
-    if at < first || at > last {
+    if !may_be_placed(&write.state, write.at, at) {
+        let first = write.state.options.orders_from;
         let message = format!(
             "is {at}; orders may be placed from {} to a day from now",
             first.format("%Y-%m-%d")
@@ -409,6 +428,10 @@ fn placed_at(write: &Write, told: Option<DateTime<Utc>>) -> Result<DateTime<Utc>
         ));
     }
     Ok(at)
+}
+
+fn may_be_placed(state: &AppState, now: DateTime<Utc>, at: DateTime<Utc>) -> bool {
+    (state.options.orders_from..=now + Duration::days(1)).contains(&at)
 }
 
 /// Checks that an id that the caller names is one that the server would have minted.

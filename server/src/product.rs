@@ -5,7 +5,7 @@ use stockroom_common::{Id, NewProduct, Product, ProductFilter};
 
 use crate::{
     cache::Tag,
-    entity::{Entity, Identity, KeyKind, Reference, SortKey},
+    entity::{Entity, Identity, KeyKind, NaturalKey, Reference, SortKey},
     error::{Constraint, Result},
     list::contains_pattern,
     write::Write,
@@ -64,6 +64,11 @@ impl Entity for Product {
         what: "order lines that name it",
         advice: "set it inactive instead",
     }];
+
+    const NATURAL_KEY: Option<NaturalKey<Self>> = Some(NaturalKey {
+        condition: "sku = $1",
+        of: |new| &new.sku,
+    });
 
     fn from_row(row: &PgRow) -> sqlx::Result<Self> {
         Ok(Self {

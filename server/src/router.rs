@@ -8,8 +8,8 @@ use axum::{
 use stockroom_common::{Category, Customer, Order, Product};
 
 use crate::{
-    crud, entity::Entity, export, health, metrics, middleware, partitions::routes as partitions,
-    seed, session, state::AppState, stats,
+    bulk, crud, entity::Entity, export, health, metrics, middleware,
+    partitions::routes as partitions, seed, session, state::AppState, stats,
 };
 
 /// The whole API over `state`.
@@ -49,6 +49,10 @@ fn entity_routes<E: Entity>() -> Router<AppState> {
             get(crud::list::<E>).post(crud::create::<E>),
         )
         .route(&format!("/v1/{}/export", E::PATH), get(export::export::<E>))
+        .route(
+            &format!("/v1/{}/bulk", E::PATH),
+            post(bulk::bulk::<E>).layer(DefaultBodyLimit::max(bulk::BODY_LIMIT)),
+        )
         .route(
             &format!("/v1/{}/{{id}}", E::PATH),
             get(crud::get::<E>)

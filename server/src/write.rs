@@ -6,16 +6,19 @@ use std::future::Future;
 
 use chrono::{DateTime, Utc};
 use sqlx::{PgConnection, Postgres, Transaction};
-use stockroom_common::change::Op;
+use stockroom_common::{Kind, change::Op};
 
 use crate::{
     cache::{Invalidation, Tag},
     changes::{self, Change},
     entity::Entity,
-    error::Result,
+    error::{Error, Result},
     extract::Actor,
     state::AppState,
 };
+
+/// Entries of the log that one statement writes.
+const LOGGED_AT_ONCE: usize = 500;
 
 /// A write under way; dropped without [`Write::commit`] it leaves nothing.
 pub(crate) struct Write {
@@ -24,6 +27,8 @@ pub(crate) struct Write {
     pub(crate) at: DateTime<Utc>,
     actor: Actor,
     transaction: Option<Transaction<'static, Postgres>>,
+    /// Whether what was done so far is undone, and nothing more can be.
+    is_abandoned: bool,
     changes: Vec<Change>,
     touched: Vec<Tag>,
 }
@@ -36,6 +41,7 @@ impl Write {
             at,
             actor,
             transaction: None,
+            is_abandoned: false,
             changes: Vec::new(),
             touched: Vec::new(),
         }
@@ -46,6 +52,10 @@ impl Write {
     pub(crate) async fn conn(&mut self) -> Result<&mut PgConnection> {
         let transaction = match self.transaction.take() {
             Some(transaction) => transaction,
+            None if self.is_abandoned => {
+                let detail = "What the write needs has changed under it; try again.";
+                return Err(Error::refused(Kind::Unavailable, detail));
+            }
             None => self.state.pool.begin().await?,
         };
         Ok(&mut *self.transaction.insert(transaction))
@@ -53,6 +63,7 @@ impl Write {
 
     /// Undoes what was done so far and gives the connection back.
     pub(crate) async fn abandon(&mut self) -> Result<()> {
+        self.is_abandoned = true;
         if let Some(transaction) = self.transaction.take() {
             transaction.rollback().await?;
         }
@@ -86,8 +97,8 @@ impl Write {
         let (at, actor) = (self.at, self.actor.0.clone());
         let conn = self.conn().await?;
         let mut places = Vec::new();
-        for change in &entries {
-            places.push(changes::append(conn, at, &actor, change).await?);
+        for entries in entries.chunks(LOGGED_AT_ONCE) {
+            places.extend(changes::append_all(conn, at, &actor, entries).await?);
         }
         if let Some(transaction) = self.transaction {
             transaction.commit().await?;

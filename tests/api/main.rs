@@ -2,6 +2,7 @@
 
 mod archive;
 mod bad_input;
+mod bulk;
 mod categories;
 mod changes;
 mod customers;

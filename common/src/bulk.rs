@@ -1,0 +1,56 @@
+//! Many rows written by one call.
+
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use crate::Problem;
+
+/// Rows that one call may write at the most.
+pub const MAX_ROWS: usize = 10_000;
+
+/// What has become of the rows of a call.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BulkReport {
+    pub created: usize,
+    pub updated: usize,
+    /// Were as they were to be.
+    pub unchanged: usize,
+    pub failed: usize,
+    /// One for each row, in their order.
+    pub rows: Vec<BulkRow>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BulkRow {
+    pub outcome: Outcome,
+    /// None where the row failed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub id: Option<Uuid>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<i64>,
+    /// Why the row failed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub problem: Option<Problem>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Outcome {
+    Created,
+    Updated,
+    Unchanged,
+    Failed,
+}
+
+impl BulkReport {
+    /// Adds what has become of the next row.
+    pub fn push(&mut self, row: BulkRow) {
+        *match row.outcome {
+            Outcome::Created => &mut self.created,
+            Outcome::Updated => &mut self.updated,
+            Outcome::Unchanged => &mut self.unchanged,
+            Outcome::Failed => &mut self.failed,
+        } += 1;
+        self.rows.push(row);
+    }
+}

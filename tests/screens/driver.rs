@@ -20,6 +20,8 @@ pub(crate) struct Driver {
     pending: Vec<Call>,
     /// The stream of events that is followed.
     followed: Option<(Ticket, String)>,
+    /// What is to be written to a file, and to which.
+    download: Option<(Ticket, String, String)>,
     /// Where answers come from.
     pub(crate) source: Option<Source>,
 }
@@ -33,6 +35,7 @@ impl Driver {
             effects: Vec::new(),
             pending: Vec::new(),
             followed: None,
+            download: None,
             source: None,
         }
     }
@@ -116,6 +119,21 @@ impl Driver {
         path
     }
 
+    /// Takes what is to be written to a file: its path on the server, and the file; tells that it was.
+    pub(crate) fn downloaded(&mut self, bytes: i64) -> (String, String) {
+        let (ticket, path, file) = self.download.take().expect("nothing is to be written");
+        let written = json!({"file": file, "bytes": bytes});
+        self.update(Event::Reply(Reply {
+            ticket,
+            took: Duration::from_secs(1),
+            result: Ok(Answer {
+                body: written.to_string().into_bytes(),
+                ..Answer::default()
+            }),
+        }));
+        (path, file)
+    }
+
     /// Refuses the last call with this problem.
     pub(crate) fn refuse(&mut self, problem: &Value) -> Call {
         let call = self.pending.pop().unwrap();
@@ -169,6 +187,9 @@ impl Driver {
             match effect {
                 Effect::Send(call) => self.pending.push(call),
                 Effect::Follow { ticket, path } => self.followed = Some((ticket, path)),
+                Effect::Download { ticket, path, file } => {
+                    self.download = Some((ticket, path, file))
+                }
                 Effect::Suspend | Effect::Quit => {}
             }
         }

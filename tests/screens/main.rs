@@ -400,6 +400,37 @@ fn a_refusal_ends_the_work_on_partitions_and_is_told() {
 }
 
 #[test]
+fn the_list_is_exported_as_it_is_shown() {
+    let mut driver = with_orders(SIZES[0]);
+    driver.press(KeyCode::Char('/'));
+    driver.type_text("241028-1000-0000");
+    driver.press(KeyCode::Enter);
+    driver.press(KeyCode::Char('x'));
+    let screen = driver.screen();
+    assert!(
+        screen.contains("Export to (.csv or .ndjson): orders.csv"),
+        "{screen}"
+    );
+    driver.type_text("x");
+    driver.press(KeyCode::Enter);
+    let screen = driver.screen();
+    assert!(
+        screen.contains("End the file's name in .csv or .ndjson."),
+        "{screen}"
+    );
+    driver.press(KeyCode::Backspace);
+    driver.press(KeyCode::Enter);
+    let (path, file) = driver.downloaded(12_345);
+    assert_eq!(path, "/v1/orders/export?q=241028-1000-0000&format=csv");
+    assert_eq!(file, "orders.csv");
+    let screen = driver.screen();
+    assert!(
+        screen.contains("Exported to orders.csv: 12.1 KiB."),
+        "{screen}"
+    );
+}
+
+#[test]
 fn a_terminal_that_is_too_small() {
     picture("too_small", (38, 9), &with_orders((38, 9)));
 }

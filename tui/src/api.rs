@@ -9,11 +9,12 @@ use std::{
 use reqwest::{Client, Method, StatusCode, header};
 use stockroom_common::{Kind, Problem, problem};
 use tokio::{
+    io::AsyncWriteExt,
     sync::mpsc::UnboundedSender,
     task::{AbortHandle, JoinSet},
 };
 
-use crate::event::{Answer, Call, Event, Failure, Owner, Reply, Source, Ticket};
+use crate::event::{Answer, Call, Event, Failure, Owner, Reply, Source, Ticket, Written};
 
 /// A call that takes longer has failed.
 const TIMEOUT: Duration = Duration::from_secs(40);
@@ -145,6 +146,23 @@ impl Api {
         }
     }
 
+    /// Writes an answer to a file. It runs to its end, unless the client leaves first.
+    pub fn download(&mut self, ticket: Ticket, path: &str, file: String) {
+        let (client, url) = (self.client.clone(), format!("{}{path}", self.base));
+        let events = self.events.clone();
+        tokio::spawn(async move {
+            let began = Instant::now();
+            let result = download(&client, url, file).await;
+            let took = began.elapsed();
+            // Without a receiver the client is leaving.
+            let _ = events.send(Event::Reply(Reply {
+                ticket,
+                took,
+                result,
+            }));
+        });
+    }
+
     /// Waits for writes that are on their way, but not for long.
     pub async fn finish(&mut self) {
         let all = async { while self.writes.join_next().await.is_some() {} };
@@ -190,6 +208,44 @@ pub(crate) async fn exchange(client: &Client, url: String, call: Call) -> Result
         return Ok(Answer { body, last, source });
     }
     Err(refusal(status, is_problem, &body))
+}
+
+/// Writes the body of an answer to a file that is not there yet; what is not whole is not left behind.
+async fn download(client: &Client, url: String, file: String) -> Result<Answer, Failure> {
+    let mut response = client.get(url).send().await.map_err(unreachable)?;
+    let status = response.status();
+    if !status.is_success() {
+        let body = response.bytes().await.map_err(unreachable)?;
+        return Err(refusal(status, true, &body));
+    }
+    let failed = |error: std::io::Error| {
+        let problem = match error.kind() {
+            std::io::ErrorKind::AlreadyExists => {
+                format!("{file} is there already; choose another name.")
+            }
+            _ => format!("{file} cannot be written: {error}."),
+        };
+        Failure::NoAnswer(problem)
+    };
+    let mut out = tokio::fs::File::create_new(&file).await.map_err(failed)?;
+    let mut bytes = 0;
+    let written = async {
+        while let Some(chunk) = response.chunk().await.map_err(unreachable)? {
+            bytes += chunk.len() as i64;
+            out.write_all(&chunk).await.map_err(failed)?;
+        }
+        out.flush().await.map_err(failed)
+    };
+    if let Err(failure) = written.await {
+        // What is left of it would be taken for the whole.
+        let _ = tokio::fs::remove_file(&file).await;
+        return Err(failure);
+    }
+    let body = serde_json::to_vec(&Written { file, bytes }).unwrap_or_default();
+    Ok(Answer {
+        body,
+        ..Answer::default()
+    })
 }
 
 /// Reads an event stream and tells the data of each event, as long as somebody listens; says why it

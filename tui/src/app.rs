@@ -9,7 +9,7 @@ use stockroom_common::{Category, Customer, Order, Product};
 use crate::{
     context::{Context, Toast, Wish},
     entity::{Tab, Target},
-    event::{Effect, Event, Failure, Link, Owner, Reply, Source},
+    event::{Answer, Effect, Event, Failure, Link, Owner, Reply, Source, Written},
     keys::{self, Command, Scope},
     list::{self, ListScreen, Query},
     names::Names,
@@ -17,7 +17,7 @@ use crate::{
     partitions::PartitionsScreen,
     screen::Screen,
     seed::SeedScreen,
-    text::Zone,
+    text::{self, Zone},
 };
 
 /// The smallest terminal that the screens fit into.
@@ -252,6 +252,7 @@ impl App {
         match reply.ticket.owner {
             Owner::List(tab) => self.screen_mut(tab).reply(reply, ctx),
             Owner::Seed | Owner::SeedEvents => self.seed.reply(reply, ctx),
+            Owner::Export => exported(reply, ctx),
             Owner::Partitions | Owner::Archive => self.partitions.reply(reply, ctx),
             Owner::Delete(tab) => list::deleted(tab, reply, ctx),
             Owner::Names(tab) => self.names.reply(tab, reply, ctx),
@@ -305,6 +306,7 @@ impl App {
             }
             Wish::Menu(menu) => self.overlays.push(Overlay::Menu(menu)),
             Wish::Confirm(confirm) => self.overlays.push(Overlay::Confirm(confirm)),
+            Wish::Export(export) => self.overlays.push(Overlay::Export(export)),
             Wish::Search(search) => self.overlays.push(Overlay::Search(search)),
             Wish::Close => {
                 self.overlays.pop();
@@ -397,5 +399,16 @@ impl App {
     /// The way from the tab where the first link was followed to the present one.
     pub fn breadcrumb(&self) -> Vec<Tab> {
         self.trail.iter().map(|step| step.from).collect()
+    }
+}
+
+/// Tells what has become of an export.
+fn exported(reply: &Reply, ctx: &mut Context<'_>) {
+    match reply.result.as_ref().map(Answer::read::<Written>) {
+        Ok(Ok(Written { file, bytes })) => {
+            ctx.good(format!("Exported to {file}: {}.", text::bytes(bytes)));
+        }
+        Ok(Err(error)) => ctx.bad(error),
+        Err(failure) => ctx.bad(failure.message()),
     }
 }

@@ -10,7 +10,7 @@ use crate::{
     entity::{Reference, Tab, Target},
     event::{Call, Effect, Owner, Ticket},
     form::Form,
-    overlay::{Confirm, Menu, Search},
+    overlay::{Confirm, Export, Menu, Search},
     picker::Picker,
     text::Zone,
 };
@@ -33,6 +33,7 @@ pub enum Wish {
     Menu(Menu),
     Confirm(Confirm),
     Search(Search),
+    Export(Export),
     /// Closes the topmost overlay.
     Close,
     /// Closes the picker and hands its row to the form below.
@@ -97,6 +98,12 @@ impl Context<'_> {
 
     pub fn send(&mut self, call: Call) {
         self.effects.push(Effect::Send(call));
+    }
+
+    /// Writes an answer to a file.
+    pub fn download(&mut self, owner: Owner, path: String, file: String) {
+        let ticket = self.ticket(owner);
+        self.effects.push(Effect::Download { ticket, path, file });
     }
 
     /// Follows an event stream; gives the run of its events.

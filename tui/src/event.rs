@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use reqwest::Method;
-use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::Value;
 use stockroom_common::Problem;
 
@@ -29,6 +29,12 @@ pub enum Effect {
     Follow {
         ticket: Ticket,
         path: String,
+    },
+    /// Writes an answer to a file, which must not be there yet. The reply says how large it is.
+    Download {
+        ticket: Ticket,
+        path: String,
+        file: String,
     },
     Suspend,
     Quit,
@@ -67,6 +73,7 @@ pub enum Owner {
     Seed,
     SeedEvents,
     Partitions,
+    Export,
     /// Partitions that are archived, restored or deleted.
     Archive,
 }
@@ -76,6 +83,13 @@ pub struct Reply {
     pub ticket: Ticket,
     pub took: Duration,
     pub result: Result<Answer, Failure>,
+}
+
+/// What was written to a file, as the body of a reply.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Written {
+    pub file: String,
+    pub bytes: i64,
 }
 
 /// A successful response.

@@ -25,6 +25,7 @@ pub enum Command {
     Search,
     Filter,
     Sort,
+    Export,
     Refresh,
     RefreshPast,
     StartSeed,
@@ -56,6 +57,8 @@ pub enum Scope {
     Menu,
     Confirm,
     Search,
+    /// The line in which the name of a file is typed.
+    File,
     Help,
 }
 
@@ -104,7 +107,7 @@ const fn bind(
 }
 
 use Command as C;
-use Scope::{Confirm, Detail, Form, Help, List, Menu, Partitions, Picker, Search, Seed};
+use Scope::{Confirm, Detail, File, Form, Help, List, Menu, Partitions, Picker, Search, Seed};
 
 const TABS: &[Scope] = &[List, Detail, Seed, Partitions];
 const ROWS: &[Scope] = &[List, Partitions];
@@ -219,6 +222,13 @@ pub const BINDINGS: &[Binding] = &[
         C::Sort,
         Some("sort"),
         "Choose the order of the rows",
+    ),
+    bind(
+        &[List],
+        &[ch('x')],
+        C::Export,
+        None,
+        "Export what the list shows to a file",
     ),
     bind(
         &[List, Detail, Seed, Partitions],
@@ -364,6 +374,13 @@ pub const BINDINGS: &[Binding] = &[
         Some("search"),
         "Search",
     ),
+    bind(
+        &[File],
+        &[key(KeyCode::Enter)],
+        C::Open,
+        Some("export"),
+        "Write the file",
+    ),
     bind(&[Confirm], &[ch('y')], C::Yes, Some("yes"), "Yes"),
     bind(
         &[Confirm],
@@ -373,7 +390,7 @@ pub const BINDINGS: &[Binding] = &[
         "No",
     ),
     bind(
-        &[Detail, Form, Picker, Menu, Search, Help],
+        &[Detail, Form, Picker, Menu, Search, File, Help],
         &[key(KeyCode::Esc)],
         C::Back,
         Some("back"),
@@ -404,7 +421,7 @@ pub const BINDINGS: &[Binding] = &[
 ];
 
 const ALL: &[Scope] = &[
-    List, Detail, Seed, Partitions, Form, Picker, Menu, Confirm, Search, Help,
+    List, Detail, Seed, Partitions, Form, Picker, Menu, Confirm, Search, File, Help,
 ];
 
 /// What the key means in that place.

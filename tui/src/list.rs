@@ -22,7 +22,7 @@ use crate::{
     input::Line,
     keys::{Command, Scope},
     names::Names,
-    overlay::{Confirm, Consent, Menu, Search},
+    overlay::{Confirm, Consent, Export, Menu, Search},
     screen::Screen,
     text,
 };
@@ -131,6 +131,7 @@ impl<R: Entity> Screen for ListScreen<R> {
                 let subject = R::SEARCHES;
                 ctx.wish(Wish::Search(Search { subject, line }));
             }
+            Command::Export => self.ask_export(ctx),
             Command::Filter if R::FILTERS_FORM.is_empty() => {
                 ctx.bad(format!(
                     "There are no filters here; search by {} with /",
@@ -337,6 +338,35 @@ impl<R: Entity> ListScreen<R> {
         });
     }
 
+    fn ask_export(&self, ctx: &mut Context<'_>) {
+        if self.query.only.is_some() {
+            return ctx.bad("This is one row; press Esc for the list that is to be exported.");
+        }
+        let pairs = self.narrowing();
+        let mut pairs = serde_urlencoded::to_string(pairs).unwrap_or_default();
+        if !pairs.is_empty() {
+            pairs.push('&');
+        }
+        ctx.wish(Wish::Export(Export {
+            path: format!("/v1/{}/export?{pairs}", R::PATH),
+            line: Line::new(format!("{}.csv", R::PATH)),
+        }));
+    }
+
+    /// What narrows and orders the list, as parameters.
+    fn narrowing(&self) -> Vec<(&str, &str)> {
+        let mut pairs = Vec::new();
+        if !self.query.sort.is_empty() {
+            pairs.push(("sort", self.query.sort.as_str()));
+        }
+        if !self.query.search.is_empty() {
+            pairs.push(("q", &self.query.search));
+        }
+        let chips = self.query.chips.iter();
+        pairs.extend(chips.map(|chip| (chip.name.as_str(), chip.value.as_str())));
+        pairs
+    }
+
     /// The path of the page at the cursor; the first one also asks for the total.
     fn path(&self, cursor: Option<&str>) -> String {
         if let Some(id) = self.query.only {
@@ -348,14 +378,7 @@ impl<R: Entity> ListScreen<R> {
             Some(cursor) => pairs.push(("cursor", cursor)),
             None => pairs.push(("count", "estimated")),
         }
-        if !self.query.sort.is_empty() {
-            pairs.push(("sort", &self.query.sort));
-        }
-        if !self.query.search.is_empty() {
-            pairs.push(("q", &self.query.search));
-        }
-        let chips = self.query.chips.iter();
-        pairs.extend(chips.map(|chip| (chip.name.as_str(), chip.value.as_str())));
+        pairs.extend(self.narrowing());
         let pairs = serde_urlencoded::to_string(pairs).unwrap_or_default();
         format!("/v1/{}?{pairs}", R::PATH)
     }

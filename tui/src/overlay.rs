@@ -5,6 +5,7 @@ use uuid::Uuid;
 use crate::{
     context::{Context, Wish},
     entity::Tab,
+    event::Owner,
     form::Form,
     input::Line,
     keys::{self, Command, Scope},
@@ -18,6 +19,7 @@ pub enum Overlay {
     Menu(Menu),
     Confirm(Confirm),
     Search(Search),
+    Export(Export),
     Help(Help),
 }
 
@@ -29,6 +31,7 @@ impl Overlay {
             Self::Menu(_) => Scope::Menu,
             Self::Confirm(_) => Scope::Confirm,
             Self::Search(_) => Scope::Search,
+            Self::Export(_) => Scope::File,
             Self::Help(_) => Scope::Help,
         }
     }
@@ -39,6 +42,7 @@ impl Overlay {
             Self::Form(form) => form.line(),
             Self::Picker(picker) => Some(&mut picker.search),
             Self::Search(search) => Some(&mut search.line),
+            Self::Export(export) => Some(&mut export.line),
             Self::Menu(_) | Self::Confirm(_) | Self::Help(_) => None,
         }
     }
@@ -59,6 +63,7 @@ impl Overlay {
             Self::Menu(menu) => menu.command(command, ctx),
             Self::Confirm(confirm) => confirm.command(command, ctx),
             Self::Search(search) => search.command(command, ctx),
+            Self::Export(export) => export.command(command, ctx),
             Self::Help(help) => help.command(command, ctx),
         }
     }
@@ -141,6 +146,35 @@ impl Search {
             Command::Open => {
                 ctx.wish(Wish::Close);
                 ctx.wish(Wish::SearchFor(self.line.text().trim().to_owned()));
+            }
+            Command::Back => ctx.wish(Wish::Close),
+            _ => {}
+        }
+    }
+}
+
+/// The line in which the name of a file is typed, for a list to be written to.
+#[derive(Debug)]
+pub struct Export {
+    /// What is exported: the path and query, without a format.
+    pub path: String,
+    pub line: Line,
+}
+
+impl Export {
+    fn command(&mut self, command: Command, ctx: &mut Context<'_>) {
+        match command {
+            Command::Open => {
+                let file = self.line.text().trim().to_owned();
+                let format = match file.rsplit_once('.') {
+                    Some((name, "csv")) if !name.is_empty() => "csv",
+                    Some((name, "ndjson" | "jsonl")) if !name.is_empty() => "ndjson",
+                    _ => return ctx.bad("End the file's name in .csv or .ndjson."),
+                };
+                let path = format!("{}format={format}", self.path);
+                ctx.wish(Wish::Close);
+                ctx.good("Exporting; you may go on meanwhile.");
+                ctx.download(Owner::Export, path, file);
             }
             Command::Back => ctx.wish(Wish::Close),
             _ => {}

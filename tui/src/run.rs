@@ -60,6 +60,7 @@ pub async fn run(settings: &Settings) -> Result<(), Error> {
             match effect {
                 Effect::Send(call) => api.send(call),
                 Effect::Follow { ticket, path } => api.follow(ticket, &path),
+                Effect::Download { ticket, path, file } => api.download(ticket, &path, file),
                 Effect::Suspend => {
                     // Nobody but the shell may read the terminal meanwhile.
                     keys.abort();

@@ -79,6 +79,7 @@ pub fn draw(frame: &mut Frame<'_>, app: &App) {
             Overlay::Menu(menu) => overlay::draw_menu(frame, body, menu),
             Overlay::Confirm(confirm) => overlay::draw_confirm(frame, body, confirm),
             Overlay::Search(search) => overlay::draw_search(frame, hints, search),
+            Overlay::Export(export) => overlay::draw_export(frame, hints, export),
             Overlay::Help(help) => overlay::draw_help(frame, body, help),
         }
     }

@@ -10,7 +10,7 @@ use ratatui::{
 use super::cell::{self, Align};
 use crate::{
     keys,
-    overlay::{Confirm, Help, Menu, Search},
+    overlay::{Confirm, Export, Help, Menu, Search},
     picker::Picker,
     text, theme,
 };
@@ -139,10 +139,21 @@ pub(super) fn draw_confirm(frame: &mut Frame<'_>, body: Rect, confirm: &Confirm)
 
 pub(super) fn draw_search(frame: &mut Frame<'_>, area: Rect, search: &Search) {
     let prompt = format!(" Search by {}: ", search.subject);
+    draw_line(frame, area, prompt, &search.line);
+}
+
+pub(super) fn draw_export(frame: &mut Frame<'_>, area: Rect, export: &Export) {
+    draw_line(
+        frame,
+        area,
+        " Export to (.csv or .ndjson): ".into(),
+        &export.line,
+    );
+}
+
+fn draw_line(frame: &mut Frame<'_>, area: Rect, prompt: String, line: &crate::input::Line) {
     let start = text::width(&prompt);
-    let (typed, column) = search
-        .line
-        .view(usize::from(area.width).saturating_sub(start));
+    let (typed, column) = line.view(usize::from(area.width).saturating_sub(start));
     frame.render_widget(Clear, area);
     let spans = vec![Span::styled(prompt, theme::LABEL), Span::raw(typed)];
     frame.render_widget(Line::from(spans), area);

@@ -86,9 +86,16 @@ pub fn draw(frame: &mut Frame<'_>, app: &App) {
 }
 
 fn draw_tabs(frame: &mut Frame<'_>, area: Rect, app: &App) {
+    let mut crumbs: Vec<&str> = app.breadcrumb().into_iter().map(Tab::title).collect();
+    let mut way = crumbs.join(" › ");
     let titles = Tab::ALL.into_iter().zip(1..);
     let whole: usize = titles.clone().map(|(tab, _)| tab.title().len() + 4).sum();
-    let has_room = whole <= usize::from(area.width);
+    let way_back = if crumbs.is_empty() {
+        0
+    } else {
+        text::width(&way) + 4
+    };
+    let has_room = whole + way_back <= usize::from(area.width);
     let mut spans = Vec::new();
     for (tab, number) in titles {
         let is_active = tab == app.tab;
@@ -97,7 +104,7 @@ fn draw_tabs(frame: &mut Frame<'_>, area: Rect, app: &App) {
         } else {
             theme::PLAIN
         };
-        // Where there is no room for all titles, one must still see where one is.
+        // Where there is no room for all titles, one must still see where one is and came from.
         let title = match is_active || has_room {
             true => format!(" {number} {} ", tab.title()),
             false => format!(" {number} "),
@@ -106,8 +113,6 @@ fn draw_tabs(frame: &mut Frame<'_>, area: Rect, app: &App) {
     }
     let taken: usize = spans.iter().map(|span| text::width(&span.content)).sum();
     let room = usize::from(area.width).saturating_sub(taken);
-    let mut crumbs: Vec<&str> = app.breadcrumb().into_iter().map(Tab::title).collect();
-    let mut way = crumbs.join(" › ");
     // The last steps are those to go back first.
     while text::width(&way) + 4 > room && crumbs.len() > 1 {
         crumbs.remove(0);

@@ -128,14 +128,15 @@ impl PartitionsScreen {
                 }
             });
         };
-        let what = match names.len() {
+        let count = names.len();
+        let what = match count {
             1 => first.clone(),
-            count => format!("{count} partitions, {last} to {first}"),
+            _ => format!("{count} partitions, {last} to {first}"),
         };
         let (question, consequence) = match action {
             Action::Archive => (
                 format!("Archive {what}?"),
-                "Lists leave its rows out, and they cannot be opened, until it is restored.",
+                "Its rows leave the lists and cannot be opened until it is restored.",
             ),
             Action::Restore => (
                 format!("Restore {what}?"),
@@ -154,7 +155,12 @@ impl PartitionsScreen {
         });
         ctx.wish(Wish::Confirm(Confirm {
             question,
-            consequence: consequence.into(),
+            consequence: match count {
+                1 => consequence.to_owned(),
+                _ => consequence
+                    .replace("Its", "Their")
+                    .replace("it is", "they are"),
+            },
             yes: Consent::Partitions,
         }));
     }

@@ -30,7 +30,7 @@ const FIELDS: &[Field] = &[
     Field::required("/customers", "Customers", FieldKind::Integer),
     Field::required("/orders", "Orders", FieldKind::Integer),
     Field::required("/months", "Months", FieldKind::Integer),
-    Field::optional("/rate", "Rows a second", FieldKind::Integer),
+    Field::optional("/rate", "Rows/s", FieldKind::Integer),
 ];
 
 #[derive(Debug)]

@@ -58,15 +58,20 @@ pub(crate) async fn bulk<E: Entity>(
         let detail = format!("These are {} rows; one call takes {MAX_ROWS}.", rows.len());
         return Err(Error::refused(Kind::TooLarge, detail));
     }
-    let rows: Vec<Result<Row<E>, Problem>> = rows.into_iter().map(Row::read).collect();
+    let mut rows: Vec<Result<Row<E>, Problem>> = rows.into_iter().map(Row::read).collect();
     if on_error == OnError::RejectAll {
         refuse_faults(&rows)?;
     }
     let (report, done) = detached(async move {
         // What needs other connections comes before the transaction, which never waits for one.
-        for row in rows.iter().flatten() {
-            // A row whose partition cannot be is told so when its turn comes.
-            let _ = E::prepare(&state, row.id, &row.new).await;
+        for row in &mut rows {
+            let Ok(sent) = row else { continue };
+            match E::prepare(&state, sent.id, &sent.new).await {
+                Err(Error::Refused(problem)) if !problem.is(Kind::Unavailable) => {
+                    *row = Err(*problem)
+                }
+                prepared => prepared?,
+            }
         }
         let mut write = Write::new(state, actor);
         let mut report = BulkReport::default();
@@ -88,6 +93,9 @@ async fn write_row<E: Entity>(
 ) -> Result<BulkRow> {
     let row = match row {
         Ok(row) => row,
+        Err(problem) if on_error == OnError::RejectAll => {
+            return Err(at_row(index, Error::Refused(Box::new(problem))));
+        }
         Err(problem) => return Ok(failed(problem)),
     };
     if on_error == OnError::RejectAll {
@@ -121,6 +129,11 @@ async fn upsert<E: Entity>(write: &mut Write, Row { id, new }: Row<E>) -> Result
     };
     if let Some(old) = twin {
         if old.is_as(&new) {
+            // Who wrote it so may not have come to its tags, and from here on it is acknowledged.
+            let tags = changes::unrelayed_tags(conn, old.id()).await?;
+            tags.into_iter()
+                .chain(old.tags())
+                .for_each(|tag| write.touch(tag));
             return Ok(done(Outcome::Unchanged, &old));
         }
         let row = E::update(write, &old, new).await?;

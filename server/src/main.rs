@@ -7,6 +7,7 @@ use std::{
     path::Path,
     process::ExitCode,
     str::FromStr,
+    time::Duration,
 };
 
 use clap::{CommandFactory, FromArgMatches, parser::ValueSource};
@@ -25,6 +26,9 @@ use tokio::{
     net::{TcpListener, UnixListener},
     signal::unix::{SignalKind, signal},
 };
+
+/// How long callers may take to read what they have begun to, once the server stops.
+const LAST_ANSWERS: Duration = Duration::from_secs(5);
 
 type Failure = Box<dyn std::error::Error + Send + Sync>;
 
@@ -149,7 +153,13 @@ async fn serve_database(
         // The socket stays behind: by now it may be that of the next server.
         Listen::Unix(path) => run(bind_unix(path)?, state, shutdown).await?,
     }
-    pool.close().await;
+    // A caller who takes his time with an export keeps its connection; he is cut off with the process.
+    if tokio::time::timeout(LAST_ANSWERS, pool.close())
+        .await
+        .is_err()
+    {
+        tracing::warn!("some answers were not taken in {LAST_ANSWERS:?}; they are cut off");
+    }
     Ok(())
 }
 

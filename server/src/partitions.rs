@@ -172,6 +172,7 @@ impl Partitions {
             execute(&mut transaction, &key).await?;
         }
         let referenced = referenced(family);
+        lock::calm(&mut transaction, tables(family)).await?;
         lock::calm(&mut transaction, referenced).await?;
         let wanted = referenced.iter().map(|table| (*table, Mode::Writers));
         lock::take(&mut transaction, wanted.collect()).await?;

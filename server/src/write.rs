@@ -89,6 +89,7 @@ impl Write {
     /// Writes the log, commits and makes old answers end.
     pub(crate) async fn commit(mut self) -> Result<Invalidation> {
         let mut entries = std::mem::take(&mut self.changes);
+        let mut tags = self.touched.clone();
         if let Some(first) = entries.first_mut() {
             first.tags.append(&mut self.touched);
             first.tags.sort();
@@ -103,7 +104,7 @@ impl Write {
         if let Some(transaction) = self.transaction {
             transaction.commit().await?;
         }
-        let mut tags: Vec<Tag> = entries.into_iter().flat_map(|change| change.tags).collect();
+        tags.extend(entries.into_iter().flat_map(|change| change.tags));
         tags.sort();
         tags.dedup();
         let invalidation = self.state.cache.invalidate(&tags).await;

@@ -190,3 +190,29 @@ async fn a_call_that_cannot_be_is_refused() {
     let total = shop.get("/v1/categories?limit=1&count=exact").await.ok(200);
     assert_eq!(total["total"]["value"], 10_000);
 }
+
+#[tokio::test]
+async fn a_row_in_an_archived_month_fails_and_the_others_do_not() {
+    let shop = Shop::open().await;
+    let (customer, product) = (
+        shop.customer("ada@example.org").await,
+        shop.product("A-1", 5).await,
+    );
+    let order = |at: Value| {
+        json!({
+            "customer_id": customer["id"], "placed_at": at,
+            "items": [{"product_id": product["id"], "quantity": 1}],
+        })
+    };
+    let rows = [order(json!("2021-05-05T05:05:05Z")), order(Value::Null)];
+    bulk(&shop, "orders/bulk", &rows[..1]).await;
+    let archive = "/v1/partitions/orders_2021_05/archive";
+    shop.post(archive, &Value::Null).await.ok(200);
+    shop.post("/v1/orders/bulk", &json!(rows))
+        .await
+        .refused_at(409, "/0/placed_at", "archived");
+    assert_eq!(shop.stock(&product).await, 4);
+    let report = bulk(&shop, "orders/bulk?on_error=reject_failed", &rows).await;
+    assert_eq!(outcomes(&report), ["failed", "created"]);
+    assert_eq!(shop.stock(&product).await, 3);
+}

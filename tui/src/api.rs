@@ -21,6 +21,8 @@ const TIMEOUT: Duration = Duration::from_secs(40);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long leaving waits for what was just saved.
 const FINISH_LIMIT: Duration = Duration::from_secs(2);
+/// Streams say every 15 s that they live.
+const SILENCE: Duration = Duration::from_secs(45);
 /// More than any answer that we ask for.
 const MAX_BODY: usize = 64 << 20;
 
@@ -227,18 +229,23 @@ async fn download(client: &Client, url: String, file: String) -> Result<Answer, 
         };
         Failure::NoAnswer(problem)
     };
-    let mut out = tokio::fs::File::create_new(&file).await.map_err(failed)?;
+    if tokio::fs::try_exists(&file).await.map_err(failed)? {
+        return Err(failed(std::io::ErrorKind::AlreadyExists.into()));
+    }
+    // Whoever leaves meanwhile leaves something behind that cannot be taken for the whole.
+    let part = format!("{file}.part");
+    let mut out = tokio::fs::File::create(&part).await.map_err(failed)?;
     let mut bytes = 0;
     let written = async {
         while let Some(chunk) = response.chunk().await.map_err(unreachable)? {
             bytes += chunk.len() as i64;
             out.write_all(&chunk).await.map_err(failed)?;
         }
-        out.flush().await.map_err(failed)
+        out.flush().await.map_err(failed)?;
+        tokio::fs::rename(&part, &file).await.map_err(failed)
     };
     if let Err(failure) = written.await {
-        // What is left of it would be taken for the whole.
-        let _ = tokio::fs::remove_file(&file).await;
+        let _ = tokio::fs::remove_file(&part).await;
         return Err(failure);
     }
     let body = serde_json::to_vec(&Written { file, bytes }).unwrap_or_default();
@@ -262,7 +269,10 @@ pub(crate) async fn stream(
     };
     let mut lines = Lines::default();
     loop {
-        match response.chunk().await {
+        let Ok(chunk) = tokio::time::timeout(SILENCE, response.chunk()).await else {
+            return Failure::NoAnswer("The server has fallen silent.".into());
+        };
+        match chunk {
             Ok(Some(chunk)) => {
                 let told = lines
                     .take(&chunk)

@@ -27,7 +27,10 @@ pub struct PartitionsScreen {
     pub selected: usize,
     /// The first one on the screen.
     pub top: usize,
+    /// Why the work ended before its end.
     pub error: Option<String>,
+    /// Why the partitions could not be read.
+    pub read_error: Option<String>,
     pub is_loaded: bool,
     /// What is under way.
     pub work: Option<Work>,
@@ -98,6 +101,7 @@ impl Default for PartitionsScreen {
             selected: 0,
             top: 0,
             error: None,
+            read_error: None,
             is_loaded: false,
             work: None,
             asked: None,
@@ -245,6 +249,7 @@ impl PartitionsScreen {
     fn take(&mut self, answer: &Answer, ctx: &Context<'_>) {
         match answer.read::<Page<Partition>>() {
             Ok(page) => {
+                self.read_error = None;
                 let name = self
                     .partitions
                     .get(self.selected)
@@ -257,7 +262,7 @@ impl PartitionsScreen {
                     .position(|known| Some(&known.name) == name.as_ref());
                 self.select(same.unwrap_or(0), ctx);
             }
-            Err(error) => self.error = Some(error),
+            Err(error) => self.read_error = Some(error),
         }
     }
 
@@ -317,7 +322,7 @@ impl Screen for PartitionsScreen {
         match &reply.result {
             Ok(answer) => self.take(answer, ctx),
             Err(failure) => {
-                self.error = Some(failure.message().to_owned());
+                self.read_error = Some(failure.message().to_owned());
                 self.is_stale = true;
             }
         }

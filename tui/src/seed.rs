@@ -6,7 +6,7 @@ use reqwest::Method;
 use serde_json::Value;
 use stockroom_common::{
     FieldError, Page, document,
-    seed::{NewSeedJob, SeedJob},
+    seed::{NewSeedJob, SeedJob, SeedState},
 };
 
 use crate::{
@@ -192,7 +192,8 @@ impl SeedScreen {
         let mut unfinished = jobs.iter().filter(|job| !job.state.is_final());
         self.queued = unfinished.clone().count().saturating_sub(1);
         // The newest comes first; the one that runs, or is next, is the oldest.
-        let next = unfinished.next_back().or(jobs.first());
+        let running = jobs.iter().find(|job| job.state == SeedState::Running);
+        let next = running.or(unfinished.next_back()).or(jobs.first());
         if let Some(job) = next.cloned() {
             self.take(job, ctx);
         }

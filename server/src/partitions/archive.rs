@@ -2,7 +2,7 @@
 //! transaction and stay as tables in the schema `archive`, with their keys: what they refer to cannot
 //! be deleted meanwhile.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::json;
 use sqlx::PgConnection;
 use stockroom_common::{
@@ -29,6 +29,8 @@ use crate::{
 
 /// Where archived tables live.
 const SCHEMA: &str = "archive";
+/// Longer than any write takes.
+const SETTLES_IN: TimeDelta = TimeDelta::minutes(15);
 
 /// Takes a partition off; nothing where it is archived already.
 ///
@@ -38,7 +40,10 @@ const SCHEMA: &str = "archive";
 pub(crate) async fn archive(state: &AppState, actor: &Actor, name: &str) -> Result<Invalidation> {
     let done = lock::patiently(|| detach(state, actor, name)).await?;
     // Now that nobody reads it, its bounds are checked, so that it can be attached without a scan.
-    validate(state, name).await?;
+    if let Err(error) = validate(state, name).await {
+        // It is archived all the same, and restoring it checks once more.
+        tracing::warn!(partition = name, %error, "the bounds are yet to be checked");
+    }
     Ok(done)
 }
 
@@ -107,7 +112,7 @@ async fn detach(state: &AppState, actor: &Actor, name: &str) -> Result<Invalidat
     lock::take_turns(conn).await?;
     let piece = find(conn, name).await?;
     match piece.state {
-        PartitionState::Archived => return Ok(Invalidation::Done),
+        PartitionState::Archived => return acknowledge(state).await,
         PartitionState::Dropped => return Err(dropped(name)),
         PartitionState::Attached => may_leave(conn, &piece, at).await?,
     }
@@ -156,16 +161,12 @@ async fn reattach(state: &AppState, actor: &Actor, name: &str) -> Result<Invalid
     lock::take_turns(conn).await?;
     let piece = find(conn, name).await?;
     match piece.state {
-        PartitionState::Attached => return Ok(Invalidation::Done),
+        PartitionState::Attached => return acknowledge(state).await,
         PartitionState::Dropped => return Err(dropped(name)),
         PartitionState::Archived => {}
     }
     lock::calm(conn, tables(piece.family)).await?;
-    // Those that it refers to lose the triggers that watched over it alone.
-    let referenced = referenced(piece.family);
-    lock::calm(conn, referenced).await?;
-    let wanted = referenced.iter().map(|table| (*table, Mode::Everybody));
-    lock::take(conn, wanted.collect()).await?;
+    take_archived(conn, &piece).await?;
 
     let home: String = sqlx::query_scalar("select quote_ident(current_schema())")
         .fetch_one(&mut *conn)
@@ -196,17 +197,14 @@ async fn drop_tables(state: &AppState, actor: &Actor, name: &str) -> Result<Inva
     lock::take_turns(conn).await?;
     let piece = find(conn, name).await?;
     match piece.state {
-        PartitionState::Dropped => return Ok(Invalidation::Done),
+        PartitionState::Dropped => return acknowledge(state).await,
         PartitionState::Archived => {}
         PartitionState::Attached => {
             let detail = format!("{name} is in use; archive it first.");
             return Err(Error::refused(Kind::Conflict, detail));
         }
     }
-    let referenced = referenced(piece.family);
-    lock::calm(conn, referenced).await?;
-    let wanted = referenced.iter().map(|table| (*table, Mode::Everybody));
-    lock::take(conn, wanted.collect()).await?;
+    take_archived(conn, &piece).await?;
     let tables: Vec<_> = piece
         .tables()
         .map(|table| format!("{SCHEMA}.{table}"))
@@ -218,6 +216,22 @@ async fn drop_tables(state: &AppState, actor: &Actor, name: &str) -> Result<Inva
         .execute(&mut *conn)
         .await?;
     commit(write, Op::Drop, name).await
+}
+
+/// Locks the tables of an archived partition, and then those that they refer to, which lose the triggers
+/// that watched over it alone.
+async fn take_archived(conn: &mut PgConnection, piece: &Piece) -> Result<()> {
+    let own: Vec<String> = piece
+        .tables()
+        .map(|table| format!("{SCHEMA}.{table}"))
+        .collect();
+    let referenced = referenced(piece.family)
+        .iter()
+        .map(|table| (*table).to_owned());
+    let wanted: Vec<String> = own.into_iter().chain(referenced).collect();
+    lock::calm(conn, &wanted).await?;
+    let wanted = wanted.into_iter().map(|table| (table, Mode::Everybody));
+    lock::take(conn, wanted.collect()).await
 }
 
 async fn commit(mut write: Write, op: Op, name: &str) -> Result<Invalidation> {
@@ -233,12 +247,24 @@ async fn commit(mut write: Write, op: Op, name: &str) -> Result<Invalidation> {
         tags: vec![Tag::epoch()],
     });
     let done = write.commit().await?;
-    state
-        .partitions
-        .reload(&mut *state.pool.acquire().await?)
-        .await?;
+    let reloaded = async {
+        state
+            .partitions
+            .reload(&mut *state.pool.acquire().await?)
+            .await
+    };
+    if let Err(error) = reloaded.await {
+        // The next statement that finds it otherwise reads it again.
+        tracing::warn!(%error, "the partitions could not be read again");
+    }
     tracing::info!(partition = name, op = op.as_str(), "partition changed");
     Ok(done)
+}
+
+/// Nothing is left to do. But who did it may not have come to end what is cached, and from here on it is
+/// acknowledged.
+async fn acknowledge(state: &AppState) -> Result<Invalidation> {
+    Ok(state.cache.invalidate(&[Tag::epoch()]).await)
 }
 
 /// Checks that an archived partition holds nothing out of its bounds. Quick where it was done before.
@@ -262,7 +288,12 @@ async fn validate(state: &AppState, name: &str) -> Result<()> {
 async fn may_leave(conn: &mut PgConnection, piece: &Piece, now: DateTime<Utc>) -> Result<()> {
     let name = piece.name();
     let refuse = |detail| Err(Error::refused(Kind::Conflict, detail));
-    if piece.range.end > now {
+    // A write that began before the end of the log's partition may not have committed.
+    let settled = match piece.family {
+        Family::Orders => now,
+        Family::Changes => now - SETTLES_IN,
+    };
+    if piece.range.end > settled {
         let end = day(piece.range.end);
         return refuse(format!(
             "{name} still fills: it can be archived from {end} on."

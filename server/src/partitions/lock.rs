@@ -1,7 +1,7 @@
 //! Locks that stop readers or writers. None of them is waited for or held for long: what needs some
 //! takes them all at once, each with its share of a tenth of a second, or gives way and tries again.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rand::RngExt;
 use sqlx::PgConnection;
@@ -11,11 +11,14 @@ use crate::error::{Error, Result};
 
 /// What all locks of one attempt may make others wait for.
 const WAIT: Duration = Duration::from_millis(90);
-const ATTEMPTS: u32 = 150;
+/// For how long it is tried again; requests may take 30 s.
+const PATIENCE: Duration = Duration::from_secs(15);
 /// Between two attempts, in milliseconds: others get their turn.
 const PAUSE: std::ops::Range<u64> = 20..80;
 /// Longer than PostgreSQL's deadlock_timeout (1 s), when a vacuum is told to give way.
 const VACUUM_TIMEOUT: &str = "1500ms";
+/// Another server's turn is over by then, or it is asked again.
+const TURN_TIMEOUT: &str = "3s";
 /// Held while partitions change, so that servers take turns ("partitio" in ASCII).
 const TURN: i64 = 0x7061_7274_6974_696f;
 
@@ -34,7 +37,8 @@ pub(super) async fn patiently<T, F>(mut attempt: impl FnMut() -> F) -> Result<T>
 where
     F: Future<Output = Result<T>>,
 {
-    for _ in 0..ATTEMPTS {
+    let deadline = Instant::now() + PATIENCE;
+    while Instant::now() < deadline {
         match attempt().await {
             Err(error) if error.is_lost_lock() => {
                 let pause = rand::rng().random_range(PAUSE);
@@ -50,7 +54,7 @@ where
 
 /// Waits until no other server changes partitions; until the transaction ends none will.
 pub(super) async fn take_turns(conn: &mut PgConnection) -> Result<()> {
-    set_timeout(conn, "10s").await?;
+    set_timeout(conn, TURN_TIMEOUT).await?;
     sqlx::query("select pg_advisory_xact_lock($1)")
         .bind(TURN)
         .execute(conn)

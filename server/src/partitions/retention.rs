@@ -14,7 +14,7 @@ pub enum Retention {
     Keep,
     /// Taken off once all of it is that old.
     Archive(Age),
-    /// Taken off and deleted.
+    /// Taken off and deleted, one that was archived before as well.
     Drop(Age),
 }
 
@@ -57,7 +57,12 @@ pub(super) async fn sweep(state: &AppState) -> Result<()> {
             let is_old = age
                 .before(now)
                 .is_some_and(|limit| piece.range.end <= limit);
-            piece.family == family && piece.state == PartitionState::Attached && is_old
+            // One that is to go may have been left archived, by hand or on its way.
+            let is_due = match policy {
+                Retention::Drop(_) => piece.state != PartitionState::Dropped,
+                _ => piece.state == PartitionState::Attached,
+            };
+            piece.family == family && is_due && is_old
         });
         for name in of_age.map(|piece| piece.name()) {
             let mut gone = archive::archive(state, &actor, &name).await;

@@ -1,6 +1,6 @@
 //! Seed jobs in the database: the queue, who runs what, which batches are in the shop.
 
-use chrono::{DateTime, Duration, Utc};
+use chrono::{DateTime, Utc};
 use sqlx::{AssertSqlSafe, PgConnection, PgPool, Row, postgres::PgRow, types::Json};
 use stockroom_common::{
     Id, Kind,
@@ -11,8 +11,9 @@ use uuid::Uuid;
 use super::{batch, progress::Progress};
 use crate::error::{Error, Result};
 
-/// A running job whose server has not said for so long that it lives is taken over.
-const ABANDONED_AFTER: Duration = Duration::seconds(15);
+/// A running job whose server has not said for so many seconds that it lives is taken over. By the clock
+/// of the database: those of servers differ.
+const ABANDONED_AFTER: f64 = 15.0;
 
 const COLUMNS: &str = "id, state, request, progress, error, created_at, finished_at";
 
@@ -62,7 +63,8 @@ pub(super) async fn insert(
 /// The job that began with this seed, if it was cancelled or failed with rows in the shop.
 pub(super) async fn select_given_up(pool: &PgPool, seed: u32) -> Result<Option<SeedJob>> {
     let sql = select_sql(
-        "where seed = $1 and state in ('cancelled', 'failed') and rows_loaded > 0
+        "where seed = $1 and state in ('cancelled', 'failed')
+            and exists (select from seed_batches where job_id = seed_jobs.id)
         order by created_at desc limit 1",
     );
     let job = sqlx::query(AssertSqlSafe(sql))
@@ -152,16 +154,12 @@ pub(super) async fn request_cancel(
 
 /// Takes the job that is to run next: one whose server is gone, or the first of the queue while none
 /// runs.
-pub(super) async fn claim(
-    pool: &PgPool,
-    now: DateTime<Utc>,
-    runner: Uuid,
-) -> Result<Option<Claimed>> {
+pub(super) async fn claim(pool: &PgPool, runner: Uuid) -> Result<Option<Claimed>> {
     let sql = format!(
-        "update seed_jobs set state = 'running', runner = $1, beat_at = $2
+        "update seed_jobs set state = 'running', runner = $1, beat_at = now()
         where id = (
             select id from seed_jobs
-            where state = 'running' and beat_at < $3
+            where state = 'running' and beat_at < now() - $2 * interval '1 second'
                 or state = 'queued' and not exists (select from seed_jobs where state = 'running')
             order by state desc, created_at, id limit 1
             for update skip locked
@@ -170,8 +168,7 @@ pub(super) async fn claim(
     );
     let claimed = sqlx::query(AssertSqlSafe(sql))
         .bind(runner)
-        .bind(now)
-        .bind(now - ABANDONED_AFTER)
+        .bind(ABANDONED_AFTER)
         .try_map(|row: PgRow| {
             Ok(Claimed {
                 job: from_row(&row)?,
@@ -193,12 +190,11 @@ pub(super) async fn claim(
 /// this server's.
 pub(super) async fn beat(
     pool: &PgPool,
-    now: DateTime<Utc>,
     (id, runner): (Id<SeedJob>, Uuid),
     (progress, rows): (&[SeedProgress], i64),
 ) -> Result<Option<bool>> {
     let cancelled = sqlx::query_scalar(
-        "update seed_jobs set progress = $3, rows_loaded = $4, beat_at = $5
+        "update seed_jobs set progress = $3, rows_loaded = $4, beat_at = now()
         where id = $1 and runner = $2 and state = 'running'
         returning cancel_requested",
     )
@@ -206,7 +202,6 @@ pub(super) async fn beat(
     .bind(runner)
     .bind(Json(progress))
     .bind(rows)
-    .bind(now)
     .fetch_optional(pool)
     .await?;
     Ok(cancelled)
@@ -221,7 +216,7 @@ pub(super) async fn leave(
     error: Option<String>,
 ) -> Result<()> {
     let mut transaction = pool.begin().await?;
-    sqlx::query(
+    let left = sqlx::query(
         "update seed_jobs set state = $3, error = $4, finished_at = $5, runner = null
         where id = $1 and runner = $2 and state = 'running'",
     )
@@ -232,7 +227,8 @@ pub(super) async fn leave(
     .bind(state.is_final().then_some(now))
     .execute(&mut *transaction)
     .await?;
-    if state == SeedState::Done {
+    // Where another has the job by now, they are for that one to know.
+    if state == SeedState::Done && left.rows_affected() > 0 {
         sqlx::query("delete from seed_batches where job_id = $1")
             .bind(id.uuid())
             .execute(&mut *transaction)

@@ -74,8 +74,7 @@ pub(crate) async fn run(state: AppState) {
 /// Where the database cannot be reached. What goes wrong in the job is written down there.
 pub(super) async fn work_off(state: &AppState) -> Result<bool> {
     let runner: Uuid = Id::<SeedJob>::mint(state.options.clock.now(), rand::random()).uuid();
-    let now = state.options.clock.now();
-    let Some(claimed) = job::claim(&state.pool, now, runner).await? else {
+    let Some(claimed) = job::claim(&state.pool, runner).await? else {
         return Ok(false);
     };
     let id = claimed.job.id;
@@ -149,18 +148,29 @@ impl Task {
             progress: Mutex::new(Progress::new(&job.request)),
             stop: watch::Sender::new(None),
         };
+        // Before the first beat, which tells how much of it there is.
+        let done = task.find_done().await?;
         let ended = tokio::select! {
-            loaded = task.load_all() => loaded,
+            loaded = task.load_all(done) => loaded,
             lost = task.keep_beating() => Err(lost),
         };
         // How far it came in the end.
-        task.beat().await?;
-        ended
+        match task.beat().await {
+            Ok(Some(_)) => ended,
+            Ok(None) => Err(Ended::Stopped(Stop::Lost)),
+            Err(error) => {
+                tracing::warn!(%error, "the seed job cannot say how far it came");
+                ended
+            }
+        }
     }
 
-    async fn load_all(&self) -> Result<(), Ended> {
-        let done = self.find_done().await?;
+    async fn load_all(&self, done: HashSet<i64>) -> Result<(), Ended> {
         let partitions = &self.state.partitions;
+        // Other servers may have changed them since they were read.
+        partitions
+            .reload(&mut *self.state.pool.acquire().await?)
+            .await?;
         // All at once, before there are rows to vacuum: attaching a partition locks the tables that
         // it refers to.
         partitions
@@ -230,6 +240,17 @@ impl Task {
         let state = &self.state;
         let mut conn = state.pool.acquire().await?;
         let mut transaction = conn.begin().await?;
+        // First of all: where the server that had the job before still loads the same batch, this waits
+        // for how that ends.
+        let number = (part.number, part.len());
+        match job::insert_batch(&mut transaction, self.id, number).await {
+            Err(error) if error.is_unique_violation_of("seed_batches_pkey") => {
+                transaction.rollback().await?;
+                self.progress().loaded(part.entity, part.len());
+                return Ok(());
+            }
+            inserted => inserted?,
+        }
         for table in &batch.tables {
             let mut copy = transaction.copy_in_raw(&table.statement).await?;
             copy.send(table.bytes.as_slice()).await?;
@@ -246,7 +267,6 @@ impl Task {
         };
         let now = state.options.clock.now();
         let place = changes::append(&mut transaction, now, &self.actor, &change).await?;
-        job::insert_batch(&mut transaction, self.id, (part.number, part.len())).await?;
         transaction.commit().await?;
         self.progress().loaded(part.entity, part.len());
         if state.cache.invalidate(&change.tags).await == Invalidation::Done {
@@ -279,8 +299,7 @@ impl Task {
             let progress = self.progress();
             (progress.told(), progress.rows())
         };
-        let now = self.state.options.clock.now();
-        job::beat(&self.state.pool, now, (self.id, self.runner), (&told, rows)).await
+        job::beat(&self.state.pool, (self.id, self.runner), (&told, rows)).await
     }
 
     /// Begins no more batches; the first reason counts.

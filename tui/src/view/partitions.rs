@@ -46,7 +46,7 @@ pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, screen: &PartitionsScreen)
 }
 
 fn summary(screen: &PartitionsScreen) -> Line<'static> {
-    if let Some(error) = &screen.error {
+    if let Some(error) = screen.error.as_ref().or(screen.read_error.as_ref()) {
         return Line::styled(format!(" {}", text::clean(error)), theme::BAD);
     }
     if let Some(work) = &screen.work {

@@ -105,12 +105,19 @@ pub(crate) async fn is_any(conn: &mut PgConnection) -> Result<bool> {
     Ok(is_any)
 }
 
-async fn detach(state: &AppState, actor: &Actor, name: &str) -> Result<Invalidation> {
+/// Begins a write to the partition of that name, while no other server changes any.
+async fn begin(state: &AppState, actor: &Actor, name: &str) -> Result<(Write, Piece)> {
     let mut write = Write::new(state.clone(), actor.clone());
-    let at = write.at;
     let conn = write.conn().await?;
     lock::take_turns(conn).await?;
     let piece = find(conn, name).await?;
+    Ok((write, piece))
+}
+
+async fn detach(state: &AppState, actor: &Actor, name: &str) -> Result<Invalidation> {
+    let (mut write, piece) = begin(state, actor, name).await?;
+    let at = write.at;
+    let conn = write.conn().await?;
     match piece.state {
         PartitionState::Archived => return acknowledge(state).await,
         PartitionState::Dropped => return Err(dropped(name)),
@@ -156,10 +163,8 @@ async fn detach(state: &AppState, actor: &Actor, name: &str) -> Result<Invalidat
 }
 
 async fn reattach(state: &AppState, actor: &Actor, name: &str) -> Result<Invalidation> {
-    let mut write = Write::new(state.clone(), actor.clone());
+    let (mut write, piece) = begin(state, actor, name).await?;
     let conn = write.conn().await?;
-    lock::take_turns(conn).await?;
-    let piece = find(conn, name).await?;
     match piece.state {
         PartitionState::Attached => return acknowledge(state).await,
         PartitionState::Dropped => return Err(dropped(name)),
@@ -191,11 +196,9 @@ async fn reattach(state: &AppState, actor: &Actor, name: &str) -> Result<Invalid
 }
 
 async fn drop_tables(state: &AppState, actor: &Actor, name: &str) -> Result<Invalidation> {
-    let mut write = Write::new(state.clone(), actor.clone());
+    let (mut write, piece) = begin(state, actor, name).await?;
     let at = write.at;
     let conn = write.conn().await?;
-    lock::take_turns(conn).await?;
-    let piece = find(conn, name).await?;
     match piece.state {
         PartitionState::Dropped => return acknowledge(state).await,
         PartitionState::Archived => {}

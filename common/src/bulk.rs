@@ -1,4 +1,4 @@
-//! Many rows written by one call.
+//! Many rows written by one call: an array of them, or a file.
 
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -7,6 +7,9 @@ use crate::Problem;
 
 /// Rows that one call may write at the most.
 pub const MAX_ROWS: usize = 10_000;
+
+/// Refused rows that the report on a file names.
+pub const MAX_REFUSED: usize = 1_000;
 
 /// What has become of the rows of a call.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -40,6 +43,42 @@ pub enum Outcome {
     Updated,
     Unchanged,
     Failed,
+}
+
+/// What has become of the rows of a file.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ImportReport {
+    pub created: u64,
+    pub updated: u64,
+    /// Were as they were to be.
+    pub unchanged: u64,
+    pub failed: u64,
+    /// The first [`MAX_REFUSED`] of those that failed.
+    pub refused: Vec<ImportRow>,
+}
+
+/// A row of a file and what has become of it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ImportRow {
+    /// Where it begins, from 1.
+    pub line: u64,
+    #[serde(flatten)]
+    pub row: BulkRow,
+}
+
+impl ImportReport {
+    /// Adds what has become of the next row.
+    pub fn push(&mut self, row: &ImportRow) {
+        *match row.row.outcome {
+            Outcome::Created => &mut self.created,
+            Outcome::Updated => &mut self.updated,
+            Outcome::Unchanged => &mut self.unchanged,
+            Outcome::Failed => &mut self.failed,
+        } += 1;
+        if row.row.outcome == Outcome::Failed && self.refused.len() < MAX_REFUSED {
+            self.refused.push(row.clone());
+        }
+    }
 }
 
 impl BulkReport {

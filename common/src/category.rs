@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use crate::{FieldError, Id, Resource, check::Checks};
+use crate::{FieldError, Id, Resource, check::Checks, table::Column};
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Category {
@@ -34,13 +34,13 @@ impl Resource for Category {
     const DEFAULT_SORT: &'static str = "name";
     const FILTERS: &'static [&'static str] = &[];
 
-    const TABLE_COLUMNS: &'static [&'static str] = &[
-        "id",
-        "version",
-        "created_at",
-        "updated_at",
-        "name",
-        "description",
+    const TABLE_COLUMNS: &'static [Column] = &[
+        Column::word("id"),
+        Column::integer("version"),
+        Column::word("created_at"),
+        Column::word("updated_at"),
+        Column::text("name"),
+        Column::text("description"),
     ];
 
     type New = NewCategory;

@@ -11,6 +11,8 @@ pub enum Op {
     Delete,
     /// A batch of rows loaded at once, told in one entry.
     Seed,
+    /// A file of rows restored as they were, told in one entry.
+    Import,
     /// A partition was taken off its table, put back, or deleted.
     Archive,
     Restore,
@@ -24,6 +26,7 @@ impl Op {
             Self::Update => "update",
             Self::Delete => "delete",
             Self::Seed => "seed",
+            Self::Import => "import",
             Self::Archive => "archive",
             Self::Restore => "restore",
             Self::Drop => "drop",

@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use crate::{FieldError, Id, Resource, check::Checks};
+use crate::{FieldError, Id, Resource, check::Checks, table::Column};
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Customer {
@@ -51,19 +51,19 @@ impl Resource for Customer {
     const DEFAULT_SORT: &'static str = "name";
     const FILTERS: &'static [&'static str] = &[];
 
-    const TABLE_COLUMNS: &'static [&'static str] = &[
-        "id",
-        "version",
-        "created_at",
-        "updated_at",
-        "name",
-        "email",
-        "phone",
-        "address/line1",
-        "address/line2",
-        "address/city",
-        "address/postal_code",
-        "address/country",
+    const TABLE_COLUMNS: &'static [Column] = &[
+        Column::word("id"),
+        Column::integer("version"),
+        Column::word("created_at"),
+        Column::word("updated_at"),
+        Column::text("name"),
+        Column::text("email"),
+        Column::text("phone"),
+        Column::text("address/line1"),
+        Column::text("address/line2"),
+        Column::text("address/city"),
+        Column::text("address/postal_code"),
+        Column::text("address/country"),
     ];
 
     type New = NewCustomer;

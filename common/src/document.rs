@@ -51,6 +51,48 @@ pub fn to_value<T: Serialize>(of: &T) -> Value {
     serde_json::to_value(of).unwrap_or_default()
 }
 
+/// Takes out of a document, wherever it stands, what the server sets: so that a row as the API answers it
+/// can be sent back.
+pub fn strip_read_only(document: &mut Value) {
+    match document {
+        Value::Object(members) => {
+            members.retain(|name, _| !READ_ONLY.contains(&name.as_str()));
+            members.values_mut().for_each(strip_read_only);
+        }
+        Value::Array(elements) => elements.iter_mut().for_each(strip_read_only),
+        _ => {}
+    }
+}
+
+/// Refuses a document with members that `read`, which was read from it, does not know.
+///
+/// # Errors
+/// The first of them.
+pub fn refuse_unknown(document: &Value, read: &Value) -> Result<(), FieldError> {
+    refuse_unknown_below("", document, read)
+}
+
+fn refuse_unknown_below(at: &str, document: &Value, read: &Value) -> Result<(), FieldError> {
+    match (document, read) {
+        (Value::Object(members), Value::Object(known)) => {
+            members.iter().try_for_each(|(name, value)| {
+                let at = format!("{at}/{}", name.replace('~', "~0").replace('/', "~1"));
+                let Some(known) = known.get(name) else {
+                    return Err(FieldError::new(at, "unknown_field", "is no field of it"));
+                };
+                refuse_unknown_below(&at, value, known)
+            })
+        }
+        (Value::Array(elements), Value::Array(known)) => {
+            let pairs = elements.iter().zip(known).enumerate();
+            pairs.into_iter().try_for_each(|(index, (value, known))| {
+                refuse_unknown_below(&format!("{at}/{index}"), value, known)
+            })
+        }
+        _ => Ok(()),
+    }
+}
+
 /// Applies an RFC 7396 merge patch: objects merge, `null` removes, everything else replaces.
 pub fn merge(target: &mut Value, patch: Value) {
     let Value::Object(patch) = patch else {
@@ -177,6 +219,23 @@ mod tests {
         let mut merged = old;
         merge(&mut merged, patch);
         assert_eq!(merged, new);
+    }
+
+    #[test]
+    fn what_the_server_sets_is_taken_out() {
+        let mut order = json!({"id": 1, "total_minor": 2, "note": "x", "items": [{"line_no": 1, "quantity": 3}]});
+        strip_read_only(&mut order);
+        assert_eq!(order, json!({"note": "x", "items": [{"quantity": 3}]}));
+    }
+
+    #[test]
+    fn members_that_nobody_knows_are_found() {
+        let read = json!({"a": 1, "b": [{"c": 2}], "d": {"e": 3}});
+        let refused = |document: Value| refuse_unknown(&document, &read).unwrap_err().pointer;
+        assert_eq!(refuse_unknown(&json!({"b": [{}], "a": 5}), &read), Ok(()));
+        assert_eq!(refused(json!({"x": 1})), "/x");
+        assert_eq!(refused(json!({"b": [{"x/y": 1}]})), "/b/0/x~1y");
+        assert_eq!(refused(json!({"d": {"e": 3, "f": 4}})), "/d/f");
     }
 
     #[test]

@@ -7,6 +7,7 @@ pub mod change;
 pub mod check;
 pub mod customer;
 pub mod document;
+pub mod format;
 pub mod id;
 pub mod order;
 pub mod page;
@@ -17,6 +18,7 @@ pub mod product;
 pub mod resource;
 pub mod seed;
 pub mod stats;
+pub mod table;
 
 pub use category::{Category, CategoryFilter, NewCategory};
 pub use customer::{Address, Customer, CustomerFilter, NewCustomer};

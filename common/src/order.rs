@@ -10,6 +10,7 @@ pub use self::{number::OrderNumber, status::OrderStatus};
 use crate::{
     Customer, FieldError, Id, Product, Resource,
     check::{Checks, MAX_PRICE_MINOR},
+    table::Column,
 };
 
 /// Lines that one order may have at the most.
@@ -94,18 +95,18 @@ impl Resource for Order {
         "placed_before",
     ];
 
-    const TABLE_COLUMNS: &'static [&'static str] = &[
-        "id",
-        "number",
-        "version",
-        "created_at",
-        "updated_at",
-        "placed_at",
-        "customer_id",
-        "status",
-        "items",
-        "total_minor",
-        "note",
+    const TABLE_COLUMNS: &'static [Column] = &[
+        Column::word("id"),
+        Column::word("number"),
+        Column::integer("version"),
+        Column::word("created_at"),
+        Column::word("updated_at"),
+        Column::word("placed_at"),
+        Column::word("customer_id"),
+        Column::word("status"),
+        Column::json("items"),
+        Column::integer("total_minor"),
+        Column::text("note"),
     ];
 
     type New = NewOrder;
@@ -155,6 +156,41 @@ impl Resource for Order {
             );
         }
         checks.into_errors()
+    }
+
+    fn check_row(&self) -> Vec<FieldError> {
+        let mut errors = Self::check(&self.document());
+        let mut derived = |holds: bool, pointer: &str, message: &str| {
+            if !holds {
+                errors.push(FieldError::new(pointer, "mismatch", message));
+            }
+        };
+        derived(self.version >= 1, "/version", "must be at least 1");
+        derived(
+            self.id.time() == Some(self.placed_at),
+            "/placed_at",
+            "must be the time in the order's id",
+        );
+        derived(
+            self.number == OrderNumber::of(self.id),
+            "/number",
+            "must be the one that follows from the id",
+        );
+        derived(
+            self.items
+                .iter()
+                .zip(1..)
+                .all(|(item, n)| item.line_no == n),
+            "/items",
+            "must be numbered from 1",
+        );
+        let line = |item: &OrderItem| i128::from(item.quantity) * i128::from(item.unit_price_minor);
+        derived(
+            self.items.iter().map(line).sum::<i128>() == i128::from(self.total_minor),
+            "/total_minor",
+            "must be the sum of the lines",
+        );
+        errors
     }
 }
 

@@ -59,6 +59,9 @@ pub struct FieldError {
     pub code: String,
     /// The same for people.
     pub message: String,
+    /// The line of a file that it is about, from 1; the pointer leads into the row there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub line: Option<u64>,
 }
 
 impl FieldError {
@@ -71,12 +74,24 @@ impl FieldError {
             pointer: pointer.into(),
             code: code.into(),
             message: message.into(),
+            line: None,
+        }
+    }
+
+    /// The same, about that line of a file.
+    pub fn at_line(self, line: u64) -> Self {
+        Self {
+            line: Some(line),
+            ..self
         }
     }
 }
 
 impl std::fmt::Display for FieldError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        if let Some(line) = self.line {
+            write!(f, "line {line}: ")?;
+        }
         if self.pointer.is_empty() {
             return f.write_str(&self.message);
         }

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     Category, FieldError, Id, Resource,
     check::{Checks, MAX_PRICE_MINOR, MAX_STOCK},
+    table::Column,
 };
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -58,18 +59,18 @@ impl Resource for Product {
     const DEFAULT_SORT: &'static str = "name";
     const FILTERS: &'static [&'static str] = &["category_id", "active"];
 
-    const TABLE_COLUMNS: &'static [&'static str] = &[
-        "id",
-        "version",
-        "created_at",
-        "updated_at",
-        "category_id",
-        "sku",
-        "name",
-        "description",
-        "price_minor",
-        "stock",
-        "active",
+    const TABLE_COLUMNS: &'static [Column] = &[
+        Column::word("id"),
+        Column::integer("version"),
+        Column::word("created_at"),
+        Column::word("updated_at"),
+        Column::word("category_id"),
+        Column::text("sku"),
+        Column::text("name"),
+        Column::text("description"),
+        Column::integer("price_minor"),
+        Column::integer("stock"),
+        Column::flag("active"),
     ];
 
     type New = NewProduct;

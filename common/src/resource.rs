@@ -4,7 +4,7 @@ use std::fmt::Debug;
 
 use serde::{Serialize, de::DeserializeOwned};
 
-use crate::{FieldError, Id};
+use crate::{FieldError, Id, table::Column};
 
 /// A kind of row that the API lists, reads and writes under `/v1/{PATH}`.
 pub trait Resource:
@@ -21,9 +21,8 @@ pub trait Resource:
     /// The query parameters of a list beside `limit`, `cursor`, `sort`, `q` and `count`.
     const FILTERS: &'static [&'static str];
 
-    /// The columns of the resource as a table, as JSON pointers into the row without the first slash. What
-    /// is no single value there stands as JSON.
-    const TABLE_COLUMNS: &'static [&'static str];
+    /// The columns of the resource as a table.
+    const TABLE_COLUMNS: &'static [Column];
 
     /// The part of the row that a caller writes: the body of POST and PUT, the target of a merge patch.
     type New: Serialize + DeserializeOwned + Clone + Debug + Send + Sync + 'static;
@@ -40,4 +39,17 @@ pub trait Resource:
 
     /// The rules that need no database, each broken one with the field it belongs to.
     fn check(new: &Self::New) -> Vec<FieldError>;
+
+    /// The same of a whole row, with what the server sets.
+    fn check_row(&self) -> Vec<FieldError> {
+        let mut errors = Self::check(&self.document());
+        if self.version() < 1 {
+            errors.push(FieldError::new(
+                "/version",
+                "out_of_range",
+                "must be at least 1",
+            ));
+        }
+        errors
+    }
 }

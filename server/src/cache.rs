@@ -53,7 +53,7 @@ pub(crate) use self::{
 use crate::{error::Result, state::Clock};
 
 /// Tags that one write deletes by name; one that touches more deletes the epoch alone.
-const MAX_TAGS: usize = 1_000;
+pub(crate) const MAX_TAGS: usize = 1_000;
 /// Questions that one round trip answers at the most: nonces are small, entries need not be.
 const MAX_CHECKS: usize = 256;
 const MAX_FETCHES: usize = 32;

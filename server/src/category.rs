@@ -5,9 +5,11 @@ use stockroom_common::{Category, CategoryFilter, Id, NewCategory};
 
 use crate::{
     cache::Tag,
+    copy::{CopyRows, TableRows},
     entity::{Entity, Identity, KeyKind, NaturalKey, Reference, SortKey},
     error::{Constraint, Result},
     list::contains_pattern,
+    partitions::Partitions,
     write::Write,
 };
 
@@ -35,9 +37,9 @@ impl Entity for Category {
         advice: "move or delete them first",
     }];
 
-    const NATURAL_KEY: Option<NaturalKey<Self>> = Some(NaturalKey {
-        condition: "lower(name) = lower($1)",
-        of: |new| &new.name,
+    const NATURAL_KEY: Option<NaturalKey> = Some(NaturalKey {
+        field: "name",
+        expression: "lower(name)",
     });
 
     fn from_row(row: &PgRow) -> sqlx::Result<Self> {
@@ -102,5 +104,20 @@ impl Entity for Category {
         .fetch_one(write.conn().await?)
         .await?;
         Ok(row)
+    }
+
+    fn copy(_: &Partitions, rows: impl Iterator<Item = Self>) -> Result<Vec<TableRows>> {
+        let mut copied = CopyRows::new();
+        for row in rows {
+            copied
+                .row(6)
+                .uuid(row.id.uuid())
+                .i64(row.version)
+                .time(row.created_at)
+                .time(row.updated_at)
+                .text(&row.name)
+                .text(&row.description);
+        }
+        Ok(vec![copied.finish(Self::TABLE, Self::COLUMNS)])
     }
 }

@@ -7,7 +7,7 @@ use stockroom_common::{Id, change::Op, document};
 use uuid::Uuid;
 
 use crate::{
-    cache::{Tag, relay::LogPosition},
+    cache::{Tag, relay::LogRun},
     entity::Entity,
     error::Result,
 };
@@ -43,28 +43,28 @@ impl Change {
     }
 }
 
+/// The last bit of a UUIDv7 that is free to be cleared, so that one may count on from it.
+const ROOM_TO_COUNT: u128 = 1 << 61;
+
 /// Appends an entry to the log; tells where it stands there.
 pub(crate) async fn append(
     conn: &mut PgConnection,
     at: DateTime<Utc>,
     actor: &str,
     change: &Change,
-) -> Result<LogPosition> {
-    let places = append_all(conn, at, actor, std::slice::from_ref(change)).await?;
-    Ok(places[0])
+) -> Result<LogRun> {
+    append_all(conn, at, actor, std::slice::from_ref(change)).await
 }
 
-/// Appends entries to the log by one statement; tells where each stands there.
+/// Appends entries to the log by one statement, one after the other; tells where they stand there.
 pub(crate) async fn append_all(
     conn: &mut PgConnection,
     at: DateTime<Utc>,
     actor: &str,
     changes: &[Change],
-) -> Result<Vec<LogPosition>> {
-    let seqs = changes
-        .iter()
-        .map(|_| Id::<Change>::mint(at, rand::random()).uuid());
-    let seqs: Vec<Uuid> = seqs.collect();
+) -> Result<LogRun> {
+    let first = Id::<Change>::mint(at, rand::random()).uuid().as_u128() & !ROOM_TO_COUNT;
+    let seqs: Vec<Uuid> = (first..).take(changes.len()).map(Uuid::from_u128).collect();
     // Arrays of arrays would all have to be of one length.
     let tags = changes.iter().map(|change| {
         let tags = change.tags.iter().map(Tag::as_str);
@@ -121,7 +121,11 @@ pub(crate) async fn append_all(
     .bind(tags.collect::<Vec<_>>())
     .execute(conn)
     .await?;
-    Ok(seqs.into_iter().map(|seq| (at, seq)).collect())
+    Ok(LogRun {
+        at,
+        first: Uuid::from_u128(first),
+        entries: changes.len(),
+    })
 }
 
 /// The tags of a row's entries that no writer and no relay has marked as deleted yet.

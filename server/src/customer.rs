@@ -5,9 +5,11 @@ use stockroom_common::{Customer, CustomerFilter, Id, NewCustomer};
 
 use crate::{
     cache::Tag,
+    copy::{CopyRows, TableRows},
     entity::{Entity, Identity, KeyKind, NaturalKey, Reference, SortKey},
     error::{Constraint, Result},
     list::contains_pattern,
+    partitions::Partitions,
     write::Write,
 };
 
@@ -40,9 +42,9 @@ impl Entity for Customer {
         advice: "delete those first",
     }];
 
-    const NATURAL_KEY: Option<NaturalKey<Self>> = Some(NaturalKey {
-        condition: "lower(email) = lower($1)",
-        of: |new| &new.email,
+    const NATURAL_KEY: Option<NaturalKey> = Some(NaturalKey {
+        field: "email",
+        expression: "lower(email)",
     });
 
     fn from_row(row: &PgRow) -> sqlx::Result<Self> {
@@ -117,5 +119,22 @@ impl Entity for Customer {
         .fetch_one(write.conn().await?)
         .await?;
         Ok(row)
+    }
+
+    fn copy(_: &Partitions, rows: impl Iterator<Item = Self>) -> Result<Vec<TableRows>> {
+        let mut copied = CopyRows::new();
+        for row in rows {
+            copied
+                .row(8)
+                .uuid(row.id.uuid())
+                .i64(row.version)
+                .time(row.created_at)
+                .time(row.updated_at)
+                .text(&row.name)
+                .text(&row.email)
+                .text(&row.phone)
+                .jsonb(&row.address);
+        }
+        Ok(vec![copied.finish(Self::TABLE, Self::COLUMNS)])
     }
 }

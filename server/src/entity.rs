@@ -4,11 +4,13 @@
 use std::future::Future;
 
 use chrono::{DateTime, Utc};
+use serde_json::Value;
 use sqlx::{PgConnection, Postgres, QueryBuilder, postgres::PgRow};
 use stockroom_common::{Id, Resource, document, partition::Family};
 
 use crate::{
     cache::Tag,
+    copy::TableRows,
     error::{Constraint, Result},
     list::{self, KeyValue, ListRequest},
     partitions::Partitions,
@@ -30,7 +32,7 @@ pub(crate) trait Entity: Resource {
     const FAMILY: Option<Family> = None;
 
     /// What a row is known by besides its id; none where that is all.
-    const NATURAL_KEY: Option<NaturalKey<Self>> = None;
+    const NATURAL_KEY: Option<NaturalKey> = None;
 
     fn from_row(row: &PgRow) -> sqlx::Result<Self>;
 
@@ -92,11 +94,32 @@ pub(crate) trait Entity: Resource {
         list::select_for_update(conn, id)
     }
 
-    /// What has to be there before a row can be written, and is made on other connections.
+    /// The rows that have one of these ids or natural keys, each with its key, kept from being changed by
+    /// others until the transaction ends. They are locked in the order of their ids, so that two who
+    /// write many of them never wait for each other in a circle.
+    fn lock_many(
+        conn: &mut PgConnection,
+        ids: &[Id<Self>],
+        keys: &[String],
+    ) -> impl Future<Output = Result<Vec<(Self, String)>>> + Send {
+        list::select_many_for_update(conn, ids, keys)
+    }
+
+    /// Likewise keeps what these rows, as they were and as they are to be, share with others.
+    fn lock_shared(
+        _conn: &mut PgConnection,
+        _old: &[&Self],
+        _new: &[&Value],
+    ) -> impl Future<Output = Result<()>> + Send {
+        std::future::ready(Ok(()))
+    }
+
+    /// What has to be there before a row can be written, and is made on other connections. The fields
+    /// are those that a caller sent, some or all.
     fn prepare(
         _state: &AppState,
         _id: Option<Id<Self>>,
-        _new: &Self::New,
+        _fields: &Value,
     ) -> impl Future<Output = Result<()>> + Send {
         std::future::ready(Ok(()))
     }
@@ -114,6 +137,9 @@ pub(crate) trait Entity: Resource {
         new: Self::New,
     ) -> impl Future<Output = Result<Self>> + Send;
 
+    /// Rows as they are, to be loaded in bulk; their partitions are there.
+    fn copy(partitions: &Partitions, rows: impl Iterator<Item = Self>) -> Result<Vec<TableRows>>;
+
     /// Deletes a row that the transaction has locked.
     fn delete(write: &mut Write, old: &Self) -> impl Future<Output = Result<()>> + Send {
         list::delete_by_id(write, old.id())
@@ -121,11 +147,11 @@ pub(crate) trait Entity: Resource {
 }
 
 /// What people tell a row by.
-#[derive(Debug)]
-pub(crate) struct NaturalKey<R: Resource> {
-    /// When a row has the key `$1`.
-    pub(crate) condition: &'static str,
-    pub(crate) of: fn(&R::New) -> &str,
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct NaturalKey {
+    pub(crate) field: &'static str,
+    /// What of it must be unique, such as `lower(name)`.
+    pub(crate) expression: &'static str,
 }
 
 /// A key that lists are sorted by, ties broken by id.

@@ -24,6 +24,12 @@ pub enum Error {
     Task(#[from] tokio::task::JoinError),
 }
 
+impl From<Problem> for Error {
+    fn from(problem: Problem) -> Self {
+        Self::Refused(Box::new(problem))
+    }
+}
+
 /// A constraint that a write may break, and what the caller is told then.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Constraint {
@@ -99,6 +105,20 @@ impl Error {
     pub(crate) fn is_missing_partition(&self) -> bool {
         let no_partition = self.has_code("23514") && self.constraint().is_none();
         no_partition || self.has_code("42P01")
+    }
+
+    /// The value that broke a constraint, as PostgreSQL tells it: `Key (email)=(ada@example.org) …`.
+    pub(crate) fn value_at_fault(&self) -> Option<String> {
+        let Self::Database(error) = self else {
+            return None;
+        };
+        let database = error
+            .as_database_error()?
+            .try_downcast_ref::<PgDatabaseError>()?;
+        let (_, value) = database.detail()?.split_once(")=(")?;
+        let (value, _) = value.split_once(')')?;
+        // Of a key with several columns the last tells most.
+        value.rsplit(", ").next().map(str::to_owned)
     }
 
     fn has_code(&self, code: &str) -> bool {

@@ -1,7 +1,7 @@
 //! `GET /v1/{r}/export`: a whole list as a stream, of one instant however long it takes. Memory does not
 //! grow with the rows: a batch is read when the caller has taken the one before it.
 
-use std::{fmt, str::FromStr};
+use std::fmt;
 
 use axum::{
     body::{Body, Bytes},
@@ -10,14 +10,14 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use futures_util::{StreamExt, stream};
-use serde_json::Value;
 use sqlx::{Postgres, Transaction};
-use stockroom_common::{Kind, document};
+use stockroom_common::{Kind, document, format::Format, table::Column};
 use tokio::sync::OwnedSemaphorePermit;
 
 use crate::{
     entity::Entity,
     error::{Error, Result},
+    import::BUSY,
     list::{self, ListRequest, Parameters, unreadable},
     state::AppState,
 };
@@ -26,15 +26,6 @@ const BATCH: u32 = 1_000;
 /// A caller may be slow; one that takes nothing for so long has gone.
 const PATIENCE: &str = "set local idle_in_transaction_session_timeout = '10min'";
 
-/// How rows are written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Format {
-    /// A JSON document in each line, as the API answers it.
-    Ndjson,
-    /// A table with a header (RFC 4180).
-    Csv,
-}
-
 /// `GET /v1/{r}/export?format&sort&q&<filters>`
 pub(crate) async fn export<E: Entity>(
     State(state): State<AppState>,
@@ -42,13 +33,11 @@ pub(crate) async fn export<E: Entity>(
 ) -> Result<Response> {
     let mut parameters = Parameters::read(&query.unwrap_or_default())?;
     let format = parameters.take("format");
-    let format: Format = format.as_deref().unwrap_or("ndjson").parse()?;
+    let format = parse_format(format.as_deref().unwrap_or("ndjson"))?;
     let mut request = ListRequest::<E>::whole(parameters, &state.cursor_key)?;
     request.in_batches_of(BATCH);
-    let permit = state.exports.clone().try_acquire_owned().map_err(|_| {
-        let detail = "As many exports as may be are under way; try again when one has ended.";
-        Error::refused(Kind::Unavailable, detail)
-    })?;
+    let permit = state.transfers.clone().try_acquire_owned();
+    let permit = permit.map_err(|_| Error::refused(Kind::Unavailable, BUSY))?;
     let mut snapshot = state.pool.begin_with(list::SNAPSHOT).await?;
     sqlx::raw_sql(PATIENCE).execute(&mut *snapshot).await?;
     let mut rows = Rows {
@@ -73,7 +62,10 @@ pub(crate) async fn export<E: Entity>(
     let name = format!("attachment; filename=\"{}.{format}\"", E::PATH);
     let mut response = body.into_response();
     let headers = response.headers_mut();
-    headers.insert(header::CONTENT_TYPE, format.media_type());
+    headers.insert(
+        header::CONTENT_TYPE,
+        HeaderValue::from_static(format.media_type()),
+    );
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     if let Ok(name) = name.parse() {
         headers.insert(header::CONTENT_DISPOSITION, name);
@@ -127,27 +119,15 @@ fn ndjson<'a, E: Entity>(rows: impl Iterator<Item = &'a E>) -> Result<Vec<u8>> {
 fn csv<'a, E: Entity>(rows: impl Iterator<Item = &'a E>, with_header: bool) -> Result<Vec<u8>> {
     let mut table = csv::Writer::from_writer(Vec::new());
     if with_header {
-        let names = E::TABLE_COLUMNS.iter().map(|name| name.replace('/', "."));
+        let names = E::TABLE_COLUMNS.iter().map(Column::name);
         table.write_record(names).map_err(unwritable)?;
     }
     for row in rows {
         let row = document::to_value(row);
-        let values = E::TABLE_COLUMNS.iter().map(|column| {
-            let value = row.pointer(&format!("/{column}"));
-            value.map_or_else(String::new, plain)
-        });
+        let values = E::TABLE_COLUMNS.iter().map(|column| column.write(&row));
         table.write_record(values).map_err(unwritable)?;
     }
     table.into_inner().map_err(unwritable)
-}
-
-/// A value as it stands in a table.
-fn plain(value: &Value) -> String {
-    match value {
-        Value::String(text) => text.clone(),
-        Value::Null => String::new(),
-        other => other.to_string(),
-    }
 }
 
 fn unwritable(error: impl fmt::Display) -> Error {
@@ -155,35 +135,8 @@ fn unwritable(error: impl fmt::Display) -> Error {
     Error::refused(Kind::Internal, "A row cannot be written.")
 }
 
-impl Format {
-    const fn media_type(self) -> HeaderValue {
-        HeaderValue::from_static(match self {
-            Self::Ndjson => "application/x-ndjson",
-            Self::Csv => "text/csv; charset=utf-8; header=present",
-        })
-    }
-}
-
-impl FromStr for Format {
-    type Err = Error;
-
-    fn from_str(text: &str) -> Result<Self> {
-        match text {
-            "ndjson" => Ok(Self::Ndjson),
-            "csv" => Ok(Self::Csv),
-            _ => {
-                let message = format!("is `{text}`; it may be csv or ndjson");
-                Err(unreadable("format", "unknown_value", message))
-            }
-        }
-    }
-}
-
-impl fmt::Display for Format {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Ndjson => "ndjson",
-            Self::Csv => "csv",
-        })
-    }
+/// Reads the parameter `format`.
+pub(crate) fn parse_format(text: &str) -> Result<Format> {
+    text.parse()
+        .map_err(|message: String| unreadable("format", "unknown_value", message))
 }

@@ -13,7 +13,7 @@ use uuid::Uuid;
 pub(crate) use self::query::{ListQuery, Parameters, unreadable};
 use crate::{
     cursor::{Cursor, CursorKey, Direction},
-    entity::{Entity, KeyKind, SortKey},
+    entity::{Entity, KeyKind, NaturalKey, SortKey},
     error::Result,
     write::Write,
 };
@@ -324,23 +324,44 @@ pub(crate) async fn select_for_update<E: Entity>(
     Ok(row)
 }
 
-/// Selects the row with a natural key, which nobody else can change until the transaction ends.
-pub(crate) async fn select_twin<E: Entity>(
+/// Selects the rows with these ids or natural keys, each with its key, which nobody else can change until
+/// the transaction ends.
+pub(crate) async fn select_many_for_update<E: Entity>(
     conn: &mut PgConnection,
-    condition: &str,
-    key: &str,
-) -> Result<Option<E>> {
+    ids: &[Id<E>],
+    keys: &[String],
+) -> Result<Vec<(E, String)>> {
+    let key = E::NATURAL_KEY.map_or("null", |key| key.expression);
     let sql = format!(
-        "select {} from {} where {condition} for update",
+        "select {}, {key} as natural_key from {} where id = any($1) or {key} = any($2)
+        order by id for update",
         E::COLUMNS,
         E::TABLE
     );
-    let row = sqlx::query(AssertSqlSafe(sql))
-        .bind(key)
-        .try_map(|row: PgRow| E::from_row(&row))
-        .fetch_optional(conn)
+    let ids: Vec<Uuid> = ids.iter().map(|id| id.uuid()).collect();
+    let rows = sqlx::query(AssertSqlSafe(sql))
+        .bind(ids)
+        .bind(keys)
+        .try_map(|row: PgRow| Ok((E::from_row(&row)?, row.try_get("natural_key")?)))
+        .fetch_all(conn)
         .await?;
-    Ok(row)
+    Ok(rows)
+}
+
+/// What of natural keys must be unique: equal ones name the same row.
+pub(crate) async fn unique_parts(
+    conn: &mut PgConnection,
+    NaturalKey { field, expression }: NaturalKey,
+    keys: &[String],
+) -> Result<Vec<String>> {
+    let sql = format!(
+        "select {expression} from unnest($1::text[]) with ordinality as sent ({field}, n) order by n"
+    );
+    let parts = sqlx::query_scalar(AssertSqlSafe(sql))
+        .bind(keys)
+        .fetch_all(conn)
+        .await?;
+    Ok(parts)
 }
 
 /// Deletes a row by its id.

@@ -24,8 +24,13 @@ use crate::{error::Error, state::AppState};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
+/// Ends requests to these routes that take too long.
+pub fn limit_time(routes: Router<AppState>, state: &AppState) -> Router<AppState> {
+    routes.layer(from_fn_with_state(state.clone(), end_in_time))
+}
+
 /// Puts the layers around the routes, the outermost first.
-pub fn wrap(routes: Router<AppState>, state: &AppState) -> Router<AppState> {
+pub fn wrap(routes: Router<AppState>) -> Router<AppState> {
     let trace = TraceLayer::new_for_http()
         .make_span_with(|request: &Request| {
             let id = request.headers().get(REQUEST_ID);
@@ -38,13 +43,12 @@ pub fn wrap(routes: Router<AppState>, state: &AppState) -> Router<AppState> {
             tracing::info!(status, micros, "answered");
         })
         .on_failure(());
+    let routes = routes.layer(CatchPanicLayer::custom(answer_panic));
     routes.layer(
         ServiceBuilder::new()
             .layer(SetRequestIdLayer::new(REQUEST_ID, NewRequestId))
             .layer(trace)
-            .layer(PropagateRequestIdLayer::new(REQUEST_ID))
-            .layer(from_fn_with_state(state.clone(), limit_time))
-            .layer(CatchPanicLayer::custom(answer_panic)),
+            .layer(PropagateRequestIdLayer::new(REQUEST_ID)),
     )
 }
 
@@ -65,7 +69,7 @@ pub(crate) async fn method_not_allowed(method: Method, uri: Uri) -> Error {
 }
 
 /// Ends a request that takes too long. A write goes on in its own task and may still succeed.
-async fn limit_time(State(state): State<AppState>, request: Request, next: Next) -> Response {
+async fn end_in_time(State(state): State<AppState>, request: Request, next: Next) -> Response {
     let limit = state.options.request_timeout;
     match tokio::time::timeout(limit, next.run(request)).await {
         Ok(response) => response,

@@ -8,6 +8,7 @@ mod stock;
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, Duration, SubsecRound, Utc};
+use serde_json::Value;
 use sqlx::{
     AssertSqlSafe, Connection, PgConnection, Postgres, QueryBuilder, Row, postgres::PgRow,
     types::Json,
@@ -22,6 +23,7 @@ use self::stock::Movement;
 use crate::{
     cache::Tag,
     changes,
+    copy::{CopyRows, TableRows},
     entity::{Entity, Identity, KeyKind, Reference, SortKey},
     error::{Constraint, Error, Result},
     list::{self, KeyValue, ListRequest},
@@ -169,9 +171,37 @@ impl Entity for Order {
         lock_one(conn, id).await
     }
 
-    async fn prepare(state: &AppState, id: Option<Id<Self>>, new: &NewOrder) -> Result<()> {
+    async fn lock_many(
+        conn: &mut PgConnection,
+        ids: &[Id<Self>],
+        _keys: &[String],
+    ) -> Result<Vec<(Self, String)>> {
+        let orders = lock_by_ids(conn, ids).await?;
+        let keyless = orders.into_iter().map(|order| (order, String::new()));
+        Ok(keyless.collect())
+    }
+
+    /// The products, whose stock moves.
+    async fn lock_shared(conn: &mut PgConnection, old: &[&Self], new: &[&Value]) -> Result<()> {
+        let held = old.iter().flat_map(|order| &order.items);
+        let mut products: Vec<Id<Product>> = held.map(|item| item.product_id).collect();
+        let items = new.iter().filter_map(|fields| fields["items"].as_array());
+        let named = items
+            .flatten()
+            .filter_map(|item| item["product_id"].as_str());
+        products.extend(named.filter_map(|id| id.parse::<Id<Product>>().ok()));
+        products.sort();
+        products.dedup();
+        stock::lock(conn, &products).await?;
+        Ok(())
+    }
+
+    async fn prepare(state: &AppState, id: Option<Id<Self>>, fields: &Value) -> Result<()> {
         let now = state.options.clock.now();
-        let placed_at = id.and_then(Id::time).or(new.placed_at).unwrap_or(now);
+        let told = fields["placed_at"].as_str();
+        let told = told.and_then(|text| DateTime::parse_from_rfc3339(text).ok());
+        let told = told.map(|at| at.with_timezone(&Utc));
+        let placed_at = id.and_then(Id::time).or(told).unwrap_or(now);
         if !may_be_placed(state, now, placed_at) {
             return Ok(());
         }
@@ -267,6 +297,18 @@ impl Entity for Order {
         Ok(order)
     }
 
+    /// Straight into the partitions.
+    fn copy(partitions: &Partitions, rows: impl Iterator<Item = Self>) -> Result<Vec<TableRows>> {
+        copy_to(rows, |order| {
+            let suffix = partitions.suffix_of(Family::Orders, order.placed_at);
+            let suffix = suffix.ok_or_else(|| {
+                let detail = format!("There is no partition for {}.", order.placed_at);
+                Error::refused(Kind::Conflict, detail)
+            })?;
+            Ok([format!("orders_{suffix}"), format!("order_items_{suffix}")])
+        })
+    }
+
     async fn delete(write: &mut Write, old: &Self) -> Result<()> {
         if old.status == OrderStatus::Shipped {
             return Err(Error::refused(
@@ -285,6 +327,48 @@ impl Entity for Order {
             .await?;
         Ok(())
     }
+}
+
+/// Orders and their lines, each into the tables that `tables` names for it.
+pub(crate) fn copy_to(
+    orders: impl Iterator<Item = Order>,
+    tables: impl Fn(&Order) -> Result<[String; 2]>,
+) -> Result<Vec<TableRows>> {
+    let mut by_tables: BTreeMap<[String; 2], (CopyRows, CopyRows)> = BTreeMap::new();
+    for order in orders {
+        let new = || (CopyRows::new(), CopyRows::new());
+        let (rows, lines) = by_tables.entry(tables(&order)?).or_insert_with(new);
+        rows.row(9)
+            .time(order.placed_at)
+            .uuid(order.id.uuid())
+            .i64(order.version)
+            .time(order.created_at)
+            .time(order.updated_at)
+            .uuid(order.customer_id.uuid())
+            .text(order.status.as_str())
+            .i64(order.total_minor)
+            .text(&order.note);
+        for item in &order.items {
+            lines
+                .row(6)
+                .time(order.placed_at)
+                .uuid(order.id.uuid())
+                .i32(item.line_no)
+                .uuid(item.product_id.uuid())
+                .i32(item.quantity)
+                .i64(item.unit_price_minor);
+        }
+    }
+    let line_columns = "placed_at, order_id, line_no, product_id, quantity, unit_price_minor";
+    let copied = by_tables
+        .into_iter()
+        .flat_map(|([orders, items], (rows, lines))| {
+            [
+                rows.finish(&orders, Order::COLUMNS),
+                lines.finish(&items, line_columns),
+            ]
+        });
+    Ok(copied.collect())
 }
 
 /// The orders of a page and, by another statement, their lines.
@@ -386,12 +470,36 @@ async fn lock_one(conn: &mut PgConnection, id: Id<Order>) -> Result<Option<Order
     Ok(order)
 }
 
+/// Orders that nobody else can change now, locked in the order of their ids.
+async fn lock_by_ids(conn: &mut PgConnection, ids: &[Id<Order>]) -> Result<Vec<Order>> {
+    let (times, uuids) = keys(ids);
+    let mut orders = sqlx::query(
+        "select o.* from unnest($1::timestamptz[], $2::uuid[]) as wanted (placed_at, id)
+        join orders o on o.placed_at = wanted.placed_at and o.id = wanted.id
+        -- These bounds follow from the join; the planner prunes partitions by them alone.
+        where o.placed_at between $3 and $4
+        order by o.id
+        for update of o",
+    )
+    .bind(&times)
+    .bind(&uuids)
+    .bind(times.iter().min())
+    .bind(times.iter().max())
+    .try_map(|row| Order::from_row(&row))
+    .fetch_all(&mut *conn)
+    .await?;
+    lines::attach(conn, orders.iter_mut().collect()).await?;
+    Ok(orders)
+}
+
+/// The keys of those orders that can be: their times and their ids.
+fn keys(ids: &[Id<Order>]) -> (Vec<DateTime<Utc>>, Vec<Uuid>) {
+    let keys = ids.iter().filter_map(|id| Some((id.time()?, id.uuid())));
+    keys.unzip()
+}
+
 async fn select_many(conn: &mut PgConnection, ids: &[Id<Order>]) -> Result<Vec<Order>> {
-    let keys: Vec<(DateTime<Utc>, Uuid)> = ids
-        .iter()
-        .filter_map(|id| Some((id.time()?, id.uuid())))
-        .collect();
-    let (times, uuids): (Vec<_>, Vec<_>) = keys.into_iter().unzip();
+    let (times, uuids) = keys(ids);
     let mut snapshot = conn.begin_with(list::SNAPSHOT).await?;
     let mut orders = sqlx::query(
         "select o.* from unnest($1::timestamptz[], $2::uuid[]) as wanted (placed_at, id)

@@ -5,9 +5,11 @@ use stockroom_common::{Id, NewProduct, Product, ProductFilter};
 
 use crate::{
     cache::Tag,
+    copy::{CopyRows, TableRows},
     entity::{Entity, Identity, KeyKind, NaturalKey, Reference, SortKey},
     error::{Constraint, Result},
     list::contains_pattern,
+    partitions::Partitions,
     write::Write,
 };
 
@@ -65,9 +67,9 @@ impl Entity for Product {
         advice: "set it inactive instead",
     }];
 
-    const NATURAL_KEY: Option<NaturalKey<Self>> = Some(NaturalKey {
-        condition: "sku = $1",
-        of: |new| &new.sku,
+    const NATURAL_KEY: Option<NaturalKey> = Some(NaturalKey {
+        field: "sku",
+        expression: "sku",
     });
 
     fn from_row(row: &PgRow) -> sqlx::Result<Self> {
@@ -157,5 +159,25 @@ impl Entity for Product {
         .fetch_one(write.conn().await?)
         .await?;
         Ok(row)
+    }
+
+    fn copy(_: &Partitions, rows: impl Iterator<Item = Self>) -> Result<Vec<TableRows>> {
+        let mut copied = CopyRows::new();
+        for row in rows {
+            copied
+                .row(11)
+                .uuid(row.id.uuid())
+                .i64(row.version)
+                .time(row.created_at)
+                .time(row.updated_at)
+                .uuid(row.category_id.uuid())
+                .text(&row.sku)
+                .text(&row.name)
+                .text(&row.description)
+                .i64(row.price_minor)
+                .i64(row.stock)
+                .bool(row.active);
+        }
+        Ok(vec![copied.finish(Self::TABLE, Self::COLUMNS)])
     }
 }

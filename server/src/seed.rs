@@ -4,7 +4,6 @@
 
 mod batch;
 mod command;
-mod copy;
 mod events;
 mod generate;
 mod job;

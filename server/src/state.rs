@@ -14,8 +14,8 @@ use crate::{
     session::Sessions,
 };
 
-/// One of so many connections may be taken by exports.
-const EXPORTS_PER_CONNECTION: u32 = 4;
+/// One of so many connections may be taken by exports and imports.
+const CONNECTIONS_PER_TRANSFER: u32 = 4;
 
 /// Shared by all requests; cheap to clone.
 #[derive(Clone)]
@@ -32,8 +32,8 @@ pub struct Shared {
     pub(crate) sessions: Sessions,
     /// Told of each seed job that this server puts into the queue.
     pub(crate) seeding: Notify,
-    /// Exports that may be under way: each holds a connection for as long as its caller takes.
-    pub(crate) exports: Arc<Semaphore>,
+    /// Exports and imports that may be under way: each holds a connection for long.
+    pub(crate) transfers: Arc<Semaphore>,
     /// Turns true once, when the server stops.
     pub(crate) stopping: watch::Sender<bool>,
 }
@@ -46,6 +46,8 @@ pub struct Options {
     pub orders_from: DateTime<Utc>,
     /// Largest body of a request, in bytes.
     pub body_limit: usize,
+    /// Largest file that is imported, in bytes as it is sent.
+    pub import_limit: u64,
     /// Longest time that a request may take.
     pub request_timeout: Duration,
     /// Whether PUT, PATCH and DELETE must say which version they mean (428 otherwise).
@@ -63,6 +65,7 @@ impl Default for Options {
             clock: Clock::system(),
             orders_from: Utc.timestamp_opt(946_684_800, 0).unwrap(),
             body_limit: 256 * 1024,
+            import_limit: 4 << 30,
             request_timeout: Duration::from_secs(30),
             require_if_match: false,
             cache: CacheOptions::default(),
@@ -108,8 +111,8 @@ impl AppState {
         let partitions = Partitions::load(&pool, options.partition_interval).await?;
         partitions.make_ahead(&pool, options.clock.now()).await?;
         let cache = Cache::open(&pool, &options.cache, options.clock.clone()).await?;
-        let exports = pool.options().get_max_connections() / EXPORTS_PER_CONNECTION;
-        let exports = Arc::new(Semaphore::new(exports.max(1) as usize));
+        let transfers = pool.options().get_max_connections() / CONNECTIONS_PER_TRANSFER;
+        let transfers = Arc::new(Semaphore::new(transfers.max(1) as usize));
         Ok(Self(Arc::new(Shared {
             pool,
             options,
@@ -119,7 +122,7 @@ impl AppState {
             relay: Done::default(),
             sessions: Sessions::default(),
             seeding: Notify::new(),
-            exports,
+            transfers,
             stopping: watch::Sender::new(false),
         })))
     }

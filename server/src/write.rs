@@ -2,14 +2,14 @@
 //! log says of them, then the end of every cached answer that they make old, and only then the reply.
 //! All of it in a task of its own, so that a dropped connection cannot cancel half of it.
 
-use std::future::Future;
+use std::{collections::BTreeSet, future::Future};
 
 use chrono::{DateTime, Utc};
 use sqlx::{PgConnection, Postgres, Transaction};
 use stockroom_common::{Kind, change::Op};
 
 use crate::{
-    cache::{Invalidation, Tag},
+    cache::{Invalidation, MAX_TAGS, Tag, relay::LogRun},
     changes::{self, Change},
     entity::Entity,
     error::{Error, Result},
@@ -31,6 +31,9 @@ pub(crate) struct Write {
     is_abandoned: bool,
     changes: Vec<Change>,
     touched: Vec<Tag>,
+    /// What is in the log already, and the tags of it.
+    logged: Vec<LogRun>,
+    tags: BTreeSet<Tag>,
 }
 
 impl Write {
@@ -44,6 +47,8 @@ impl Write {
             is_abandoned: false,
             changes: Vec::new(),
             touched: Vec::new(),
+            logged: Vec::new(),
+            tags: BTreeSet::new(),
         }
     }
 
@@ -81,35 +86,47 @@ impl Write {
     }
 
     /// Names something else that the write changed, such as the stock of a product. It is told in
-    /// the write's first entry.
+    /// the first entry that is yet to be logged.
     pub(crate) fn touch(&mut self, tag: Tag) {
         self.touched.push(tag);
     }
 
-    /// Writes the log, commits and makes old answers end.
-    pub(crate) async fn commit(mut self) -> Result<Invalidation> {
+    /// Writes the log as far as it goes, so that a long write need not remember all of it.
+    pub(crate) async fn write_log(&mut self) -> Result<()> {
         let mut entries = std::mem::take(&mut self.changes);
-        let mut tags = self.touched.clone();
         if let Some(first) = entries.first_mut() {
-            first.tags.append(&mut self.touched);
+            let touched = std::mem::take(&mut self.touched);
+            first.tags.extend(touched);
             first.tags.sort();
             first.tags.dedup();
         }
         let (at, actor) = (self.at, self.actor.0.clone());
-        let conn = self.conn().await?;
-        let mut places = Vec::new();
         for entries in entries.chunks(LOGGED_AT_ONCE) {
-            places.extend(changes::append_all(conn, at, &actor, entries).await?);
+            let run = changes::append_all(self.conn().await?, at, &actor, entries).await?;
+            self.logged.push(run);
         }
+        // Where nothing was logged, what was touched is old all the same.
+        let touched = self.touched.iter().cloned();
+        let tags = entries.into_iter().flat_map(|change| change.tags);
+        self.tags.extend(tags.chain(touched));
+        if self.tags.len() > MAX_TAGS {
+            self.tags = BTreeSet::from([Tag::epoch()]);
+        }
+        Ok(())
+    }
+
+    /// Writes the log, commits and makes old answers end.
+    pub(crate) async fn commit(mut self) -> Result<Invalidation> {
+        self.write_log().await?;
+        // A write that has done nothing fails here where what it needs is gone.
+        self.conn().await?;
         if let Some(transaction) = self.transaction {
             transaction.commit().await?;
         }
-        tags.extend(entries.into_iter().flat_map(|change| change.tags));
-        tags.sort();
-        tags.dedup();
+        let tags: Vec<Tag> = self.tags.into_iter().collect();
         let invalidation = self.state.cache.invalidate(&tags).await;
         if invalidation == Invalidation::Done {
-            self.state.relay.push(places);
+            self.state.relay.push(self.logged);
         }
         Ok(invalidation)
     }

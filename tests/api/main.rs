@@ -7,6 +7,7 @@ mod categories;
 mod changes;
 mod customers;
 mod export;
+mod import;
 mod lists;
 mod orders;
 mod partitions;

@@ -27,21 +27,45 @@ const HARMLESS_AFTER: TimeDelta = TimeDelta::minutes(15);
 /// Changes that one transaction takes.
 const BATCH: i64 = 500;
 
-/// Where a change stands in the log.
-pub(crate) type LogPosition = (DateTime<Utc>, Uuid);
+/// Entries that one statement marks.
+const MARKED_AT_ONCE: usize = 5_000;
+
+/// Entries that stand in the log one after the other: of one instant, their ids counted up.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct LogRun {
+    pub(crate) at: DateTime<Utc>,
+    pub(crate) first: Uuid,
+    pub(crate) entries: usize,
+}
+
+impl LogRun {
+    /// The id of the last entry.
+    fn last(&self) -> Uuid {
+        Uuid::from_u128(self.first.as_u128() + self.entries.saturating_sub(1) as u128)
+    }
+}
 
 /// Changes whose tags are deleted and which are yet to be marked so, off the answer's path.
 #[derive(Debug, Default)]
-pub(crate) struct Done(Mutex<Vec<LogPosition>>);
+pub(crate) struct Done(Mutex<Vec<LogRun>>);
 
 impl Done {
-    pub(crate) fn push(&self, places: impl IntoIterator<Item = LogPosition>) {
+    pub(crate) fn push(&self, runs: impl IntoIterator<Item = LogRun>) {
         let mut done = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        done.extend(places);
+        done.extend(runs);
     }
 
-    fn take(&self) -> Vec<LogPosition> {
-        std::mem::take(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    /// Some of them; none where there are no more.
+    fn take(&self) -> Vec<LogRun> {
+        let mut done = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut entries = 0;
+        let taken = done.iter().take_while(|run| {
+            let is_first = entries == 0;
+            entries += run.entries;
+            is_first || entries <= MARKED_AT_ONCE
+        });
+        let taken = taken.count();
+        done.drain(..taken).collect()
     }
 }
 
@@ -65,29 +89,30 @@ pub(crate) async fn run(state: AppState) {
 
 /// Writes down what writers have done. Also done once more when the server stops.
 pub(crate) async fn mark(state: &AppState) -> Result<()> {
-    let done = state.relay.take();
-    if done.is_empty() {
-        return Ok(());
+    loop {
+        let done = state.relay.take();
+        if done.is_empty() {
+            return Ok(());
+        }
+        let mut conn = state.pool.acquire().await?;
+        set_relayed(&mut conn, state.options.clock.now(), &done).await?;
     }
-    let mut conn = state.pool.acquire().await?;
-    set_relayed(&mut conn, state.options.clock.now(), done).await
 }
 
-async fn set_relayed(
-    conn: &mut PgConnection,
-    now: DateTime<Utc>,
-    places: Vec<LogPosition>,
-) -> Result<()> {
-    let (times, ids): (Vec<_>, Vec<_>) = places.into_iter().unzip();
+async fn set_relayed(conn: &mut PgConnection, now: DateTime<Utc>, runs: &[LogRun]) -> Result<()> {
+    let times: Vec<_> = runs.iter().map(|run| run.at).collect();
+    let firsts: Vec<_> = runs.iter().map(|run| run.first).collect();
+    let lasts: Vec<_> = runs.iter().map(LogRun::last).collect();
     sqlx::query(
-        "update changes c set relayed_at = $3
-        from unnest($1::timestamptz[], $2::uuid[]) as done (at, seq)
-        where c.at = done.at and c.seq = done.seq
+        "update changes c set relayed_at = $4
+        from unnest($1::timestamptz[], $2::uuid[], $3::uuid[]) as done (at, first, last)
+        where c.at = done.at and c.seq between done.first and done.last
             -- These bounds follow; the planner prunes partitions by them alone.
-            and c.at between $4 and $5",
+            and c.at between $5 and $6",
     )
     .bind(&times)
-    .bind(&ids)
+    .bind(&firsts)
+    .bind(&lasts)
     .bind(now)
     .bind(times.iter().min())
     .bind(times.iter().max())
@@ -125,7 +150,12 @@ async fn repair(state: &AppState, (older, ahead): (TimeDelta, TimeDelta)) -> Res
     .bind(BATCH)
     .try_map(|row: PgRow| {
         let tags: Vec<String> = row.try_get("tags")?;
-        Ok(((row.try_get("at")?, row.try_get("seq")?), tags))
+        let run = LogRun {
+            at: row.try_get("at")?,
+            first: row.try_get("seq")?,
+            entries: 1,
+        };
+        Ok((run, tags))
     })
     .fetch_all(&mut *transaction)
     .await?;
@@ -133,22 +163,21 @@ async fn repair(state: &AppState, (older, ahead): (TimeDelta, TimeDelta)) -> Res
         return Ok(0);
     }
     let harmless = now - HARMLESS_AFTER;
-    let (mut places, mut tags, mut repaired): (Vec<LogPosition>, Vec<Tag>, u64) =
-        Default::default();
-    for (place, named) in left {
-        if place.0 > harmless {
+    let (mut runs, mut tags, mut repaired): (Vec<LogRun>, Vec<Tag>, u64) = Default::default();
+    for (run, named) in left {
+        if run.at > harmless {
             tags.extend(named.into_iter().map(Tag::from));
             repaired += 1;
         }
-        places.push(place);
+        runs.push(run);
     }
     tags.sort();
     tags.dedup();
     if state.cache.invalidate(&tags).await == Invalidation::Deferred {
         return Ok(0);
     }
-    let taken = places.len() as i64;
-    set_relayed(&mut transaction, now, places).await?;
+    let taken = runs.len() as i64;
+    set_relayed(&mut transaction, now, &runs).await?;
     transaction.commit().await?;
     state.cache.counters().repairs.inc_by(repaired);
     Ok(taken)

@@ -33,7 +33,7 @@ impl Movement {
     }
 }
 
-struct Shelf {
+pub(super) struct Shelf {
     price_minor: i64,
     stock: i64,
     active: bool,
@@ -77,7 +77,8 @@ pub(super) async fn apply(
         .collect())
 }
 
-async fn lock(
+/// Keeps the products from being changed by others, in the order of their ids.
+pub(super) async fn lock(
     conn: &mut PgConnection,
     products: &[Id<Product>],
 ) -> Result<BTreeMap<Id<Product>, Shelf>> {

@@ -1,18 +1,12 @@
 //! A job cut into batches, and a batch turned into what COPY takes.
 
-use std::{collections::BTreeMap, ops::Range};
+use std::ops::Range;
 
 use chrono::{DateTime, Utc};
-use stockroom_common::{
-    Category, Customer, Kind, Order, Product, Resource, partition::Family, seed::NewSeedJob,
-};
+use stockroom_common::{Category, Customer, Order, Product, Resource, seed::NewSeedJob};
 
-use super::{copy::CopyRows, generate::Generator};
-use crate::{
-    cache::Tag,
-    error::{Error, Result},
-    partitions::Partitions,
-};
+use super::generate::Generator;
+use crate::{cache::Tag, copy::TableRows, entity, error::Result, partitions::Partitions};
 
 /// Rows in one batch: one transaction, one step of the progress.
 const BATCH_ROWS: i64 = 5_000;
@@ -51,13 +45,6 @@ pub(super) struct Part {
 #[derive(Debug)]
 pub(super) struct Batch {
     pub(super) tables: Vec<TableRows>,
-}
-
-#[derive(Debug)]
-pub(super) struct TableRows {
-    /// The COPY statement.
-    pub(super) statement: String,
-    pub(super) bytes: Vec<u8>,
 }
 
 impl Entity {
@@ -138,117 +125,18 @@ impl Batch {
     ) -> Result<Self> {
         let indexes = part.rows.clone();
         let tables = match part.entity {
-            Entity::Categories => vec![categories(indexes.map(|i| generator.category(i)))],
-            Entity::Products => vec![products(indexes.map(|i| generator.product(i)))],
-            Entity::Customers => vec![customers(indexes.map(|i| generator.customer(i)))],
-            Entity::Orders => orders(partitions, indexes.map(|i| generator.order(i)))?,
+            Entity::Categories => copied(partitions, indexes.map(|i| generator.category(i))),
+            Entity::Products => copied(partitions, indexes.map(|i| generator.product(i))),
+            Entity::Customers => copied(partitions, indexes.map(|i| generator.customer(i))),
+            Entity::Orders => copied(partitions, indexes.map(|i| generator.order(i))),
         };
-        Ok(Self { tables })
+        Ok(Self { tables: tables? })
     }
 }
 
-fn table(name: &str, columns: &str, rows: CopyRows) -> TableRows {
-    TableRows {
-        statement: format!("copy {name} ({columns}) from stdin (format binary)"),
-        bytes: rows.finish(),
-    }
-}
-
-fn categories(categories: impl Iterator<Item = Category>) -> TableRows {
-    let mut rows = CopyRows::new();
-    for category in categories {
-        rows.row(6)
-            .uuid(category.id.uuid())
-            .i64(category.version)
-            .time(category.created_at)
-            .time(category.updated_at)
-            .text(&category.name)
-            .text(&category.description);
-    }
-    let columns = "id, version, created_at, updated_at, name, description";
-    table("categories", columns, rows)
-}
-
-fn products(products: impl Iterator<Item = Product>) -> TableRows {
-    let mut rows = CopyRows::new();
-    for product in products {
-        rows.row(11)
-            .uuid(product.id.uuid())
-            .i64(product.version)
-            .time(product.created_at)
-            .time(product.updated_at)
-            .uuid(product.category_id.uuid())
-            .text(&product.sku)
-            .text(&product.name)
-            .text(&product.description)
-            .i64(product.price_minor)
-            .i64(product.stock)
-            .bool(product.active);
-    }
-    let columns = "id, version, created_at, updated_at, category_id, sku, name, description, \
-        price_minor, stock, active";
-    table("products", columns, rows)
-}
-
-fn customers(customers: impl Iterator<Item = Customer>) -> TableRows {
-    let mut rows = CopyRows::new();
-    for customer in customers {
-        rows.row(8)
-            .uuid(customer.id.uuid())
-            .i64(customer.version)
-            .time(customer.created_at)
-            .time(customer.updated_at)
-            .text(&customer.name)
-            .text(&customer.email)
-            .text(&customer.phone)
-            .jsonb(&customer.address);
-    }
-    let columns = "id, version, created_at, updated_at, name, email, phone, address";
-    table("customers", columns, rows)
-}
-
-/// Orders and their lines, straight into their partitions.
-fn orders(partitions: &Partitions, orders: impl Iterator<Item = Order>) -> Result<Vec<TableRows>> {
-    let mut by_partition: BTreeMap<String, (CopyRows, CopyRows)> = BTreeMap::new();
-    for order in orders {
-        let suffix = partitions.suffix_of(Family::Orders, order.placed_at);
-        let suffix = suffix.ok_or_else(|| {
-            let detail = format!("There is no partition for {}.", order.placed_at);
-            Error::refused(Kind::Conflict, detail)
-        })?;
-        let new = || (CopyRows::new(), CopyRows::new());
-        let (rows, lines) = by_partition.entry(suffix).or_insert_with(new);
-        rows.row(9)
-            .time(order.placed_at)
-            .uuid(order.id.uuid())
-            .i64(order.version)
-            .time(order.created_at)
-            .time(order.updated_at)
-            .uuid(order.customer_id.uuid())
-            .text(order.status.as_str())
-            .i64(order.total_minor)
-            .text(&order.note);
-        for item in &order.items {
-            lines
-                .row(6)
-                .time(order.placed_at)
-                .uuid(order.id.uuid())
-                .i32(item.line_no)
-                .uuid(item.product_id.uuid())
-                .i32(item.quantity)
-                .i64(item.unit_price_minor);
-        }
-    }
-    let columns = "placed_at, id, version, created_at, updated_at, customer_id, status, \
-        total_minor, note";
-    let line_columns = "placed_at, order_id, line_no, product_id, quantity, unit_price_minor";
-    let tables = by_partition
-        .into_iter()
-        .flat_map(|(suffix, (rows, lines))| {
-            [
-                table(&format!("orders_{suffix}"), columns, rows),
-                table(&format!("order_items_{suffix}"), line_columns, lines),
-            ]
-        });
-    Ok(tables.collect())
+fn copied<E: entity::Entity>(
+    partitions: &Partitions,
+    rows: impl Iterator<Item = E>,
+) -> Result<Vec<TableRows>> {
+    E::copy(partitions, rows)
 }

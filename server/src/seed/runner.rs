@@ -252,9 +252,7 @@ impl Task {
             inserted => inserted?,
         }
         for table in &batch.tables {
-            let mut copy = transaction.copy_in_raw(&table.statement).await?;
-            copy.send(table.bytes.as_slice()).await?;
-            copy.finish().await?;
+            table.load(&mut transaction).await?;
         }
         let change = Change {
             entity: part.entity.name(),
@@ -266,11 +264,11 @@ impl Task {
             tags: part.tags(),
         };
         let now = state.options.clock.now();
-        let place = changes::append(&mut transaction, now, &self.actor, &change).await?;
+        let run = changes::append(&mut transaction, now, &self.actor, &change).await?;
         transaction.commit().await?;
         self.progress().loaded(part.entity, part.len());
         if state.cache.invalidate(&change.tags).await == Invalidation::Done {
-            state.relay.push([place]);
+            state.relay.push([run]);
         }
         Ok(())
     }

@@ -68,7 +68,7 @@ async fn run() -> Result<(), Box<dyn std::error::Error>> {
         };
         Router::new().route(path, get(answer))
     };
-    let layered = middleware::wrap(fixed("/fixed/{id}"), &state);
+    let layered = middleware::wrap(middleware::limit_time(fixed("/fixed/{id}"), &state));
     let beside = layered.merge(fixed("/bare/{id}"));
     let router = app(state.clone()).merge(beside.with_state(state.clone()));
     let listener = TcpListener::bind(env::var("STOCKROOM_LISTEN")?).await?;

@@ -2,7 +2,10 @@
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;
+use sqlx::PgConnection;
 use uuid::Uuid;
+
+use crate::error::Result;
 
 const SIGNATURE: &[u8] = b"PGCOPY\n\xff\r\n\0";
 /// Microseconds from 1970, where Unix time begins, to 2000, where PostgreSQL's does.
@@ -10,10 +13,27 @@ const EPOCH_2000: i64 = 946_684_800_000_000;
 
 /// Rows as they are written, field by field.
 #[derive(Debug)]
-pub(super) struct CopyRows(Vec<u8>);
+pub(crate) struct CopyRows(Vec<u8>);
+
+/// Rows of one table, ready to be loaded.
+#[derive(Debug)]
+pub(crate) struct TableRows {
+    /// The COPY statement.
+    statement: String,
+    bytes: Vec<u8>,
+}
+
+impl TableRows {
+    pub(crate) async fn load(&self, conn: &mut PgConnection) -> Result<()> {
+        let mut copy = conn.copy_in_raw(&self.statement).await?;
+        copy.send(self.bytes.as_slice()).await?;
+        copy.finish().await?;
+        Ok(())
+    }
+}
 
 impl CopyRows {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let mut bytes = SIGNATURE.to_vec();
         // No flags, no header extension.
         bytes.extend_from_slice(&[0; 8]);
@@ -21,36 +41,36 @@ impl CopyRows {
     }
 
     /// Begins a row; that many fields must follow.
-    pub(super) fn row(&mut self, fields: i16) -> &mut Self {
+    pub(crate) fn row(&mut self, fields: i16) -> &mut Self {
         self.0.extend_from_slice(&fields.to_be_bytes());
         self
     }
 
-    pub(super) fn uuid(&mut self, value: Uuid) -> &mut Self {
+    pub(crate) fn uuid(&mut self, value: Uuid) -> &mut Self {
         self.field(value.as_bytes())
     }
 
-    pub(super) fn text(&mut self, value: &str) -> &mut Self {
+    pub(crate) fn text(&mut self, value: &str) -> &mut Self {
         self.field(value.as_bytes())
     }
 
-    pub(super) fn i32(&mut self, value: i32) -> &mut Self {
+    pub(crate) fn i32(&mut self, value: i32) -> &mut Self {
         self.field(&value.to_be_bytes())
     }
 
-    pub(super) fn i64(&mut self, value: i64) -> &mut Self {
+    pub(crate) fn i64(&mut self, value: i64) -> &mut Self {
         self.field(&value.to_be_bytes())
     }
 
-    pub(super) fn bool(&mut self, value: bool) -> &mut Self {
+    pub(crate) fn bool(&mut self, value: bool) -> &mut Self {
         self.field(&[u8::from(value)])
     }
 
-    pub(super) fn time(&mut self, value: DateTime<Utc>) -> &mut Self {
+    pub(crate) fn time(&mut self, value: DateTime<Utc>) -> &mut Self {
         self.i64(value.timestamp_micros() - EPOCH_2000)
     }
 
-    pub(super) fn jsonb(&mut self, value: &impl Serialize) -> &mut Self {
+    pub(crate) fn jsonb(&mut self, value: &impl Serialize) -> &mut Self {
         // The version of the format, then text.
         let mut bytes = vec![1];
         let written = serde_json::to_writer(&mut bytes, value);
@@ -58,9 +78,13 @@ impl CopyRows {
         self.field(&bytes)
     }
 
-    pub(super) fn finish(mut self) -> Vec<u8> {
+    /// The rows, for those columns of a table.
+    pub(crate) fn finish(mut self, table: &str, columns: &str) -> TableRows {
         self.0.extend_from_slice(&(-1_i16).to_be_bytes());
-        self.0
+        TableRows {
+            statement: format!("copy {table} ({columns}) from stdin (format binary)"),
+            bytes: self.0,
+        }
     }
 
     fn field(&mut self, bytes: &[u8]) -> &mut Self {

@@ -1,0 +1,158 @@
+//! `mode=apply`: every row by all the rules of a single write. All in one transaction, or, where rows that
+//! fail are to leave the others alone, a transaction for each batch, so that nobody waits for long.
+
+use stockroom_common::Problem;
+
+use super::{
+    Import,
+    file::{Line, Lines},
+    report::Report,
+};
+use crate::{
+    cache::Invalidation,
+    entity::Entity,
+    error::{Error, Result},
+    rows::{self, MAX_FAULTS, OnError, Place, Sent},
+    write::Write,
+};
+
+/// Rows that are read, locked and logged at once.
+const BATCH: usize = 500;
+/// How often it is begun again where another writer held what it needs.
+const ATTEMPTS: usize = 3;
+
+pub(super) async fn apply<E: Entity>(import: &Import) -> Result<(Report, Invalidation)> {
+    if import.on_error == OnError::RejectFailed && !import.is_dry_run {
+        return by_batches::<E>(import).await;
+    }
+    let faulty = prepare_all::<E>(import).await?;
+    if import.on_error == OnError::RejectAll {
+        rows::refuse(faulty)?;
+    }
+    let mut attempt = 1;
+    loop {
+        match in_one::<E>(import).await {
+            Err(error) if error.is_lost_lock() && attempt < ATTEMPTS => attempt += 1,
+            outcome => return outcome,
+        }
+    }
+}
+
+/// Reads all rows and makes what they need to be there, before any transaction; gives what is wrong with
+/// them by themselves, as far as a refusal tells it.
+async fn prepare_all<E: Entity>(import: &Import) -> Result<Vec<Problem>> {
+    let mut lines = import.file.lines(E::TABLE_COLUMNS).await?;
+    let mut faulty = Vec::new();
+    loop {
+        let mut rows = next::<E>(&mut lines).await?;
+        if rows.is_empty() {
+            return Ok(faulty);
+        }
+        for row in &mut rows {
+            row.prepare(&import.state).await?;
+        }
+        faulty.extend(rows.iter().filter_map(Sent::faults));
+        faulty.truncate(MAX_FAULTS);
+    }
+}
+
+async fn in_one<E: Entity>(import: &Import) -> Result<(Report, Invalidation)> {
+    let mut lines = import.file.lines(E::TABLE_COLUMNS).await?;
+    let mut report = import.report()?;
+    let mut write = Write::new(import.state.clone(), import.actor.clone());
+    loop {
+        let rows = next::<E>(&mut lines).await?;
+        if rows.is_empty() {
+            break;
+        }
+        write_batch(&mut write, &mut report, rows, import.on_error).await?;
+        write.write_log().await?;
+    }
+    if import.is_dry_run {
+        write.abandon().await?;
+        return Ok((report, Invalidation::Done));
+    }
+    Ok((report, write.commit().await?))
+}
+
+async fn by_batches<E: Entity>(import: &Import) -> Result<(Report, Invalidation)> {
+    let mut lines = import.file.lines(E::TABLE_COLUMNS).await?;
+    let mut report = import.report()?;
+    let mut done = Invalidation::Done;
+    loop {
+        let mut rows = next::<E>(&mut lines).await?;
+        if rows.is_empty() {
+            return Ok((report, done));
+        }
+        let written = one_batch(import, &mut rows, &mut report).await;
+        done = match written.map_err(|error| stopped(error, report.rows()))? {
+            Invalidation::Done => done,
+            other => other,
+        };
+    }
+}
+
+async fn one_batch<E: Entity>(
+    import: &Import,
+    rows: &mut [Sent<E>],
+    report: &mut Report,
+) -> Result<Invalidation> {
+    for row in &mut *rows {
+        row.prepare(&import.state).await?;
+    }
+    let mut attempt = 1;
+    loop {
+        let mut write = Write::new(import.state.clone(), import.actor.clone());
+        let written = rows::write_all(&mut write, rows.to_vec(), import.on_error).await;
+        let written = match written {
+            Err(error) if error.is_lost_lock() && attempt < ATTEMPTS => {
+                attempt += 1;
+                continue;
+            }
+            written => written?,
+        };
+        let done = write.commit().await?;
+        for (sent, row) in rows.iter().zip(written) {
+            report.push(line(sent.place), row)?;
+        }
+        return Ok(done);
+    }
+}
+
+async fn write_batch<E: Entity>(
+    write: &mut Write,
+    report: &mut Report,
+    rows: Vec<Sent<E>>,
+    on_error: OnError,
+) -> Result<()> {
+    let places: Vec<Place> = rows.iter().map(|row| row.place).collect();
+    let written = rows::write_all(write, rows, on_error).await?;
+    for (place, row) in places.into_iter().zip(written) {
+        report.push(line(place), row)?;
+    }
+    Ok(())
+}
+
+async fn next<E: Entity>(lines: &mut Lines) -> Result<Vec<Sent<E>>> {
+    let read = |(line, value): Line| Sent::read(Place::Line(line), value);
+    lines.next(BATCH, read).await
+}
+
+const fn line(place: Place) -> u64 {
+    match place {
+        Place::Line(line) => line,
+        Place::Index(index) => index as u64,
+    }
+}
+
+/// What stopped an import after some of its batches, which stay.
+fn stopped(error: Error, rows: u64) -> Error {
+    let mut problem = error.into_problem();
+    if rows > 0 {
+        problem.detail = format!(
+            "{} The first {rows} rows were seen to; import the file again for the rest.",
+            problem.detail
+        );
+    }
+    problem.into()
+}

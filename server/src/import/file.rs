@@ -1,0 +1,397 @@
+//! A file that was received, kept without a name: whatever happens, it goes with the last who has it open.
+
+use std::{
+    collections::VecDeque,
+    io::{self, BufRead, BufReader, Read, Seek},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use axum::body::Body;
+use flate2::read::MultiGzDecoder;
+use futures_util::StreamExt;
+use serde_json::Value;
+use stockroom_common::{
+    FieldError, Kind, document,
+    format::Format,
+    table::{self, Column},
+};
+use tokio::io::AsyncWriteExt;
+
+use crate::{
+    error::{Error, Result},
+    state::AppState,
+};
+
+/// Bytes that a row may have.
+const ROW_LIMIT: usize = 1 << 20;
+/// Unpacked, a file may be so many times as large as it may be when it is sent.
+const UNPACKED_LIMIT: u64 = 32;
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+const GZIP: [u8; 2] = [0x1f, 0x8b];
+
+/// The rows of a file, not yet read as those of an entity.
+pub(crate) struct File {
+    file: std::fs::File,
+    format: Format,
+    /// Bytes that it may have unpacked.
+    limit: u64,
+}
+
+/// A row: the line where it begins, and what stands there.
+pub(crate) type Line = (u64, Result<Value, FieldError>);
+
+/// Rows on their way out of a file.
+pub(crate) struct Lines(Option<Box<dyn Iterator<Item = Line> + Send>>);
+
+impl File {
+    /// Takes in a body.
+    ///
+    /// # Errors
+    /// 408 where nothing more of it comes, 413 where it is too large, 400 where it breaks off.
+    pub(crate) async fn receive(state: &AppState, body: Body, format: Format) -> Result<Self> {
+        let limit = state.options.import_limit;
+        let mut file = tokio::fs::File::from_std(tempfile::tempfile().map_err(no_room)?);
+        let mut chunks = body.into_data_stream();
+        let mut received = 0;
+        loop {
+            let next = tokio::time::timeout(state.options.request_timeout, chunks.next()).await;
+            let Ok(next) = next else {
+                let detail = "Nothing more of the file has come for too long.";
+                return Err(Error::refused(Kind::Timeout, detail));
+            };
+            let Some(chunk) = next else { break };
+            let chunk = chunk
+                .map_err(|_| Error::refused(Kind::Unreadable, "The file did not arrive whole."))?;
+            received += chunk.len() as u64;
+            if received > limit {
+                let detail = format!(
+                    "The file has more than the {limit} bytes that the server takes; split it."
+                );
+                return Err(Error::refused(Kind::TooLarge, detail));
+            }
+            file.write_all(&chunk).await.map_err(no_room)?;
+        }
+        file.flush().await.map_err(no_room)?;
+        Ok(Self {
+            file: file.into_std().await,
+            format,
+            limit: limit.saturating_mul(UNPACKED_LIMIT),
+        })
+    }
+
+    /// The rows from the first on, for a table of those columns.
+    ///
+    /// # Errors
+    /// 400 where the header names what is no column.
+    pub(crate) async fn lines(&self, columns: &'static [Column]) -> Result<Lines> {
+        let mut file = self.file.try_clone().map_err(no_room)?;
+        let (format, limit) = (self.format, self.limit);
+        let open = move || {
+            file.rewind()?;
+            let mut start = [0; 2];
+            let packed = file.read(&mut start)? == start.len() && start == GZIP;
+            file.rewind()?;
+            let bytes: Box<dyn Read + Send> = match packed {
+                true => Box::new(MultiGzDecoder::new(BufReader::new(file))),
+                false => Box::new(file),
+            };
+            let bytes = Limited { bytes, left: limit };
+            Ok::<_, io::Error>(match format {
+                Format::Csv => csv_lines(bytes, columns),
+                Format::Ndjson => Ok(ndjson_lines(bytes)),
+            })
+        };
+        let lines = tokio::task::spawn_blocking(open).await?.map_err(no_room)?;
+        match lines {
+            Ok(lines) => Ok(Lines(Some(lines))),
+            Err(fault) => Err(Error::fields(Kind::Unreadable, vec![fault.at_line(1)])),
+        }
+    }
+}
+
+impl Lines {
+    /// The next rows, at most `limit`, as `read` makes of them; none after the last.
+    pub(crate) async fn next<T: Send + 'static>(
+        &mut self,
+        limit: usize,
+        read: impl Fn(Line) -> T + Send + 'static,
+    ) -> Result<Vec<T>> {
+        let Some(mut lines) = self.0.take() else {
+            return Ok(Vec::new());
+        };
+        let take = move || {
+            let rows: Vec<T> = lines.by_ref().take(limit).map(read).collect();
+            (lines, rows)
+        };
+        let (lines, rows) = tokio::task::spawn_blocking(take).await?;
+        self.0 = Some(lines);
+        Ok(rows)
+    }
+}
+
+fn no_room(error: io::Error) -> Error {
+    tracing::error!(%error, "a file cannot be kept");
+    let detail = "The server cannot keep the file; it may have no room left.";
+    Error::refused(Kind::Unavailable, detail)
+}
+
+fn broken(error: &io::Error) -> FieldError {
+    FieldError::new("", "syntax", format!("cannot be read: {error}"))
+}
+
+fn ndjson_lines(bytes: impl Read + Send + 'static) -> Box<dyn Iterator<Item = Line> + Send> {
+    let mut bytes = BufReader::with_capacity(1 << 16, bytes);
+    let mut number = 0;
+    let mut is_over = false;
+    Box::new(std::iter::from_fn(move || {
+        loop {
+            if is_over {
+                return None;
+            }
+            let mut line = Vec::new();
+            number += 1;
+            match (&mut bytes)
+                .take(ROW_LIMIT as u64 + 1)
+                .read_until(b'\n', &mut line)
+            {
+                Ok(0) => return None,
+                Ok(read) if read > ROW_LIMIT => {
+                    is_over = true;
+                    return Some((number, Err(too_long())));
+                }
+                Ok(_) if line.trim_ascii().is_empty() => {}
+                Ok(_) => return Some((number, document::from_slice(&line))),
+                Err(error) => {
+                    is_over = true;
+                    return Some((number, Err(broken(&error))));
+                }
+            }
+        }
+    }))
+}
+
+fn csv_lines(
+    bytes: impl Read + Send + 'static,
+    columns: &'static [Column],
+) -> Result<Box<dyn Iterator<Item = Line> + Send>, FieldError> {
+    let watch = Watch::default();
+    let watched = Watched {
+        bytes,
+        watch: watch.clone(),
+    };
+    let mut bytes = BufReader::with_capacity(1 << 16, watched);
+    let delimiter = sniff_delimiter(&mut bytes).map_err(|error| broken(&error))?;
+    let mut builder = csv::ReaderBuilder::new();
+    let mut table = builder
+        .delimiter(delimiter)
+        .flexible(true)
+        .from_reader(bytes);
+    let header = table.byte_headers().map_err(|error| csv_fault(&error))?;
+    let header = cells(header)?;
+    if header.iter().all(|name| name.is_empty()) {
+        let message = "there is no header, which names the columns";
+        return Err(FieldError::new("", "required", message));
+    }
+    let columns = table::read_header(columns, header.into_iter())?;
+    let mut record = csv::ByteRecord::new();
+    let mut is_over = false;
+    Ok(Box::new(std::iter::from_fn(move || {
+        if is_over {
+            return None;
+        }
+        watch.seen().since_row = 0;
+        match table.read_byte_record(&mut record) {
+            Ok(false) => None,
+            Ok(true) => {
+                let begun = record.position().map_or(0, csv::Position::byte);
+                let line = watch.seen().line_of(begun);
+                let row = cells(&record);
+                Some((
+                    line,
+                    row.and_then(|cells| table::read_row(&columns, cells.into_iter())),
+                ))
+            }
+            Err(error) => {
+                is_over = true;
+                let begun = table.position().byte();
+                Some((watch.seen().line_of(begun), Err(csv_fault(&error))))
+            }
+        }
+    })))
+}
+
+/// What separates the cells: spreadsheets write semicolons where the comma is taken, or tabs. Takes the
+/// mark that some put before UTF-8 away.
+fn sniff_delimiter(bytes: &mut impl BufRead) -> io::Result<u8> {
+    if bytes.fill_buf()?.starts_with(BYTE_ORDER_MARK) {
+        bytes.consume(BYTE_ORDER_MARK.len());
+    }
+    let start = bytes.fill_buf()?;
+    let header = start
+        .split(|byte| *byte == b'\n')
+        .next()
+        .unwrap_or_default();
+    let separates = |delimiter: &u8| header.contains(delimiter);
+    Ok([b',', b';', b'\t']
+        .into_iter()
+        .find(separates)
+        .unwrap_or(b','))
+}
+
+fn cells(record: &csv::ByteRecord) -> Result<Vec<&str>, FieldError> {
+    let cells = record.iter().map(std::str::from_utf8);
+    cells
+        .collect::<Result<_, _>>()
+        .map_err(|_| FieldError::new("", "syntax", "is not UTF-8; save the file in that encoding"))
+}
+
+fn csv_fault(error: &csv::Error) -> FieldError {
+    match error.kind() {
+        csv::ErrorKind::Io(error) if error.kind() == io::ErrorKind::FileTooLarge => too_long(),
+        csv::ErrorKind::Io(error) => broken(error),
+        _ => FieldError::new("", "syntax", error.to_string()),
+    }
+}
+
+fn too_long() -> FieldError {
+    let message = format!("has more than {ROW_LIMIT} bytes; a quote may not be closed");
+    FieldError::new("", "too_long", message)
+}
+
+/// What was seen of a table on its way to the reader, which counts no lines between its records.
+#[derive(Clone, Default)]
+struct Watch(Arc<Mutex<Seen>>);
+
+#[derive(Default)]
+struct Seen {
+    /// Bytes read since a row began: one that never ends must not fill the memory.
+    since_row: usize,
+    /// Bytes read in all, but for the mark before UTF-8.
+    read: u64,
+    /// Where lines break beyond the last row, and whether by a feed (the other half is a return).
+    breaks: VecDeque<(u64, bool)>,
+    /// Feeds up to the last row.
+    feeds: u64,
+}
+
+impl Watch {
+    fn seen(&self) -> MutexGuard<'_, Seen> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Seen {
+    /// The line of the row that was looked for from that byte on: blank lines come before it.
+    fn line_of(&mut self, mut byte: u64) -> u64 {
+        while let Some((place, is_feed)) = self.breaks.pop_front_if(|(place, _)| *place <= byte) {
+            self.feeds += u64::from(is_feed);
+            byte = byte.max(place + 1);
+        }
+        self.feeds + 1
+    }
+
+    fn see(&mut self, bytes: &[u8]) {
+        let bytes = match self.read {
+            0 => bytes.strip_prefix(BYTE_ORDER_MARK).unwrap_or(bytes),
+            _ => bytes,
+        };
+        let places = (self.read..).zip(bytes);
+        let breaks = places.filter(|(_, byte)| matches!(byte, b'\n' | b'\r'));
+        self.breaks
+            .extend(breaks.map(|(place, byte)| (place, *byte == b'\n')));
+        self.read += bytes.len() as u64;
+        self.since_row += bytes.len();
+    }
+}
+
+struct Watched<R> {
+    bytes: R,
+    watch: Watch,
+}
+
+impl<R: Read> Read for Watched<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let mut seen = self.watch.seen();
+        // What was read ahead may be of many rows; only what is read for one alone adds up.
+        if seen.since_row > ROW_LIMIT {
+            return Err(io::ErrorKind::FileTooLarge.into());
+        }
+        let read = self.bytes.read(buffer)?;
+        seen.see(&buffer[..read]);
+        Ok(read)
+    }
+}
+
+/// Bytes that fail where there are too many of them: what is packed may unpack to anything.
+struct Limited {
+    bytes: Box<dyn Read + Send>,
+    left: u64,
+}
+
+impl Read for Limited {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.bytes.read(buffer)?;
+        match self.left.checked_sub(read as u64) {
+            Some(left) => self.left = left,
+            None => return Err(io::Error::other("it unpacks to too much; split it")),
+        }
+        Ok(read)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use stockroom_common::{Category, Resource};
+
+    use super::*;
+
+    fn table(bytes: &'static [u8]) -> Result<Vec<Line>, FieldError> {
+        csv_lines(bytes, Category::TABLE_COLUMNS).map(Iterator::collect)
+    }
+
+    #[test]
+    fn what_unpacks_to_too_much_is_no_end_of_the_file() {
+        let bytes = Limited {
+            bytes: Box::new(b"{}\n{}\n{}\n".as_slice()),
+            left: 6,
+        };
+        let lines: Vec<Line> = ndjson_lines(bytes).collect();
+        assert!(lines.last().unwrap().1.is_err());
+    }
+
+    #[test]
+    fn rows_know_the_line_where_they_begin() {
+        let lines = table(b"\xef\xbb\xbfname;description\n\"a\nb\";x\n\nc;y;z\nd;\xff\n").unwrap();
+        let places: Vec<u64> = lines.iter().map(|(line, _)| *line).collect();
+        assert_eq!(places, [2, 5, 6]);
+        let windows = table(b"name\r\na\r\n\r\n\"b\r\nc\"\r\nd\r\n").unwrap();
+        let windows: Vec<u64> = windows.iter().map(|(line, _)| *line).collect();
+        assert_eq!(windows, [2, 4, 6]);
+        assert_eq!(lines[0].1.as_ref().unwrap()["name"], "a\nb");
+        assert_eq!(lines[1].1.as_ref().unwrap_err().code, "syntax");
+        assert!(lines[2].1.as_ref().unwrap_err().message.contains("UTF-8"));
+        let lines: Vec<Line> = ndjson_lines(b"{\"a\": 1}\n\n{\"a\": 2".as_slice()).collect();
+        assert_eq!(lines[0], (1, Ok(serde_json::json!({"a": 1}))));
+        assert_eq!(lines[1].0, 3);
+        assert!(lines[1].1.is_err());
+    }
+
+    #[test]
+    fn a_row_without_an_end_is_refused_before_it_fills_the_memory() {
+        let endless: &'static [u8] =
+            Vec::leak([b"name\n\"".as_slice(), &[b'x'; ROW_LIMIT * 3]].concat());
+        let lines = table(endless).unwrap();
+        assert_eq!(lines.len(), 1);
+        assert_eq!(lines[0].1.as_ref().unwrap_err().code, "too_long");
+        let endless: &'static [u8] = Vec::leak(vec![b'x'; ROW_LIMIT * 3]);
+        let lines: Vec<Line> = ndjson_lines(endless).collect();
+        assert_eq!(lines.len(), 1);
+        assert_eq!(lines[0].1.as_ref().unwrap_err().code, "too_long");
+    }
+
+    #[test]
+    fn a_file_without_a_header_is_refused() {
+        assert_eq!(table(b"").err().unwrap().code, "required");
+        assert_eq!(table(b"Tea,Green\n").err().unwrap().code, "unknown_field");
+    }
+}

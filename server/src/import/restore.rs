@@ -1,0 +1,195 @@
+//! `mode=restore`: rows as they were exported, with their ids, versions and times, into a table that is
+//! empty. Nothing follows from them: no stock moves, and the change log tells of all in one entry.
+
+use serde_json::{Value, json};
+use sqlx::{AssertSqlSafe, PgConnection};
+use stockroom_common::{FieldError, Kind, Problem, change::Op, document, partition::Family};
+
+use super::{Import, file::Line, report::Report};
+use crate::{
+    cache::{Invalidation, Tag},
+    changes::Change,
+    entity::Entity,
+    error::{Error, Result},
+    rows::{self, MAX_FAULTS, Place},
+    state::AppState,
+    write::Write,
+};
+
+/// Rows that one COPY loads.
+const BATCH: usize = 2_000;
+
+pub(super) async fn restore<E: Entity>(import: &Import) -> Result<(Report, Invalidation)> {
+    refuse_faults::<E>(import).await?;
+    let mut lines = import.file.lines(E::TABLE_COLUMNS).await?;
+    let mut report = import.report()?;
+    let mut write = Write::new(import.state.clone(), import.actor.clone());
+    refuse_rows::<E>(write.conn().await?).await?;
+    loop {
+        let batch = lines.next(BATCH, read::<E>).await?;
+        let Some((first, _)) = batch.first() else {
+            break;
+        };
+        let first = *first;
+        let rows: Vec<(u64, E)> = batch
+            .into_iter()
+            .map(|(line, row)| Ok((line, row?)))
+            .collect::<Result<_, Problem>>()?;
+        report.loaded(rows.len() as u64);
+        load(write.conn().await?, &import.state, &rows)
+            .await
+            .map_err(|error| at_fault(error, first, &rows))?;
+    }
+    if import.is_dry_run {
+        write.abandon().await?;
+        return Ok((report, Invalidation::Done));
+    }
+    write.log(Change {
+        entity: E::NAME,
+        entity_id: None,
+        op: Op::Import,
+        version: None,
+        before: None,
+        after: Some(json!({"rows": report.rows()})),
+        tags: vec![Tag::epoch()],
+    });
+    let done = write.commit().await?;
+    analyze::<E>(&import.state).await;
+    Ok((report, done))
+}
+
+async fn load<E: Entity>(
+    conn: &mut PgConnection,
+    state: &AppState,
+    rows: &[(u64, E)],
+) -> Result<()> {
+    let rows = rows.iter().map(|(_, row)| row.clone());
+    for table in E::copy(&state.partitions, rows)? {
+        table.load(conn).await?;
+    }
+    Ok(())
+}
+
+/// Reads a row with what the server sets, all of which must fit together.
+pub(crate) fn read<E: Entity>((line, value): Line) -> (u64, Result<E, Problem>) {
+    let unreadable = |fault: FieldError| Problem::fields(Kind::Unreadable, vec![fault]);
+    let row = value.map_err(unreadable).and_then(|value: Value| {
+        let row: E = document::from_value(value.clone()).map_err(unreadable)?;
+        document::refuse_unknown(&value, &document::to_value(&row)).map_err(unreadable)?;
+        match row.check_row() {
+            faults if faults.is_empty() => Ok(row),
+            faults => Err(Problem::fields(Kind::Invalid, faults)),
+        }
+    });
+    let row = row.map_err(|problem| Place::Line(line).blame(problem));
+    (line, row)
+}
+
+/// Reads the whole file, so that nothing is begun that cannot be ended, and makes the partitions.
+async fn refuse_faults<E: Entity>(import: &Import) -> Result<()> {
+    let state = &import.state;
+    let mut lines = import.file.lines(E::TABLE_COLUMNS).await?;
+    let mut faulty: Vec<Problem> = Vec::new();
+    loop {
+        let rows = lines.next(BATCH, read::<E>).await?;
+        if rows.is_empty() {
+            return rows::refuse(faulty);
+        }
+        for (line, row) in rows {
+            let made = match (row, E::FAMILY) {
+                (Err(problem), _) => Err(problem.into()),
+                (Ok(row), Some(family)) => ensure(state, family, &row).await,
+                (Ok(_), None) => Ok(()),
+            };
+            match made {
+                Err(Error::Refused(problem)) if !problem.is(Kind::Unavailable) => {
+                    let is_told = problem.errors.iter().any(|fault| fault.line.is_some());
+                    faulty.push(match is_told {
+                        true => *problem,
+                        false => Place::Line(line).blame(*problem),
+                    });
+                }
+                made => made?,
+            }
+        }
+        faulty.truncate(MAX_FAULTS);
+    }
+}
+
+async fn ensure<E: Entity>(state: &AppState, family: Family, row: &E) -> Result<()> {
+    let at = row.id().time().unwrap_or_default();
+    if at < state.options.orders_from {
+        let message = format!("is {at}, before the first that this shop keeps");
+        return Err(Error::field(
+            Kind::Invalid,
+            "/placed_at",
+            "out_of_range",
+            message,
+        ));
+    }
+    state.partitions.ensure(&state.pool, family, at).await
+}
+
+async fn refuse_rows<E: Entity>(conn: &mut PgConnection) -> Result<()> {
+    let sql = format!("select exists (select from {})", E::TABLE);
+    let is_any: bool = sqlx::query_scalar(AssertSqlSafe(sql))
+        .fetch_one(conn)
+        .await?;
+    if is_any {
+        let detail = format!(
+            "There are {} already, and a restore would mix them up; it fills an empty shop.",
+            E::PATH
+        );
+        return Err(Error::refused(Kind::Conflict, detail));
+    }
+    Ok(())
+}
+
+/// What the database found among rows that it takes together, at the line of the row if that shows.
+pub(crate) fn at_fault<E: Entity>(error: Error, first: u64, rows: &[(u64, E)]) -> Error {
+    let value = error.value_at_fault();
+    let is_twice = error.is_duplicate_key_of(E::TABLE);
+    let error = match is_twice {
+        true => {
+            let message = "stands there twice, or was created meanwhile";
+            Error::field(Kind::Conflict, "/id", "duplicate", message)
+        }
+        false => error.on_constraint(E::CONSTRAINTS),
+    };
+    let Error::Refused(problem) = error else {
+        return error;
+    };
+    let line = value.and_then(|value| {
+        let holds = |row: &E| document::to_value(row).to_string().contains(&value);
+        // Of two that are alike the second is at fault.
+        let mut found = rows.iter().filter(|(_, row)| holds(row));
+        let (line, _) = if problem.is(Kind::Conflict) {
+            found.next_back()?
+        } else {
+            found.next()?
+        };
+        Some(*line)
+    });
+    Place::Line(line.unwrap_or(first)).blame(*problem).into()
+}
+
+/// Tells the planner about the new rows, rather than wait until autovacuum does.
+async fn analyze<E: Entity>(state: &AppState) {
+    let tables = if E::FAMILY.is_some() {
+        "orders, order_items"
+    } else {
+        E::TABLE
+    };
+    let analyzed = async {
+        let mut transaction = state.pool.begin().await?;
+        let sql = format!("set local statement_timeout = 0; analyze {tables}");
+        sqlx::raw_sql(AssertSqlSafe(sql))
+            .execute(&mut *transaction)
+            .await?;
+        transaction.commit().await?;
+        Ok::<_, Error>(())
+    };
+    if let Err(error) = analyzed.await {
+        tracing::warn!(%error, "the planner is yet to learn of the restored rows");
+    }
+}

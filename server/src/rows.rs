@@ -1,0 +1,410 @@
+//! Rows that are sent many at a time, in an array or in a file, each written by all the rules of a single
+//! write. One that is there already, by its id or its natural key, is changed as PATCH would: what is
+//! left out stays. Any other is created.
+
+use std::{collections::HashMap, str::FromStr};
+
+use serde_json::{Map, Value};
+use sqlx::PgConnection;
+use stockroom_common::{
+    FieldError, Id, Kind, Problem,
+    bulk::{BulkRow, Outcome},
+    change::Op,
+    document,
+};
+use uuid::Uuid;
+
+use crate::{
+    changes,
+    entity::{Entity, Identity},
+    error::{Error, Result},
+    list,
+    state::AppState,
+    write::Write,
+};
+
+/// Faults that a refused call names.
+pub(crate) const MAX_FAULTS: usize = 100;
+
+/// What a row that fails means for the others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum OnError {
+    /// Nothing is written.
+    RejectAll,
+    /// The others are.
+    RejectFailed,
+}
+
+/// Where a row was sent.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Place {
+    /// In an array, from 0.
+    Index(usize),
+    /// In a file, from 1.
+    Line(u64),
+}
+
+/// A row that was sent: what is wrong with it by itself, or what it says.
+#[derive(Clone, Debug)]
+pub(crate) struct Sent<E: Entity> {
+    pub(crate) place: Place,
+    pub(crate) row: Result<Row<E>, Problem>,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct Row<E: Entity> {
+    id: Option<Id<E>>,
+    /// The version that the caller has seen.
+    version: Option<i64>,
+    fields: Value,
+    /// The document that the fields make by themselves.
+    whole: Result<E::New, FieldError>,
+}
+
+impl<E: Entity> Sent<E> {
+    /// Reads a row and applies the rules that need no database.
+    pub(crate) fn read(place: Place, value: Result<Value, FieldError>) -> Self {
+        let row = value.and_then(Row::read);
+        let row = row.map_err(|fault| Problem::fields(Kind::Unreadable, vec![fault]));
+        let row = row.and_then(|row| match &row.whole {
+            Ok(new) => checked::<E>(new).map(|()| row),
+            Err(_) => Ok(row),
+        });
+        Self { place, row }
+    }
+
+    /// Makes what the row needs to be there, on connections of its own: to be called before the
+    /// transaction that writes it.
+    pub(crate) async fn prepare(&mut self, state: &AppState) -> Result<()> {
+        let Ok(row) = &self.row else { return Ok(()) };
+        match E::prepare(state, row.id, &row.fields).await {
+            Err(Error::Refused(problem)) if !problem.is(Kind::Unavailable) => {
+                self.row = Err(*problem);
+                Ok(())
+            }
+            prepared => prepared,
+        }
+    }
+
+    /// What is wrong with it, told with its place.
+    pub(crate) fn faults(&self) -> Option<Problem> {
+        let problem = self.row.as_ref().err()?;
+        Some(self.place.blame(problem.clone()))
+    }
+}
+
+impl<E: Entity> Row<E> {
+    fn read(mut value: Value) -> Result<Self, FieldError> {
+        let Some(members) = value.as_object_mut() else {
+            let message = "must be an object with the fields of a row";
+            return Err(FieldError::new("", "wrong_type", message));
+        };
+        let id = take(members, "id")?;
+        let version = take(members, "version")?;
+        document::strip_read_only(&mut value);
+        let mut alone = Value::Object(Map::new());
+        document::merge(&mut alone, value.clone());
+        let whole: Result<E::New, FieldError> = document::from_value(alone);
+        if let Err(fault) = &whole {
+            let key = E::NATURAL_KEY.and_then(|key| value[key.field].as_str());
+            // A row that is there may be changed in part.
+            let is_part = fault.code == "required" && fault.pointer.is_empty();
+            if !is_part || id.is_none() && key.is_none() {
+                return Err(fault.clone());
+            }
+        }
+        Ok(Self {
+            id,
+            version,
+            fields: value,
+            whole,
+        })
+    }
+
+    /// What people know it by.
+    fn key(&self) -> Option<&str> {
+        self.fields[E::NATURAL_KEY?.field].as_str()
+    }
+}
+
+fn take<T: serde::de::DeserializeOwned>(
+    members: &mut Map<String, Value>,
+    name: &str,
+) -> Result<Option<T>, FieldError> {
+    let value = members.remove(name).unwrap_or_default();
+    document::from_value(value)
+        .map_err(|fault| FieldError::new(format!("/{name}"), fault.code, fault.message))
+}
+
+fn checked<E: Entity>(new: &E::New) -> Result<(), Problem> {
+    match E::check(new) {
+        faults if faults.is_empty() => Ok(()),
+        faults => Err(Problem::fields(Kind::Invalid, faults)),
+    }
+}
+
+/// Writes rows, one after the other; says of each what has become of it.
+///
+/// # Errors
+/// With [`OnError::RejectAll`] that of the first row that cannot be written, told with its place.
+pub(crate) async fn write_all<E: Entity>(
+    write: &mut Write,
+    rows: Vec<Sent<E>>,
+    on_error: OnError,
+) -> Result<Vec<BulkRow>> {
+    let mut twins = Twins::lock(write.conn().await?, &rows).await?;
+    let mut written = Vec::with_capacity(rows.len());
+    for (index, Sent { place, row }) in rows.into_iter().enumerate() {
+        let outcome = match row {
+            Ok(row) => write_row(write, &mut twins, (index, row), on_error).await,
+            Err(problem) => Err(problem.into()),
+        };
+        written.push(match outcome {
+            Ok(row) => row,
+            Err(Error::Refused(problem)) if on_error == OnError::RejectFailed => {
+                if problem.is(Kind::Internal) || problem.is(Kind::Unavailable) {
+                    // Not the row is at fault; the transaction may not even be there any more.
+                    return Err(Error::Refused(problem));
+                }
+                failed(*problem)
+            }
+            Err(Error::Refused(problem)) => return Err(place.blame(*problem).into()),
+            Err(error) => return Err(error),
+        });
+    }
+    Ok(written)
+}
+
+async fn write_row<E: Entity>(
+    write: &mut Write,
+    twins: &mut Twins<E>,
+    (index, row): (usize, Row<E>),
+    on_error: OnError,
+) -> Result<BulkRow> {
+    if on_error == OnError::RejectAll {
+        let (outcome, row) = upsert(write, twins.of(index, &row), row)
+            .await
+            .map_err(|error| error.on_constraint(E::CONSTRAINTS))?;
+        return Ok(twins.keep(index, outcome, row));
+    }
+    execute(write.conn().await?, "savepoint row").await?;
+    match upsert(write, twins.of(index, &row), row).await {
+        Ok((outcome, row)) => {
+            execute(write.conn().await?, "release savepoint row").await?;
+            Ok(twins.keep(index, outcome, row))
+        }
+        Err(error) if error.is_lost_lock() => Err(error),
+        Err(error) => {
+            let problem = error.on_constraint(E::CONSTRAINTS).into_problem();
+            if !problem.is(Kind::Internal) && !problem.is(Kind::Unavailable) {
+                execute(write.conn().await?, "rollback to savepoint row").await?;
+            }
+            Err(problem.into())
+        }
+    }
+}
+
+async fn upsert<E: Entity>(
+    write: &mut Write,
+    twin: Option<&E>,
+    row: Row<E>,
+) -> Result<(Outcome, E)> {
+    let Some(old) = twin else {
+        let new = row.whole.map_err(|fault| {
+            let fault = FieldError::new(fault.pointer, fault.code, fault.message);
+            Error::fields(Kind::Unreadable, vec![fault])
+        })?;
+        let identity = match row.id {
+            // A row that lived before goes on where it ended, so that no old ETag ever fits again.
+            Some(id) => {
+                let last = changes::last_of(write.conn().await?, id).await?;
+                let version = last.map_or(1, |(version, _)| version + 1);
+                Identity::Given { id, version }
+            }
+            None => Identity::Minted,
+        };
+        let created = E::insert(write, identity, new).await?;
+        write.record(Op::Create, None, Some(&created));
+        return Ok((Outcome::Created, created));
+    };
+    let mut merged = document::to_value(&old.document());
+    document::merge(&mut merged, row.fields);
+    let new: E::New = document::from_value(merged)
+        .map_err(|fault| Error::fields(Kind::Unreadable, vec![fault]))?;
+    checked::<E>(&new)?;
+    if old.is_as(&new) {
+        // Who wrote it so may not have come to its tags, and from here on it is acknowledged.
+        let tags = changes::unrelayed_tags(write.conn().await?, old.id()).await?;
+        let tags = tags.into_iter().chain(old.tags());
+        tags.for_each(|tag| write.touch(tag));
+        return Ok((Outcome::Unchanged, old.clone()));
+    }
+    if row.id.is_some() && row.version.is_some_and(|seen| seen != old.version()) {
+        return Err(changed_since(old, row.version));
+    }
+    let updated = E::update(write, old, new).await?;
+    write.record(Op::Update, Some(old), Some(&updated));
+    Ok((Outcome::Updated, updated))
+}
+
+fn changed_since<E: Entity>(old: &E, seen: Option<i64>) -> Error {
+    let message = format!(
+        "is {}, and the {} has changed since: it is {} now; leave the version out to write over it",
+        seen.unwrap_or_default(),
+        E::NAME,
+        old.version()
+    );
+    Error::field(Kind::PreconditionFailed, "/version", "changed", message)
+}
+
+/// The rows that are there already, by position in what was sent.
+struct Twins<E> {
+    by_id: HashMap<Uuid, E>,
+    by_key: HashMap<String, Uuid>,
+    key_of: HashMap<Uuid, String>,
+    /// The key of each row that was sent.
+    keys: Vec<Option<String>>,
+}
+
+impl<E: Entity> Twins<E> {
+    async fn lock(conn: &mut PgConnection, rows: &[Sent<E>]) -> Result<Self> {
+        let sent = || rows.iter().map(|sent| sent.row.as_ref().ok());
+        let named: Vec<Option<&str>> = sent().map(|row| row?.key()).collect();
+        let keys = match E::NATURAL_KEY {
+            Some(key) => {
+                let named = named.iter().flatten().map(|name| (*name).to_owned());
+                list::unique_parts(conn, key, &named.collect::<Vec<_>>()).await?
+            }
+            None => Vec::new(),
+        };
+        let mut ids: Vec<Id<E>> = sent().filter_map(|row| row?.id).collect();
+        ids.sort();
+        ids.dedup();
+        let locked = if ids.is_empty() && keys.is_empty() {
+            Vec::new()
+        } else {
+            E::lock_many(conn, &ids, &keys).await?
+        };
+        let old: Vec<&E> = locked.iter().map(|(row, _)| row).collect();
+        let new: Vec<&Value> = sent().filter_map(|row| Some(&row?.fields)).collect();
+        E::lock_shared(conn, &old, &new).await?;
+        let mut keys = keys.into_iter();
+        let mut twins = Self {
+            by_id: HashMap::new(),
+            by_key: HashMap::new(),
+            key_of: HashMap::new(),
+            keys: named
+                .iter()
+                .map(|name| name.and_then(|_| keys.next()))
+                .collect(),
+        };
+        for (row, key) in locked {
+            twins.key_of.insert(row.id().uuid(), key.clone());
+            twins.by_key.insert(key, row.id().uuid());
+            twins.by_id.insert(row.id().uuid(), row);
+        }
+        Ok(twins)
+    }
+
+    fn of(&self, index: usize, row: &Row<E>) -> Option<&E> {
+        let id = match (row.id, &self.keys[index]) {
+            (Some(id), _) => id.uuid(),
+            (None, Some(key)) => *self.by_key.get(key)?,
+            (None, None) => return None,
+        };
+        self.by_id.get(&id)
+    }
+
+    /// Remembers a row as it is now, for those that come after it.
+    fn keep(&mut self, index: usize, outcome: Outcome, row: E) -> BulkRow {
+        let (id, version) = (row.id().uuid(), row.version());
+        if let Some(key) = &self.keys[index] {
+            if let Some(old) = self.key_of.insert(id, key.clone()) {
+                self.by_key.remove(&old);
+            }
+            self.by_key.insert(key.clone(), id);
+        }
+        self.by_id.insert(id, row);
+        BulkRow {
+            outcome,
+            id: Some(id),
+            version: Some(version),
+            problem: None,
+        }
+    }
+}
+
+const fn failed(problem: Problem) -> BulkRow {
+    BulkRow {
+        outcome: Outcome::Failed,
+        id: None,
+        version: None,
+        problem: Some(problem),
+    }
+}
+
+impl Place {
+    /// A problem of the row there, as that of the whole call.
+    pub(crate) fn blame(self, problem: Problem) -> Problem {
+        let told = |fault: FieldError| match self {
+            Self::Index(index) => FieldError {
+                pointer: format!("/{index}{}", fault.pointer),
+                ..fault
+            },
+            Self::Line(line) => fault.at_line(line),
+        };
+        let detail = match self {
+            Self::Index(index) => format!("Row {index}: {}", problem.detail),
+            Self::Line(line) => format!("Line {line}: {}", problem.detail),
+        };
+        Problem {
+            detail,
+            errors: problem.errors.into_iter().map(told).collect(),
+            ..problem
+        }
+    }
+}
+
+/// Refuses a call for what is wrong with its rows by themselves, all of it at once.
+///
+/// # Errors
+/// The problem of the first of them, with the faults of all.
+pub(crate) fn refuse(faulty: Vec<Problem>) -> Result<()> {
+    let Some(first) = faulty.first() else {
+        return Ok(());
+    };
+    if first.errors.is_empty() {
+        return Err(first.clone().into());
+    }
+    let first = first.clone();
+    let errors = faulty.into_iter().flat_map(|problem| problem.errors);
+    let errors: Vec<FieldError> = errors.take(MAX_FAULTS).collect();
+    Err(Problem {
+        detail: match errors.len() {
+            1 => first.detail,
+            more => format!("{} ({} faults in all)", first.detail, more),
+        },
+        errors,
+        ..first
+    }
+    .into())
+}
+
+impl FromStr for OnError {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text {
+            "reject_all" => Ok(Self::RejectAll),
+            "reject_failed" => Ok(Self::RejectFailed),
+            _ => Err(format!(
+                "is `{text}`; it may be reject_all or reject_failed"
+            )),
+        }
+    }
+}
+
+async fn execute(conn: &mut PgConnection, statement: &'static str) -> Result<()> {
+    sqlx::raw_sql(statement).execute(conn).await?;
+    Ok(())
+}

@@ -1,7 +1,7 @@
 //! `GET /v1/{r}/export`: a whole list as a stream, of one instant however long it takes. Memory does not
 //! grow with the rows: a batch is read when the caller has taken the one before it.
 
-use std::fmt;
+use std::{fmt, io};
 
 use axum::{
     body::{Body, Bytes},
@@ -9,10 +9,10 @@ use axum::{
     http::{HeaderValue, header},
     response::{IntoResponse, Response},
 };
-use futures_util::{StreamExt, stream};
-use sqlx::{Postgres, Transaction};
+use futures_util::stream;
+use sqlx::{AssertSqlSafe, PgConnection, Postgres, Transaction};
 use stockroom_common::{Kind, document, format::Format, table::Column};
-use tokio::sync::OwnedSemaphorePermit;
+use tokio::sync::{OwnedSemaphorePermit, mpsc};
 
 use crate::{
     entity::Entity,
@@ -22,9 +22,8 @@ use crate::{
     state::AppState,
 };
 
-const BATCH: u32 = 1_000;
-/// A caller may be slow; one that takes nothing for so long has gone.
-const PATIENCE: &str = "set local idle_in_transaction_session_timeout = '10min'";
+/// Rows that are read at once.
+pub(crate) const BATCH: u32 = 1_000;
 
 /// `GET /v1/{r}/export?format&sort&q&<filters>`
 pub(crate) async fn export<E: Entity>(
@@ -36,72 +35,141 @@ pub(crate) async fn export<E: Entity>(
     let format = parse_format(format.as_deref().unwrap_or("ndjson"))?;
     let mut request = ListRequest::<E>::whole(parameters, &state.cursor_key)?;
     request.in_batches_of(BATCH);
+    respond(&state, List(request), format, E::PATH).await
+}
+
+/// Where exported rows come from.
+pub(crate) trait Source: Send + 'static {
+    type Row: Entity;
+
+    /// The next rows, and whether they are the last.
+    fn next(
+        &mut self,
+        conn: &mut PgConnection,
+    ) -> impl Future<Output = Result<(Vec<Self::Row>, bool)>> + Send;
+}
+
+struct List<E: Entity>(ListRequest<E>);
+
+impl<E: Entity> Source for List<E> {
+    type Row = E;
+
+    async fn next(&mut self, conn: &mut PgConnection) -> Result<(Vec<E>, bool)> {
+        let mut rows = E::page(conn, &self.0).await?;
+        // One more than asked for where the list goes on.
+        let is_over = rows.len() <= BATCH as usize;
+        rows.truncate(BATCH as usize);
+        if let Some((row, key)) = rows.last() {
+            self.0.go_on_after(row, key);
+        }
+        Ok((rows.into_iter().map(|(row, _)| row).collect(), is_over))
+    }
+}
+
+/// Answers with the rows of a source, of one instant.
+pub(crate) async fn respond<S: Source>(
+    state: &AppState,
+    source: S,
+    format: Format,
+    name: &str,
+) -> Result<Response> {
     let permit = state.transfers.clone().try_acquire_owned();
     let permit = permit.map_err(|_| Error::refused(Kind::Unavailable, BUSY))?;
     let mut snapshot = state.pool.begin_with(list::SNAPSHOT).await?;
-    sqlx::raw_sql(PATIENCE).execute(&mut *snapshot).await?;
+    // While the caller takes a batch the transaction is idle, for no longer than `send` waits.
+    let idle = state.options.request_timeout * 2;
+    let idle = format!(
+        "set local idle_in_transaction_session_timeout = {}",
+        idle.as_millis()
+    );
+    sqlx::raw_sql(AssertSqlSafe(idle))
+        .execute(&mut *snapshot)
+        .await?;
     let mut rows = Rows {
         snapshot,
-        request,
+        source,
         format,
         is_begun: false,
         is_over: false,
         _permit: permit,
     };
     // Read before the answer begins: what is wrong with the request shows here.
-    let first = rows.next().await?;
-    let rest = stream::unfold(rows, |mut rows| async {
-        let batch = rows.next().await.inspect_err(|error| {
-            // All that the caller sees is an answer that breaks off.
-            tracing::error!(%error, "an export failed on its way");
-            rows.is_over = true;
-        });
-        Some((batch.transpose()?, rows))
+    let first = rows.next().await?.unwrap_or_default();
+    let (sender, receiver) = mpsc::channel(1);
+    tokio::spawn(send(state.clone(), rows, first, sender));
+    let body = stream::unfold(receiver, |mut receiver| async {
+        match receiver.recv().await {
+            Some(Some(batch)) => Some((Ok(batch), receiver)),
+            Some(None) => None,
+            // It was cut off, and must not seem to have ended.
+            None => Some((Err(io::Error::other("the export was cut off")), receiver)),
+        }
     });
-    let body = Body::from_stream(stream::iter(first.map(Ok)).chain(rest));
-    let name = format!("attachment; filename=\"{}.{format}\"", E::PATH);
-    let mut response = body.into_response();
+    let mut response = Body::from_stream(body).into_response();
     let headers = response.headers_mut();
     headers.insert(
         header::CONTENT_TYPE,
         HeaderValue::from_static(format.media_type()),
     );
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    if let Ok(name) = name.parse() {
+    if let Ok(name) = format!("attachment; filename=\"{name}.{format}\"").parse() {
         headers.insert(header::CONTENT_DISPOSITION, name);
     }
     Ok(response)
 }
 
-/// A list on its way out.
-struct Rows<E: Entity> {
+/// Sends the rows, and in the end that it was the end. A caller who takes nothing for too long, or a server
+/// that stops, ends it before: then the connection is free again, whatever becomes of the caller.
+async fn send<S: Source>(
+    state: AppState,
+    mut rows: Rows<S>,
+    first: Bytes,
+    sender: mpsc::Sender<Option<Bytes>>,
+) {
+    let mut stopping = state.stopping.subscribe();
+    let mut batch = Some(first);
+    loop {
+        let is_last = batch.is_none();
+        let sent = tokio::select! {
+            sent = sender.send_timeout(batch, state.options.request_timeout) => sent.is_ok(),
+            _ = stopping.wait_for(|stopping| *stopping) => false,
+        };
+        if is_last || !sent {
+            return;
+        }
+        batch = match rows.next().await {
+            Ok(batch) => batch,
+            Err(error) => {
+                // All that the caller sees is an answer that breaks off.
+                tracing::error!(%error, "an export failed on its way");
+                return;
+            }
+        };
+    }
+}
+
+/// Rows on their way out.
+struct Rows<S: Source> {
     snapshot: Transaction<'static, Postgres>,
-    /// What comes next.
-    request: ListRequest<E>,
+    source: S,
     format: Format,
     is_begun: bool,
     is_over: bool,
     _permit: OwnedSemaphorePermit,
 }
 
-impl<E: Entity> Rows<E> {
+impl<S: Source> Rows<S> {
     /// The next batch as it is sent; none after the last.
     async fn next(&mut self) -> Result<Option<Bytes>> {
         if self.is_over {
             return Ok(None);
         }
-        let mut rows = E::page(&mut self.snapshot, &self.request).await?;
-        // One more than asked for where the list goes on.
-        self.is_over = rows.len() <= BATCH as usize;
-        rows.truncate(BATCH as usize);
-        if let Some((row, key)) = rows.last() {
-            self.request.go_on_after(row, key);
-        }
+        let (rows, is_over) = self.source.next(&mut self.snapshot).await?;
+        self.is_over = is_over;
         let is_first = !std::mem::replace(&mut self.is_begun, true);
-        let rows = rows.iter().map(|(row, _)| row);
         let batch = match self.format {
-            Format::Ndjson => ndjson(rows),
-            Format::Csv => csv(rows, is_first),
+            Format::Ndjson => ndjson(rows.iter()),
+            Format::Csv => csv(rows.iter(), is_first),
         };
         batch.map(|bytes| Some(bytes.into()))
     }

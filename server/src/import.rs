@@ -37,17 +37,18 @@ const TURN: Duration = Duration::from_secs(60);
 /// What is said where imports and exports hold all the connections that they may.
 pub(crate) const BUSY: &str =
     "As many imports and exports as may be are under way; try again when one has ended.";
-const PARAMETERS: &[&str] = &["mode", "on_error", "dry_run", "report", "format"];
+/// The parameters that say what file it is and how much is told.
+pub(crate) const PARAMETERS: &[&str] = &["dry_run", "report", "format"];
 
 /// A file that was received, and what is to be done with it.
 pub(crate) struct Import {
     pub(crate) state: AppState,
     pub(crate) actor: Actor,
-    pub(crate) file: File,
+    file: File,
     on_error: OnError,
     /// Whether all of it is undone in the end.
     pub(crate) is_dry_run: bool,
-    pub(crate) wants_every_row: bool,
+    wants_every_row: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,36 +66,17 @@ pub(crate) async fn import<E: Entity>(
     body: Body,
 ) -> Result<Response> {
     let mut parameters = Parameters::read(&query.unwrap_or_default())?;
-    let format = take_format(&mut parameters, &headers)?;
-    let mode = one_of(
-        &mut parameters,
-        "mode",
-        &[("apply", Mode::Apply), ("restore", Mode::Restore)],
-    )?;
-    let is_dry_run = one_of(
-        &mut parameters,
-        "dry_run",
-        &[("false", false), ("true", true)],
-    )?;
-    let wants_every_row = one_of(
-        &mut parameters,
-        "report",
-        &[("refused", false), ("rows", true)],
-    )?;
+    let modes = [("apply", Mode::Apply), ("restore", Mode::Restore)];
+    let mode = one_of(&mut parameters, "mode", &modes)?;
     let on_error = take_on_error(&mut parameters)?;
-    parameters.refuse_rest(PARAMETERS)?;
     if mode == Mode::Restore && on_error == OnError::RejectFailed {
         let message = "a shop is restored whole or not at all; leave it out";
         return Err(unreadable("on_error", "unknown_value", message));
     }
-    let file = File::receive(&state, body, format).await?;
+    parameters.refuse_rest(&[&["mode", "on_error"], PARAMETERS].concat())?;
     let import = Import {
-        state,
-        actor,
-        file,
         on_error,
-        is_dry_run,
-        wants_every_row,
+        ..Import::receive(state, actor, parameters, &headers, body).await?
     };
     let (report, done) = detached(async move {
         let _permit = turn(&import.state).await?;
@@ -118,7 +100,7 @@ pub(crate) async fn turn(state: &AppState) -> Result<OwnedSemaphorePermit> {
 }
 
 /// The format that the caller names, or that the type of the body tells.
-pub(crate) fn take_format(parameters: &mut Parameters, headers: &HeaderMap) -> Result<Format> {
+fn take_format(parameters: &mut Parameters, headers: &HeaderMap) -> Result<Format> {
     let encoding = headers.get(header::CONTENT_ENCODING);
     // A file that is gzipped shows that itself.
     if encoding.is_some_and(|value| value != "gzip" && value != "identity") {
@@ -153,7 +135,34 @@ fn one_of<T: Copy>(parameters: &mut Parameters, name: &str, known: &[(&str, T)])
 }
 
 impl Import {
-    fn report(&self) -> Result<Report> {
+    /// Takes in a file that is loaded whole or not at all.
+    pub(crate) async fn receive(
+        state: AppState,
+        actor: Actor,
+        mut parameters: Parameters,
+        headers: &HeaderMap,
+        body: Body,
+    ) -> Result<Self> {
+        let format = take_format(&mut parameters, headers)?;
+        let is_dry_run = one_of(
+            &mut parameters,
+            "dry_run",
+            &[("false", false), ("true", true)],
+        )?;
+        let reports = [("refused", false), ("rows", true)];
+        let wants_every_row = one_of(&mut parameters, "report", &reports)?;
+        let file = File::receive(&state, body, format).await?;
+        Ok(Self {
+            state,
+            actor,
+            file,
+            on_error: OnError::RejectAll,
+            is_dry_run,
+            wants_every_row,
+        })
+    }
+
+    pub(crate) fn report(&self) -> Result<Report> {
         Report::new(self.wants_every_row)
     }
 }

@@ -442,16 +442,46 @@ async fn select_from(
     let order = sqlx::query(AssertSqlSafe(sql))
         .bind(placed_at)
         .bind(id.uuid())
-        .try_map(|row: PgRow| {
-            let Json(items) = row.try_get("items")?;
-            Ok(Order {
-                items,
-                ..Order::from_row(&row)?
-            })
-        })
+        .try_map(|row| with_items(&row))
         .fetch_optional(conn)
         .await?;
     Ok(order)
+}
+
+/// An order with its lines beside it as JSON.
+fn with_items(row: &PgRow) -> sqlx::Result<Order> {
+    let Json(items) = row.try_get("items")?;
+    Ok(Order {
+        items,
+        ..Order::from_row(row)?
+    })
+}
+
+/// The orders of one partition, from its two tables, in the order of their times: at most `limit` that come
+/// after that one.
+pub(crate) async fn select_partition(
+    conn: &mut PgConnection,
+    [orders, items]: &[String; 2],
+    after: Option<Id<Order>>,
+    limit: u32,
+) -> Result<Vec<Order>> {
+    let sql = format!(
+        "select o.*, (
+            select coalesce(jsonb_agg(to_jsonb(i) - 'placed_at' - 'order_id' order by i.line_no), '[]')
+            from {items} i where i.placed_at = o.placed_at and i.order_id = o.id
+        ) as items
+        from {orders} o
+        where $2::uuid is null or (o.placed_at, o.id) > ($1, $2)
+        order by o.placed_at, o.id
+        limit {limit}"
+    );
+    let orders = sqlx::query(AssertSqlSafe(sql))
+        .bind(after.and_then(Id::time))
+        .bind(after.map(Id::uuid))
+        .try_map(|row| with_items(&row))
+        .fetch_all(conn)
+        .await?;
+    Ok(orders)
 }
 
 /// An order that nobody else can change now. Its lines are read when the lock is there: a statement

@@ -4,6 +4,7 @@
 
 pub(crate) mod archive;
 mod catalogue;
+pub(crate) mod file;
 mod interval;
 mod lock;
 mod retention;

@@ -8,8 +8,13 @@ use axum::{
 use stockroom_common::{Category, Customer, Order, Product};
 
 use crate::{
-    bulk, crud, entity::Entity, export, health, import, metrics, middleware,
-    partitions::routes as partitions, seed, session, state::AppState, stats,
+    bulk, crud,
+    entity::Entity,
+    export, health, import, metrics, middleware,
+    partitions::{file as partition_file, routes as partitions},
+    seed, session,
+    state::AppState,
+    stats,
 };
 
 /// The whole API over `state`.
@@ -28,8 +33,7 @@ pub fn app(state: AppState) -> Router {
             "/v1/partitions/{name}",
             get(partitions::get).delete(partitions::delete),
         )
-        .route("/v1/partitions/{name}/archive", post(partitions::archive))
-        .route("/v1/partitions/{name}/restore", post(partitions::restore))
+        .route("/v1/partitions/{name}/export", get(partition_file::export))
         .route("/v1/session", get(session::attach))
         .route("/v1/stats", get(stats::get))
         .route("/metrics", get(metrics::get))
@@ -38,15 +42,22 @@ pub fn app(state: AppState) -> Router {
         .fallback(middleware::not_found)
         .method_not_allowed_fallback(middleware::method_not_allowed)
         .layer(DefaultBodyLimit::max(body_limit));
+    // What follows takes as long as there are rows.
     let routes = middleware::limit_time(routes, &state)
         .merge(import_route::<Category>())
         .merge(import_route::<Product>())
         .merge(import_route::<Customer>())
-        .merge(import_route::<Order>());
+        .merge(import_route::<Order>())
+        .route("/v1/partitions/{name}/archive", post(partitions::archive))
+        .route("/v1/partitions/{name}/restore", post(partitions::restore))
+        .route(
+            "/v1/partitions/{name}/import",
+            post(partition_file::import).layer(DefaultBodyLimit::disable()),
+        );
     middleware::wrap(routes).with_state(state)
 }
 
-/// A file takes the time that it takes, and is never held in memory.
+/// A file is never held in memory.
 fn import_route<E: Entity>() -> Router<AppState> {
     Router::new().route(
         &format!("/v1/{}/import", E::PATH),

@@ -145,3 +145,30 @@ async fn an_export_shows_one_instant_and_leaves_connections_for_others() {
         tokio::time::sleep(std::time::Duration::from_millis(2)).await;
     }
 }
+
+#[tokio::test]
+async fn a_caller_who_takes_nothing_does_not_keep_others_from_exporting() {
+    let pool = connect(fresh_database().await, 4).await.unwrap();
+    let options = stockroom_server::Options {
+        request_timeout: std::time::Duration::from_millis(300),
+        ..stockroom_server::Options::default()
+    };
+    let shop = Shop::serve(pool, options).await;
+    let job = json!({"seed": 1, "categories": 1, "products": 1, "customers": 60_000});
+    assert_eq!(shop.seed(&job).await["state"], "done");
+    let request = shop.request(reqwest::Method::GET, "/v1/customers/export");
+    let mut stalled = request.send().await.unwrap();
+    assert!(stalled.chunk().await.unwrap().is_some());
+    while shop.get("/v1/categories/export").await.status == 503 {
+        tokio::time::sleep(std::time::Duration::from_millis(2)).await;
+    }
+    // And what it has not taken by then does not look like the end.
+    let broke_off = loop {
+        match stalled.chunk().await {
+            Ok(Some(_)) => {}
+            Ok(None) => break false,
+            Err(_) => break true,
+        }
+    };
+    assert!(broke_off);
+}

@@ -10,6 +10,7 @@ mod export;
 mod import;
 mod lists;
 mod orders;
+mod partition_files;
 mod partitions;
 mod products;
 mod pruning;

@@ -1,6 +1,9 @@
 //! `mode=restore`: rows as they were exported, with their ids, versions and times, into a table that is
 //! empty. Nothing follows from them: no stock moves, and the change log tells of all in one entry.
 
+use std::ops::Range;
+
+use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 use sqlx::{AssertSqlSafe, PgConnection};
 use stockroom_common::{FieldError, Kind, Problem, change::Op, document, partition::Family};
@@ -9,6 +12,7 @@ use super::{Import, file::Line, report::Report};
 use crate::{
     cache::{Invalidation, Tag},
     changes::Change,
+    copy::TableRows,
     entity::Entity,
     error::{Error, Result},
     rows::{self, MAX_FAULTS, Place},
@@ -20,26 +24,12 @@ use crate::{
 const BATCH: usize = 2_000;
 
 pub(super) async fn restore<E: Entity>(import: &Import) -> Result<(Report, Invalidation)> {
-    refuse_faults::<E>(import).await?;
-    let mut lines = import.file.lines(E::TABLE_COLUMNS).await?;
+    refuse_faults::<E>(import, None).await?;
     let mut report = import.report()?;
     let mut write = Write::new(import.state.clone(), import.actor.clone());
     refuse_rows::<E>(write.conn().await?).await?;
-    loop {
-        let batch = lines.next(BATCH, read::<E>).await?;
-        let Some((first, _)) = batch.first() else {
-            break;
-        };
-        let first = *first;
-        let rows: Vec<(u64, E)> = batch
-            .into_iter()
-            .map(|(line, row)| Ok((line, row?)))
-            .collect::<Result<_, Problem>>()?;
-        report.loaded(rows.len() as u64);
-        load(write.conn().await?, &import.state, &rows)
-            .await
-            .map_err(|error| at_fault(error, first, &rows))?;
-    }
+    let copy = |rows: Vec<E>| E::copy(&import.state.partitions, rows.into_iter());
+    load_all(import, &mut write, &mut report, copy).await?;
     if import.is_dry_run {
         write.abandon().await?;
         return Ok((report, Invalidation::Done));
@@ -54,24 +44,42 @@ pub(super) async fn restore<E: Entity>(import: &Import) -> Result<(Report, Inval
         tags: vec![Tag::epoch()],
     });
     let done = write.commit().await?;
-    analyze::<E>(&import.state).await;
+    let tables = match E::FAMILY {
+        Some(_) => "orders, order_items",
+        None => E::TABLE,
+    };
+    analyze(&import.state, tables).await;
     Ok((report, done))
 }
 
-async fn load<E: Entity>(
-    conn: &mut PgConnection,
-    state: &AppState,
-    rows: &[(u64, E)],
+/// Loads the whole file by what `copy` makes of its rows.
+pub(crate) async fn load_all<E: Entity>(
+    import: &Import,
+    write: &mut Write,
+    report: &mut Report,
+    copy: impl Fn(Vec<E>) -> Result<Vec<TableRows>>,
 ) -> Result<()> {
-    let rows = rows.iter().map(|(_, row)| row.clone());
-    for table in E::copy(&state.partitions, rows)? {
-        table.load(conn).await?;
+    let mut lines = import.file.lines(E::TABLE_COLUMNS).await?;
+    loop {
+        let batch = lines.next(BATCH, read::<E>).await?;
+        let Some((first, _)) = batch.first() else {
+            return Ok(());
+        };
+        let first = *first;
+        let rows: Vec<(u64, E)> = batch
+            .into_iter()
+            .map(|(line, row)| Ok((line, row?)))
+            .collect::<Result<_, Problem>>()?;
+        report.loaded(rows.len() as u64);
+        for table in copy(rows.iter().map(|(_, row)| row.clone()).collect())? {
+            let loaded = table.load(write.conn().await?).await;
+            loaded.map_err(|error| at_fault(error, first, &rows))?;
+        }
     }
-    Ok(())
 }
 
 /// Reads a row with what the server sets, all of which must fit together.
-pub(crate) fn read<E: Entity>((line, value): Line) -> (u64, Result<E, Problem>) {
+fn read<E: Entity>((line, value): Line) -> (u64, Result<E, Problem>) {
     let unreadable = |fault: FieldError| Problem::fields(Kind::Unreadable, vec![fault]);
     let row = value.map_err(unreadable).and_then(|value: Value| {
         let row: E = document::from_value(value.clone()).map_err(unreadable)?;
@@ -85,8 +93,12 @@ pub(crate) fn read<E: Entity>((line, value): Line) -> (u64, Result<E, Problem>) 
     (line, row)
 }
 
-/// Reads the whole file, so that nothing is begun that cannot be ended, and makes the partitions.
-async fn refuse_faults<E: Entity>(import: &Import) -> Result<()> {
+/// Reads the whole file, so that nothing is begun that cannot be ended. Its rows must lie in that range;
+/// where there is none, their partitions are made.
+pub(crate) async fn refuse_faults<E: Entity>(
+    import: &Import,
+    range: Option<&Range<DateTime<Utc>>>,
+) -> Result<()> {
     let state = &import.state;
     let mut lines = import.file.lines(E::TABLE_COLUMNS).await?;
     let mut faulty: Vec<Problem> = Vec::new();
@@ -98,7 +110,10 @@ async fn refuse_faults<E: Entity>(import: &Import) -> Result<()> {
         for (line, row) in rows {
             let made = match (row, E::FAMILY) {
                 (Err(problem), _) => Err(problem.into()),
-                (Ok(row), Some(family)) => ensure(state, family, &row).await,
+                (Ok(row), Some(family)) => match range {
+                    Some(range) => lies_in(range, &row),
+                    None => ensure(state, family, &row).await,
+                },
                 (Ok(_), None) => Ok(()),
             };
             match made {
@@ -114,6 +129,23 @@ async fn refuse_faults<E: Entity>(import: &Import) -> Result<()> {
         }
         faulty.truncate(MAX_FAULTS);
     }
+}
+
+fn lies_in<E: Entity>(range: &Range<DateTime<Utc>>, row: &E) -> Result<()> {
+    let at = row.id().time().unwrap_or_default();
+    if range.contains(&at) {
+        return Ok(());
+    }
+    let message = format!(
+        "is {at}; the partition holds {} to before {}",
+        range.start, range.end
+    );
+    Err(Error::field(
+        Kind::Invalid,
+        "/placed_at",
+        "out_of_range",
+        message,
+    ))
 }
 
 async fn ensure<E: Entity>(state: &AppState, family: Family, row: &E) -> Result<()> {
@@ -146,7 +178,7 @@ async fn refuse_rows<E: Entity>(conn: &mut PgConnection) -> Result<()> {
 }
 
 /// What the database found among rows that it takes together, at the line of the row if that shows.
-pub(crate) fn at_fault<E: Entity>(error: Error, first: u64, rows: &[(u64, E)]) -> Error {
+fn at_fault<E: Entity>(error: Error, first: u64, rows: &[(u64, E)]) -> Error {
     let value = error.value_at_fault();
     let is_twice = error.is_duplicate_key_of(E::TABLE);
     let error = match is_twice {
@@ -174,12 +206,7 @@ pub(crate) fn at_fault<E: Entity>(error: Error, first: u64, rows: &[(u64, E)]) -
 }
 
 /// Tells the planner about the new rows, rather than wait until autovacuum does.
-async fn analyze<E: Entity>(state: &AppState) {
-    let tables = if E::FAMILY.is_some() {
-        "orders, order_items"
-    } else {
-        E::TABLE
-    };
+pub(crate) async fn analyze(state: &AppState, tables: &str) {
     let analyzed = async {
         let mut transaction = state.pool.begin().await?;
         let sql = format!("set local statement_timeout = 0; analyze {tables}");

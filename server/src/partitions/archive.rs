@@ -28,7 +28,7 @@ use crate::{
 };
 
 /// Where archived tables live.
-const SCHEMA: &str = "archive";
+pub(super) const SCHEMA: &str = "archive";
 /// Longer than any write takes.
 const SETTLES_IN: TimeDelta = TimeDelta::minutes(15);
 
@@ -76,7 +76,10 @@ pub(crate) async fn gone(
     };
     let (name, from, to) = (piece.name(), day(piece.range.start), day(piece.range.end));
     let what_to_do = match piece.state {
-        PartitionState::Dropped => "and deleted for good".to_owned(),
+        PartitionState::Dropped => format!(
+            "and deleted; POST /v1/partitions/{name}/import brings them back from an export, where \
+            there is one"
+        ),
         _ => format!("as {name}; POST /v1/partitions/{name}/restore brings them back"),
     };
     let detail = format!("All {family} from {from} to before {to} are archived {what_to_do}.");
@@ -237,7 +240,7 @@ async fn take_archived(conn: &mut PgConnection, piece: &Piece) -> Result<()> {
     lock::take(conn, wanted.collect()).await
 }
 
-async fn commit(mut write: Write, op: Op, name: &str) -> Result<Invalidation> {
+pub(super) async fn commit(mut write: Write, op: Op, name: &str) -> Result<Invalidation> {
     let state = write.state.clone();
     write.log(Change {
         entity: "partition",
@@ -316,7 +319,7 @@ async fn may_leave(conn: &mut PgConnection, piece: &Piece, now: DateTime<Utc>) -
     Ok(())
 }
 
-async fn find(conn: &mut PgConnection, name: &str) -> Result<Piece> {
+pub(super) async fn find(conn: &mut PgConnection, name: &str) -> Result<Piece> {
     let catalogue = Catalogue::read(conn).await?;
     catalogue.named(name).cloned().ok_or_else(|| unknown(name))
 }
@@ -331,7 +334,7 @@ fn dropped(name: &str) -> Error {
 }
 
 /// The column that a family is cut by.
-const fn time_column(family: Family) -> &'static str {
+pub(super) const fn time_column(family: Family) -> &'static str {
     match family {
         Family::Orders => "placed_at",
         Family::Changes => "at",

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use stockroom_tui::{
     app::App,
     event::{Answer, Call, Effect, Event, Failure, Link, Reply, Source, Ticket},
+    import::Upload,
     text::{self, Zone},
     view,
 };
@@ -22,6 +23,8 @@ pub(crate) struct Driver {
     followed: Option<(Ticket, String)>,
     /// What is to be written to a file, and to which.
     download: Option<(Ticket, String, String)>,
+    /// The file that is to be sent.
+    upload: Option<(Ticket, Upload)>,
     /// Where answers come from.
     pub(crate) source: Option<Source>,
 }
@@ -36,6 +39,7 @@ impl Driver {
             pending: Vec::new(),
             followed: None,
             download: None,
+            upload: None,
             source: None,
         }
     }
@@ -134,6 +138,26 @@ impl Driver {
         (path, file)
     }
 
+    /// Takes the file that is to be sent and answers with that report; gives its path on the server.
+    pub(crate) fn uploaded(&mut self, report: &Value) -> String {
+        let (ticket, upload) = self.upload.take().expect("nothing is to be sent");
+        let path = upload.path();
+        let answer = json!({"upload": upload, "report": report});
+        self.update(Event::Reply(Reply {
+            ticket,
+            took: Duration::from_secs(1),
+            result: Ok(Answer {
+                body: answer.to_string().into_bytes(),
+                ..Answer::default()
+            }),
+        }));
+        path
+    }
+
+    pub(crate) fn sends_a_file(&self) -> bool {
+        self.upload.is_some()
+    }
+
     /// Refuses the last call with this problem.
     pub(crate) fn refuse(&mut self, problem: &Value) -> Call {
         let call = self.pending.pop().unwrap();
@@ -190,6 +214,7 @@ impl Driver {
                 Effect::Download { ticket, path, file } => {
                     self.download = Some((ticket, path, file))
                 }
+                Effect::Upload { ticket, upload } => self.upload = Some((ticket, upload)),
                 Effect::Suspend | Effect::Quit => {}
             }
         }

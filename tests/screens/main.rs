@@ -2,6 +2,7 @@
 //! clock, no pty.
 
 mod driver;
+mod import;
 
 use crossterm::event::KeyCode;
 use insta::assert_snapshot;

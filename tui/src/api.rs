@@ -9,12 +9,15 @@ use std::{
 use reqwest::{Client, Method, StatusCode, header};
 use stockroom_common::{Kind, Problem, problem};
 use tokio::{
-    io::AsyncWriteExt,
+    io::{AsyncReadExt, AsyncWriteExt},
     sync::mpsc::UnboundedSender,
     task::{AbortHandle, JoinSet},
 };
 
-use crate::event::{Answer, Call, Event, Failure, Owner, Reply, Source, Ticket, Written};
+use crate::{
+    event::{Answer, Call, Event, Failure, Owner, Reply, Source, Ticket, Written},
+    import::{Upload, Uploaded},
+};
 
 /// A call that takes longer has failed.
 const TIMEOUT: Duration = Duration::from_secs(40);
@@ -23,6 +26,8 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 const FINISH_LIMIT: Duration = Duration::from_secs(2);
 /// Streams say every 15 s that they live.
 const SILENCE: Duration = Duration::from_secs(45);
+/// Bytes of a file that are sent at once.
+const UPLOAD_CHUNK: usize = 1 << 16;
 /// More than any answer that we ask for.
 const MAX_BODY: usize = 64 << 20;
 
@@ -165,6 +170,23 @@ impl Api {
         });
     }
 
+    /// Sends a file. Whoever leaves before it has arrived whole has sent nothing.
+    pub fn upload(&mut self, ticket: Ticket, upload: Upload) {
+        let (client, base) = (self.client.clone(), self.base.clone());
+        let events = self.events.clone();
+        self.writes.spawn(async move {
+            let began = Instant::now();
+            let result = send_file(&client, &base, upload).await;
+            let took = began.elapsed();
+            // Without a receiver the client is leaving.
+            let _ = events.send(Event::Reply(Reply {
+                ticket,
+                took,
+                result,
+            }));
+        });
+    }
+
     /// Waits for writes that are on their way, but not for long.
     pub async fn finish(&mut self) {
         let all = async { while self.writes.join_next().await.is_some() {} };
@@ -249,6 +271,42 @@ async fn download(client: &Client, url: String, file: String) -> Result<Answer, 
         return Err(failure);
     }
     let body = serde_json::to_vec(&Written { file, bytes }).unwrap_or_default();
+    Ok(Answer {
+        body,
+        ..Answer::default()
+    })
+}
+
+/// Sends a file to be imported; reads what has become of it, however long that takes.
+async fn send_file(client: &Client, base: &str, upload: Upload) -> Result<Answer, Failure> {
+    let path = match upload.file.strip_prefix("~/") {
+        Some(rest) => std::env::home_dir().unwrap_or_default().join(rest),
+        None => PathBuf::from(&upload.file),
+    };
+    let file = tokio::fs::File::open(&path)
+        .await
+        .map_err(|error| Failure::NoAnswer(format!("{} cannot be read: {error}.", upload.file)))?;
+    let chunks = futures_util::stream::try_unfold(file, |mut file| async {
+        let mut chunk = vec![0; UPLOAD_CHUNK];
+        let read = file.read(&mut chunk).await?;
+        chunk.truncate(read);
+        Ok::<_, std::io::Error>((read > 0).then_some((chunk, file)))
+    });
+    let mut request = client.post(format!("{base}{}", upload.path()));
+    if let Ok(actor) = std::env::var("USER") {
+        request = request.header("stockroom-actor", actor);
+    }
+    let body = reqwest::Body::wrap_stream(chunks);
+    let response = request.body(body).send().await.map_err(unreachable)?;
+    let status = response.status();
+    let body = response.bytes().await.map_err(unreachable)?;
+    if !status.is_success() {
+        return Err(refusal(status, true, &body));
+    }
+    let report = serde_json::from_slice(&body).map_err(|error| {
+        Failure::NoAnswer(format!("The server's answer cannot be read: {error}"))
+    })?;
+    let body = serde_json::to_vec(&Uploaded { upload, report }).unwrap_or_default();
     Ok(Answer {
         body,
         ..Answer::default()

@@ -10,6 +10,7 @@ use crate::{
     context::{Context, Toast, Wish},
     entity::{Tab, Target},
     event::{Answer, Effect, Event, Failure, Link, Owner, Reply, Source, Written},
+    import::{self, Review},
     keys::{self, Command, Scope},
     list::{self, ListScreen, Query},
     names::Names,
@@ -253,6 +254,7 @@ impl App {
             Owner::List(tab) => self.screen_mut(tab).reply(reply, ctx),
             Owner::Seed | Owner::SeedEvents => self.seed.reply(reply, ctx),
             Owner::Export => exported(reply, ctx),
+            Owner::Import => import::reply(reply, ctx),
             Owner::Partitions | Owner::Archive => self.partitions.reply(reply, ctx),
             Owner::Delete(tab) => list::deleted(tab, reply, ctx),
             Owner::Names(tab) => self.names.reply(tab, reply, ctx),
@@ -307,6 +309,8 @@ impl App {
             Wish::Menu(menu) => self.overlays.push(Overlay::Menu(menu)),
             Wish::Confirm(confirm) => self.overlays.push(Overlay::Confirm(confirm)),
             Wish::Export(export) => self.overlays.push(Overlay::Export(export)),
+            Wish::Import(ask) => self.overlays.push(Overlay::Import(ask)),
+            Wish::Review(review) => self.review(review),
             Wish::Search(search) => self.overlays.push(Overlay::Search(search)),
             Wish::Close => {
                 self.overlays.pop();
@@ -348,6 +352,16 @@ impl App {
             Wish::Follow(target) => self.follow(&target, ctx),
             Wish::Return => self.go_back(ctx),
             Wish::Toast(toast) => self.toast = Some(toast),
+        }
+    }
+
+    /// What a file has done is told at once, but not in the middle of something else.
+    fn review(&mut self, review: Review) {
+        self.toast = None;
+        self.overlays.insert(0, Overlay::Review(review));
+        if self.overlays.len() > 1 {
+            let note = "What has become of the file shows when this is closed.";
+            self.toast = Some(Toast::Good(note.into()));
         }
     }
 

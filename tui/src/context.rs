@@ -10,6 +10,7 @@ use crate::{
     entity::{Reference, Tab, Target},
     event::{Call, Effect, Owner, Ticket},
     form::Form,
+    import,
     overlay::{Confirm, Export, Menu, Search},
     picker::Picker,
     text::Zone,
@@ -34,6 +35,8 @@ pub enum Wish {
     Confirm(Confirm),
     Search(Search),
     Export(Export),
+    Import(import::Ask),
+    Review(import::Review),
     /// Closes the topmost overlay.
     Close,
     /// Closes the picker and hands its row to the form below.

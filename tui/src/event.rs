@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::Value;
 use stockroom_common::Problem;
 
-use crate::entity::Tab;
+use crate::{entity::Tab, import::Upload};
 
 /// Everything comes through one channel in this form.
 #[derive(Debug)]
@@ -35,6 +35,11 @@ pub enum Effect {
         ticket: Ticket,
         path: String,
         file: String,
+    },
+    /// Sends a file. The reply is an [`crate::import::Uploaded`].
+    Upload {
+        ticket: Ticket,
+        upload: Upload,
     },
     Suspend,
     Quit,
@@ -74,6 +79,7 @@ pub enum Owner {
     SeedEvents,
     Partitions,
     Export,
+    Import,
     /// Partitions that are archived, restored or deleted.
     Archive,
 }

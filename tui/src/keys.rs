@@ -26,6 +26,7 @@ pub enum Command {
     Filter,
     Sort,
     Export,
+    Import,
     Refresh,
     RefreshPast,
     StartSeed,
@@ -59,6 +60,10 @@ pub enum Scope {
     Search,
     /// The line in which the name of a file is typed.
     File,
+    /// Likewise, of one that is read.
+    ImportFile,
+    /// What a file of rows would do, or has done.
+    Review,
     Help,
 }
 
@@ -107,11 +112,14 @@ const fn bind(
 }
 
 use Command as C;
-use Scope::{Confirm, Detail, File, Form, Help, List, Menu, Partitions, Picker, Search, Seed};
+use Scope::{
+    Confirm, Detail, File, Form, Help, ImportFile, List, Menu, Partitions, Picker, Review, Search,
+    Seed,
+};
 
 const TABS: &[Scope] = &[List, Detail, Seed, Partitions];
 const ROWS: &[Scope] = &[List, Partitions];
-const LINES: &[Scope] = &[Detail, Menu, Help];
+const LINES: &[Scope] = &[Detail, Menu, Review, Help];
 
 /// Every key of the client. The first binding that fits wins.
 pub const BINDINGS: &[Binding] = &[
@@ -140,14 +148,14 @@ pub const BINDINGS: &[Binding] = &[
     bind(LINES, &[key(KeyCode::Up), ch('k')], C::Up, None, "Up"),
     bind(LINES, &[key(KeyCode::Down), ch('j')], C::Down, None, "Down"),
     bind(
-        &[List, Detail, Partitions, Help],
+        &[List, Detail, Partitions, Review, Help],
         &[key(KeyCode::PageUp)],
         C::PageUp,
         None,
         "One screen up",
     ),
     bind(
-        &[List, Detail, Partitions, Help],
+        &[List, Detail, Partitions, Review, Help],
         &[key(KeyCode::PageDown)],
         C::PageDown,
         None,
@@ -229,6 +237,13 @@ pub const BINDINGS: &[Binding] = &[
         C::Export,
         None,
         "Export what the list shows to a file",
+    ),
+    bind(
+        &[List],
+        &[ch('i')],
+        C::Import,
+        None,
+        "Import rows from a file, after a preview",
     ),
     bind(
         &[List, Detail, Seed, Partitions],
@@ -381,6 +396,20 @@ pub const BINDINGS: &[Binding] = &[
         Some("export"),
         "Write the file",
     ),
+    bind(
+        &[ImportFile],
+        &[key(KeyCode::Enter)],
+        C::Open,
+        Some("look through it"),
+        "Read the file; nothing is written yet",
+    ),
+    bind(
+        &[Review],
+        &[key(KeyCode::Enter)],
+        C::Open,
+        Some("go on"),
+        "Write the rows, or close what was written",
+    ),
     bind(&[Confirm], &[ch('y')], C::Yes, Some("yes"), "Yes"),
     bind(
         &[Confirm],
@@ -390,7 +419,9 @@ pub const BINDINGS: &[Binding] = &[
         "No",
     ),
     bind(
-        &[Detail, Form, Picker, Menu, Search, File, Help],
+        &[
+            Detail, Form, Picker, Menu, Search, File, ImportFile, Review, Help,
+        ],
         &[key(KeyCode::Esc)],
         C::Back,
         Some("back"),
@@ -421,7 +452,8 @@ pub const BINDINGS: &[Binding] = &[
 ];
 
 const ALL: &[Scope] = &[
-    List, Detail, Seed, Partitions, Form, Picker, Menu, Confirm, Search, File, Help,
+    List, Detail, Seed, Partitions, Form, Picker, Menu, Confirm, Search, File, ImportFile, Review,
+    Help,
 ];
 
 /// What the key means in that place.

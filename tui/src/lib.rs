@@ -10,6 +10,7 @@ mod customer;
 pub mod entity;
 pub mod event;
 pub mod form;
+pub mod import;
 mod input;
 pub mod keys;
 mod link;

@@ -19,6 +19,7 @@ use crate::{
     entity::{Cell, Detail, Entity, Tab, Target},
     event::{Call, Failure, Owner, Reply},
     form::Form,
+    import,
     input::Line,
     keys::{Command, Scope},
     names::Names,
@@ -132,6 +133,10 @@ impl<R: Entity> Screen for ListScreen<R> {
                 ctx.wish(Wish::Search(Search { subject, line }));
             }
             Command::Export => self.ask_export(ctx),
+            Command::Import => ctx.wish(Wish::Import(import::Ask {
+                resource: R::PATH,
+                line: Line::new(String::new()),
+            })),
             Command::Filter if R::FILTERS_FORM.is_empty() => {
                 ctx.bad(format!(
                     "There are no filters here; search by {} with /",

@@ -7,6 +7,7 @@ use crate::{
     entity::Tab,
     event::Owner,
     form::Form,
+    import,
     input::Line,
     keys::{self, Command, Scope},
     picker::Picker,
@@ -20,6 +21,8 @@ pub enum Overlay {
     Confirm(Confirm),
     Search(Search),
     Export(Export),
+    Import(import::Ask),
+    Review(import::Review),
     Help(Help),
 }
 
@@ -32,6 +35,8 @@ impl Overlay {
             Self::Confirm(_) => Scope::Confirm,
             Self::Search(_) => Scope::Search,
             Self::Export(_) => Scope::File,
+            Self::Import(_) => Scope::ImportFile,
+            Self::Review(_) => Scope::Review,
             Self::Help(_) => Scope::Help,
         }
     }
@@ -43,7 +48,8 @@ impl Overlay {
             Self::Picker(picker) => Some(&mut picker.search),
             Self::Search(search) => Some(&mut search.line),
             Self::Export(export) => Some(&mut export.line),
-            Self::Menu(_) | Self::Confirm(_) | Self::Help(_) => None,
+            Self::Import(ask) => Some(&mut ask.line),
+            Self::Menu(_) | Self::Confirm(_) | Self::Review(_) | Self::Help(_) => None,
         }
     }
 
@@ -64,6 +70,8 @@ impl Overlay {
             Self::Confirm(confirm) => confirm.command(command, ctx),
             Self::Search(search) => search.command(command, ctx),
             Self::Export(export) => export.command(command, ctx),
+            Self::Import(ask) => ask.command(command, ctx),
+            Self::Review(review) => review.command(command, ctx),
             Self::Help(help) => help.command(command, ctx),
         }
     }

@@ -61,6 +61,7 @@ pub async fn run(settings: &Settings) -> Result<(), Error> {
                 Effect::Send(call) => api.send(call),
                 Effect::Follow { ticket, path } => api.follow(ticket, &path),
                 Effect::Download { ticket, path, file } => api.download(ticket, &path, file),
+                Effect::Upload { ticket, upload } => api.upload(ticket, upload),
                 Effect::Suspend => {
                     // Nobody but the shell may read the terminal meanwhile.
                     keys.abort();

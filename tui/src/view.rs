@@ -3,6 +3,7 @@
 mod cell;
 mod detail;
 mod form;
+mod import;
 mod list;
 mod overlay;
 mod partitions;
@@ -80,6 +81,8 @@ pub fn draw(frame: &mut Frame<'_>, app: &App) {
             Overlay::Confirm(confirm) => overlay::draw_confirm(frame, body, confirm),
             Overlay::Search(search) => overlay::draw_search(frame, hints, search),
             Overlay::Export(export) => overlay::draw_export(frame, hints, export),
+            Overlay::Import(ask) => import::draw_ask(frame, hints, ask),
+            Overlay::Review(review) => import::draw_review(frame, body, review),
             Overlay::Help(help) => overlay::draw_help(frame, body, help),
         }
     }

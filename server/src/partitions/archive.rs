@@ -75,14 +75,16 @@ pub(crate) async fn gone(
         return Ok(None);
     };
     let (name, from, to) = (piece.name(), day(piece.range.start), day(piece.range.end));
-    let what_to_do = match piece.state {
+    let what = match piece.state {
         PartitionState::Dropped => format!(
-            "and deleted; POST /v1/partitions/{name}/import brings them back from an export, where \
-            there is one"
+            "were deleted. POST /v1/partitions/{name}/import brings them back from an export, where \
+            there is one."
         ),
-        _ => format!("as {name}; POST /v1/partitions/{name}/restore brings them back"),
+        _ => {
+            format!("are archived as {name}; POST /v1/partitions/{name}/restore brings them back.")
+        }
     };
-    let detail = format!("All {family} from {from} to before {to} are archived {what_to_do}.");
+    let detail = format!("All {family} from {from} to before {to} {what}");
     Ok(Some(Error::refused(Kind::Gone, detail)))
 }
 

@@ -16,7 +16,13 @@ use crate::{
 };
 
 /// Clears a box of that size in the middle of the body and gives its inside.
-fn open(frame: &mut Frame<'_>, body: Rect, width: u16, height: u16, title: &str) -> Rect {
+pub(super) fn open(
+    frame: &mut Frame<'_>,
+    body: Rect,
+    width: u16,
+    height: u16,
+    title: &str,
+) -> Rect {
     let (width, height) = (width.min(body.width), height.min(body.height));
     let area = Rect::new(
         body.x + (body.width - width) / 2,
@@ -33,7 +39,7 @@ fn open(frame: &mut Frame<'_>, body: Rect, width: u16, height: u16, title: &str)
     inner
 }
 
-fn line_at(frame: &mut Frame<'_>, area: Rect, row: usize, line: Line<'_>) {
+pub(super) fn line_at(frame: &mut Frame<'_>, area: Rect, row: usize, line: Line<'_>) {
     if row < usize::from(area.height) {
         frame.render_widget(line, Rect::new(area.x, area.y + row as u16, area.width, 1));
     }
@@ -151,7 +157,12 @@ pub(super) fn draw_export(frame: &mut Frame<'_>, area: Rect, export: &Export) {
     );
 }
 
-fn draw_line(frame: &mut Frame<'_>, area: Rect, prompt: String, line: &crate::input::Line) {
+pub(super) fn draw_line(
+    frame: &mut Frame<'_>,
+    area: Rect,
+    prompt: String,
+    line: &crate::input::Line,
+) {
     let start = text::width(&prompt);
     let (typed, column) = line.view(usize::from(area.width).saturating_sub(start));
     frame.render_widget(Clear, area);

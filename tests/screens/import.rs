@@ -1,0 +1,130 @@
+//! A file of rows: named, looked through, written or left.
+
+use crossterm::event::KeyCode;
+use serde_json::{Value, json};
+
+use crate::{SIZES, driver::Driver, picture, with_orders};
+
+fn refused(line: u64, pointer: &str, message: &str) -> Value {
+    json!({
+        "line": line, "outcome": "failed",
+        "problem": {
+            "type": "urn:stockroom:problem:invalid", "title": "A rule is broken", "status": 422,
+            "detail": message,
+            "errors": [{"pointer": pointer, "code": "x", "message": message}],
+        },
+    })
+}
+
+fn report(refused: Vec<Value>) -> Value {
+    json!({
+        "created": 1_204, "updated": 3, "unchanged": 12, "failed": refused.len(),
+        "refused": refused,
+    })
+}
+
+/// A client that was told to import that file into orders.
+fn importing(size: (u16, u16), file: &str) -> Driver {
+    let mut driver = with_orders(size);
+    driver.press(KeyCode::Char('i'));
+    driver.type_text(file);
+    driver.press(KeyCode::Enter);
+    driver
+}
+
+#[test]
+fn a_file_is_looked_through_before_it_is_written() {
+    let faults = vec![
+        refused(7, "/items/0/quantity", "only 3 left in stock"),
+        refused(19, "/customer_id", "there is no such customer"),
+        refused(
+            1_205,
+            "",
+            "has 4 cells, and the header has 5: \u{1b}[31mred",
+        ),
+    ];
+    for size in SIZES {
+        let mut driver = importing(size, "~/shop/orders.csv.gz");
+        let screen = driver.screen();
+        assert!(screen.contains("Nothing is written yet"), "{screen}");
+        let path = driver.uploaded(&report(faults.clone()));
+        assert_eq!(
+            path,
+            "/v1/orders/import?format=csv&on_error=reject_failed&dry_run=true"
+        );
+        picture("import_preview", size, &driver);
+        driver.press(KeyCode::Enter);
+        let path = driver.uploaded(&report(faults.clone()));
+        assert_eq!(path, "/v1/orders/import?format=csv&on_error=reject_failed");
+        picture("imported", size, &driver);
+        assert!(
+            driver
+                .calls()
+                .iter()
+                .any(|call| call.path.starts_with("/v1/orders?")),
+            "the list is read again"
+        );
+        driver.press(KeyCode::Esc);
+        assert!(!driver.screen().contains("Imported"));
+    }
+}
+
+#[test]
+fn who_leaves_the_preview_has_written_nothing() {
+    let mut driver = importing((80, 24), "orders.ndjson");
+    driver.uploaded(&report(Vec::new()));
+    let screen = driver.screen();
+    assert!(
+        screen.contains("Enter writes them; Esc leaves all as it is."),
+        "{screen}"
+    );
+    driver.press(KeyCode::Esc);
+    assert!(!driver.sends_a_file());
+    // Where nothing can be written, Enter writes nothing either.
+    let mut driver = importing((80, 24), "orders.ndjson");
+    let nothing = json!({"created": 0, "updated": 0, "unchanged": 0, "failed": 1,
+        "refused": [refused(1, "/note", "is too long")]});
+    driver.uploaded(&nothing);
+    let screen = driver.screen();
+    assert!(screen.contains("Nothing of it can be written."), "{screen}");
+    driver.press(KeyCode::Enter);
+    assert!(!driver.sends_a_file());
+}
+
+#[test]
+fn all_refused_rows_can_be_seen() {
+    let mut driver = importing((80, 24), "orders.csv");
+    let faults = (1..=60)
+        .map(|n| refused(n, "/note", &format!("fault {n}")))
+        .collect();
+    driver.uploaded(&report(faults));
+    assert!(driver.screen().contains("More below"));
+    assert!(!driver.screen().contains("fault 60"));
+    for _ in 0..10 {
+        driver.press(KeyCode::PageDown);
+    }
+    assert!(driver.screen().contains("fault 60"));
+    assert!(!driver.screen().contains("More below"));
+    for _ in 0..100 {
+        driver.press(KeyCode::Up);
+    }
+    assert!(driver.screen().contains("note: fault 1 "));
+}
+
+#[test]
+fn a_report_does_not_come_between_what_one_types() {
+    let mut driver = importing((80, 24), "orders.csv");
+    driver.press(KeyCode::Char('n'));
+    driver.uploaded(&report(Vec::new()));
+    assert!(driver.screen().contains("shows when this is closed"));
+    driver.press(KeyCode::Esc);
+    assert!(driver.screen().contains("Import orders?"));
+}
+
+#[test]
+fn a_file_of_another_kind_is_refused_at_once() {
+    let driver = importing((80, 24), "orders.xlsx");
+    assert!(!driver.sends_a_file());
+    let screen = driver.screen();
+    assert!(screen.contains("must end in .csv or .ndjson"), "{screen}");
+}

@@ -1,0 +1,103 @@
+//! What a file of rows would do, or has done.
+
+use ratatui::{
+    Frame,
+    layout::Rect,
+    text::{Line, Span},
+};
+use stockroom_common::bulk::ImportRow;
+
+use super::{
+    cell::{self, Align},
+    overlay::{draw_line, line_at, open},
+};
+use crate::{
+    import::{Ask, Review},
+    text, theme,
+};
+
+pub(super) fn draw_ask(frame: &mut Frame<'_>, area: Rect, ask: &Ask) {
+    let prompt = format!(" Import {} from (.csv, .ndjson): ", ask.resource);
+    draw_line(frame, area, prompt, &ask.line);
+}
+
+pub(super) fn draw_review(frame: &mut Frame<'_>, body: Rect, review: &Review) {
+    let (upload, report) = (&review.uploaded.upload, &review.uploaded.report);
+    let name = text::clean(&upload.file).into_owned();
+    let title = match review.is_preview() {
+        true => format!("Import {}?", upload.resource),
+        false => format!("Imported {}", upload.resource),
+    };
+    let refused = report.refused.len();
+    // Beside the rows: borders, the name, the counts, the note, and a line of air around them.
+    let height = (refused as u16).saturating_add(7);
+    let inner = open(frame, body, 100.min(body.width), height, &title);
+    let (width, height) = (usize::from(inner.width), usize::from(inner.height));
+    let mut lines = vec![Line::styled(
+        cell::fit(&name, width, Align::Left),
+        theme::BOLD,
+    )];
+    let counts = [
+        ("new", report.created, theme::GOOD),
+        ("changed", report.updated, theme::GOOD),
+        ("as they are", report.unchanged, theme::PLAIN),
+        ("refused", report.failed, theme::BAD),
+    ];
+    let mut spans = Vec::new();
+    for (what, rows, style) in counts {
+        let style = if rows > 0 { style } else { theme::DIM };
+        spans.push(Span::styled(
+            format!("{} {what}   ", text::integer(rows as i64)),
+            style,
+        ));
+    }
+    lines.push(Line::from(spans));
+    lines.push(Line::default());
+    let shown = height.saturating_sub(5);
+    for row in report.refused.iter().skip(review.top).take(shown) {
+        lines.push(refused_line(row, width));
+    }
+    for (row, line) in lines.into_iter().enumerate() {
+        line_at(frame, inner, row, line);
+    }
+    let more = report.failed as usize > review.top + shown;
+    let note = match (review.is_preview(), review.changes()) {
+        (true, 0) if refused == 0 => "All of it is there already.".to_owned(),
+        (true, 0) => "Nothing of it can be written.".to_owned(),
+        (true, _) if refused > 0 => "Enter writes the others; Esc leaves all as it is.".into(),
+        (true, _) => "Enter writes them; Esc leaves all as it is.".into(),
+        (false, _) => "Enter closes this.".into(),
+    };
+    let note = match more {
+        true => format!("{note} More below: ↓."),
+        false => note,
+    };
+    line_at(
+        frame,
+        inner,
+        height.saturating_sub(1),
+        Line::styled(note, theme::LABEL),
+    );
+}
+
+fn refused_line(row: &ImportRow, width: usize) -> Line<'static> {
+    let problem = row.row.problem.as_ref();
+    let fault = problem.and_then(|problem| problem.errors.first());
+    let words = match fault {
+        Some(fault) if !fault.pointer.is_empty() => {
+            format!(
+                "{}: {}",
+                fault.pointer.trim_start_matches('/'),
+                fault.message
+            )
+        }
+        Some(fault) => fault.message.clone(),
+        None => problem
+            .map(|problem| problem.detail.clone())
+            .unwrap_or_default(),
+    };
+    let line = format!("line {:<6} ", row.line);
+    let room = width.saturating_sub(line.len());
+    let words = cell::fit(&text::clean(&words), room, Align::Left);
+    Line::from(vec![Span::styled(line, theme::DIM), Span::raw(words)])
+}

@@ -237,6 +237,56 @@ async fn search_filter_and_sort_are_done_by_the_server() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_list_goes_to_a_file_and_comes_back_edited() {
+    let shop = Shop::open().await;
+    for sku in ["POT-1", "PAN-1", "CUP-1"] {
+        shop.product(sku, 1).await;
+    }
+    let home = temp_dir("import");
+    let file = home.path().join("products.csv");
+    let file = file.to_str().unwrap();
+    let mut terminal = Terminal::open(80, 24, &["--server", &shop.base], home.path());
+    terminal.sees("No orders yet");
+    terminal.send("3");
+    terminal.sees("POT-1");
+    terminal.send("x");
+    terminal.sees("Export to");
+    // The name that is proposed is taken away first.
+    terminal.send("\x15");
+    terminal.send(&format!("{file}\r"));
+    terminal.sees("Exported to");
+    let table = std::fs::read_to_string(file).unwrap();
+    let table = table.replace("Product POT-1", "A pot");
+    let broken = table.replace("Product PAN-1", "");
+    std::fs::write(file, broken).unwrap();
+    terminal.send("i");
+    terminal.sees("Import products from");
+    terminal.send(&format!("{file}\r"));
+    terminal.sees("Import products?");
+    let screen = terminal.sees("Enter writes the others");
+    assert!(
+        screen.contains("1 changed   1 as they are   1 refused"),
+        "{screen}"
+    );
+    assert!(screen.contains("name: "), "{screen}");
+    let patch = shop.get("/v1/products?q=POT-1").await.ok(200);
+    assert_eq!(
+        patch["items"][0]["name"], "Product POT-1",
+        "nothing is written yet"
+    );
+    terminal.send(ENTER);
+    terminal.sees("Imported products");
+    terminal.send(ENTER);
+    terminal.loses("Imported products");
+    terminal.sees("A pot");
+    terminal.send("i");
+    terminal.send("nowhere.csv\r");
+    terminal.sees("nowhere.csv cannot be read");
+    terminal.send(CTRL_C);
+    assert!(terminal.wait());
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_change_of_another_is_never_overwritten_unseen() {
     let shop = Shop::open().await;
     let row = shop.customer("ada@example.org").await;

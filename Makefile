@@ -25,7 +25,8 @@ lint:
 bench:
 	@./deploy/install-tools bench
 	cargo build --release --bins -p stockroom-server -p stockroom-tests
-	cargo bench -p stockroom-tests --bench cache --bench paging --bench seeding --bench partitioning
+	cargo bench -p stockroom-tests --bench cache --bench paging --bench seeding --bench partitioning \
+		--bench importing
 
 # Looks for stale reads under random faults: make chaos SECONDS=600 SEED=7
 SECONDS ?= 120

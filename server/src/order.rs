@@ -199,8 +199,8 @@ impl Entity for Order {
     async fn prepare(state: &AppState, id: Option<Id<Self>>, fields: &Value) -> Result<()> {
         let now = state.options.clock.now();
         let told = fields["placed_at"].as_str();
-        let told = told.and_then(|text| DateTime::parse_from_rfc3339(text).ok());
-        let told = told.map(|at| at.with_timezone(&Utc));
+        // As serde reads it, which takes more than RFC 3339.
+        let told = told.and_then(|text| text.parse::<DateTime<Utc>>().ok());
         let placed_at = id.and_then(Id::time).or(told).unwrap_or(now);
         if !may_be_placed(state, now, placed_at) {
             return Ok(());
@@ -471,7 +471,9 @@ pub(crate) async fn select_partition(
             from {items} i where i.placed_at = o.placed_at and i.order_id = o.id
         ) as items
         from {orders} o
-        where $2::uuid is null or (o.placed_at, o.id) > ($1, $2)
+        where (o.placed_at, o.id) > (
+            coalesce($1, '-infinity'::timestamptz),
+            coalesce($2, '00000000-0000-0000-0000-000000000000'::uuid))
         order by o.placed_at, o.id
         limit {limit}"
     );
@@ -568,7 +570,7 @@ fn placed_at(write: &Write, told: Option<DateTime<Utc>>) -> Result<DateTime<Utc>
     Ok(at)
 }
 
-fn may_be_placed(state: &AppState, now: DateTime<Utc>, at: DateTime<Utc>) -> bool {
+pub(crate) fn may_be_placed(state: &AppState, now: DateTime<Utc>, at: DateTime<Utc>) -> bool {
     (state.options.orders_from..=now + Duration::days(1)).contains(&at)
 }
 

@@ -16,7 +16,7 @@ use uuid::Uuid;
 
 use crate::{
     changes,
-    entity::{Entity, Identity},
+    entity::{Entity, Identity, NaturalKey},
     error::{Error, Result},
     list,
     state::AppState,
@@ -99,6 +99,19 @@ impl<E: Entity> Row<E> {
             let message = "must be an object with the fields of a row";
             return Err(FieldError::new("", "wrong_type", message));
         };
+        if let Some(NaturalKey { field, .. }) = E::NATURAL_KEY
+            && members
+                .get(field)
+                .and_then(Value::as_str)
+                .is_some_and(|key| key.contains('\0'))
+        {
+            let message = "holds a NUL character";
+            return Err(FieldError::new(
+                format!("/{field}"),
+                "invalid_text",
+                message,
+            ));
+        }
         let id = take(members, "id")?;
         let version = take(members, "version")?;
         document::strip_read_only(&mut value);
@@ -184,7 +197,7 @@ async fn write_row<E: Entity>(
     if on_error == OnError::RejectAll {
         let (outcome, row) = upsert(write, twins.of(index, &row), row)
             .await
-            .map_err(|error| error.on_constraint(E::CONSTRAINTS))?;
+            .map_err(|error| refusal::<E>(error))?;
         return Ok(twins.keep(index, outcome, row));
     }
     execute(write.conn().await?, "savepoint row").await?;
@@ -195,13 +208,23 @@ async fn write_row<E: Entity>(
         }
         Err(error) if error.is_lost_lock() => Err(error),
         Err(error) => {
-            let problem = error.on_constraint(E::CONSTRAINTS).into_problem();
+            let problem = refusal::<E>(error).into_problem();
             if !problem.is(Kind::Internal) && !problem.is(Kind::Unavailable) {
-                execute(write.conn().await?, "rollback to savepoint row").await?;
+                let undo = "rollback to savepoint row; release savepoint row";
+                execute(write.conn().await?, undo).await?;
             }
             Err(problem.into())
         }
     }
+}
+
+/// What the database refuses, as the caller is told.
+fn refusal<E: Entity>(error: Error) -> Error {
+    if error.is_duplicate_key_of(E::TABLE) {
+        let message = "a row with this id was created meanwhile; send it again";
+        return Error::field(Kind::Conflict, "/id", "duplicate", message);
+    }
+    error.on_constraint(E::CONSTRAINTS)
 }
 
 async fn upsert<E: Entity>(
@@ -382,7 +405,8 @@ pub(crate) fn refuse(faulty: Vec<Problem>) -> Result<()> {
     Err(Problem {
         detail: match errors.len() {
             1 => first.detail,
-            more => format!("{} ({} faults in all)", first.detail, more),
+            MAX_FAULTS => format!("{} ({MAX_FAULTS} faults or more)", first.detail),
+            faults => format!("{} ({faults} faults)", first.detail),
         },
         errors,
         ..first

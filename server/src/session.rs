@@ -37,7 +37,7 @@ impl Sessions {
             if came {
                 // The sender lives in `self`, so this cannot fail.
                 let _ = attached.wait_for(|&count| count == 0).await;
-            } else if !seed::is_busy(&state.pool).await {
+            } else if !state.is_transferring() && !seed::is_busy(&state.pool).await {
                 return;
             }
         }

@@ -111,8 +111,7 @@ impl AppState {
         let partitions = Partitions::load(&pool, options.partition_interval).await?;
         partitions.make_ahead(&pool, options.clock.now()).await?;
         let cache = Cache::open(&pool, &options.cache, options.clock.clone()).await?;
-        let transfers = pool.options().get_max_connections() / CONNECTIONS_PER_TRANSFER;
-        let transfers = Arc::new(Semaphore::new(transfers.max(1) as usize));
+        let transfers = Arc::new(Semaphore::new(most_transfers(&pool)));
         Ok(Self(Arc::new(Shared {
             pool,
             options,
@@ -132,9 +131,19 @@ impl AppState {
         self.sessions.deserted(self).await;
     }
 
+    /// Whether an import or an export is under way.
+    pub(crate) fn is_transferring(&self) -> bool {
+        self.transfers.available_permits() < most_transfers(&self.pool)
+    }
+
     pub fn pool(&self) -> &PgPool {
         &self.pool
     }
+}
+
+fn most_transfers(pool: &PgPool) -> usize {
+    let most = pool.options().get_max_connections() / CONNECTIONS_PER_TRANSFER;
+    most.max(1) as usize
 }
 
 impl Deref for AppState {

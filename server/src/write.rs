@@ -4,7 +4,7 @@
 
 use std::{collections::BTreeSet, future::Future};
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use sqlx::{PgConnection, Postgres, Transaction};
 use stockroom_common::{Kind, change::Op};
 
@@ -17,6 +17,8 @@ use crate::{
     state::AppState,
 };
 
+/// A write that takes longer says in the log when it ended.
+const LONG: TimeDelta = TimeDelta::minutes(1);
 /// Entries of the log that one statement writes.
 const LOGGED_AT_ONCE: usize = 500;
 
@@ -94,6 +96,11 @@ impl Write {
     /// Writes the log as far as it goes, so that a long write need not remember all of it.
     pub(crate) async fn write_log(&mut self) -> Result<()> {
         let mut entries = std::mem::take(&mut self.changes);
+        self.touched.sort();
+        self.touched.dedup();
+        if self.touched.len() > MAX_TAGS {
+            self.touched = vec![Tag::epoch()];
+        }
         if let Some(first) = entries.first_mut() {
             let touched = std::mem::take(&mut self.touched);
             first.tags.extend(touched);
@@ -118,6 +125,24 @@ impl Write {
     /// Writes the log, commits and makes old answers end.
     pub(crate) async fn commit(mut self) -> Result<Invalidation> {
         self.write_log().await?;
+        let now = self.state.options.clock.now();
+        if now - self.at > LONG && !self.logged.is_empty() {
+            // A relay takes its entries for as old as they say they are, which is as good as forgotten.
+            // This one says that everything has changed now.
+            let end = Change {
+                entity: "import",
+                entity_id: None,
+                op: Op::Import,
+                version: None,
+                before: None,
+                after: None,
+                tags: vec![Tag::epoch()],
+            };
+            let actor = self.actor.0.clone();
+            let run = changes::append(self.conn().await?, now, &actor, &end).await?;
+            self.logged.push(run);
+            self.tags.insert(Tag::epoch());
+        }
         // A write that has done nothing fails here where what it needs is gone.
         self.conn().await?;
         if let Some(transaction) = self.transaction {

@@ -382,11 +382,23 @@ async fn a_file_that_cannot_be_is_refused_whole() {
     assert!(bomb.len() < 3_000);
     let answer = import(&shop, path, "application/x-ndjson", bomb).await;
     answer.refused_at(400, "", "syntax");
+    // Rows that can be read come before the fault; none of them is written, whatever is said of rows.
     let mut torn = gzip("{\"name\": \"Tea\"}\n{\"name\": \"Coffee\"}\n");
     torn.truncate(torn.len() - 9);
-    import(&shop, path, "application/x-ndjson", torn)
-        .await
-        .refused_at(400, "", "syntax");
+    for query in [
+        "",
+        "?on_error=reject_failed",
+        "?on_error=reject_failed&dry_run=true",
+    ] {
+        let path = format!("{path}{query}");
+        import(&shop, &path, "application/x-ndjson", torn.clone())
+            .await
+            .refused_at(400, "", "syntax");
+        let unclosed = "name,description\nTea,\"x\nCoffee,y\n";
+        let answer = csv(&shop, &path, unclosed).await;
+        assert_eq!(answer.body["errors"][0]["line"], 2);
+        answer.refused_at(400, "", "syntax");
+    }
     assert_eq!(shop.fingerprint().await, before);
 }
 
@@ -432,4 +444,79 @@ async fn writers_and_imports_of_the_same_rows_do_not_fail_each_other() {
     for product in &products {
         assert_eq!(shop.stock(product).await, 100_000 - 6 * 40 - 60);
     }
+}
+
+#[tokio::test]
+async fn a_row_that_the_database_cannot_take_is_that_rows_fault_alone() {
+    let shop = Shop::open().await;
+    let (customer, product) = (
+        shop.customer("ada@example.org").await,
+        shop.product("A-1", 9).await,
+    );
+    let category = &product["category_id"];
+    let rows = [
+        json!({"sku": "a\u{0}", "stock": 1}),
+        json!({"category_id": category, "sku": "B", "name": "B", "price_minor": 1}),
+        json!({"category_id": category, "sku": "C", "name": "C\u{0}", "price_minor": 1}),
+        json!({"sku": "A-1", "stock": -1}),
+    ];
+    let path = "products/import?on_error=reject_failed";
+    let report = ndjson(&shop, path, &rows).await.ok(200);
+    assert_eq!(counts(&report), [1, 0, 0, 3]);
+    // Many that fail, one after the other, leave the one that does not alone.
+    let mut rows = vec![json!({"sku": "nowhere"}); 450];
+    rows.push(json!({"sku": "B", "stock": 7}));
+    let report = ndjson(&shop, path, &rows).await.ok(200);
+    assert_eq!(counts(&report), [0, 1, 0, 450]);
+    // A time that serde takes finds its partition, also after stock has moved.
+    let order = |placed_at: &str| {
+        json!({
+            "customer_id": customer["id"], "placed_at": placed_at,
+            "items": [{"product_id": product["id"], "quantity": 1}],
+        })
+    };
+    let rows = [
+        order("2020-03-05T10:00:00Z"),
+        order("2020-01-05 10:00:00+00:00"),
+    ];
+    let report = ndjson(&shop, "orders/import", &rows).await.ok(200);
+    assert_eq!(counts(&report), [2, 0, 0, 0]);
+}
+
+#[tokio::test]
+async fn an_order_of_the_future_is_not_restored() {
+    let shop = Shop::open().await;
+    let (customer, product) = (
+        shop.customer("ada@example.org").await,
+        shop.product("A-1", 9).await,
+    );
+    let mut order = shop.order(&customer, &product, 1).await;
+    shop.delete(&path("orders", &order)).await.ok(204);
+    // The time is in the first 48 bits of the id, and in the number.
+    let at = chrono::DateTime::parse_from_rfc3339("2099-01-01T00:00:00Z").unwrap();
+    let id = format!("{:012x}", at.timestamp_millis());
+    let tail = order["id"].as_str().unwrap()[14..].to_owned();
+    order["id"] = json!(format!("{}-{}-{tail}", &id[..8], &id[8..]));
+    order["placed_at"] = json!("2099-01-01T00:00:00Z");
+    let number = order["number"].as_str().unwrap();
+    order["number"] = json!(format!("990101-0000-{}", &number[number.len() - 4..]));
+    let answer = ndjson(&shop, "orders/import?mode=restore", &[order]).await;
+    answer.refused_at(422, "/placed_at", "out_of_range");
+}
+
+#[tokio::test]
+async fn a_report_of_what_is_there_already_remembers_little() {
+    let shop = Shop::open().await;
+    let job = json!({"seed": 1, "categories": 1, "products": 1, "customers": 1_200});
+    assert_eq!(shop.seed(&job).await["state"], "done");
+    let mut file = exported(&shop, "customers", "ndjson").await;
+    file.push_str("{\"name\": \"Ada\", \"email\": \"ada@example.org\"}\n");
+    let report = import(&shop, "customers/import", "application/x-ndjson", file).await;
+    assert_eq!(counts(&report.ok(200)), [1, 0, 1_200, 0]);
+    // Of more tags than a write deletes by name only the epoch is remembered.
+    let most: i32 = sqlx::query_scalar("select max(cardinality(tags)) from changes")
+        .fetch_one(&shop.pool)
+        .await
+        .unwrap();
+    assert!(most < 1_000, "{most}");
 }

@@ -263,7 +263,7 @@ async fn a_list_goes_to_a_file_and_comes_back_edited() {
     terminal.sees("Import products from");
     terminal.send(&format!("{file}\r"));
     terminal.sees("Import products?");
-    let screen = terminal.sees("Enter writes the others");
+    let screen = terminal.sees("y writes the others");
     assert!(
         screen.contains("1 changed   1 as they are   1 refused"),
         "{screen}"
@@ -274,7 +274,7 @@ async fn a_list_goes_to_a_file_and_comes_back_edited() {
         patch["items"][0]["name"], "Product POT-1",
         "nothing is written yet"
     );
-    terminal.send(ENTER);
+    terminal.send("y");
     terminal.sees("Imported products");
     terminal.send(ENTER);
     terminal.loses("Imported products");

@@ -54,6 +54,11 @@ fn a_file_is_looked_through_before_it_is_written() {
         );
         picture("import_preview", size, &driver);
         driver.press(KeyCode::Enter);
+        assert!(
+            !driver.sends_a_file(),
+            "it takes a key that means nothing else"
+        );
+        driver.press(KeyCode::Char('y'));
         let path = driver.uploaded(&report(faults.clone()));
         assert_eq!(path, "/v1/orders/import?format=csv&on_error=reject_failed");
         picture("imported", size, &driver);
@@ -75,7 +80,7 @@ fn who_leaves_the_preview_has_written_nothing() {
     driver.uploaded(&report(Vec::new()));
     let screen = driver.screen();
     assert!(
-        screen.contains("Enter writes them; Esc leaves all as it is."),
+        screen.contains("y writes them; Esc leaves all as it is."),
         "{screen}"
     );
     driver.press(KeyCode::Esc);
@@ -87,7 +92,7 @@ fn who_leaves_the_preview_has_written_nothing() {
     driver.uploaded(&nothing);
     let screen = driver.screen();
     assert!(screen.contains("Nothing of it can be written."), "{screen}");
-    driver.press(KeyCode::Enter);
+    driver.press(KeyCode::Char('y'));
     assert!(!driver.sends_a_file());
 }
 

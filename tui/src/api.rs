@@ -25,7 +25,7 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long leaving waits for what was just saved.
 const FINISH_LIMIT: Duration = Duration::from_secs(2);
 /// Streams say every 15 s that they live.
-const SILENCE: Duration = Duration::from_secs(45);
+pub(crate) const SILENCE: Duration = Duration::from_secs(45);
 /// Bytes of a file that are sent at once.
 const UPLOAD_CHUNK: usize = 1 << 16;
 /// More than any answer that we ask for.

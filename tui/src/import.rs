@@ -82,7 +82,7 @@ impl Ask {
 
 impl Review {
     /// Whether it is yet to be written.
-    pub fn is_preview(&self) -> bool {
+    pub const fn is_preview(&self) -> bool {
         self.uploaded.upload.is_dry_run
     }
 
@@ -98,7 +98,7 @@ impl Review {
             Command::Down => self.top = (self.top + 1).min(last),
             Command::PageUp => self.top = self.top.saturating_sub(ctx.rows / 2),
             Command::PageDown => self.top = (self.top + ctx.rows / 2).min(last),
-            Command::Open => {
+            Command::Yes => {
                 ctx.wish(Wish::Close);
                 if self.is_preview() && self.changes() > 0 {
                     let upload = Upload {
@@ -128,7 +128,11 @@ pub fn reply(reply: &Reply, ctx: &mut Context<'_>) {
             ctx.wish(Wish::Review(Review { uploaded, top: 0 }));
         }
         Ok(Err(error)) => ctx.bad(error),
-        Err(failure) => ctx.bad(failure.message()),
+        Err(failure) => {
+            // Some of its rows may be there all the same.
+            ctx.wish(Wish::Expire);
+            ctx.bad(failure.message());
+        }
     }
 }
 

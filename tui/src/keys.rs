@@ -62,8 +62,10 @@ pub enum Scope {
     File,
     /// Likewise, of one that is read.
     ImportFile,
-    /// What a file of rows would do, or has done.
+    /// What a file of rows would do.
     Review,
+    /// What it has done.
+    Report,
     Help,
 }
 
@@ -113,13 +115,13 @@ const fn bind(
 
 use Command as C;
 use Scope::{
-    Confirm, Detail, File, Form, Help, ImportFile, List, Menu, Partitions, Picker, Review, Search,
-    Seed,
+    Confirm, Detail, File, Form, Help, ImportFile, List, Menu, Partitions, Picker, Report, Review,
+    Search, Seed,
 };
 
 const TABS: &[Scope] = &[List, Detail, Seed, Partitions];
 const ROWS: &[Scope] = &[List, Partitions];
-const LINES: &[Scope] = &[Detail, Menu, Review, Help];
+const LINES: &[Scope] = &[Detail, Menu, Review, Report, Help];
 
 /// Every key of the client. The first binding that fits wins.
 pub const BINDINGS: &[Binding] = &[
@@ -148,14 +150,14 @@ pub const BINDINGS: &[Binding] = &[
     bind(LINES, &[key(KeyCode::Up), ch('k')], C::Up, None, "Up"),
     bind(LINES, &[key(KeyCode::Down), ch('j')], C::Down, None, "Down"),
     bind(
-        &[List, Detail, Partitions, Review, Help],
+        &[List, Detail, Partitions, Review, Report, Help],
         &[key(KeyCode::PageUp)],
         C::PageUp,
         None,
         "One screen up",
     ),
     bind(
-        &[List, Detail, Partitions, Review, Help],
+        &[List, Detail, Partitions, Review, Report, Help],
         &[key(KeyCode::PageDown)],
         C::PageDown,
         None,
@@ -403,12 +405,20 @@ pub const BINDINGS: &[Binding] = &[
         Some("look through it"),
         "Read the file; nothing is written yet",
     ),
+    // Not Enter: the preview may come while one opens rows with it.
     bind(
         &[Review],
+        &[ch('y')],
+        C::Yes,
+        Some("import"),
+        "Write the rows",
+    ),
+    bind(
+        &[Report],
         &[key(KeyCode::Enter)],
-        C::Open,
-        Some("go on"),
-        "Write the rows, or close what was written",
+        C::Back,
+        Some("close"),
+        "Close the report",
     ),
     bind(&[Confirm], &[ch('y')], C::Yes, Some("yes"), "Yes"),
     bind(
@@ -420,7 +430,7 @@ pub const BINDINGS: &[Binding] = &[
     ),
     bind(
         &[
-            Detail, Form, Picker, Menu, Search, File, ImportFile, Review, Help,
+            Detail, Form, Picker, Menu, Search, File, ImportFile, Review, Report, Help,
         ],
         &[key(KeyCode::Esc)],
         C::Back,
@@ -453,7 +463,7 @@ pub const BINDINGS: &[Binding] = &[
 
 const ALL: &[Scope] = &[
     List, Detail, Seed, Partitions, Form, Picker, Menu, Confirm, Search, File, ImportFile, Review,
-    Help,
+    Report, Help,
 ];
 
 /// What the key means in that place.

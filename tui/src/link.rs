@@ -56,7 +56,10 @@ async fn attach(server: &Server, events: &UnboundedSender<Event>, retry: &mut Du
     };
     let mut is_up = false;
     loop {
-        match response.chunk().await {
+        let Ok(chunk) = tokio::time::timeout(api::SILENCE, response.chunk()).await else {
+            return "The server has fallen silent.".into();
+        };
+        match chunk {
             Ok(Some(_)) if !is_up => {
                 is_up = true;
                 *retry = FIRST_RETRY;

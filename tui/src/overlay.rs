@@ -36,7 +36,8 @@ impl Overlay {
             Self::Search(_) => Scope::Search,
             Self::Export(_) => Scope::File,
             Self::Import(_) => Scope::ImportFile,
-            Self::Review(_) => Scope::Review,
+            Self::Review(review) if review.is_preview() => Scope::Review,
+            Self::Review(_) => Scope::Report,
             Self::Help(_) => Scope::Help,
         }
     }

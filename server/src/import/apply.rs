@@ -1,5 +1,6 @@
 //! `mode=apply`: every row by all the rules of a single write. All in one transaction, or, where rows that
-//! fail are to leave the others alone, a transaction for each batch, so that nobody waits for long.
+//! fail are to leave the others alone, a transaction for each batch, so that nobody waits for long. The whole
+//! file is read before anything is written: one that breaks off is refused.
 
 use stockroom_common::Problem;
 
@@ -22,13 +23,12 @@ const BATCH: usize = 500;
 const ATTEMPTS: usize = 3;
 
 pub(super) async fn apply<E: Entity>(import: &Import) -> Result<(Report, Invalidation)> {
-    if import.on_error == OnError::RejectFailed && !import.is_dry_run {
+    if import.on_error == OnError::RejectFailed {
+        let mut lines = import.file.lines(E::TABLE_COLUMNS).await?;
+        while !lines.next(BATCH, drop).await?.is_empty() {}
         return by_batches::<E>(import).await;
     }
-    let faulty = prepare_all::<E>(import).await?;
-    if import.on_error == OnError::RejectAll {
-        rows::refuse(faulty)?;
-    }
+    rows::refuse(prepare_all::<E>(import).await?)?;
     let mut attempt = 1;
     loop {
         match in_one::<E>(import).await {
@@ -78,17 +78,18 @@ async fn in_one<E: Entity>(import: &Import) -> Result<(Report, Invalidation)> {
 async fn by_batches<E: Entity>(import: &Import) -> Result<(Report, Invalidation)> {
     let mut lines = import.file.lines(E::TABLE_COLUMNS).await?;
     let mut report = import.report()?;
-    let mut done = Invalidation::Done;
+    let (mut done, mut last_line) = (Invalidation::Done, None);
     loop {
         let mut rows = next::<E>(&mut lines).await?;
         if rows.is_empty() {
             return Ok((report, done));
         }
         let written = one_batch(import, &mut rows, &mut report).await;
-        done = match written.map_err(|error| stopped(error, report.rows()))? {
+        done = match written.map_err(|error| stopped(import, error, last_line))? {
             Invalidation::Done => done,
             other => other,
         };
+        last_line = rows.last().map(|row| line(row.place));
     }
 }
 
@@ -111,7 +112,12 @@ async fn one_batch<E: Entity>(
             }
             written => written?,
         };
-        let done = write.commit().await?;
+        let done = if import.is_dry_run {
+            write.abandon().await?;
+            Invalidation::Done
+        } else {
+            write.commit().await?
+        };
         for (sent, row) in rows.iter().zip(written) {
             report.push(line(sent.place), row)?;
         }
@@ -146,11 +152,11 @@ const fn line(place: Place) -> u64 {
 }
 
 /// What stopped an import after some of its batches, which stay.
-fn stopped(error: Error, rows: u64) -> Error {
+fn stopped(import: &Import, error: Error, last_line: Option<u64>) -> Error {
     let mut problem = error.into_problem();
-    if rows > 0 {
+    if let Some(line) = last_line.filter(|_| !import.is_dry_run) {
         problem.detail = format!(
-            "{} The first {rows} rows were seen to; import the file again for the rest.",
+            "{} The rows up to the one in line {line} were seen to; import those after it again.",
             problem.detail
         );
     }

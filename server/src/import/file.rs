@@ -40,8 +40,11 @@ pub(crate) struct File {
 /// A row: the line where it begins, and what stands there.
 pub(crate) type Line = (u64, Result<Value, FieldError>);
 
+/// Rows on their way out of a file; a fault that none can follow ends them.
+type Reader = Box<dyn Iterator<Item = Result<Line, FieldError>> + Send>;
+
 /// Rows on their way out of a file.
-pub(crate) struct Lines(Option<Box<dyn Iterator<Item = Line> + Send>>);
+pub(crate) struct Lines(Option<Reader>);
 
 impl File {
     /// Takes in a body.
@@ -111,6 +114,9 @@ impl File {
 
 impl Lines {
     /// The next rows, at most `limit`, as `read` makes of them; none after the last.
+    ///
+    /// # Errors
+    /// 400 where the file breaks off, or a row has no end.
     pub(crate) async fn next<T: Send + 'static>(
         &mut self,
         limit: usize,
@@ -120,12 +126,13 @@ impl Lines {
             return Ok(Vec::new());
         };
         let take = move || {
-            let rows: Vec<T> = lines.by_ref().take(limit).map(read).collect();
+            let rows = lines.by_ref().take(limit).map(|line| line.map(&read));
+            let rows: Result<Vec<T>, FieldError> = rows.collect();
             (lines, rows)
         };
         let (lines, rows) = tokio::task::spawn_blocking(take).await?;
         self.0 = Some(lines);
-        Ok(rows)
+        rows.map_err(|fault| Error::fields(Kind::Unreadable, vec![fault]))
     }
 }
 
@@ -139,7 +146,7 @@ fn broken(error: &io::Error) -> FieldError {
     FieldError::new("", "syntax", format!("cannot be read: {error}"))
 }
 
-fn ndjson_lines(bytes: impl Read + Send + 'static) -> Box<dyn Iterator<Item = Line> + Send> {
+fn ndjson_lines(bytes: impl Read + Send + 'static) -> Reader {
     let mut bytes = BufReader::with_capacity(1 << 16, bytes);
     let mut number = 0;
     let mut is_over = false;
@@ -157,13 +164,13 @@ fn ndjson_lines(bytes: impl Read + Send + 'static) -> Box<dyn Iterator<Item = Li
                 Ok(0) => return None,
                 Ok(read) if read > ROW_LIMIT => {
                     is_over = true;
-                    return Some((number, Err(too_long())));
+                    return Some(Err(too_long().at_line(number)));
                 }
                 Ok(_) if line.trim_ascii().is_empty() => {}
-                Ok(_) => return Some((number, document::from_slice(&line))),
+                Ok(_) => return Some(Ok((number, document::from_slice(&line)))),
                 Err(error) => {
                     is_over = true;
-                    return Some((number, Err(broken(&error))));
+                    return Some(Err(broken(&error).at_line(number)));
                 }
             }
         }
@@ -173,10 +180,12 @@ fn ndjson_lines(bytes: impl Read + Send + 'static) -> Box<dyn Iterator<Item = Li
 fn csv_lines(
     bytes: impl Read + Send + 'static,
     columns: &'static [Column],
-) -> Result<Box<dyn Iterator<Item = Line> + Send>, FieldError> {
+) -> Result<Reader, FieldError> {
     let watch = Watch::default();
+    // Where a quote is not closed, everything after it is in one cell, and the end as well.
+    let end = format!("\u{1}the end {:x}\u{1}", rand::random::<u128>());
     let watched = Watched {
-        bytes,
+        bytes: bytes.chain(io::Cursor::new(format!("\n{end}\n"))),
         watch: watch.clone(),
     };
     let mut bytes = BufReader::with_capacity(1 << 16, watched);
@@ -188,7 +197,7 @@ fn csv_lines(
         .from_reader(bytes);
     let header = table.byte_headers().map_err(|error| csv_fault(&error))?;
     let header = cells(header)?;
-    if header.iter().all(|name| name.is_empty()) {
+    if header.iter().all(|name| name.is_empty() || *name == end) {
         let message = "there is no header, which names the columns";
         return Err(FieldError::new("", "required", message));
     }
@@ -200,23 +209,26 @@ fn csv_lines(
             return None;
         }
         watch.seen().since_row = 0;
-        match table.read_byte_record(&mut record) {
-            Ok(false) => None,
-            Ok(true) => {
-                let begun = record.position().map_or(0, csv::Position::byte);
-                let line = watch.seen().line_of(begun);
-                let row = cells(&record);
-                Some((
-                    line,
-                    row.and_then(|cells| table::read_row(&columns, cells.into_iter())),
-                ))
-            }
-            Err(error) => {
-                is_over = true;
-                let begun = table.position().byte();
-                Some((watch.seen().line_of(begun), Err(csv_fault(&error))))
-            }
+        let read = table.read_byte_record(&mut record);
+        let begun = record.position().map_or(0, csv::Position::byte);
+        let line = watch.seen().line_of(begun);
+        if let Err(error) = read {
+            is_over = true;
+            return Some(Err(csv_fault(&error).at_line(line)));
         }
+        let last = record.iter().next_back().unwrap_or_default();
+        if record.len() == 1 && last == end.as_bytes() {
+            is_over = true;
+            return None;
+        }
+        if last.trim_ascii_end().ends_with(end.as_bytes()) {
+            is_over = true;
+            let message = "a quote that begins here is not closed";
+            return Some(Err(FieldError::new("", "syntax", message).at_line(line)));
+        }
+        let row = cells(&record);
+        let row = row.and_then(|cells| table::read_row(&columns, cells.into_iter()));
+        Some(Ok((line, row)))
     })))
 }
 
@@ -346,7 +358,7 @@ mod tests {
     use super::*;
 
     fn table(bytes: &'static [u8]) -> Result<Vec<Line>, FieldError> {
-        csv_lines(bytes, Category::TABLE_COLUMNS).map(Iterator::collect)
+        csv_lines(bytes, Category::TABLE_COLUMNS)?.collect()
     }
 
     #[test]
@@ -355,8 +367,8 @@ mod tests {
             bytes: Box::new(b"{}\n{}\n{}\n".as_slice()),
             left: 6,
         };
-        let lines: Vec<Line> = ndjson_lines(bytes).collect();
-        assert!(lines.last().unwrap().1.is_err());
+        let fault = ndjson_lines(bytes).find_map(Result::err).unwrap();
+        assert!(fault.message.contains("unpacks to too much"));
     }
 
     #[test]
@@ -370,7 +382,8 @@ mod tests {
         assert_eq!(lines[0].1.as_ref().unwrap()["name"], "a\nb");
         assert_eq!(lines[1].1.as_ref().unwrap_err().code, "syntax");
         assert!(lines[2].1.as_ref().unwrap_err().message.contains("UTF-8"));
-        let lines: Vec<Line> = ndjson_lines(b"{\"a\": 1}\n\n{\"a\": 2".as_slice()).collect();
+        let lines = ndjson_lines(b"{\"a\": 1}\n\n{\"a\": 2".as_slice());
+        let lines: Vec<Line> = lines.collect::<Result<_, _>>().unwrap();
         assert_eq!(lines[0], (1, Ok(serde_json::json!({"a": 1}))));
         assert_eq!(lines[1].0, 3);
         assert!(lines[1].1.is_err());
@@ -380,13 +393,20 @@ mod tests {
     fn a_row_without_an_end_is_refused_before_it_fills_the_memory() {
         let endless: &'static [u8] =
             Vec::leak([b"name\n\"".as_slice(), &[b'x'; ROW_LIMIT * 3]].concat());
-        let lines = table(endless).unwrap();
-        assert_eq!(lines.len(), 1);
-        assert_eq!(lines[0].1.as_ref().unwrap_err().code, "too_long");
+        let fault = table(endless).unwrap_err();
+        assert_eq!((&*fault.code, fault.line), ("too_long", Some(2)));
         let endless: &'static [u8] = Vec::leak(vec![b'x'; ROW_LIMIT * 3]);
-        let lines: Vec<Line> = ndjson_lines(endless).collect();
-        assert_eq!(lines.len(), 1);
-        assert_eq!(lines[0].1.as_ref().unwrap_err().code, "too_long");
+        let fault = ndjson_lines(endless).find_map(Result::err).unwrap();
+        assert_eq!((&*fault.code, fault.line), ("too_long", Some(1)));
+    }
+
+    #[test]
+    fn a_quote_that_is_not_closed_swallows_no_rows() {
+        let fault = table(b"name,description\na,b\nA,\"x\nB,y\nC,z\n").unwrap_err();
+        assert_eq!((&*fault.code, fault.line), ("syntax", Some(3)));
+        let lines = table(b"name\n\"a\"").unwrap();
+        assert_eq!(lines.len(), 1, "the last row may have no end of line");
+        assert_eq!(table(b"name").unwrap(), []);
     }
 
     #[test]

@@ -15,6 +15,7 @@ use crate::{
     copy::TableRows,
     entity::Entity,
     error::{Error, Result},
+    order,
     rows::{self, MAX_FAULTS, Place},
     state::AppState,
     write::Write,
@@ -24,9 +25,15 @@ use crate::{
 const BATCH: usize = 2_000;
 
 pub(super) async fn restore<E: Entity>(import: &Import) -> Result<(Report, Invalidation)> {
+    refuse_rows::<E>(&mut *import.state.pool.acquire().await?).await?;
     refuse_faults::<E>(import, None).await?;
     let mut report = import.report()?;
     let mut write = Write::new(import.state.clone(), import.actor.clone());
+    // Two at once would mix: the second waits, and finds rows.
+    sqlx::query("select pg_advisory_xact_lock(hashtext($1))")
+        .bind(format!("restore {}", E::TABLE))
+        .execute(write.conn().await?)
+        .await?;
     refuse_rows::<E>(write.conn().await?).await?;
     let copy = |rows: Vec<E>| E::copy(&import.state.partitions, rows.into_iter());
     load_all(import, &mut write, &mut report, copy).await?;
@@ -150,8 +157,9 @@ fn lies_in<E: Entity>(range: &Range<DateTime<Utc>>, row: &E) -> Result<()> {
 
 async fn ensure<E: Entity>(state: &AppState, family: Family, row: &E) -> Result<()> {
     let at = row.id().time().unwrap_or_default();
-    if at < state.options.orders_from {
-        let message = format!("is {at}, before the first that this shop keeps");
+    if !order::may_be_placed(state, state.options.clock.now(), at) {
+        let first = state.options.orders_from.date_naive();
+        let message = format!("is {at}; this shop keeps orders from {first} to a day from now");
         return Err(Error::field(
             Kind::Invalid,
             "/placed_at",
@@ -192,7 +200,7 @@ fn at_fault<E: Entity>(error: Error, first: u64, rows: &[(u64, E)]) -> Error {
         return error;
     };
     let line = value.and_then(|value| {
-        let holds = |row: &E| document::to_value(row).to_string().contains(&value);
+        let holds = |row: &E| holds(&document::to_value(row), &value);
         // Of two that are alike the second is at fault.
         let mut found = rows.iter().filter(|(_, row)| holds(row));
         let (line, _) = if problem.is(Kind::Conflict) {
@@ -202,7 +210,24 @@ fn at_fault<E: Entity>(error: Error, first: u64, rows: &[(u64, E)]) -> Error {
         };
         Some(*line)
     });
-    Place::Line(line.unwrap_or(first)).blame(*problem).into()
+    match (line, rows.last()) {
+        (Some(line), _) => Place::Line(line).blame(*problem).into(),
+        (None, last) => {
+            let last = last.map_or(first, |(line, _)| *line);
+            let detail = format!("Between the lines {first} and {last}: {}", problem.detail);
+            Problem { detail, ..*problem }.into()
+        }
+    }
+}
+
+/// Whether a text stands somewhere in it; the database may have changed its case.
+fn holds(value: &Value, text: &str) -> bool {
+    match value {
+        Value::String(own) => own.to_lowercase() == text.to_lowercase(),
+        Value::Array(elements) => elements.iter().any(|element| holds(element, text)),
+        Value::Object(members) => members.values().any(|member| holds(member, text)),
+        _ => false,
+    }
 }
 
 /// Tells the planner about the new rows, rather than wait until autovacuum does.

@@ -180,7 +180,8 @@ async fn load(import: &Import, piece: &Piece) -> Result<(Report, Invalidation)> 
     }
     let at = write.at;
     let conn = write.conn().await?;
-    lock::take_turns(conn).await?;
+    execute(conn, "set local statement_timeout = '90s'").await?;
+    lock::wait_for_turn(conn).await?;
     let told = sqlx::query(
         "update archived_partitions set state = 'archived', at = $2
         where name = $1 and state = 'dropped'",

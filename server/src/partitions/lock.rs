@@ -19,6 +19,8 @@ const PAUSE: std::ops::Range<u64> = 20..80;
 const VACUUM_TIMEOUT: &str = "1500ms";
 /// Another server's turn is over by then, or it is asked again.
 const TURN_TIMEOUT: &str = "3s";
+/// Longer than any turn takes.
+const LONGEST_TURN: &str = "60s";
 /// Held while partitions change, so that servers take turns ("partitio" in ASCII).
 const TURN: i64 = 0x7061_7274_6974_696f;
 
@@ -52,9 +54,18 @@ where
     Err(Error::refused(stockroom_common::Kind::Unavailable, detail))
 }
 
+/// As [`take_turns`], for one who has done too much to give way.
+pub(super) async fn wait_for_turn(conn: &mut PgConnection) -> Result<()> {
+    turn(conn, LONGEST_TURN).await
+}
+
 /// Waits until no other server changes partitions; until the transaction ends none will.
 pub(super) async fn take_turns(conn: &mut PgConnection) -> Result<()> {
-    set_timeout(conn, TURN_TIMEOUT).await?;
+    turn(conn, TURN_TIMEOUT).await
+}
+
+async fn turn(conn: &mut PgConnection, timeout: &str) -> Result<()> {
+    set_timeout(conn, timeout).await?;
     sqlx::query("select pg_advisory_xact_lock($1)")
         .bind(TURN)
         .execute(conn)

@@ -16,7 +16,10 @@ use super::{
     archive,
     catalogue::{Catalogue, Piece},
 };
-use crate::{crud::tell, error::Result, extract::Actor, state::AppState, write::detached};
+use crate::{
+    cache::Invalidation, crud::tell, error::Result, extract::Actor, state::AppState,
+    write::detached,
+};
 
 /// `GET /v1/partitions`: all of them, the newest of each family first.
 pub(crate) async fn list(State(state): State<AppState>) -> Result<Json<Page<Partition>>> {
@@ -42,7 +45,7 @@ pub(crate) async fn archive(
 ) -> Result<Response> {
     let (of, called) = (state.clone(), name.clone());
     let done = detached(async move { archive::archive(&of, &actor, &called).await }).await?;
-    Ok(tell(done, Json(find(&state, &name).await?).into_response()))
+    changed(done, &state, &name).await
 }
 
 /// `POST /v1/partitions/{name}/restore`
@@ -53,7 +56,7 @@ pub(crate) async fn restore(
 ) -> Result<Response> {
     let (of, called) = (state.clone(), name.clone());
     let done = detached(async move { archive::restore(&of, &actor, &called).await }).await?;
-    Ok(tell(done, Json(find(&state, &name).await?).into_response()))
+    changed(done, &state, &name).await
 }
 
 /// `DELETE /v1/partitions/{name}`: deletes an archived partition for good.
@@ -64,6 +67,10 @@ pub(crate) async fn delete(
 ) -> Result<Response> {
     let done = detached(async move { archive::delete(&state, &actor, &name).await }).await?;
     Ok(tell(done, StatusCode::NO_CONTENT.into_response()))
+}
+
+async fn changed(done: Invalidation, state: &AppState, name: &str) -> Result<Response> {
+    Ok(tell(done, Json(find(state, name).await?).into_response()))
 }
 
 async fn find(state: &AppState, name: &str) -> Result<Partition> {

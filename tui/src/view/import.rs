@@ -64,8 +64,8 @@ pub(super) fn draw_review(frame: &mut Frame<'_>, body: Rect, review: &Review) {
     let note = match (review.is_preview(), review.changes()) {
         (true, 0) if refused == 0 => "All of it is there already.".to_owned(),
         (true, 0) => "Nothing of it can be written.".to_owned(),
-        (true, _) if refused > 0 => "Enter writes the others; Esc leaves all as it is.".into(),
-        (true, _) => "Enter writes them; Esc leaves all as it is.".into(),
+        (true, _) if refused > 0 => "y writes the others; Esc leaves all as it is.".into(),
+        (true, _) => "y writes them; Esc leaves all as it is.".into(),
         (false, _) => "Enter closes this.".into(),
     };
     let note = match more {

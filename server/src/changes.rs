@@ -128,16 +128,16 @@ pub(crate) async fn append_all(
     })
 }
 
-/// The tags of a row's entries that no writer and no relay has marked as deleted yet.
+/// The tags of these rows' entries that no writer and no relay has marked as deleted yet.
 pub(crate) async fn unrelayed_tags<E: Entity>(
     conn: &mut PgConnection,
-    id: Id<E>,
+    ids: &[Id<E>],
 ) -> Result<Vec<Tag>> {
     let tags: Vec<String> = sqlx::query_scalar(
         "select distinct unnest(tags) from changes
-        where entity_id = $1 and entity = $2 and relayed_at is null",
+        where entity_id = any($1) and entity = $2 and relayed_at is null",
     )
-    .bind(id.uuid())
+    .bind(ids.iter().map(|id| id.uuid()).collect::<Vec<_>>())
     .bind(E::NAME)
     .fetch_all(conn)
     .await?;

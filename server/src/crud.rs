@@ -259,7 +259,7 @@ async fn update<E: Entity>(
         if old.is_as(&new) {
             // Nothing changes, so there is nothing to tell anybody. But who wrote the row as it is may
             // not have come to its tags, and from here on it is acknowledged.
-            let mut tags = changes::unrelayed_tags(write.conn().await?, id).await?;
+            let mut tags = changes::unrelayed_tags(write.conn().await?, &[id]).await?;
             tags.extend(old.tags());
             let done = write.state.cache.invalidate(&tags).await;
             return Ok((old, done));

@@ -385,7 +385,7 @@ async fn page_as_of_now(
 /// Touches what earlier writes to the order made old and may not have come to delete. Alone among the
 /// tags of a row those of an order move, with its customer: the lists of a former one still show it.
 async fn touch_unrelayed(write: &mut Write, id: Id<Order>) -> Result<()> {
-    for tag in changes::unrelayed_tags(write.conn().await?, id).await? {
+    for tag in changes::unrelayed_tags(write.conn().await?, &[id]).await? {
         write.touch(tag);
     }
     Ok(())

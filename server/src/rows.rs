@@ -185,7 +185,33 @@ pub(crate) async fn write_all<E: Entity>(
             Err(error) => return Err(error),
         });
     }
+    acknowledge(write, &twins, &written).await?;
     Ok(written)
+}
+
+/// Touches what shows the rows that were found as they were to be: who wrote them so may not have come to
+/// their tags, and from here on they are acknowledged.
+async fn acknowledge<E: Entity>(
+    write: &mut Write,
+    twins: &Twins<E>,
+    written: &[BulkRow],
+) -> Result<()> {
+    let unchanged = written
+        .iter()
+        .filter(|row| row.outcome == Outcome::Unchanged);
+    let unchanged = unchanged.filter_map(|row| twins.by_id.get(&row.id?));
+    let unchanged: Vec<&E> = unchanged.collect();
+    if unchanged.is_empty() {
+        return Ok(());
+    }
+    let ids: Vec<Id<E>> = unchanged.iter().map(|row| row.id()).collect();
+    let unrelayed = changes::unrelayed_tags(write.conn().await?, &ids).await?;
+    let tags = unchanged.into_iter().flat_map(E::tags);
+    unrelayed
+        .into_iter()
+        .chain(tags)
+        .for_each(|tag| write.touch(tag));
+    Ok(())
 }
 
 async fn write_row<E: Entity>(
@@ -256,10 +282,6 @@ async fn upsert<E: Entity>(
         .map_err(|fault| Error::fields(Kind::Unreadable, vec![fault]))?;
     checked::<E>(&new)?;
     if old.is_as(&new) {
-        // Who wrote it so may not have come to its tags, and from here on it is acknowledged.
-        let tags = changes::unrelayed_tags(write.conn().await?, old.id()).await?;
-        let tags = tags.into_iter().chain(old.tags());
-        tags.for_each(|tag| write.touch(tag));
         return Ok((Outcome::Unchanged, old.clone()));
     }
     if row.id.is_some() && row.version.is_some_and(|seen| seen != old.version()) {

@@ -5,7 +5,7 @@ use std::io::Write;
 use flate2::{Compression, write::GzEncoder};
 use reqwest::Method;
 use serde_json::{Value, json};
-use stockroom_server::Options;
+use stockroom_server::{Clock, Options};
 use stockroom_tests::{Answer, Shop, path};
 
 const RESOURCES: [&str; 4] = ["categories", "products", "customers", "orders"];
@@ -519,4 +519,30 @@ async fn a_report_of_what_is_there_already_remembers_little() {
         .await
         .unwrap();
     assert!(most < 1_000, "{most}");
+}
+
+#[tokio::test]
+async fn an_import_that_takes_long_says_in_the_log_when_it_ended() {
+    // Each look at this clock takes a minute and a second.
+    let looks = std::sync::atomic::AtomicI64::new(0);
+    let began = chrono::Utc::now();
+    let clock = Clock::new(move || {
+        let looks = looks.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        began + chrono::TimeDelta::seconds(61 * looks)
+    });
+    let shop = Shop::open_with(Options {
+        clock,
+        ..Options::default()
+    })
+    .await;
+    csv(&shop, "categories/import", "name\nTea\n").await.ok(200);
+    let (is_last, tags): (bool, Vec<String>) = sqlx::query_as(
+        "select at > (select at from changes where op = 'create'), tags from changes
+        where op = 'import'",
+    )
+    .fetch_one(&shop.pool)
+    .await
+    .unwrap();
+    assert!(is_last);
+    assert_eq!(tags, ["epoch"]);
 }

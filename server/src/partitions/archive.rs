@@ -29,7 +29,7 @@ use crate::{
 
 /// Where archived tables live.
 pub(super) const SCHEMA: &str = "archive";
-/// Longer than any write takes.
+/// Longer than any write takes, but a large import: that one has its partition locked until it commits.
 const SETTLES_IN: TimeDelta = TimeDelta::minutes(15);
 
 /// Takes a partition off; nothing where it is archived already.

@@ -5,6 +5,7 @@
 use std::collections::BTreeSet;
 
 use chrono::{DateTime, Months, Utc};
+use reqwest::Method;
 use serde_json::{Value, json};
 use sqlx::{AssertSqlSafe, Connection, PgConnection, Row};
 use stockroom_common::partition::Family;
@@ -103,6 +104,13 @@ async fn use_all(shop: &Shop, orders: &[Value]) {
     ] {
         shop.get(&list).await.ok(200);
     }
+    let notes = [&orders[1], other].map(|order| json!({"id": order["id"], "note": "y"}));
+    shop.post("/v1/orders/bulk", &json!(notes)).await.ok(200);
+    let restore = shop.request(Method::POST, "/v1/orders/import?mode=restore&format=ndjson");
+    shop.send(restore).await.refused(409);
+    let month = "/v1/partitions/orders_2026_11/export";
+    let month = shop.request(Method::GET, month).send().await.unwrap();
+    assert_eq!(month.text().await.unwrap().lines().count(), 4);
     let path = path("orders", order);
     shop.patch(&path, &json!({"note": "x"})).await.ok(200);
     let items = json!({"items": [{"product_id": product, "quantity": 2}]});
@@ -142,9 +150,15 @@ fn expectations(orders: &[Value]) -> Vec<Expected> {
         keys("id"),
         names.at
     );
-    let mut expectations = one_order(&names, &text(order, "id"));
+    let mut expectations = vec![
+        // One partition by name, and the first that has a row.
+        expected("coalesce($1, '-infinity'", "null, null".into(), 1, 1),
+        expected("select exists (select from orders)", String::new(), 1, 0),
+    ];
+    expectations.extend(one_order(&names, &text(order, "id")));
     expectations.extend(lists(&names));
     // Whatever lies between the two.
+    expectations.push(expected("for update of o", many.clone(), 26, 0));
     expectations.push(expected("select o.* from unnest", many.clone(), 26, 0));
     expectations.push(expected("select i.* from unnest", many, 0, 26));
     expectations

@@ -54,7 +54,7 @@ pub(crate) async fn bulk<E: Entity>(
         }
         let mut write = Write::new(state, actor);
         let mut report = BulkReport::default();
-        for row in rows::write_all(&mut write, rows, on_error).await? {
+        for (_, row) in rows::write_all(&mut write, rows, on_error).await? {
             report.push(row);
         }
         Ok((report, write.commit().await?))

@@ -164,7 +164,7 @@ pub(crate) async fn write_all<E: Entity>(
     write: &mut Write,
     rows: Vec<Sent<E>>,
     on_error: OnError,
-) -> Result<Vec<BulkRow>> {
+) -> Result<Vec<(Place, BulkRow)>> {
     let mut twins = Twins::lock(write.conn().await?, &rows).await?;
     let mut written = Vec::with_capacity(rows.len());
     for (index, Sent { place, row }) in rows.into_iter().enumerate() {
@@ -172,7 +172,7 @@ pub(crate) async fn write_all<E: Entity>(
             Ok(row) => write_row(write, &mut twins, (index, row), on_error).await,
             Err(problem) => Err(problem.into()),
         };
-        written.push(match outcome {
+        let row = match outcome {
             Ok(row) => row,
             Err(Error::Refused(problem)) if on_error == OnError::RejectFailed => {
                 if problem.is(Kind::Internal) || problem.is(Kind::Unavailable) {
@@ -183,7 +183,8 @@ pub(crate) async fn write_all<E: Entity>(
             }
             Err(Error::Refused(problem)) => return Err(place.blame(*problem).into()),
             Err(error) => return Err(error),
-        });
+        };
+        written.push((place, row));
     }
     acknowledge(write, &twins, &written).await?;
     Ok(written)
@@ -194,10 +195,11 @@ pub(crate) async fn write_all<E: Entity>(
 async fn acknowledge<E: Entity>(
     write: &mut Write,
     twins: &Twins<E>,
-    written: &[BulkRow],
+    written: &[(Place, BulkRow)],
 ) -> Result<()> {
     let unchanged = written
         .iter()
+        .map(|(_, row)| row)
         .filter(|row| row.outcome == Outcome::Unchanged);
     let unchanged = unchanged.filter_map(|row| twins.by_id.get(&row.id?));
     let unchanged: Vec<&E> = unchanged.collect();

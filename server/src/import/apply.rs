@@ -65,7 +65,9 @@ async fn in_one<E: Entity>(import: &Import) -> Result<(Report, Invalidation)> {
         if rows.is_empty() {
             break;
         }
-        write_batch(&mut write, &mut report, rows, import.on_error).await?;
+        for (place, row) in rows::write_all(&mut write, rows, import.on_error).await? {
+            report.push(line(place), row)?;
+        }
         write.write_log().await?;
     }
     if import.is_dry_run {
@@ -118,25 +120,11 @@ async fn one_batch<E: Entity>(
         } else {
             write.commit().await?
         };
-        for (sent, row) in rows.iter().zip(written) {
-            report.push(line(sent.place), row)?;
+        for (place, row) in written {
+            report.push(line(place), row)?;
         }
         return Ok(done);
     }
-}
-
-async fn write_batch<E: Entity>(
-    write: &mut Write,
-    report: &mut Report,
-    rows: Vec<Sent<E>>,
-    on_error: OnError,
-) -> Result<()> {
-    let places: Vec<Place> = rows.iter().map(|row| row.place).collect();
-    let written = rows::write_all(write, rows, on_error).await?;
-    for (place, row) in places.into_iter().zip(written) {
-        report.push(line(place), row)?;
-    }
-    Ok(())
 }
 
 async fn next<E: Entity>(lines: &mut Lines) -> Result<Vec<Sent<E>>> {

@@ -6,7 +6,9 @@ use chrono::{DateTime, Utc};
 use stockroom_common::{Category, Customer, Order, Product, Resource, seed::NewSeedJob};
 
 use super::generate::Generator;
-use crate::{cache::Tag, copy::TableRows, entity, error::Result, partitions::Partitions};
+use crate::{
+    cache::Tag, copy::TableRows, entity::Entity as _, error::Result, partitions::Partitions,
+};
 
 /// Rows in one batch: one transaction, one step of the progress.
 const BATCH_ROWS: i64 = 5_000;
@@ -125,18 +127,13 @@ impl Batch {
     ) -> Result<Self> {
         let indexes = part.rows.clone();
         let tables = match part.entity {
-            Entity::Categories => copied(partitions, indexes.map(|i| generator.category(i))),
-            Entity::Products => copied(partitions, indexes.map(|i| generator.product(i))),
-            Entity::Customers => copied(partitions, indexes.map(|i| generator.customer(i))),
-            Entity::Orders => copied(partitions, indexes.map(|i| generator.order(i))),
+            Entity::Categories => {
+                Category::copy(partitions, indexes.map(|i| generator.category(i)))
+            }
+            Entity::Products => Product::copy(partitions, indexes.map(|i| generator.product(i))),
+            Entity::Customers => Customer::copy(partitions, indexes.map(|i| generator.customer(i))),
+            Entity::Orders => Order::copy(partitions, indexes.map(|i| generator.order(i))),
         };
         Ok(Self { tables: tables? })
     }
-}
-
-fn copied<E: entity::Entity>(
-    partitions: &Partitions,
-    rows: impl Iterator<Item = E>,
-) -> Result<Vec<TableRows>> {
-    E::copy(partitions, rows)
 }

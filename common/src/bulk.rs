@@ -18,6 +18,8 @@ pub struct BulkReport {
     pub updated: usize,
     /// Were as they were to be.
     pub unchanged: usize,
+    #[serde(default)]
+    pub deleted: usize,
     pub failed: usize,
     /// One for each row, in their order.
     pub rows: Vec<BulkRow>,
@@ -42,7 +44,18 @@ pub enum Outcome {
     Created,
     Updated,
     Unchanged,
+    Deleted,
     Failed,
+}
+
+/// A row that is to be deleted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RowToDelete {
+    pub id: Uuid,
+    /// The version that the caller has seen; any where it is not said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<i64>,
 }
 
 /// What has become of the rows of a file.
@@ -73,7 +86,8 @@ impl ImportReport {
             Outcome::Created => &mut self.created,
             Outcome::Updated => &mut self.updated,
             Outcome::Unchanged => &mut self.unchanged,
-            Outcome::Failed => &mut self.failed,
+            // No file deletes anything.
+            Outcome::Deleted | Outcome::Failed => &mut self.failed,
         } += 1;
         if row.row.outcome == Outcome::Failed && self.refused.len() < MAX_REFUSED {
             self.refused.push(row.clone());
@@ -88,6 +102,7 @@ impl BulkReport {
             Outcome::Created => &mut self.created,
             Outcome::Updated => &mut self.updated,
             Outcome::Unchanged => &mut self.unchanged,
+            Outcome::Deleted => &mut self.deleted,
             Outcome::Failed => &mut self.failed,
         } += 1;
         self.rows.push(row);

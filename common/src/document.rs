@@ -1,6 +1,8 @@
 //! JSON documents: reading one with the place of the first fault, and RFC 7396 merge patches.
 
-use serde::{Serialize, de::DeserializeOwned};
+use std::collections::BTreeSet;
+
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::{Map, Value};
 use serde_path_to_error::{Path, Segment};
 
@@ -114,6 +116,51 @@ pub fn merge(target: &mut Value, patch: Value) {
     }
 }
 
+/// A field that differs between two versions of a document.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FieldChange {
+    /// A JSON pointer.
+    pub pointer: String,
+    /// Null where it was not there.
+    pub before: Value,
+    /// Null where it is not there.
+    pub after: Value,
+}
+
+/// What differs between two versions of a row, field by field, in the order of their pointers. What
+/// differs between any two versions, `version` and `updated_at`, is left out.
+pub fn changes(before: &Value, after: &Value) -> Vec<FieldChange> {
+    let mut changes = Vec::new();
+    add_changes("", before, after, &mut changes);
+    changes.retain(|change| !matches!(change.pointer.as_str(), "/version" | "/updated_at"));
+    changes
+}
+
+fn add_changes(at: &str, before: &Value, after: &Value, changes: &mut Vec<FieldChange>) {
+    match (before, after) {
+        _ if before == after => {}
+        (Value::Object(old), Value::Object(new)) => {
+            let names: BTreeSet<&String> = old.keys().chain(new.keys()).collect();
+            for name in names {
+                let at = format!("{at}/{}", name.replace('~', "~0").replace('/', "~1"));
+                let member = |of: &Map<String, Value>| of.get(name).cloned().unwrap_or_default();
+                add_changes(&at, &member(old), &member(new), changes);
+            }
+        }
+        // Where elements came or went, those after them do not stand where they stood.
+        (Value::Array(old), Value::Array(new)) if old.len() == new.len() => {
+            for (index, (old, new)) in old.iter().zip(new).enumerate() {
+                add_changes(&format!("{at}/{index}"), old, new, changes);
+            }
+        }
+        _ => changes.push(FieldChange {
+            pointer: at.into(),
+            before: before.clone(),
+            after: after.clone(),
+        }),
+    }
+}
+
 /// The merge patch that turns `old` into `new`, with only the members that differ.
 pub fn difference(old: &Value, new: &Value) -> Value {
     let (Value::Object(old), Value::Object(new)) = (old, new) else {
@@ -219,6 +266,26 @@ mod tests {
         let mut merged = old;
         merge(&mut merged, patch);
         assert_eq!(merged, new);
+    }
+
+    #[test]
+    fn changes_are_told_field_by_field() {
+        let before =
+            json!({"version": 1, "a": {"b": 1, "c": 2}, "items": [{"n": 1}, {"n": 2}], "x": [1]});
+        let after = json!({"version": 2, "a": {"b": 1, "d/e": 3}, "items": [{"n": 1}, {"n": 5}], "x": [1, 2]});
+        let told: Vec<_> = changes(&before, &after)
+            .into_iter()
+            .map(|change| (change.pointer, change.before, change.after))
+            .collect();
+        let expected = [
+            ("/a/c", json!(2), Value::Null),
+            ("/a/d~1e", Value::Null, json!(3)),
+            ("/items/1/n", json!(2), json!(5)),
+            ("/x", json!([1]), json!([1, 2])),
+        ];
+        let expected = expected.map(|(pointer, before, after)| (pointer.to_owned(), before, after));
+        assert_eq!(told, expected);
+        assert_eq!(changes(&before, &before), []);
     }
 
     #[test]

@@ -4,10 +4,12 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{OrderStatus, Total};
+use crate::{Id, OrderStatus, Product, Total};
 
 /// How many months the figures go back at the most.
 pub const MAX_MONTHS: u32 = 240;
+/// Products that the figures of a month name.
+pub const TOP_PRODUCTS: usize = 10;
 /// How many they go back when the caller does not say.
 pub const DEFAULT_MONTHS: u32 = 12;
 
@@ -38,6 +40,17 @@ pub struct MonthStats {
     pub revenue_minor: i64,
     /// Those statuses that occur.
     pub statuses: BTreeMap<OrderStatus, i64>,
+    /// The products that brought the most, the first [`TOP_PRODUCTS`].
+    pub top_products: Vec<ProductStats>,
+}
+
+/// What a product brought in one month.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProductStats {
+    pub product_id: Id<Product>,
+    pub pieces: i64,
+    /// In minor units; cancelled and returned orders bring none.
+    pub revenue_minor: i64,
 }
 
 /// What the cache of the answering server has done since its start.

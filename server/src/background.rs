@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio::task::JoinHandle;
 
-use crate::{cache::relay, partitions::Partitions, seed, state::AppState};
+use crate::{cache::relay, feed, partitions::Partitions, seed, state::AppState};
 
 /// How often the keeper looks whether partitions are due.
 const KEEPER_PERIOD: Duration = Duration::from_secs(3_600);
@@ -15,15 +15,17 @@ const LAST_BATCHES: Duration = Duration::from_secs(10);
 pub(crate) struct Background {
     keeper: JoinHandle<()>,
     relay: JoinHandle<()>,
+    feed: JoinHandle<()>,
     seeding: JoinHandle<()>,
 }
 
 impl Background {
-    /// Starts the keeper of the partitions, the relay of the cache and who works off seed jobs.
+    /// Starts the keeper of the partitions, the relay of the cache, who reads the change log for those who follow it, and who works off seed jobs.
     pub(crate) fn start(state: &AppState) -> Self {
         Self {
             keeper: tokio::spawn(keep_partitions(state.clone())),
             relay: tokio::spawn(relay::run(state.clone())),
+            feed: tokio::spawn(feed::run(state.clone())),
             seeding: tokio::spawn(seed::run(state.clone())),
         }
     }
@@ -32,6 +34,7 @@ impl Background {
     pub(crate) async fn stop(mut self) {
         self.keeper.abort();
         self.relay.abort();
+        self.feed.abort();
         if tokio::time::timeout(LAST_BATCHES, &mut self.seeding)
             .await
             .is_err()

@@ -1,4 +1,5 @@
-//! `POST /v1/{r}/bulk`: many rows in one transaction.
+//! Many rows in one transaction: `POST /v1/{r}/bulk` writes them, `POST /v1/{r}/bulk-delete` deletes
+//! them.
 
 use axum::{
     Json,
@@ -8,7 +9,7 @@ use axum::{
 use serde_json::Value;
 use stockroom_common::{
     Kind,
-    bulk::{BulkReport, MAX_ROWS},
+    bulk::{BulkReport, MAX_ROWS, RowToDelete},
 };
 
 use crate::{
@@ -35,13 +36,7 @@ pub(crate) async fn bulk<E: Entity>(
     let mut parameters = Parameters::read(&query.unwrap_or_default())?;
     let on_error = take_on_error(&mut parameters)?;
     parameters.refuse_rest(&["on_error"])?;
-    if values.len() > MAX_ROWS {
-        let detail = format!(
-            "These are {} rows; one call takes {MAX_ROWS}.",
-            values.len()
-        );
-        return Err(Error::refused(Kind::TooLarge, detail));
-    }
+    check_size(values.len())?;
     let read = |(index, value)| Sent::<E>::read(Place::Index(index), Ok(value));
     let mut rows: Vec<Sent<E>> = values.into_iter().enumerate().map(read).collect();
     let (report, done) = detached(async move {
@@ -61,6 +56,37 @@ pub(crate) async fn bulk<E: Entity>(
     })
     .await?;
     Ok(tell(done, Json(report).into_response()))
+}
+
+/// `POST /v1/{r}/bulk-delete?on_error`
+pub(crate) async fn delete<E: Entity>(
+    State(state): State<AppState>,
+    RawQuery(query): RawQuery,
+    actor: Actor,
+    Document(targets): Document<Vec<RowToDelete>>,
+) -> Result<Response> {
+    let mut parameters = Parameters::read(&query.unwrap_or_default())?;
+    let on_error = take_on_error(&mut parameters)?;
+    parameters.refuse_rest(&["on_error"])?;
+    check_size(targets.len())?;
+    let (report, done) = detached(async move {
+        let mut write = Write::new(state, actor);
+        let mut report = BulkReport::default();
+        for row in rows::delete_all::<E>(&mut write, &targets, on_error).await? {
+            report.push(row);
+        }
+        Ok((report, write.commit().await?))
+    })
+    .await?;
+    Ok(tell(done, Json(report).into_response()))
+}
+
+fn check_size(rows: usize) -> Result<()> {
+    if rows <= MAX_ROWS {
+        return Ok(());
+    }
+    let detail = format!("These are {rows} rows; one call takes {MAX_ROWS}.");
+    Err(Error::refused(Kind::TooLarge, detail))
 }
 
 /// What a row that fails means for the others; nothing is written unless the caller says so.

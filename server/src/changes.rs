@@ -2,8 +2,12 @@
 
 use chrono::{DateTime, Utc};
 use serde_json::Value;
-use sqlx::PgConnection;
-use stockroom_common::{Id, change::Op, document};
+use sqlx::{PgConnection, Row, postgres::PgRow};
+use stockroom_common::{
+    Id,
+    change::Op,
+    document::{self, FieldChange},
+};
 use uuid::Uuid;
 
 use crate::{
@@ -40,6 +44,36 @@ impl Change {
             after: after.map(document::to_value),
             tags,
         }
+    }
+}
+
+/// What an entry says of its row.
+#[derive(Debug)]
+pub(crate) struct Difference {
+    pub(crate) op: Op,
+    pub(crate) before: Option<Value>,
+    pub(crate) after: Option<Value>,
+    /// None where the row was created, deleted or is one of many.
+    pub(crate) fields: Vec<FieldChange>,
+}
+
+impl Difference {
+    /// Reads it from the columns `op`, `before` and `after`.
+    pub(crate) fn from_row(row: &PgRow) -> sqlx::Result<Self> {
+        let op: String = row.try_get("op")?;
+        let op = op.parse();
+        let before: Option<Value> = row.try_get("before")?;
+        let after: Option<Value> = row.try_get("after")?;
+        let fields = match (&before, &after) {
+            (Some(before), Some(after)) => document::changes(before, after),
+            _ => Vec::new(),
+        };
+        Ok(Self {
+            op: op.map_err(|error: String| sqlx::Error::Decode(error.into()))?,
+            before,
+            after,
+            fields,
+        })
     }
 }
 

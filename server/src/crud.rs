@@ -110,7 +110,7 @@ pub(crate) async fn get<E: Entity>(
     Ok(served.respond(&reader, now))
 }
 
-async fn load_row<E: Entity>(state: AppState, id: Id<E>) -> Result<Loaded> {
+pub(crate) async fn load_row<E: Entity>(state: AppState, id: Id<E>) -> Result<Loaded> {
     let mut conn = state.pool.acquire().await?;
     let mut row = E::by_ids(&state.partitions, &mut conn, &[id]).await?.pop();
     if row.is_none() && E::FAMILY.is_some() {
@@ -290,14 +290,14 @@ async fn lock<E: Entity>(write: &mut Write, id: Id<E>) -> Result<E> {
 ///
 /// # Errors
 /// 410 where its partition is archived or dropped.
-async fn absent<E: Entity>(conn: &mut PgConnection, id: Id<E>) -> Result<()> {
+pub(crate) async fn absent<E: Entity>(conn: &mut PgConnection, id: Id<E>) -> Result<()> {
     let (Some(family), Some(at)) = (E::FAMILY, id.time()) else {
         return Ok(());
     };
     archive::gone(conn, family, at).await?.map_or(Ok(()), Err)
 }
 
-fn not_found<E: Entity>(id: Id<E>) -> Error {
+pub(crate) fn not_found<E: Entity>(id: Id<E>) -> Error {
     let detail = format!("There is no {} {id}.", E::NAME);
     Error::refused(Kind::NotFound, detail)
 }
@@ -308,7 +308,7 @@ fn exists<E: Entity>() -> Error {
 }
 
 /// Says what keeps a row from being deleted, and how much of it there is.
-async fn referenced<E: Entity>(conn: &mut PgConnection, id: Id<E>) -> Result<Error> {
+pub(crate) async fn referenced<E: Entity>(conn: &mut PgConnection, id: Id<E>) -> Result<Error> {
     let mut reasons = Vec::new();
     for reference in E::REFERENCES {
         let count = sqlx::query(reference.select)

@@ -10,7 +10,7 @@ use sqlx::{AssertSqlSafe, PgConnection, Postgres, QueryBuilder, Row, postgres::P
 use stockroom_common::{Count, Id, Page, Total};
 use uuid::Uuid;
 
-pub(crate) use self::query::{ListQuery, Parameters, unreadable};
+pub(crate) use self::query::{ListQuery, Parameters, parse_limit, unreadable};
 use crate::{
     cursor::{Cursor, CursorKey, Direction},
     entity::{Entity, KeyKind, NaturalKey, SortKey},

@@ -10,7 +10,7 @@ use stockroom_common::{Category, Customer, Order, Product};
 use crate::{
     bulk, crud,
     entity::Entity,
-    export, health, import, metrics, middleware,
+    export, feed, health, history, import, metrics, middleware,
     partitions::{file as partition_file, routes as partitions},
     seed, session,
     state::AppState,
@@ -34,6 +34,7 @@ pub fn app(state: AppState) -> Router {
             get(partitions::get).delete(partitions::delete),
         )
         .route("/v1/partitions/{name}/export", get(partition_file::export))
+        .route("/v1/changes", get(feed::changes))
         .route("/v1/session", get(session::attach))
         .route("/v1/stats", get(stats::get))
         .route("/metrics", get(metrics::get))
@@ -76,6 +77,14 @@ fn entity_routes<E: Entity>() -> Router<AppState> {
         .route(
             &format!("/v1/{}/bulk", E::PATH),
             post(bulk::bulk::<E>).layer(DefaultBodyLimit::max(bulk::BODY_LIMIT)),
+        )
+        .route(
+            &format!("/v1/{}/bulk-delete", E::PATH),
+            post(bulk::delete::<E>).layer(DefaultBodyLimit::max(bulk::BODY_LIMIT)),
+        )
+        .route(
+            &format!("/v1/{}/{{id}}/history", E::PATH),
+            get(history::history::<E>),
         )
         .route(
             &format!("/v1/{}/{{id}}", E::PATH),

@@ -2,6 +2,8 @@
 //! write. One that is there already, by its id or its natural key, is changed as PATCH would: what is
 //! left out stays. Any other is created.
 
+mod delete;
+
 use std::{collections::HashMap, str::FromStr};
 
 use serde_json::{Map, Value};
@@ -14,6 +16,7 @@ use stockroom_common::{
 };
 use uuid::Uuid;
 
+pub(crate) use self::delete::delete_all;
 use crate::{
     changes,
     entity::{Entity, Identity, NaturalKey},
@@ -225,25 +228,41 @@ async fn write_row<E: Entity>(
     if on_error == OnError::RejectAll {
         let (outcome, row) = upsert(write, twins.of(index, &row), row)
             .await
-            .map_err(|error| refusal::<E>(error))?;
+            .map_err(refusal::<E>)?;
         return Ok(twins.keep(index, outcome, row));
     }
-    execute(write.conn().await?, "savepoint row").await?;
-    match upsert(write, twins.of(index, &row), row).await {
-        Ok((outcome, row)) => {
+    begin_row(write).await?;
+    let outcome = upsert(write, twins.of(index, &row), row).await;
+    let (outcome, row) = end_row(write, outcome.map_err(refusal::<E>)).await?;
+    Ok(twins.keep(index, outcome, row))
+}
+
+/// Begins what may be undone without the rest of the write.
+async fn begin_row(write: &mut Write) -> Result<()> {
+    execute(write.conn().await?, "savepoint row").await
+}
+
+/// Keeps what was done since, or undoes it where it was refused.
+async fn end_row<T>(write: &mut Write, outcome: Result<T>) -> Result<T> {
+    match outcome {
+        Ok(done) => {
             execute(write.conn().await?, "release savepoint row").await?;
-            Ok(twins.keep(index, outcome, row))
+            Ok(done)
         }
         Err(error) if error.is_lost_lock() => Err(error),
         Err(error) => {
-            let problem = refusal::<E>(error).into_problem();
+            let problem = error.into_problem();
             if !problem.is(Kind::Internal) && !problem.is(Kind::Unavailable) {
-                let undo = "rollback to savepoint row; release savepoint row";
-                execute(write.conn().await?, undo).await?;
+                undo_row(write).await?;
             }
             Err(problem.into())
         }
     }
+}
+
+async fn undo_row(write: &mut Write) -> Result<()> {
+    let undo = "rollback to savepoint row; release savepoint row";
+    execute(write.conn().await?, undo).await
 }
 
 /// What the database refuses, as the caller is told.

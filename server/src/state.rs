@@ -10,6 +10,7 @@ use crate::{
     cache::{Cache, CacheOptions, relay::Done},
     cursor::CursorKey,
     error::Result,
+    feed::Feed,
     partitions::{Age, Interval, Partitions, Retention},
     session::Sessions,
 };
@@ -29,6 +30,7 @@ pub struct Shared {
     pub(crate) cursor_key: CursorKey,
     pub(crate) cache: Cache,
     pub(crate) relay: Done,
+    pub(crate) feed: Feed,
     pub(crate) sessions: Sessions,
     /// Told of each seed job that this server puts into the queue.
     pub(crate) seeding: Notify,
@@ -50,6 +52,8 @@ pub struct Options {
     pub import_limit: u64,
     /// Longest time that a request may take.
     pub request_timeout: Duration,
+    /// How often an event stream without news says that it lives.
+    pub heartbeat: Duration,
     /// Whether PUT, PATCH and DELETE must say which version they mean (428 otherwise).
     pub require_if_match: bool,
     pub cache: CacheOptions,
@@ -67,6 +71,7 @@ impl Default for Options {
             body_limit: 256 * 1024,
             import_limit: 4 << 30,
             request_timeout: Duration::from_secs(30),
+            heartbeat: Duration::from_secs(15),
             require_if_match: false,
             cache: CacheOptions::default(),
             partition_interval: Interval::default(),
@@ -119,6 +124,7 @@ impl AppState {
             cursor_key,
             cache,
             relay: Done::default(),
+            feed: Feed::default(),
             sessions: Sessions::default(),
             seeding: Notify::new(),
             transfers,

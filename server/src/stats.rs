@@ -10,8 +10,8 @@ use chrono::{DateTime, Months, Utc};
 use futures_util::{StreamExt, TryStreamExt, stream};
 use sqlx::{PgConnection, Row, postgres::PgRow};
 use stockroom_common::{
-    Category, Customer, Order, OrderStatus, Product, Total,
-    stats::{Counts, DEFAULT_MONTHS, MAX_MONTHS, MonthStats},
+    Category, Customer, Id, Order, OrderStatus, Product, Total,
+    stats::{Counts, DEFAULT_MONTHS, MAX_MONTHS, MonthStats, ProductStats, TOP_PRODUCTS},
 };
 
 use crate::{
@@ -128,6 +128,7 @@ async fn select_month(conn: &mut PgConnection, begin: DateTime<Utc>) -> Result<M
         orders: 0,
         revenue_minor: 0,
         statuses: Default::default(),
+        top_products: select_top_products(conn, begin).await?,
     };
     let statuses = sqlx::query(
         "select status, count(*) as orders, sum(total_minor)::bigint as total_minor from orders
@@ -154,6 +155,37 @@ async fn select_month(conn: &mut PgConnection, begin: DateTime<Utc>) -> Result<M
         stats.statuses.insert(status, orders);
     }
     Ok(stats)
+}
+
+async fn select_top_products(
+    conn: &mut PgConnection,
+    begin: DateTime<Utc>,
+) -> Result<Vec<ProductStats>> {
+    let products = sqlx::query(
+        "select product_id, sum(quantity)::bigint as pieces,
+            sum(quantity * unit_price_minor)::bigint as revenue_minor
+        from order_items i
+        join orders o on o.placed_at = i.placed_at and o.id = i.order_id
+        where o.placed_at >= $1 and o.placed_at < $2 and o.status not in ('cancelled', 'returned')
+            -- This follows; the planner prunes partitions by it alone.
+            and i.placed_at >= $1 and i.placed_at < $2
+        group by product_id
+        order by revenue_minor desc, product_id
+        limit $3",
+    )
+    .bind(begin)
+    .bind(month_start(begin, 1))
+    .bind(TOP_PRODUCTS as i64)
+    .try_map(|row: PgRow| {
+        Ok(ProductStats {
+            product_id: Id::new(row.try_get("product_id")?),
+            pieces: row.try_get("pieces")?,
+            revenue_minor: row.try_get("revenue_minor")?,
+        })
+    })
+    .fetch_all(conn)
+    .await?;
+    Ok(products)
 }
 
 fn parse_months(query: &str) -> Result<u32> {

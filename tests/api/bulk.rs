@@ -216,3 +216,83 @@ async fn a_row_in_an_archived_month_fails_and_the_others_do_not() {
     assert_eq!(outcomes(&report), ["failed", "created"]);
     assert_eq!(shop.stock(&product).await, 3);
 }
+
+#[tokio::test]
+async fn rows_are_deleted_by_one_call_with_a_report_for_each() {
+    let shop = Shop::open().await;
+    let (kept, product) = (shop.category("Tea").await, shop.product("A-1", 9).await);
+    let (customer, gone) = (
+        shop.customer("ada@example.org").await,
+        shop.category("Coffee").await,
+    );
+    let order = shop.order(&customer, &product, 2).await;
+    shop.get("/v1/categories").await.ok(200);
+    let nobody = "0192d3f0-0000-7000-8000-000000000000";
+    let rows = [
+        json!({"id": gone["id"], "version": 1}),
+        json!({"id": kept["id"], "version": 7}),
+        json!({"id": product["category_id"]}),
+        json!({"id": nobody}),
+        json!({"id": gone["id"]}),
+    ];
+    let before = shop.fingerprint().await;
+    let refused = shop
+        .post("/v1/categories/bulk-delete", &json!(rows))
+        .await
+        .refused(412);
+    assert!(refused.starts_with("Row 1: "), "{refused}");
+    assert_eq!(shop.fingerprint().await, before);
+    let path = "categories/bulk-delete?on_error=reject_failed";
+    let report = bulk(&shop, path, &rows).await;
+    assert_eq!(
+        outcomes(&report),
+        ["deleted", "failed", "failed", "failed", "failed"]
+    );
+    assert_eq!(
+        (&report["deleted"], &report["failed"]),
+        (&json!(1), &json!(4))
+    );
+    let statuses = [1, 2, 3, 4].map(|index| report["rows"][index]["problem"]["status"].clone());
+    assert_eq!(statuses, [412, 409, 404, 404]);
+    assert!(
+        report["rows"][2]["problem"]["detail"]
+            .as_str()
+            .unwrap()
+            .contains("products in it: 1")
+    );
+    // The list was cached before.
+    let left = shop.get("/v1/categories").await.ok(200);
+    assert_eq!(left["items"].as_array().unwrap().len(), 2);
+    assert_eq!(logged(&shop, "category", "delete").await, 1);
+    // Orders that are deleted give back what they hold.
+    let report = bulk(&shop, "orders/bulk-delete", &[json!({"id": order["id"]})]).await;
+    assert_eq!(outcomes(&report), ["deleted"]);
+    assert_eq!(shop.stock(&product).await, 9);
+    shop.post("/v1/orders/bulk-delete", &json!([{"name": "x"}]))
+        .await
+        .refused_at(400, "/0/name", "unknown_field");
+}
+
+#[tokio::test]
+async fn a_status_is_given_to_many_orders_by_one_call() {
+    let shop = Shop::open().await;
+    let (product, customer) = (
+        shop.product("A-1", 9).await,
+        shop.customer("ada@example.org").await,
+    );
+    let mut orders = Vec::new();
+    for _ in 0..3 {
+        orders.push(shop.order(&customer, &product, 1).await);
+    }
+    shop.patch(&path("orders", &orders[2]), &json!({"status": "cancelled"}))
+        .await
+        .ok(200);
+    let rows: Vec<Value> = orders
+        .iter()
+        .map(|order| json!({"id": order["id"], "status": "paid"}))
+        .collect();
+    let report = bulk(&shop, "orders/bulk?on_error=reject_failed", &rows).await;
+    assert_eq!(outcomes(&report), ["updated", "updated", "failed"]);
+    let paid = shop.get("/v1/orders?status=paid").await.ok(200);
+    assert_eq!(paid["items"].as_array().unwrap().len(), 2);
+}

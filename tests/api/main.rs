@@ -7,6 +7,8 @@ mod categories;
 mod changes;
 mod customers;
 mod export;
+mod feed;
+mod history;
 mod import;
 mod lists;
 mod orders;

@@ -3,6 +3,7 @@
 //! however that ends, and leaves no file behind.
 
 mod answer;
+mod events;
 pub mod figures;
 mod node;
 mod postgres;
@@ -15,6 +16,7 @@ mod terminal;
 
 pub use crate::{
     answer::Answer,
+    events::{Event, Events},
     node::Node,
     postgres::{database_url, fresh_database, shared_redis},
     process::{ServerProcess, binary, eventually, temp_dir},

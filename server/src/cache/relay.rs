@@ -12,7 +12,7 @@ use tokio::time::MissedTickBehavior;
 use uuid::Uuid;
 
 use super::{Invalidation, Tag};
-use crate::{error::Result, state::AppState};
+use crate::{error::Result, feed::place, state::AppState};
 
 /// How often what writers have done themselves is written down.
 const MARK_PERIOD: Duration = Duration::from_millis(250);
@@ -40,7 +40,7 @@ pub(crate) struct LogRun {
 
 impl LogRun {
     /// The id of the last entry.
-    fn last(&self) -> Uuid {
+    pub(crate) fn last(&self) -> Uuid {
         Uuid::from_u128(self.first.as_u128() + self.entries.saturating_sub(1) as u128)
     }
 }
@@ -79,10 +79,14 @@ pub(crate) async fn run(state: AppState) {
             // They stay as they were; the next look takes them for left over and deletes once more.
             tracing::warn!(%error, "changes could not be marked as relayed");
         }
-        if tick % LOOK_EVERY == 0
-            && let Err(error) = look(&state).await
-        {
+        if tick % LOOK_EVERY != 0 {
+            continue;
+        }
+        if let Err(error) = look(&state).await {
             tracing::warn!(%error, "the relay could not look at the change log");
+        }
+        if let Err(error) = place::leftovers(&state).await {
+            tracing::warn!(%error, "changes could not be given their positions");
         }
     }
 }
@@ -94,11 +98,12 @@ pub(crate) async fn mark(state: &AppState) -> Result<()> {
         if done.is_empty() {
             return Ok(());
         }
-        let mut conn = state.pool.acquire().await?;
-        set_relayed(&mut conn, state.options.clock.now(), &done).await?;
+        place::mark(state, &done).await?;
     }
 }
 
+/// Leaves their positions alone: who gives some holds the lock for it before any entry, and this one
+/// holds the entries already.
 async fn set_relayed(conn: &mut PgConnection, now: DateTime<Utc>, runs: &[LogRun]) -> Result<()> {
     let times: Vec<_> = runs.iter().map(|run| run.at).collect();
     let firsts: Vec<_> = runs.iter().map(|run| run.first).collect();

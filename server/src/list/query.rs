@@ -181,7 +181,7 @@ pub(crate) fn unreadable(name: &str, code: &str, message: impl Into<String>) -> 
     Error::fields(Kind::Unreadable, vec![error])
 }
 
-fn parse_limit(text: &str) -> Result<u32> {
+pub(crate) fn parse_limit(text: &str) -> Result<u32> {
     let limit = text
         .parse()
         .ok()

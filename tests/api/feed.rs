@@ -1,0 +1,229 @@
+//! `GET /v1/changes`: no entry is left out and none told twice, whatever breaks and whoever writes.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use reqwest::Method;
+use serde_json::{Value, json};
+use stockroom_server::{Options, connect};
+use stockroom_tests::{Events, Shop, fresh_database, path};
+
+async fn follow(shop: &Shop, query: &str, after: Option<i64>) -> Events {
+    let mut request = shop.request(Method::GET, &format!("/v1/changes{query}"));
+    if let Some(position) = after {
+        request = request.header("last-event-id", position);
+    }
+    Events::of(request.send().await.unwrap())
+}
+
+#[tokio::test]
+async fn a_write_is_told_with_its_row_and_what_it_touched() {
+    let shop = Shop::open().await;
+    let mut events = follow(&shop, "", None).await;
+    // Where to go on from, should nothing come before the connection breaks.
+    let hello = events.next().await.unwrap();
+    assert_eq!((hello.data, hello.id), (Value::Null, Some(0)));
+    let (product, customer) = (
+        shop.product("A-1", 5).await,
+        shop.customer("ada@example.org").await,
+    );
+    let order = shop.order(&customer, &product, 2).await;
+    let paid = shop
+        .patch(&path("orders", &order), &json!({"status": "paid"}))
+        .await
+        .ok(200);
+    let mut told = Vec::new();
+    for _ in 0..5 {
+        told.push(events.next_with_data().await);
+    }
+    let positions: Vec<i64> = told.iter().map(|event| event.id.unwrap()).collect();
+    assert_eq!(positions, [1, 2, 3, 4, 5]);
+    let entities: Vec<&Value> = told.iter().map(|event| &event.data["entity"]).collect();
+    assert_eq!(
+        entities,
+        ["category", "product", "customer", "order", "order"]
+    );
+    let (placed, changed) = (&told[3].data, &told[4].data);
+    let stock = json!([{"entity": "product", "id": product["id"]}]);
+    assert_eq!(placed["touched"], stock);
+    assert_eq!(placed["row"], order);
+    assert_eq!(
+        (&changed["changed"], &changed["row"]),
+        (&json!(["/status"]), &paid)
+    );
+    assert_eq!(
+        (&told[4].name, &changed["version"]),
+        (&"change".to_owned(), &json!(2))
+    );
+    shop.delete(&path("orders", &order)).await.ok(204);
+    let gone = events.next_with_data().await.data;
+    assert_eq!(
+        (&gone["op"], &gone["row"], &gone["entity_id"]),
+        (&json!("delete"), &Value::Null, &order["id"])
+    );
+    // The streams of a server that stops end.
+    shop.close().await;
+    while events.next().await.is_some() {}
+}
+
+#[tokio::test]
+async fn entries_are_told_by_what_they_are_about() {
+    let shop = Shop::open_with(Options {
+        heartbeat: Duration::from_millis(50),
+        ..Options::default()
+    })
+    .await;
+    let mut products = follow(&shop, "?entity=product", None).await;
+    let mut people = follow(&shop, "?entity=category,customer", None).await;
+    let (product, customer) = (
+        shop.product("A-1", 5).await,
+        shop.customer("ada@example.org").await,
+    );
+    let order = shop.order(&customer, &product, 2).await;
+    let created = products.next_with_data().await;
+    assert_eq!(created.data["entity_id"], product["id"]);
+    // The order takes stock, so it tells of the product too.
+    let placed = products.next_with_data().await;
+    assert_eq!(placed.data["entity_id"], order["id"]);
+    let entities = [
+        people.next_with_data().await.data["entity"].clone(),
+        people.next_with_data().await.data["entity"].clone(),
+    ];
+    assert_eq!(entities, ["category", "customer"]);
+    // Of what is not asked for one learns only how far the log has come.
+    let mut products = follow(&shop, "?entity=category", Some(1)).await;
+    loop {
+        let event = products.next().await.unwrap();
+        assert_eq!(event.data, Value::Null);
+        if event.id == Some(4) {
+            break;
+        }
+    }
+    shop.get("/v1/changes?entity=teapot")
+        .await
+        .refused_at(400, "?entity", "unknown_value");
+    shop.get("/v1/changes?since=1")
+        .await
+        .refused_at(400, "?since", "unknown_parameter");
+}
+
+/// Writers on two servers, a follower who loses the connection again and again and goes on at the other
+/// server, and entries of a writer whose commit comes late.
+#[tokio::test]
+async fn nothing_is_left_out_and_nothing_told_twice_across_lost_connections_and_servers() {
+    const WRITERS: usize = 4;
+    const WRITES: i64 = 40;
+    let pool = connect(fresh_database().await, 12).await.unwrap();
+    let servers = [
+        Shop::serve(pool.clone(), Options::default()).await,
+        Shop::serve(pool, Options::default()).await,
+    ];
+    let mut rows = Vec::new();
+    for writer in 0..WRITERS {
+        rows.push(servers[0].category(&format!("{writer}")).await);
+    }
+    let writing = futures_util::future::join_all(rows.iter().enumerate().map(|(writer, row)| {
+        let shop = &servers[writer % 2];
+        async move {
+            for n in 2..=WRITES {
+                let change = json!({"description": n.to_string()});
+                shop.patch(&path("categories", row), &change).await.ok(200);
+            }
+        }
+    }));
+    let following = async {
+        let mut versions: BTreeMap<String, Vec<i64>> = BTreeMap::new();
+        let mut last = 0;
+        for turn in 0.. {
+            let mut events = follow(&servers[turn % 2], "", Some(last)).await;
+            // Each time a little further, and then the connection is gone.
+            for _ in 0..(3 + turn % 9) {
+                let event = events.next().await.unwrap();
+                if event.data.is_null() {
+                    assert_eq!(event.id, Some(last));
+                    continue;
+                }
+                assert_eq!(event.id, Some(last + 1), "after {last}");
+                last = event.id.unwrap();
+                let id = event.data["entity_id"].as_str().unwrap().to_owned();
+                let version = event.data["version"].as_i64().unwrap();
+                versions.entry(id).or_default().push(version);
+                if last == WRITERS as i64 * WRITES {
+                    return versions;
+                }
+            }
+        }
+        versions
+    };
+    let (_, versions) = tokio::join!(writing, following);
+    assert_eq!(versions.len(), WRITERS);
+    for told in versions.values() {
+        // Of one row even in the order of its versions.
+        assert_eq!(*told, (1..=WRITES).collect::<Vec<_>>());
+    }
+}
+
+#[tokio::test]
+async fn what_commits_late_comes_late_but_comes() {
+    let shop = Shop::open().await;
+    let mut events = follow(&shop, "", None).await;
+    events.next().await.unwrap();
+    let mut late = shop.pool.begin().await.unwrap();
+    sqlx::query(
+        "insert into changes (at, seq, actor, entity, op, tags)
+        values (now() - interval '2 seconds', gen_random_uuid(), 'late', 'category', 'seed', '{}')",
+    )
+    .execute(&mut *late)
+    .await
+    .unwrap();
+    shop.category("Tea").await;
+    let first = events.next_with_data().await;
+    assert_eq!(
+        (first.id, &first.data["actor"]),
+        (Some(1), &json!("anonymous"))
+    );
+    late.commit().await.unwrap();
+    let second = events.next_with_data().await;
+    assert_eq!(
+        (second.id, &second.data["actor"]),
+        (Some(2), &json!("late"))
+    );
+}
+
+#[tokio::test]
+async fn a_server_without_a_cache_tells_as_well() {
+    let pool = connect(fresh_database().await, 8).await.unwrap();
+    let shop = Shop::serve_as_told(pool, Options::default()).await;
+    let mut events = follow(&shop, "", None).await;
+    let row = shop.category("Tea").await;
+    assert_eq!(events.next_with_data().await.data["row"], row);
+}
+
+#[tokio::test]
+async fn whoever_was_away_for_too_long_is_told_to_read_again() {
+    let shop = Shop::open().await;
+    let mut events = follow(&shop, "", None).await;
+    shop.product("A-1", 5).await;
+    assert_eq!(events.next_with_data().await.id, Some(1));
+    assert_eq!(events.next_with_data().await.id, Some(2));
+    sqlx::query("delete from changes where position = 1")
+        .execute(&shop.pool)
+        .await
+        .unwrap();
+    let after = async |position: &str| {
+        let request = shop.request(Method::GET, "/v1/changes");
+        shop.send(request.header("last-event-id", position)).await
+    };
+    after("0").await.refused(410);
+    // The log was never there: it is that of another shop.
+    after("3").await.refused(410);
+    after("-1").await.refused(400);
+    after("x").await.refused(400);
+    assert_eq!(
+        follow(&shop, "", Some(1)).await.next_with_data().await.id,
+        Some(2)
+    );
+    assert_eq!(
+        follow(&shop, "", Some(2)).await.next().await.unwrap().id,
+        Some(2)
+    );
+}

@@ -3,12 +3,13 @@
 use std::time::{Duration, Instant};
 
 use crossterm::event::{Event as TerminalEvent, KeyCode, KeyEvent, KeyModifiers};
-use ratatui::{Terminal, backend::TestBackend};
+use ratatui::{Terminal, backend::TestBackend, buffer::Buffer, style::Style};
 use serde_json::{Value, json};
 use stockroom_tui::{
     app::App,
     event::{Answer, Call, Effect, Event, Failure, Link, Reply, Source, Ticket},
     import::Upload,
+    preferences::Preferences,
     text::{self, Zone},
     view,
 };
@@ -31,8 +32,12 @@ pub(crate) struct Driver {
 
 impl Driver {
     pub(crate) fn new(size: (u16, u16)) -> Self {
+        Self::with(size, Preferences::default())
+    }
+
+    pub(crate) fn with(size: (u16, u16), preferences: Preferences) -> Self {
         Self {
-            app: App::new("local shop".into(), Zone::Utc, size),
+            app: App::new("local shop".into(), Zone::Utc, size, preferences),
             size,
             now: Instant::now(),
             effects: Vec::new(),
@@ -175,9 +180,7 @@ impl Driver {
 
     pub(crate) fn screen(&self) -> String {
         let (columns, rows) = self.size;
-        let mut terminal = Terminal::new(TestBackend::new(columns, rows)).unwrap();
-        terminal.draw(|frame| view::draw(frame, &self.app)).unwrap();
-        let buffer = terminal.backend().buffer();
+        let buffer = self.buffer();
         let mut lines = Vec::new();
         for y in 0..rows {
             let mut line = String::new();
@@ -191,6 +194,27 @@ impl Driver {
             lines.push(line.trim_end().to_owned());
         }
         lines.join("\n")
+    }
+
+    pub(crate) fn buffer(&self) -> Buffer {
+        let (columns, rows) = self.size;
+        let mut terminal = Terminal::new(TestBackend::new(columns, rows)).unwrap();
+        terminal.draw(|frame| view::draw(frame, &self.app)).unwrap();
+        terminal.backend().buffer().clone()
+    }
+
+    /// The style of the first place where the screen shows these words.
+    #[track_caller]
+    pub(crate) fn style_of(&self, words: &str) -> Style {
+        let screen = self.screen();
+        let found = screen.lines().enumerate().find_map(|(y, line)| {
+            let before = &line[..line.find(words)?];
+            Some((text::width(before) as u16, y as u16))
+        });
+        let Some((x, y)) = found else {
+            panic!("no `{words}` on the screen:\n{screen}");
+        };
+        self.buffer()[(x, y)].style()
     }
 
     fn finish(&mut self, call: &Call, result: Result<Answer, Failure>) {

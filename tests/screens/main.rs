@@ -3,6 +3,8 @@
 
 mod driver;
 mod import;
+mod keys;
+mod look;
 
 use crossterm::event::KeyCode;
 use insta::assert_snapshot;
@@ -11,7 +13,8 @@ use stockroom_tui::event::{Link, Source};
 
 use self::driver::Driver;
 
-const SIZES: [(u16, u16); 2] = [(80, 24), (200, 60)];
+const SIZES: [(u16, u16); 4] = [(40, 10), (80, 24), (120, 40), (200, 60)];
+const USUAL: (u16, u16) = (80, 24);
 
 fn id(kind: u32, number: usize) -> String {
     format!("0192d3f0-{kind:04x}-7000-8000-{number:012x}")
@@ -257,7 +260,7 @@ fn seed_tab(size: (u16, u16)) -> Driver {
 
 #[test]
 fn a_running_seed_job() {
-    for size in [(40, 10), SIZES[0], SIZES[1]] {
+    for size in SIZES {
         let mut driver = seed_tab(size);
         driver.press(KeyCode::Enter);
         let call = driver.answer("/v1/seed-jobs", &seed_job(1, "queued", 0));
@@ -270,7 +273,7 @@ fn a_running_seed_job() {
 
 #[test]
 fn a_job_that_waits_for_its_turn_is_followed_once_it_has_it() {
-    let mut driver = seed_tab(SIZES[0]);
+    let mut driver = seed_tab(USUAL);
     driver.press(KeyCode::Enter);
     driver.answer("/v1/seed-jobs", &seed_job(1, "running", 0));
     driver.press(KeyCode::Enter);
@@ -341,7 +344,7 @@ fn partitions_tab(size: (u16, u16)) -> Driver {
 
 #[test]
 fn the_partitions_as_bars() {
-    for size in [(40, 10), SIZES[0], SIZES[1]] {
+    for size in SIZES {
         let mut driver = partitions_tab(size);
         driver.press(KeyCode::Down);
         picture("partitions", size, &driver);
@@ -350,12 +353,12 @@ fn the_partitions_as_bars() {
 
 #[test]
 fn old_months_are_archived_one_after_the_other_after_a_question() {
-    let mut driver = partitions_tab(SIZES[0]);
+    let mut driver = partitions_tab(USUAL);
     for _ in 0..7 {
         driver.press(KeyCode::Down);
     }
     driver.press(KeyCode::Char('A'));
-    picture("partitions_confirm", SIZES[0], &driver);
+    picture("partitions_confirm", USUAL, &driver);
     assert!(
         driver.calls().is_empty(),
         "nothing happens before the answer"
@@ -380,7 +383,7 @@ fn old_months_are_archived_one_after_the_other_after_a_question() {
 
 #[test]
 fn a_refusal_ends_the_work_on_partitions_and_is_told() {
-    let mut driver = partitions_tab(SIZES[0]);
+    let mut driver = partitions_tab(USUAL);
     driver.press(KeyCode::Char('u'));
     let screen = driver.screen();
     assert!(
@@ -402,7 +405,7 @@ fn a_refusal_ends_the_work_on_partitions_and_is_told() {
 
 #[test]
 fn the_list_is_exported_as_it_is_shown() {
-    let mut driver = with_orders(SIZES[0]);
+    let mut driver = with_orders(USUAL);
     driver.press(KeyCode::Char('/'));
     driver.type_text("241028-1000-0000");
     driver.press(KeyCode::Enter);

@@ -11,11 +11,13 @@ use crate::{
     entity::{Tab, Target},
     event::{Answer, Effect, Event, Failure, Link, Owner, Reply, Source, Written},
     import::{self, Review},
-    keys::{self, Command, Scope},
+    keys::{self, Binding, Command, Condition, Found, Key, Scope},
     list::{self, ListScreen, Query},
     names::Names,
     overlay::{Help, Overlay},
+    palette::Palette,
     partitions::PartitionsScreen,
+    preferences::Preferences,
     screen::Screen,
     seed::SeedScreen,
     text::{self, Zone},
@@ -45,6 +47,9 @@ pub struct App {
     pub latency: Option<(Duration, Option<Source>)>,
     pub zone: Zone,
     pub size: (u16, u16),
+    pub preferences: Preferences,
+    /// Keys that were pressed and mean something only with those that follow.
+    pressed: Vec<Key>,
     /// The links that were followed, to go back by.
     trail: Vec<Step>,
     runs: u64,
@@ -62,7 +67,7 @@ struct Step {
 
 impl App {
     /// A client of the server described by `server`, on a terminal of that many columns and rows.
-    pub fn new(server: String, zone: Zone, size: (u16, u16)) -> Self {
+    pub fn new(server: String, zone: Zone, size: (u16, u16), preferences: Preferences) -> Self {
         Self {
             tab: Tab::Orders,
             orders: ListScreen::default(),
@@ -79,6 +84,8 @@ impl App {
             latency: None,
             zone,
             size,
+            preferences,
+            pressed: Vec::new(),
             trail: Vec::new(),
             runs: 0,
         }
@@ -184,12 +191,16 @@ impl App {
 
     fn key(&mut self, key: KeyEvent, ctx: &mut Context<'_>) {
         self.toast = None;
-        let command = keys::command(self.scope(), key);
-        match command {
-            Some(Command::Quit) => return ctx.effects.push(Effect::Quit),
-            Some(Command::Suspend) => return ctx.effects.push(Effect::Suspend),
-            _ => {}
-        }
+        self.pressed.push(key.into());
+        let found = self.preferences.keys.find(self.scope(), &self.pressed);
+        let binding = match found {
+            Found::Prefix => return,
+            Found::Binding(binding) => Some(binding),
+            Found::Nothing => None,
+        };
+        let is_alone = self.pressed.len() == 1;
+        self.pressed.clear();
+        let command = binding.map(|binding| binding.command);
         if let Some(overlay) = self.overlays.last_mut() {
             // In a line of text, what edits it comes first; only Form has keys that mean both.
             let edits = matches!(
@@ -197,27 +208,87 @@ impl App {
                 None | Some(Command::Left | Command::Right | Command::Toggle)
             );
             if edits && let Some(line) = overlay.line() {
-                if line.key(key) {
+                if is_alone && line.key(key) {
                     overlay.typed(ctx);
                 }
-            } else if let Some(command) = command {
-                overlay.command(command, ctx);
+                return;
             }
-            return;
         }
-        let Some(command) = command else {
-            return;
-        };
+        let Some(binding) = binding else { return };
+        match binding.conditions.iter().find(|known| !self.holds(**known)) {
+            None => self.run(binding.command, ctx),
+            Some(unmet) => ctx.bad(unmet.complaint()),
+        }
+    }
+
+    /// Does what a key, or the palette, stands for.
+    fn run(&mut self, command: Command, ctx: &mut Context<'_>) {
+        match command {
+            Command::Quit => return ctx.effects.push(Effect::Quit),
+            Command::Suspend => return ctx.effects.push(Effect::Suspend),
+            _ => {}
+        }
+        if let Some(overlay) = self.overlays.last_mut() {
+            return overlay.command(command, ctx);
+        }
         match command {
             Command::Tab(index) => self.turn_to(Tab::ALL[index], ctx),
             Command::NextTab => self.turn_to(self.neighbour(1), ctx),
             Command::PreviousTab => self.turn_to(self.neighbour(Tab::ALL.len() - 1), ctx),
             Command::Help => {
                 let scope = self.scope();
-                self.overlays.push(Overlay::Help(Help { scope, top: 0 }));
+                let lines = self.preferences.keys.bound(scope).count();
+                let top = 0;
+                self.overlays
+                    .push(Overlay::Help(Help { scope, top, lines }));
+            }
+            Command::Palette => {
+                let holds = |binding: &Binding| self.is_usable(binding);
+                let palette = Palette::new(&self.preferences.keys, self.scope(), holds);
+                self.overlays.push(Overlay::Palette(palette));
             }
             command => self.screen_mut(self.tab).command(command, ctx),
         }
+    }
+
+    fn holds(&self, condition: Condition) -> bool {
+        match condition {
+            Condition::Changes => !self.preferences.is_read_only,
+            Condition::Lines => {
+                matches!(self.overlays.last(), Some(Overlay::Form(form)) if form.has_lines())
+            }
+        }
+    }
+
+    fn is_usable(&self, binding: &Binding) -> bool {
+        binding
+            .conditions
+            .iter()
+            .all(|condition| self.holds(*condition))
+    }
+
+    /// The keys that can be pressed now and what they do, in a word each: those that go on with what was
+    /// pressed, or those that are worth a hint.
+    pub fn hints(&self) -> Vec<(String, &'static str)> {
+        let keys = &self.preferences.keys;
+        let usable = keys
+            .bound(self.scope())
+            .filter(|bound| self.is_usable(bound.binding));
+        if self.pressed.is_empty() {
+            return usable
+                .filter_map(|bound| Some((bound.first()?, bound.binding.hint?)))
+                .collect();
+        }
+        let begun = &self.pressed;
+        let mut hints = Vec::new();
+        for bound in usable {
+            let mut sequences = bound.sequences.iter();
+            if let Some(sequence) = sequences.find(|sequence| sequence.starts_with(begun)) {
+                let rest = keys::words(&sequence[begun.len()..]);
+                hints.push((rest, bound.binding.help));
+            }
+        }
+        hints
     }
 
     fn neighbour(&self, steps: usize) -> Tab {
@@ -351,6 +422,7 @@ impl App {
             }
             Wish::Follow(target) => self.follow(&target, ctx),
             Wish::Return => self.go_back(ctx),
+            Wish::Run(command) => self.run(command, ctx),
             Wish::Toast(toast) => self.toast = Some(toast),
         }
     }

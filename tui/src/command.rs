@@ -17,13 +17,15 @@ use stockroom_common::{
 use crate::{
     api::{self, Server},
     event::{Answer, Call, Failure, Owner, Ticket},
+    keys,
     local::LocalServer,
-    settings::{Command, Settings},
+    settings::{Command, Config, Settings},
     text,
 };
 
-/// What the exit codes say; 2 is clap's, for wrong usage.
+/// What the exit codes say; 2 is clap's too.
 const REFUSED: u8 = 1;
+const USAGE: u8 = 2;
 const UNREACHABLE: u8 = 3;
 /// How long after the stream of events broke the job is asked for again, and how often.
 const RETRY: Duration = Duration::from_secs(1);
@@ -32,11 +34,35 @@ const RETRIES: u32 = 30;
 /// Runs a command; its exit code is 0 where it was done, 1 where it was refused, 3 where the server
 /// cannot be reached.
 pub async fn run(settings: &Settings, command: Command) -> ExitCode {
-    let done = match settings.server() {
+    let config = match Config::read() {
+        Ok(config) => config,
+        Err(reason) => {
+            say(&reason);
+            return ExitCode::from(USAGE);
+        }
+    };
+    if let Command::Keys { markdown } = command {
+        return match config.keymap() {
+            Ok(map) => {
+                let page = match markdown {
+                    true => keys::markdown(&map),
+                    false => keys::plain(&map),
+                };
+                let _ = std::io::stdout().write_all(page.as_bytes());
+                ExitCode::SUCCESS
+            }
+            Err(reason) => {
+                say(&reason);
+                ExitCode::from(USAGE)
+            }
+        };
+    }
+    let done = match settings.server(&config) {
         Ok((server, local)) => {
             let shop = Shop { server, local };
             match command {
                 Command::Seed { sizes, json } => shop.seed(&sizes, json).await,
+                Command::Keys { .. } => Ok(()),
             }
         }
         Err(reason) => Err(Failure::Unreachable(reason)),

@@ -11,6 +11,7 @@ use crate::{
     event::{Call, Effect, Owner, Ticket},
     form::Form,
     import,
+    keys::Command,
     overlay::{Confirm, Export, Menu, Search},
     picker::Picker,
     text::Zone,
@@ -69,6 +70,8 @@ pub enum Wish {
     Follow(Target),
     /// Back to where a link was followed from.
     Return,
+    /// Runs a command where the keys go now.
+    Run(Command),
     Toast(Toast),
 }
 

@@ -9,7 +9,8 @@ use crate::{
     form::Form,
     import,
     input::Line,
-    keys::{self, Command, Scope},
+    keys::{Command, Scope},
+    palette::Palette,
     picker::Picker,
 };
 
@@ -23,6 +24,7 @@ pub enum Overlay {
     Export(Export),
     Import(import::Ask),
     Review(import::Review),
+    Palette(Palette),
     Help(Help),
 }
 
@@ -38,6 +40,7 @@ impl Overlay {
             Self::Import(_) => Scope::ImportFile,
             Self::Review(review) if review.is_preview() => Scope::Review,
             Self::Review(_) => Scope::Report,
+            Self::Palette(_) => Scope::Palette,
             Self::Help(_) => Scope::Help,
         }
     }
@@ -50,6 +53,7 @@ impl Overlay {
             Self::Search(search) => Some(&mut search.line),
             Self::Export(export) => Some(&mut export.line),
             Self::Import(ask) => Some(&mut ask.line),
+            Self::Palette(palette) => Some(&mut palette.line),
             Self::Menu(_) | Self::Confirm(_) | Self::Review(_) | Self::Help(_) => None,
         }
     }
@@ -59,6 +63,7 @@ impl Overlay {
         match self {
             Self::Form(form) => form.typed(),
             Self::Picker(picker) => picker.typed(ctx),
+            Self::Palette(palette) => palette.typed(),
             _ => {}
         }
     }
@@ -73,6 +78,7 @@ impl Overlay {
             Self::Export(export) => export.command(command, ctx),
             Self::Import(ask) => ask.command(command, ctx),
             Self::Review(review) => review.command(command, ctx),
+            Self::Palette(palette) => palette.command(command, ctx),
             Self::Help(help) => help.command(command, ctx),
         }
     }
@@ -196,12 +202,14 @@ impl Export {
 pub struct Help {
     pub scope: Scope,
     pub top: usize,
+    /// How many lines it has.
+    pub lines: usize,
 }
 
 impl Help {
     /// Where the last line stands at the bottom of the box.
     fn last_top(&self, ctx: &Context<'_>) -> usize {
-        keys::bindings(self.scope).count().saturating_sub(ctx.rows)
+        self.lines.saturating_sub(ctx.rows)
     }
 
     fn command(&mut self, command: Command, ctx: &mut Context<'_>) {

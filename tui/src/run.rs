@@ -15,7 +15,7 @@ use crate::{
     app::App,
     event::{Effect, Event},
     link,
-    settings::Settings,
+    settings::{Config, Settings},
     terminal::Screen,
     text::Zone,
     view,
@@ -37,12 +37,15 @@ pub enum Error {
 /// # Errors
 /// Where it could not start, or the terminal is lost.
 pub async fn run(settings: &Settings) -> Result<(), Error> {
-    let (server, local) = settings.server().map_err(Error::Settings)?;
+    let config = Config::read().map_err(Error::Settings)?;
+    let (server, local) = settings.server(&config).map_err(Error::Settings)?;
+    let preferences = settings.preferences(&config).map_err(Error::Settings)?;
     let (sender, mut events) = mpsc::unbounded_channel();
     let mut api = Api::new(&server, sender.clone())?;
     let mut screen = Screen::take()?;
     let size = screen.terminal.size()?;
-    let mut app = App::new(server.to_string(), Zone::Local, (size.width, size.height));
+    let size = (size.width, size.height);
+    let mut app = App::new(server.to_string(), Zone::Local, size, preferences);
     screen.terminal.draw(|frame| view::draw(frame, &app))?;
 
     tokio::spawn(link::hold(server, local, sender.clone()));

@@ -1,13 +1,19 @@
 //! Flags, environment and `config.toml` of the client; flags win over variables, variables over the
 //! file.
 
-use std::path::PathBuf;
+use std::{collections::BTreeMap, path::PathBuf};
 
 use clap::{Parser, Subcommand};
 use serde::Deserialize;
 use stockroom_common::{place, seed::NewSeedJob};
 
-use crate::{api::Server, local::LocalServer};
+use crate::{
+    api::Server,
+    keys::{Keymap, Keys},
+    local::LocalServer,
+    preferences::Preferences,
+    theme::{Depth, Scheme, Theme},
+};
 
 /// The back office of a shop in the terminal: orders, customers, products, categories.
 ///
@@ -25,6 +31,18 @@ pub struct Settings {
     /// The folder of the shop on this machine.
     #[arg(long, env = place::DATA_DIR_VARIABLE, global = true)]
     pub data_dir: Option<PathBuf>,
+
+    /// Colours for a `dark` or a `light` background, or `high-contrast`.
+    #[arg(long, env = "STOCKROOM_THEME", value_name = "THEME")]
+    pub theme: Option<Scheme>,
+
+    /// ASCII alone, nothing that moves, states in words: for screen readers.
+    #[arg(long, env = "STOCKROOM_PLAIN")]
+    pub plain: bool,
+
+    /// Only look: nothing in the shop can be changed.
+    #[arg(long, env = "STOCKROOM_READ_ONLY")]
+    pub read_only: bool,
 }
 
 /// What the client does without its screens.
@@ -38,12 +56,23 @@ pub enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Print the keys in force, with the names by which `config.toml` can change them.
+    Keys {
+        /// As a page of Markdown.
+        #[arg(long)]
+        markdown: bool,
+    },
 }
 
+/// What stands in `config.toml`.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-struct Config {
+pub struct Config {
     server: Option<String>,
+    theme: Option<String>,
+    plain: bool,
+    read_only: bool,
+    keys: BTreeMap<String, Keys>,
 }
 
 impl Settings {
@@ -51,12 +80,12 @@ impl Settings {
     ///
     /// # Errors
     /// A sentence about what is wrong with the settings.
-    pub fn server(&self) -> Result<(Server, Option<LocalServer>), String> {
+    pub fn server(&self, config: &Config) -> Result<(Server, Option<LocalServer>), String> {
         let configured = match &self.server {
             Some(server) => Some(server.clone()),
             // A folder is named: it is that shop that is meant.
             None if self.data_dir.is_some() => None,
-            None => read_config()?.server,
+            None => config.server.clone(),
         };
         if let Some(url) = configured.filter(|url| !url.is_empty()) {
             let is_http = url.starts_with("http://") || url.starts_with("https://");
@@ -71,15 +100,56 @@ impl Settings {
             .ok_or("this system tells no home folder; name a server with --server")?;
         Ok((Server::Socket(local.socket().into()), Some(local)))
     }
+
+    /// How the client looks and behaves.
+    ///
+    /// # Errors
+    /// A sentence about what is wrong with the settings.
+    pub fn preferences(&self, config: &Config) -> Result<Preferences, String> {
+        let scheme = match (self.theme, &config.theme) {
+            (Some(scheme), _) => scheme,
+            (None, Some(name)) => name.parse().map_err(Config::blame)?,
+            (None, None) => Scheme::default(),
+        };
+        let depth = Depth::detect(|name| std::env::var(name).ok());
+        Ok(Preferences {
+            keys: config.keymap()?,
+            theme: Theme::new(scheme, depth),
+            is_plain: self.plain || config.plain,
+            is_read_only: self.read_only || config.read_only,
+        })
+    }
 }
 
-fn read_config() -> Result<Config, String> {
-    let Some(dirs) = directories::ProjectDirs::from("", "", "stockroom") else {
-        return Ok(Config::default());
-    };
-    let path = dirs.config_dir().join("config.toml");
-    match std::fs::read_to_string(&path) {
-        Ok(text) => toml::from_str(&text).map_err(|error| format!("{}: {error}", path.display())),
-        Err(_) => Ok(Config::default()),
+impl Config {
+    /// Where it is looked for; none where the system tells no home.
+    pub fn path() -> Option<PathBuf> {
+        let dirs = directories::ProjectDirs::from("", "", "stockroom")?;
+        Some(dirs.config_dir().join("config.toml"))
+    }
+
+    /// Reads the file; one that is not there says nothing.
+    ///
+    /// # Errors
+    /// A sentence about what is wrong with it.
+    pub fn read() -> Result<Self, String> {
+        let text = Self::path().map(std::fs::read_to_string);
+        match text {
+            Some(Ok(text)) => toml::from_str(&text).map_err(|error| Self::blame(error.to_string())),
+            Some(Err(_)) | None => Ok(Self::default()),
+        }
+    }
+
+    /// The keys in force.
+    ///
+    /// # Errors
+    /// What is wrong with those of the file.
+    pub fn keymap(&self) -> Result<Keymap, String> {
+        Keymap::with(&self.keys).map_err(Self::blame)
+    }
+
+    fn blame(message: String) -> String {
+        let path = Self::path().unwrap_or_default();
+        format!("{}: {message}", path.display())
     }
 }

@@ -6,7 +6,9 @@ mod form;
 mod import;
 mod list;
 mod overlay;
+mod palette;
 mod partitions;
+mod plain;
 mod seed;
 
 use ratatui::{
@@ -22,11 +24,11 @@ use crate::{
     context::Toast,
     entity::Tab,
     event::{Link, Source},
-    keys,
+    keys::Keymap,
     names::Names,
     overlay::Overlay,
     text::{self, Zone},
-    theme,
+    theme::Theme,
 };
 
 /// What every part of the picture needs to show values.
@@ -34,6 +36,9 @@ use crate::{
 struct Look<'a> {
     names: &'a Names,
     zone: Zone,
+    theme: &'a Theme,
+    keys: &'a Keymap,
+    is_plain: bool,
 }
 
 /// Draws the whole screen.
@@ -61,34 +66,41 @@ pub fn draw(frame: &mut Frame<'_>, app: &App) {
     let look = Look {
         names: &app.names,
         zone: app.zone,
+        theme: &app.preferences.theme,
+        keys: &app.preferences.keys,
+        is_plain: app.preferences.is_plain,
     };
-    draw_tabs(frame, tabs, app);
+    draw_tabs(frame, tabs, app, look);
     match app.tab {
         Tab::Orders => list::draw(frame, body, &app.orders, &app.link, look),
         Tab::Customers => list::draw(frame, body, &app.customers, &app.link, look),
         Tab::Products => list::draw(frame, body, &app.products, &app.link, look),
         Tab::Categories => list::draw(frame, body, &app.categories, &app.link, look),
-        Tab::Seed => seed::draw(frame, body, &app.seed),
-        Tab::Partitions => partitions::draw(frame, body, &app.partitions),
+        Tab::Seed => seed::draw(frame, body, &app.seed, look),
+        Tab::Partitions => partitions::draw(frame, body, &app.partitions, look),
     }
-    draw_hints(frame, hints, app);
-    draw_status(frame, status, app);
+    draw_hints(frame, hints, app, look);
+    draw_status(frame, status, app, look);
     for overlay in &app.overlays {
         match overlay {
             Overlay::Form(form) => form::draw(frame, body, form, look),
-            Overlay::Picker(picker) => overlay::draw_picker(frame, body, picker),
-            Overlay::Menu(menu) => overlay::draw_menu(frame, body, menu),
-            Overlay::Confirm(confirm) => overlay::draw_confirm(frame, body, confirm),
-            Overlay::Search(search) => overlay::draw_search(frame, hints, search),
-            Overlay::Export(export) => overlay::draw_export(frame, hints, export),
-            Overlay::Import(ask) => import::draw_ask(frame, hints, ask),
-            Overlay::Review(review) => import::draw_review(frame, body, review),
-            Overlay::Help(help) => overlay::draw_help(frame, body, help),
+            Overlay::Picker(picker) => overlay::draw_picker(frame, body, picker, look),
+            Overlay::Menu(menu) => overlay::draw_menu(frame, body, menu, look),
+            Overlay::Confirm(confirm) => overlay::draw_confirm(frame, body, confirm, look),
+            Overlay::Search(search) => overlay::draw_search(frame, hints, search, look),
+            Overlay::Export(export) => overlay::draw_export(frame, hints, export, look),
+            Overlay::Import(ask) => import::draw_ask(frame, hints, ask, look),
+            Overlay::Review(review) => import::draw_review(frame, body, review, look),
+            Overlay::Palette(palette) => palette::draw(frame, body, palette, look),
+            Overlay::Help(help) => overlay::draw_help(frame, body, help, look),
         }
+    }
+    if look.is_plain {
+        plain::translate(frame.buffer_mut());
     }
 }
 
-fn draw_tabs(frame: &mut Frame<'_>, area: Rect, app: &App) {
+fn draw_tabs(frame: &mut Frame<'_>, area: Rect, app: &App, look: Look<'_>) {
     let mut crumbs: Vec<&str> = app.breadcrumb().into_iter().map(Tab::title).collect();
     let mut way = crumbs.join(" › ");
     let titles = Tab::ALL.into_iter().zip(1..);
@@ -103,9 +115,9 @@ fn draw_tabs(frame: &mut Frame<'_>, area: Rect, app: &App) {
     for (tab, number) in titles {
         let is_active = tab == app.tab;
         let style = if is_active {
-            theme::ACTIVE_TAB
+            look.theme.active_tab
         } else {
-            theme::PLAIN
+            look.theme.plain
         };
         // Where there is no room for all titles, one must still see where one is and came from.
         let title = match is_active || has_room {
@@ -122,45 +134,37 @@ fn draw_tabs(frame: &mut Frame<'_>, area: Rect, app: &App) {
         way = format!("… › {}", crumbs.join(" › "));
     }
     if !crumbs.is_empty() {
-        spans.push(Span::styled(format!("  ‹ {way}"), theme::DIM));
+        spans.push(Span::styled(format!("  ‹ {way}"), look.theme.dim));
     }
     frame.render_widget(Line::from(spans), area);
 }
 
 /// What can be done here, from the table of keys.
-fn draw_hints(frame: &mut Frame<'_>, area: Rect, app: &App) {
+fn draw_hints(frame: &mut Frame<'_>, area: Rect, app: &App, look: Look<'_>) {
     let mut line = Line::default();
     let mut width = 0;
-    for binding in keys::bindings(app.scope()) {
-        let (Some(hint), Some(key)) = (binding.hint, binding.keys.first()) else {
-            continue;
-        };
-        let is_about_lines = matches!(
-            binding.command,
-            keys::Command::AddLine | keys::Command::RemoveLine
-        );
-        let has_lines =
-            matches!(app.overlays.last(), Some(Overlay::Form(form)) if form.has_lines());
-        if is_about_lines && !has_lines {
-            continue;
-        }
+    for (key, hint) in app.hints() {
         let (key, hint) = (format!(" {key}"), format!(" {hint} "));
         width += text::width(&key) + text::width(&hint);
         // The last blank may fall off the edge.
         if width > usize::from(area.width) + 1 {
             break;
         }
-        line.push_span(Span::styled(key, theme::BOLD));
-        line.push_span(Span::styled(hint, theme::DIM));
+        line.push_span(Span::styled(key, look.theme.bold));
+        line.push_span(Span::styled(hint, look.theme.dim));
     }
     frame.render_widget(line, area);
 }
 
-fn draw_status(frame: &mut Frame<'_>, area: Rect, app: &App) {
+fn draw_status(frame: &mut Frame<'_>, area: Rect, app: &App, look: Look<'_>) {
     let (mark, words, style) = match &app.link {
-        Link::Connecting => ("◌", "connecting".to_owned(), theme::WARN),
-        Link::Up => ("●", "connected".to_owned(), theme::GOOD),
-        Link::Down(reason) => ("○", format!("offline, trying again: {reason}"), theme::BAD),
+        Link::Connecting => ("◌ ", "connecting".to_owned(), look.theme.warn),
+        Link::Up => ("● ", "connected".to_owned(), look.theme.good),
+        Link::Down(reason) => (
+            "○ ",
+            format!("offline, trying again: {reason}"),
+            look.theme.bad,
+        ),
     };
     let loading = if app.screen().is_loading() {
         " · loading…"
@@ -179,15 +183,20 @@ fn draw_status(frame: &mut Frame<'_>, area: Rect, app: &App) {
         text::clean(&app.server),
         latency.trim_end()
     );
+    let [good, bad, mark] = match look.is_plain {
+        true => ["done: ", "error: ", ""],
+        false => ["✓ ", "✗ ", mark],
+    };
     let (left, style): (String, Style) = match &app.toast {
-        Some(Toast::Good(message)) => (format!(" ✓ {message}"), theme::GOOD),
-        Some(Toast::Bad(message)) => (format!(" ✗ {message}"), theme::BAD),
-        None => (format!(" {mark} {words}"), style),
+        Some(Toast::Good(message)) => (format!(" {good}{message}"), look.theme.good),
+        Some(Toast::Bad(message)) => (format!(" {bad}{message}"), look.theme.bad),
+        None => (format!(" {mark}{words}"), style),
     };
     let left = text::clean(&left);
-    // Each side has half of the line, and what the other leaves of its own.
+    // What has just happened comes first; else each side has half of the line, and what the other leaves.
     let room = usize::from(area.width);
-    let right_width = text::width(&right).min(room - text::width(&left).min(room / 2));
+    let least = if app.toast.is_some() { room } else { room / 2 };
+    let right_width = text::width(&right).min(room - text::width(&left).min(least));
     let left_width = room - right_width;
     let left = text::cut(&left, left_width).into_owned();
     let pad = left_width - text::width(&left);
@@ -195,7 +204,7 @@ fn draw_status(frame: &mut Frame<'_>, area: Rect, app: &App) {
         Line::from(vec![
             Span::styled(left, style),
             Span::raw(" ".repeat(pad)),
-            Span::styled(text::cut(&right, right_width).into_owned(), theme::DIM),
+            Span::styled(text::cut(&right, right_width).into_owned(), look.theme.dim),
         ]),
         area,
     );

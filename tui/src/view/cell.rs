@@ -3,7 +3,7 @@
 use ratatui::style::Style;
 
 use super::Look;
-use crate::{entity::Cell, text, theme};
+use crate::{entity::Cell, text};
 
 /// Where a value stands in its column.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,11 +45,11 @@ pub(super) const fn align(cell: &Cell) -> Align {
     }
 }
 
-pub(super) const fn style(cell: &Cell) -> Style {
+pub(super) const fn style(cell: &Cell, look: Look<'_>) -> Style {
     match cell {
-        Cell::Status(status) => theme::status(*status),
-        Cell::Flag(false) => theme::DIM,
-        _ => theme::PLAIN,
+        Cell::Status(status) => look.theme.status(*status),
+        Cell::Flag(false) => look.theme.dim,
+        _ => look.theme.plain,
     }
 }
 

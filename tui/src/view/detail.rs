@@ -8,7 +8,7 @@ use ratatui::{
 };
 
 use super::{Look, cell};
-use crate::{entity::Detail, list::DetailPane, text, theme};
+use crate::{entity::Detail, list::DetailPane, text};
 
 const LABEL: usize = 12;
 
@@ -24,7 +24,7 @@ pub(super) fn draw(
         " {} ",
         text::cut(heading, usize::from(area.width).saturating_sub(6))
     );
-    let block = Block::bordered().title(title).border_style(theme::DIM);
+    let block = Block::bordered().title(title).border_style(look.theme.dim);
     let inner = block.inner(area);
     frame.render_widget(Clear, area);
     frame.render_widget(block, area);
@@ -38,9 +38,9 @@ pub(super) fn draw(
         links += usize::from(is_link);
         let value = cell::show(&detail.value, look);
         let style = match (is_selected, is_link) {
-            (true, _) => theme::SELECTED,
-            (false, true) => theme::LINK,
-            (false, false) => cell::style(&detail.value),
+            (true, _) => look.theme.selected,
+            (false, true) => look.theme.link,
+            (false, false) => cell::style(&detail.value, look),
         };
         for (index, part) in text::wrap(&value, room).into_iter().enumerate() {
             if is_selected && index == 0 {
@@ -53,7 +53,7 @@ pub(super) fn draw(
                 "  "
             };
             lines.push(Line::from(vec![
-                Span::styled(format!(" {label:<LABEL$}"), theme::LABEL),
+                Span::styled(format!(" {label:<LABEL$}"), look.theme.label),
                 Span::raw(mark),
                 Span::styled(part, style),
             ]));

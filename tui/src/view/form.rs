@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     form::{Form, Slot, SlotValue},
-    text, theme,
+    text,
 };
 
 const LABEL: usize = 13;
@@ -52,7 +52,9 @@ pub(super) fn draw(frame: &mut Frame<'_>, body: Rect, form: &Form, look: Look<'_
         " {} {state}",
         text::cut(&form.title, inner_width.saturating_sub(10))
     );
-    let block = Block::bordered().title(title).border_style(theme::LABEL);
+    let block = Block::bordered()
+        .title(title)
+        .border_style(look.theme.label);
     let inner = block.inner(area).inner(ratatui::layout::Margin::new(1, 0));
     frame.render_widget(Clear, area);
     frame.render_widget(block, area);
@@ -68,19 +70,19 @@ pub(super) fn draw(frame: &mut Frame<'_>, body: Rect, form: &Form, look: Look<'_
     for (row, y) in rows.iter().skip(top).take(room).zip(inner.y..) {
         let at = Rect::new(inner.x, y, inner.width, 1);
         match row {
-            Row::Heading => draw_heading(frame, at),
+            Row::Heading => draw_heading(frame, at, look),
             Row::Fields(label, slots) => draw_fields(frame, at, form, label, slots, look),
             Row::Error(error) => {
                 let shown = text::cut(error, usize::from(at.width).saturating_sub(LABEL + 2));
                 let line = format!("{:LABEL$}↑ {shown}", "");
-                frame.render_widget(Line::styled(line, theme::BAD), at);
+                frame.render_widget(Line::styled(line, look.theme.bad), at);
             }
         }
     }
     let below = inner.y + (rows.len() - top).min(room) as u16;
     for (message, y) in messages.into_iter().zip(below..inner.bottom()) {
         let at = Rect::new(inner.x, y, inner.width, 1);
-        frame.render_widget(Line::styled(message, theme::BAD), at);
+        frame.render_widget(Line::styled(message, look.theme.bad), at);
     }
 }
 
@@ -116,7 +118,7 @@ fn rows(form: &Form, width: usize) -> Vec<Row<'_>> {
     rows
 }
 
-fn draw_heading(frame: &mut Frame<'_>, at: Rect) {
+fn draw_heading(frame: &mut Frame<'_>, at: Rect, look: Look<'_>) {
     let room = usize::from(at.width).saturating_sub(LABEL);
     let mut line = " ".repeat(LABEL);
     for (title, share) in ["Product", "Quantity", "Price"]
@@ -129,7 +131,7 @@ fn draw_heading(frame: &mut Frame<'_>, at: Rect) {
             Align::Left,
         ));
     }
-    frame.render_widget(Line::styled(line, theme::DIM), at);
+    frame.render_widget(Line::styled(line, look.theme.dim), at);
 }
 
 fn draw_fields(
@@ -144,7 +146,11 @@ fn draw_fields(
     let required = slots.len() == 1 && slots[0].1.is_required;
     let mark = if required { "*" } else { " " };
     let label = cell::fit(&format!("{label}{mark}"), LABEL, Align::Left);
-    let style = if has_focus { theme::BOLD } else { theme::LABEL };
+    let style = if has_focus {
+        look.theme.bold
+    } else {
+        look.theme.label
+    };
     frame.render_widget(Line::styled(label, style), at);
     let room = usize::from(at.width).saturating_sub(LABEL);
     let mut x = at.x + LABEL as u16;
@@ -162,11 +168,15 @@ fn draw_fields(
 
 fn draw_value(frame: &mut Frame<'_>, area: Rect, slot: &Slot, has_focus: bool, look: Look<'_>) {
     let room = usize::from(area.width).saturating_sub(2);
-    let frame_style = if has_focus { theme::BOLD } else { theme::DIM };
-    let mut value_style: Style = if has_focus {
-        theme::INPUT
+    let frame_style = if has_focus {
+        look.theme.bold
     } else {
-        theme::PLAIN
+        look.theme.dim
+    };
+    let mut value_style: Style = if has_focus {
+        look.theme.input
+    } else {
+        look.theme.plain
     };
     let shown = match &slot.value {
         SlotValue::Text(line) => {
@@ -175,7 +185,7 @@ fn draw_value(frame: &mut Frame<'_>, area: Rect, slot: &Slot, has_focus: bool, l
                 frame.set_cursor_position((area.x + 1 + column as u16, area.y));
             }
             if shown.is_empty() && !has_focus {
-                value_style = theme::DIM;
+                value_style = look.theme.dim;
             }
             if shown.is_empty() {
                 placeholder(slot).to_owned()
@@ -194,7 +204,7 @@ fn draw_value(frame: &mut Frame<'_>, area: Rect, slot: &Slot, has_focus: bool, l
             name.map_or_else(|| "…".into(), |name| text::clean(name).into_owned())
         }
         SlotValue::Reference { id: None, .. } => {
-            value_style = theme::DIM;
+            value_style = look.theme.dim;
             "Enter to choose".into()
         }
     };

@@ -8,20 +8,21 @@ use ratatui::{
 use stockroom_common::bulk::ImportRow;
 
 use super::{
+    Look,
     cell::{self, Align},
     overlay::{draw_line, line_at, open},
 };
 use crate::{
     import::{Ask, Review},
-    text, theme,
+    text,
 };
 
-pub(super) fn draw_ask(frame: &mut Frame<'_>, area: Rect, ask: &Ask) {
+pub(super) fn draw_ask(frame: &mut Frame<'_>, area: Rect, ask: &Ask, look: Look<'_>) {
     let prompt = format!(" Import {} from (.csv, .ndjson): ", ask.resource);
-    draw_line(frame, area, prompt, &ask.line);
+    draw_line(frame, area, prompt, &ask.line, look);
 }
 
-pub(super) fn draw_review(frame: &mut Frame<'_>, body: Rect, review: &Review) {
+pub(super) fn draw_review(frame: &mut Frame<'_>, body: Rect, review: &Review, look: Look<'_>) {
     let (upload, report) = (&review.uploaded.upload, &review.uploaded.report);
     let name = text::clean(&upload.file).into_owned();
     let title = match review.is_preview() {
@@ -31,21 +32,21 @@ pub(super) fn draw_review(frame: &mut Frame<'_>, body: Rect, review: &Review) {
     let refused = report.refused.len();
     // Beside the rows: borders, the name, the counts, the note, and a line of air around them.
     let height = (refused as u16).saturating_add(7);
-    let inner = open(frame, body, 100.min(body.width), height, &title);
+    let inner = open(frame, body, 100.min(body.width), height, &title, look);
     let (width, height) = (usize::from(inner.width), usize::from(inner.height));
     let mut lines = vec![Line::styled(
         cell::fit(&name, width, Align::Left),
-        theme::BOLD,
+        look.theme.bold,
     )];
     let counts = [
-        ("new", report.created, theme::GOOD),
-        ("changed", report.updated, theme::GOOD),
-        ("as they are", report.unchanged, theme::PLAIN),
-        ("refused", report.failed, theme::BAD),
+        ("new", report.created, look.theme.good),
+        ("changed", report.updated, look.theme.good),
+        ("as they are", report.unchanged, look.theme.plain),
+        ("refused", report.failed, look.theme.bad),
     ];
     let mut spans = Vec::new();
     for (what, rows, style) in counts {
-        let style = if rows > 0 { style } else { theme::DIM };
+        let style = if rows > 0 { style } else { look.theme.dim };
         spans.push(Span::styled(
             format!("{} {what}   ", text::integer(rows as i64)),
             style,
@@ -55,7 +56,7 @@ pub(super) fn draw_review(frame: &mut Frame<'_>, body: Rect, review: &Review) {
     lines.push(Line::default());
     let shown = height.saturating_sub(5);
     for row in report.refused.iter().skip(review.top).take(shown) {
-        lines.push(refused_line(row, width));
+        lines.push(refused_line(row, width, look));
     }
     for (row, line) in lines.into_iter().enumerate() {
         line_at(frame, inner, row, line);
@@ -76,11 +77,11 @@ pub(super) fn draw_review(frame: &mut Frame<'_>, body: Rect, review: &Review) {
         frame,
         inner,
         height.saturating_sub(1),
-        Line::styled(note, theme::LABEL),
+        Line::styled(note, look.theme.label),
     );
 }
 
-fn refused_line(row: &ImportRow, width: usize) -> Line<'static> {
+fn refused_line(row: &ImportRow, width: usize, look: Look<'_>) -> Line<'static> {
     let problem = row.row.problem.as_ref();
     let fault = problem.and_then(|problem| problem.errors.first());
     let words = match fault {
@@ -99,5 +100,5 @@ fn refused_line(row: &ImportRow, width: usize) -> Line<'static> {
     let line = format!("line {:<6} ", row.line);
     let room = width.saturating_sub(line.len());
     let words = cell::fit(&text::clean(&words), room, Align::Left);
-    Line::from(vec![Span::styled(line, theme::DIM), Span::raw(words)])
+    Line::from(vec![Span::styled(line, look.theme.dim), Span::raw(words)])
 }

@@ -15,7 +15,7 @@ use crate::{
     entity::{Column, Entity, Width},
     event::Link,
     list::ListScreen,
-    text, theme,
+    text,
 };
 
 /// From this width on the detail pane stands beside the rows.
@@ -67,12 +67,14 @@ fn draw_title<R: Entity>(frame: &mut Frame<'_>, area: Rect, list: &ListScreen<R>
     } else {
         &list.query.sort
     };
-    let (key, arrow) = match sort.strip_prefix('-') {
-        Some(key) => (key, '↓'),
-        None => (sort, '↑'),
+    let (key, way) = match (sort.strip_prefix('-'), look.is_plain) {
+        (Some(key), false) => (key, "↓"),
+        (Some(key), true) => (key, "descending"),
+        (None, false) => (sort, "↑"),
+        (None, true) => (sort, "ascending"),
     };
     let key = key.replace("_minor", "").replace('_', " ");
-    parts.push(format!("by {key} {arrow}"));
+    parts.push(format!("by {key} {way}"));
     let is_narrowed = parts.len() > 1;
     if let Some(before) = list.archived_before {
         parts.push(format!("(archived: some before {})", before.date_naive()));
@@ -80,10 +82,14 @@ fn draw_title<R: Entity>(frame: &mut Frame<'_>, area: Rect, list: &ListScreen<R>
     let count = format!(" {} ", count(list));
     let room = usize::from(area.width).saturating_sub(text::width(&count));
     let left = cell::fit(&format!(" {}", parts.join("  ")), room, Align::Left);
-    let style = if is_narrowed { theme::WARN } else { theme::DIM };
+    let style = if is_narrowed {
+        look.theme.warn
+    } else {
+        look.theme.dim
+    };
     let line = Line::from(vec![
         Span::styled(left, style),
-        Span::styled(count, theme::DIM),
+        Span::styled(count, look.theme.dim),
     ]);
     frame.render_widget(line, area);
 }
@@ -122,16 +128,16 @@ fn draw_table<R: Entity>(
     }
     let [header_area, rows] =
         Layout::vertical([Constraint::Length(1), Constraint::Fill(1)]).areas(area);
-    frame.render_widget(Line::styled(header, theme::HEADER), header_area);
+    frame.render_widget(Line::styled(header, look.theme.header), header_area);
 
     let note = match (&list.error, link) {
-        (Some(error), _) => Some((error.clone(), theme::BAD)),
+        (Some(error), _) => Some((error.clone(), look.theme.bad)),
         (None, Link::Connecting) if list.window.is_empty() => {
-            Some(("Waiting for the server…".into(), theme::DIM))
+            Some(("Waiting for the server…".into(), look.theme.dim))
         }
         (None, _) if !list.window.is_empty() => None,
-        (None, Link::Down(_)) => Some(("Nothing was read yet.".into(), theme::DIM)),
-        (None, _) => list.took.map(|_| (empty_words(list), theme::DIM)),
+        (None, Link::Down(_)) => Some(("Nothing was read yet.".into(), look.theme.dim)),
+        (None, _) => list.took.map(|_| (empty_words(list), look.theme.dim)),
     };
     if let Some((words, style)) = note {
         let lines = text::wrap(
@@ -152,13 +158,13 @@ fn draw_table<R: Entity>(
         for (column, width) in &columns {
             let value = (column.cell)(row);
             let text = cell::fit(&cell::show(&value, look), *width, cell::align(&value));
-            line.push_span(Span::styled(text, cell::style(&value)));
+            line.push_span(Span::styled(text, cell::style(&value, look)));
             line.push_span(Span::raw(" ".repeat(GAP)));
         }
         let at = Rect::new(rows.x, y, rows.width, 1);
         frame.render_widget(line, at);
         if is_selected {
-            frame.buffer_mut().set_style(at, theme::SELECTED);
+            frame.buffer_mut().set_style(at, look.theme.selected);
         }
     }
 }

@@ -7,12 +7,14 @@ use ratatui::{
     widgets::{Block, Clear},
 };
 
-use super::cell::{self, Align};
+use super::{
+    Look,
+    cell::{self, Align},
+};
 use crate::{
-    keys,
     overlay::{Confirm, Export, Help, Menu, Search},
     picker::Picker,
-    text, theme,
+    text,
 };
 
 /// Clears a box of that size in the middle of the body and gives its inside.
@@ -22,6 +24,7 @@ pub(super) fn open(
     width: u16,
     height: u16,
     title: &str,
+    look: Look<'_>,
 ) -> Rect {
     let (width, height) = (width.min(body.width), height.min(body.height));
     let area = Rect::new(
@@ -32,7 +35,7 @@ pub(super) fn open(
     );
     let block = Block::bordered()
         .title(format!(" {title} "))
-        .border_style(theme::LABEL);
+        .border_style(look.theme.label);
     let inner = block.inner(area).inner(Margin::new(1, 0));
     frame.render_widget(Clear, area);
     frame.render_widget(block, area);
@@ -45,21 +48,21 @@ pub(super) fn line_at(frame: &mut Frame<'_>, area: Rect, row: usize, line: Line<
     }
 }
 
-pub(super) fn draw_picker(frame: &mut Frame<'_>, body: Rect, picker: &Picker) {
+pub(super) fn draw_picker(frame: &mut Frame<'_>, body: Rect, picker: &Picker, look: Look<'_>) {
     let title = format!("Choose from {}", picker.tab.path());
-    let inner = open(frame, body, 76, 18, &title);
+    let inner = open(frame, body, 76, 18, &title, look);
     let width = usize::from(inner.width);
     let prompt = "Search: ";
     let (typed, column) = picker.search.view(width.saturating_sub(prompt.len()));
     frame.set_cursor_position((inner.x + (prompt.len() + column) as u16, inner.y));
-    let search = vec![Span::styled(prompt, theme::LABEL), Span::raw(typed)];
+    let search = vec![Span::styled(prompt, look.theme.label), Span::raw(typed)];
     line_at(frame, inner, 0, Line::from(search));
     let height = usize::from(inner.height).saturating_sub(2);
     let note = match &picker.error {
-        Some(error) => Some((text::clean(error).into_owned(), theme::BAD)),
+        Some(error) => Some((text::clean(error).into_owned(), look.theme.bad)),
         None if !picker.choices.is_empty() => None,
-        None if picker.is_loading() => Some(("loading…".into(), theme::DIM)),
-        None => Some(("Nothing matches; Esc goes back.".into(), theme::DIM)),
+        None if picker.is_loading() => Some(("loading…".into(), look.theme.dim)),
+        None => Some(("Nothing matches; Esc goes back.".into(), look.theme.dim)),
     };
     if let Some((words, style)) = note {
         return line_at(frame, inner, 2, Line::styled(words, style));
@@ -86,21 +89,21 @@ pub(super) fn draw_picker(frame: &mut Frame<'_>, body: Rect, picker: &Picker) {
         );
         let note = cell::fit(&text::clean(&choice.note), width - half, Align::Left);
         let style = if index == picker.selected {
-            theme::SELECTED
+            look.theme.selected
         } else {
-            theme::PLAIN
+            look.theme.plain
         };
         let spans = vec![
             Span::styled(name, style),
-            Span::styled(note, style.patch(theme::DIM)),
+            Span::styled(note, style.patch(look.theme.dim)),
         ];
         line_at(frame, inner, row + 2, Line::from(spans));
     }
 }
 
-pub(super) fn draw_menu(frame: &mut Frame<'_>, body: Rect, menu: &Menu) {
+pub(super) fn draw_menu(frame: &mut Frame<'_>, body: Rect, menu: &Menu, look: Look<'_>) {
     let height = menu.lines.len() as u16 + 2;
-    let inner = open(frame, body, 30, height, &menu.title);
+    let inner = open(frame, body, 30, height, &menu.title, look);
     let visible = usize::from(inner.height);
     let top = (menu.selected + 1).saturating_sub(visible);
     for (row, (index, (words, _))) in menu.lines.iter().enumerate().skip(top).enumerate() {
@@ -112,48 +115,56 @@ pub(super) fn draw_menu(frame: &mut Frame<'_>, body: Rect, menu: &Menu) {
             Align::Left,
         );
         let style = if is_selected {
-            theme::SELECTED
+            look.theme.selected
         } else {
-            theme::PLAIN
+            look.theme.plain
         };
         line_at(frame, inner, row, Line::styled(words, style));
     }
 }
 
-pub(super) fn draw_confirm(frame: &mut Frame<'_>, body: Rect, confirm: &Confirm) {
+pub(super) fn draw_confirm(frame: &mut Frame<'_>, body: Rect, confirm: &Confirm, look: Look<'_>) {
     let width = 60.min(body.width.saturating_sub(2));
     let room = usize::from(width).saturating_sub(4);
     let mut lines: Vec<Line<'_>> = Vec::new();
     for line in text::wrap(&confirm.question, room) {
-        lines.push(Line::styled(line, theme::BOLD));
+        lines.push(Line::styled(line, look.theme.bold));
     }
     for line in text::wrap(&confirm.consequence, room) {
         lines.push(Line::raw(line));
     }
     lines.push(Line::default());
     lines.push(Line::from(vec![
-        Span::styled("y", theme::BOLD),
+        Span::styled(look.keys.shown("yes"), look.theme.bold),
         Span::raw(" yes   "),
-        Span::styled("n", theme::BOLD),
+        Span::styled(look.keys.shown("no"), look.theme.bold),
         Span::raw(" no"),
     ]));
-    let inner = open(frame, body, width, lines.len() as u16 + 2, "Are you sure?");
+    let inner = open(
+        frame,
+        body,
+        width,
+        lines.len() as u16 + 2,
+        "Are you sure?",
+        look,
+    );
     for (row, line) in lines.into_iter().enumerate() {
         line_at(frame, inner, row, line);
     }
 }
 
-pub(super) fn draw_search(frame: &mut Frame<'_>, area: Rect, search: &Search) {
+pub(super) fn draw_search(frame: &mut Frame<'_>, area: Rect, search: &Search, look: Look<'_>) {
     let prompt = format!(" Search by {}: ", search.subject);
-    draw_line(frame, area, prompt, &search.line);
+    draw_line(frame, area, prompt, &search.line, look);
 }
 
-pub(super) fn draw_export(frame: &mut Frame<'_>, area: Rect, export: &Export) {
+pub(super) fn draw_export(frame: &mut Frame<'_>, area: Rect, export: &Export, look: Look<'_>) {
     draw_line(
         frame,
         area,
         " Export to (.csv or .ndjson): ".into(),
         &export.line,
+        look,
     );
 }
 
@@ -162,30 +173,25 @@ pub(super) fn draw_line(
     area: Rect,
     prompt: String,
     line: &crate::input::Line,
+    look: Look<'_>,
 ) {
     let start = text::width(&prompt);
     let (typed, column) = line.view(usize::from(area.width).saturating_sub(start));
     frame.render_widget(Clear, area);
-    let spans = vec![Span::styled(prompt, theme::LABEL), Span::raw(typed)];
+    let spans = vec![Span::styled(prompt, look.theme.label), Span::raw(typed)];
     frame.render_widget(Line::from(spans), area);
     frame.set_cursor_position((area.x + (start + column) as u16, area.y));
 }
 
-pub(super) fn draw_help(frame: &mut Frame<'_>, body: Rect, help: &Help) {
+pub(super) fn draw_help(frame: &mut Frame<'_>, body: Rect, help: &Help, look: Look<'_>) {
     let mut lines = Vec::new();
-    let mut commands = Vec::new();
-    for binding in keys::bindings(help.scope) {
-        if commands.contains(&binding.command) {
-            continue;
-        }
-        commands.push(binding.command);
-        let keys: Vec<String> = binding.keys.iter().map(ToString::to_string).collect();
+    for bound in look.keys.bound(help.scope) {
         lines.push(Line::from(vec![
-            Span::styled(cell::fit(&keys.join(" "), 14, Align::Left), theme::BOLD),
-            Span::raw(binding.help),
+            Span::styled(cell::fit(&bound.all(), 14, Align::Left), look.theme.bold),
+            Span::raw(bound.binding.help),
         ]));
     }
-    let inner = open(frame, body, 60, lines.len() as u16 + 2, "Keys");
+    let inner = open(frame, body, 64, lines.len() as u16 + 2, "Keys", look);
     let top = help
         .top
         .min(lines.len().saturating_sub(usize::from(inner.height)));

@@ -8,10 +8,13 @@ use ratatui::{
 };
 use stockroom_common::partition::{Family, Partition, PartitionState};
 
-use super::cell::{self, Align};
+use super::{
+    Look,
+    cell::{self, Align},
+};
 use crate::{
     partitions::{PartitionsScreen, Work},
-    text, theme,
+    text,
 };
 
 const NAME: usize = 19;
@@ -24,8 +27,8 @@ const BYTES: usize = 9;
 const TEXTS: usize = 1 + NAME + 1 + STATE + ROWS + 1 + BYTES + 1;
 const LONGEST_BAR: usize = 50;
 
-pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, screen: &PartitionsScreen) {
-    let mut lines = vec![summary(screen), header(usize::from(area.width))];
+pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, screen: &PartitionsScreen, look: Look<'_>) {
+    let mut lines = vec![summary(screen, look), header(usize::from(area.width), look)];
     let rows = usize::from(area.height).saturating_sub(lines.len());
     let largest = Family::ALL.map(|family| largest(&screen.partitions, family));
     let shown = screen.partitions.iter().enumerate();
@@ -34,9 +37,10 @@ pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, screen: &PartitionsScreen)
             partition,
             largest[partition.family as usize],
             usize::from(area.width),
+            look,
         );
         if index == screen.selected {
-            line = line.patch_style(theme::SELECTED);
+            line = line.patch_style(look.theme.selected);
         }
         lines.push(line);
     }
@@ -45,15 +49,15 @@ pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, screen: &PartitionsScreen)
     }
 }
 
-fn summary(screen: &PartitionsScreen) -> Line<'static> {
+fn summary(screen: &PartitionsScreen, look: Look<'_>) -> Line<'static> {
     if let Some(error) = screen.error.as_ref().or(screen.read_error.as_ref()) {
-        return Line::styled(format!(" {}", text::clean(error)), theme::BAD);
+        return Line::styled(format!(" {}", text::clean(error)), look.theme.bad);
     }
     if let Some(work) = &screen.work {
-        return progress(work);
+        return progress(work, look);
     }
     if !screen.is_loaded {
-        return Line::styled(" Loading…", theme::DIM);
+        return Line::styled(" Loading…", look.theme.dim);
     }
     let orders = screen
         .partitions
@@ -78,7 +82,7 @@ fn summary(screen: &PartitionsScreen) -> Line<'static> {
 }
 
 /// `Archiving orders_2024_03 · 3 of 12`
-fn progress(work: &Work) -> Line<'static> {
+fn progress(work: &Work, look: Look<'_>) -> Line<'static> {
     let name = work.left.front().map_or("", String::as_str);
     let number = work.total - work.left.len() + 1;
     let words = format!(
@@ -87,10 +91,10 @@ fn progress(work: &Work) -> Line<'static> {
         text::clean(name),
         work.total
     );
-    Line::styled(words, theme::WARN)
+    Line::styled(words, look.theme.warn)
 }
 
-fn header(width: usize) -> Line<'static> {
+fn header(width: usize, look: Look<'_>) -> Line<'static> {
     let name = name_width(width);
     let mut header = format!(
         " {:<name$} {:<STATE$}{:>ROWS$} ",
@@ -100,14 +104,19 @@ fn header(width: usize) -> Line<'static> {
         header += &" ".repeat(bar + 1);
         header += &format!("{:>BYTES$}", "Size");
     }
-    Line::styled(cell::fit(&header, width, Align::Left), theme::HEADER)
+    Line::styled(cell::fit(&header, width, Align::Left), look.theme.header)
 }
 
-fn row(partition: &Partition, (most_rows, most_bytes): (i64, i64), width: usize) -> Line<'static> {
+fn row(
+    partition: &Partition,
+    (most_rows, most_bytes): (i64, i64),
+    width: usize,
+    look: Look<'_>,
+) -> Line<'static> {
     let (state, style): (&str, Style) = match partition.state {
-        PartitionState::Attached => ("attached", theme::PLAIN),
-        PartitionState::Archived => ("archived", theme::WARN),
-        PartitionState::Dropped => ("deleted", theme::DIM),
+        PartitionState::Attached => ("attached", look.theme.plain),
+        PartitionState::Archived => ("archived", look.theme.warn),
+        PartitionState::Dropped => ("deleted", look.theme.dim),
     };
     let rows = text::integer(partition.rows);
     let name = cell::fit(
@@ -123,9 +132,9 @@ fn row(partition: &Partition, (most_rows, most_bytes): (i64, i64), width: usize)
     if let Some(bar) = bar_width(width) {
         let bytes = cell::fit(&text::bytes(size(partition)), BYTES, Align::Right);
         spans.extend([
-            Span::styled(filled(partition.rows, most_rows, bar), theme::LABEL),
+            Span::styled(filled(partition.rows, most_rows, bar), look.theme.label),
             Span::raw(format!(" {bytes} ")),
-            Span::styled(filled(size(partition), most_bytes, bar), theme::GOOD),
+            Span::styled(filled(size(partition), most_bytes, bar), look.theme.good),
         ]);
     }
     let taken: usize = spans.iter().map(|span| text::width(&span.content)).sum();

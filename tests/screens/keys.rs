@@ -1,0 +1,68 @@
+//! Keys: the palette, the page about them, and what they do not do.
+
+use crossterm::event::KeyCode;
+use stockroom_tui::{
+    keys::{self, Keymap},
+    preferences::Preferences,
+};
+
+use super::{Driver, USUAL, order, page, picture, with_orders};
+use stockroom_tui::event::Link;
+
+#[test]
+fn any_command_is_found_by_some_of_its_letters() {
+    let mut driver = with_orders(USUAL);
+    driver.press(KeyCode::Char(':'));
+    driver.type_text("exprt");
+    picture("palette", USUAL, &driver);
+    driver.press(KeyCode::Enter);
+    assert!(driver.screen().contains("Export to"), "{}", driver.screen());
+    driver.press(KeyCode::Esc);
+    driver.press(KeyCode::Char(':'));
+    driver.type_text("qqqzzz");
+    assert!(driver.screen().contains("No command is called so"));
+    driver.press(KeyCode::Enter);
+    assert!(!driver.screen().contains("Commands"));
+}
+
+#[test]
+fn who_only_looks_changes_nothing() {
+    let preferences = Preferences {
+        is_read_only: true,
+        ..Preferences::default()
+    };
+    let mut driver = Driver::with(USUAL, preferences);
+    driver.link(Link::Up);
+    driver.answer("/v1/orders", &page((0..3).map(order).collect(), 3));
+    driver.settle();
+    for key in ['n', 'e', 'd', 'i'] {
+        driver.press(KeyCode::Char(key));
+        let screen = driver.screen();
+        assert!(
+            screen.contains("This client only looks"),
+            "{key}:\n{screen}"
+        );
+        assert!(driver.app.overlays.is_empty());
+    }
+    // Nor does it offer what it would not do.
+    let screen = driver.screen();
+    let hints = screen.lines().rev().nth(1).unwrap();
+    assert!(
+        hints.contains("Enter open") && !hints.contains("delete"),
+        "{hints}"
+    );
+    driver.press(KeyCode::Char(':'));
+    assert!(!driver.screen().contains("Create a row"));
+    let calls = driver.calls();
+    assert!(calls.iter().all(|call| call.method == "GET"), "{calls:?}");
+}
+
+#[test]
+fn the_page_about_keys_tells_those_that_are() {
+    let page = include_str!("../../docs/keys.md");
+    let printed = keys::markdown(&Keymap::default());
+    assert!(
+        page == printed,
+        "run: stockroom keys --markdown > docs/keys.md"
+    );
+}

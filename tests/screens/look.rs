@@ -1,0 +1,124 @@
+//! Colours apart from words, and what is left where there are none.
+
+use crossterm::event::KeyCode;
+use ratatui::style::{Color, Modifier};
+use stockroom_tui::{
+    event::Link,
+    preferences::Preferences,
+    theme::{Depth, Scheme, Theme},
+};
+
+use super::{Driver, SIZES, USUAL, customer, order, page, picture, with_orders};
+
+fn dressed(preferences: Preferences, size: (u16, u16)) -> Driver {
+    let mut driver = Driver::with(size, preferences);
+    driver.link(Link::Up);
+    let orders = (0..100).map(order).collect();
+    driver.answer("/v1/orders", &page(orders, 1_234_567));
+    let customers = [0, 4].map(customer).to_vec();
+    driver.answer("/v1/customers?id=", &page(customers, 2));
+    driver
+}
+
+#[test]
+fn what_matters_has_a_colour_beside_its_words() {
+    let mut driver = with_orders(USUAL);
+    driver.press(KeyCode::Down);
+    assert_eq!(driver.style_of("delivered").fg, Some(Color::Green));
+    assert_eq!(driver.style_of("pending").fg, Some(Color::Yellow));
+    assert_eq!(driver.style_of("Placed").fg, Some(Color::Cyan));
+    assert_eq!(driver.style_of("● connected").fg, Some(Color::Green));
+    let selected = driver.style_of("›2024");
+    assert!(selected.add_modifier.contains(Modifier::REVERSED));
+    assert!(
+        driver
+            .style_of("1 Orders")
+            .add_modifier
+            .contains(Modifier::REVERSED)
+    );
+    driver.link(Link::Down("gone".into()));
+    assert_eq!(driver.style_of("○ offline").fg, Some(Color::LightRed));
+}
+
+#[test]
+fn a_theme_has_the_colours_of_its_terminal() {
+    let status = |scheme, depth| {
+        let theme = Theme::new(scheme, depth);
+        let preferences = Preferences {
+            theme,
+            ..Preferences::default()
+        };
+        dressed(preferences, USUAL).style_of("delivered").fg
+    };
+    assert_eq!(
+        status(Scheme::Light, Depth::True),
+        Some(Color::Rgb(0, 0x5f, 0))
+    );
+    assert_eq!(
+        status(Scheme::Dark, Depth::TwoHundred),
+        Some(Color::Indexed(114))
+    );
+    assert_eq!(
+        status(Scheme::HighContrast, Depth::Sixteen),
+        Some(Color::LightGreen)
+    );
+}
+
+#[test]
+fn without_colours_every_word_is_still_there() {
+    let theme = Theme::new(Scheme::Dark, Depth::None);
+    let preferences = Preferences {
+        theme,
+        ..Preferences::default()
+    };
+    let driver = dressed(preferences, USUAL);
+    assert_eq!(
+        driver.screen(),
+        dressed(Preferences::default(), USUAL).screen()
+    );
+    for cell in &driver.buffer().content {
+        assert_eq!((cell.fg, cell.bg), (Color::Reset, Color::Reset), "{cell:?}");
+    }
+}
+
+#[test]
+fn the_plain_mode_is_ascii() {
+    for size in SIZES {
+        let preferences = Preferences {
+            is_plain: true,
+            ..Preferences::default()
+        };
+        let mut driver = dressed(preferences, size);
+        driver.press(KeyCode::Down);
+        let list = driver.screen();
+        assert!(list.is_ascii(), "{list}");
+        assert!(
+            list.contains(">2024") && list.contains(" connected"),
+            "{list}"
+        );
+        for keys in ["n", "\u{1b}", "s", "\u{1b}", "?", "\u{1b}", "5", "6"] {
+            match keys {
+                "\u{1b}" => driver.press(KeyCode::Esc),
+                letter => driver.type_text(letter),
+            }
+            let screen = driver.screen();
+            assert!(screen.is_ascii(), "after {keys}:\n{screen}");
+        }
+    }
+    let preferences = Preferences {
+        is_plain: true,
+        ..Preferences::default()
+    };
+    let mut driver = dressed(preferences, USUAL);
+    driver.press(KeyCode::Char('i'));
+    driver.type_text("x");
+    driver.press(KeyCode::Enter);
+    assert!(
+        driver.screen().contains(" error: The file's name"),
+        "{}",
+        driver.screen()
+    );
+    driver.press(KeyCode::Esc);
+    driver.press(KeyCode::Enter);
+    picture("plain_detail", USUAL, &driver);
+}

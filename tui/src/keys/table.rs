@@ -1,0 +1,324 @@
+//! Every key of the client, as data. The help, the hints at the bottom, the palette and `docs/keys.md` are
+//! printed from it. The first binding whose conditions hold wins.
+
+use super::{
+    Binding, Command as C,
+    Condition::{Changes, Lines},
+    Scope::{
+        self, Confirm, Detail, File, Form, Help, ImportFile, List, Menu, Palette, Partitions,
+        Picker, Report, Review, Search, Seed,
+    },
+};
+
+const TABS: &[Scope] = &[List, Detail, Seed, Partitions];
+const ROWS: &[Scope] = &[List, Partitions];
+const PAGES: &[Scope] = &[List, Detail, Partitions, Review, Report, Help];
+const LINES: &[Scope] = &[Detail, Menu, Review, Report, Help];
+const TYPED: &[Scope] = &[Picker, Palette];
+const ONE_ROW: &[Scope] = &[List, Detail];
+const LEFT_BY_ESC: &[Scope] = &[
+    Detail, Form, Picker, Menu, Search, File, ImportFile, Review, Report, Palette, Help,
+];
+
+pub const BINDINGS: &[Binding] = &[
+    on(TABS, "help", &["?", "f1"], C::Help, "This help").hint("help"),
+    on(TABS, "palette", &[":"], C::Palette, "All commands by name").hint("commands"),
+    on(TABS, "quit", &["q"], C::Quit, "Leave").hint("quit"),
+    on(ROWS, "row-up", &["up", "k"], C::Up, "One row up"),
+    on(ROWS, "row-down", &["down", "j"], C::Down, "One row down"),
+    on(LINES, "line-up", &["up", "k"], C::Up, "Up"),
+    on(LINES, "line-down", &["down", "j"], C::Down, "Down"),
+    on(TYPED, "choice-up", &["up"], C::Up, "Up"),
+    on(TYPED, "choice-down", &["down"], C::Down, "Down"),
+    on(PAGES, "page-up", &["pgup"], C::PageUp, "One screen up"),
+    on(
+        PAGES,
+        "page-down",
+        &["pgdn"],
+        C::PageDown,
+        "One screen down",
+    ),
+    on(ROWS, "first", &["home", "g"], C::Home, "To the first row"),
+    on(ROWS, "last", &["end", "G"], C::End, "To the last row"),
+    on(&[List], "open", &["enter"], C::Open, "Show the whole row").hint("open"),
+    on(
+        &[Detail],
+        "follow",
+        &["enter"],
+        C::Open,
+        "Go to what the line names",
+    )
+    .hint("follow"),
+    on(ONE_ROW, "new", &["n"], C::New, "Create a row")
+        .hint("new")
+        .when(&[Changes]),
+    on(ONE_ROW, "edit", &["e"], C::Edit, "Edit the row")
+        .hint("edit")
+        .when(&[Changes]),
+    on(
+        ONE_ROW,
+        "delete",
+        &["d"],
+        C::Delete,
+        "Delete the row, after a question",
+    )
+    .hint("delete")
+    .when(&[Changes]),
+    on(&[List], "search", &["/"], C::Search, "Search on the server").hint("search"),
+    on(&[List], "filter", &["f"], C::Filter, "Filter on the server").hint("filter"),
+    on(
+        &[List],
+        "sort",
+        &["s"],
+        C::Sort,
+        "Choose the order of the rows",
+    )
+    .hint("sort"),
+    on(
+        &[List],
+        "export",
+        &["x"],
+        C::Export,
+        "Export what the list shows to a file",
+    ),
+    on(
+        &[List],
+        "import",
+        &["i"],
+        C::Import,
+        "Import rows from a file, after a preview",
+    )
+    .when(&[Changes]),
+    on(
+        TABS,
+        "refresh",
+        &["r"],
+        C::Refresh,
+        "Read again from the server",
+    ),
+    on(
+        ONE_ROW,
+        "refresh-past",
+        &["R"],
+        C::RefreshPast,
+        "Read again past the server's cache",
+    ),
+    on(
+        &[Seed],
+        "seed-start",
+        &["enter"],
+        C::StartSeed,
+        "Start seeding",
+    )
+    .hint("start")
+    .when(&[Changes]),
+    on(&[Seed], "seed-sizes", &["e"], C::Edit, "Change the sizes").hint("edit sizes"),
+    on(
+        &[Seed],
+        "seed-cancel",
+        &["c"],
+        C::CancelSeed,
+        "Cancel the running job",
+    )
+    .hint("cancel")
+    .when(&[Changes]),
+    on(
+        &[Partitions],
+        "archive",
+        &["a"],
+        C::Archive,
+        "Archive the partition, after a question",
+    )
+    .hint("archive")
+    .when(&[Changes]),
+    on(
+        &[Partitions],
+        "archive-older",
+        &["A"],
+        C::ArchiveOlder,
+        "Archive it and all older ones, after a question",
+    )
+    .hint("with all older")
+    .when(&[Changes]),
+    on(
+        &[Partitions],
+        "restore",
+        &["u"],
+        C::Restore,
+        "Restore an archived partition, after a question",
+    )
+    .hint("restore")
+    .when(&[Changes]),
+    on(
+        &[Partitions],
+        "partition-delete",
+        &["d"],
+        C::Delete,
+        "Delete an archived partition for good, after a question",
+    )
+    .hint("delete")
+    .when(&[Changes]),
+    on(TABS, "orders", &["1"], C::Tab(0), "Orders"),
+    on(TABS, "customers", &["2"], C::Tab(1), "Customers"),
+    on(TABS, "products", &["3"], C::Tab(2), "Products"),
+    on(TABS, "categories", &["4"], C::Tab(3), "Categories"),
+    on(TABS, "seed", &["5"], C::Tab(4), "Seed"),
+    on(TABS, "partitions", &["6"], C::Tab(5), "Partitions"),
+    on(TABS, "next-tab", &["tab"], C::NextTab, "Next tab"),
+    on(
+        TABS,
+        "previous-tab",
+        &["shift-tab"],
+        C::PreviousTab,
+        "Previous tab",
+    ),
+    on(&[Form], "form-save", &["ctrl-s"], C::Save, "Save").hint("save"),
+    on(
+        &[Form],
+        "form-next",
+        &["tab", "down"],
+        C::NextField,
+        "Next field",
+    )
+    .hint("next"),
+    on(
+        &[Form],
+        "form-previous",
+        &["shift-tab", "up"],
+        C::PreviousField,
+        "Previous field",
+    ),
+    on(
+        &[Form],
+        "form-choose",
+        &["enter"],
+        C::Open,
+        "Choose from a list, or go on",
+    )
+    .hint("choose"),
+    on(
+        &[Form],
+        "form-left",
+        &["left"],
+        C::Left,
+        "Left, or the choice before",
+    ),
+    on(
+        &[Form],
+        "form-right",
+        &["right"],
+        C::Right,
+        "Right, or the next choice",
+    ),
+    on(
+        &[Form],
+        "form-switch",
+        &["space"],
+        C::Toggle,
+        "Switch on or off",
+    )
+    .between_letters(),
+    on(
+        &[Form],
+        "line-add",
+        &["ctrl-n"],
+        C::AddLine,
+        "Add an order line",
+    )
+    .hint("add line")
+    .when(&[Lines]),
+    on(
+        &[Form],
+        "line-remove",
+        &["ctrl-d"],
+        C::RemoveLine,
+        "Remove the order line",
+    )
+    .hint("remove line")
+    .when(&[Lines]),
+    on(
+        &[Picker, Menu, Palette],
+        "choose",
+        &["enter"],
+        C::Open,
+        "Take it",
+    )
+    .hint("choose"),
+    on(&[Search], "search-go", &["enter"], C::Open, "Search").hint("search"),
+    on(&[File], "export-go", &["enter"], C::Open, "Write the file").hint("export"),
+    on(
+        &[ImportFile],
+        "import-look",
+        &["enter"],
+        C::Open,
+        "Read the file; nothing is written yet",
+    )
+    .hint("look through it"),
+    // Not Enter: the preview may come while one opens rows with it.
+    on(&[Review], "import-go", &["y"], C::Yes, "Write the rows").hint("import"),
+    on(
+        &[Report],
+        "report-close",
+        &["enter"],
+        C::Back,
+        "Close the report",
+    )
+    .hint("close"),
+    on(&[Confirm], "yes", &["y"], C::Yes, "Yes").hint("yes"),
+    on(&[Confirm], "no", &["n", "esc"], C::No, "No").hint("no"),
+    on(
+        LEFT_BY_ESC,
+        "back",
+        &["esc"],
+        C::Back,
+        "Back, without a change",
+    )
+    .hint("back"),
+    on(
+        &[List, Seed, Partitions],
+        "wider",
+        &["esc"],
+        C::Back,
+        "Back to all rows, or to where you were",
+    ),
+    on(
+        &[Help],
+        "help-close",
+        &["?", "q"],
+        C::Back,
+        "Close the help",
+    ),
+    on(
+        Scope::ALL,
+        "leave",
+        &["ctrl-c"],
+        C::Quit,
+        "Leave from anywhere",
+    ),
+    on(
+        Scope::ALL,
+        "suspend",
+        &["ctrl-z"],
+        C::Suspend,
+        "Back to the shell; `fg` returns",
+    ),
+];
+
+const fn on(
+    scopes: &'static [Scope],
+    name: &'static str,
+    keys: &'static [&'static str],
+    command: C,
+    help: &'static str,
+) -> Binding {
+    Binding {
+        name,
+        scopes,
+        keys,
+        command,
+        help,
+        hint: None,
+        conditions: &[],
+        is_between_letters: false,
+    }
+}

@@ -53,6 +53,20 @@ impl Driver {
         self.update(Event::Link(link));
     }
 
+    /// Tells a change that somebody made.
+    pub(crate) fn change(&mut self, change: &Value) {
+        let change = serde_json::from_value(change.clone()).unwrap();
+        self.update(Event::Change(Box::new(change)));
+    }
+
+    /// Lets time pass, and does what is due then.
+    pub(crate) fn wait(&mut self, time: Duration) {
+        self.now += time;
+        if self.app.deadline().is_some_and(|at| at <= self.now) {
+            self.update(Event::Tick);
+        }
+    }
+
     pub(crate) fn press(&mut self, code: KeyCode) {
         self.key(KeyEvent::new(code, KeyModifiers::NONE));
     }

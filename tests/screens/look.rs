@@ -28,7 +28,7 @@ fn what_matters_has_a_colour_beside_its_words() {
     assert_eq!(driver.style_of("pending").fg, Some(Color::Yellow));
     assert_eq!(driver.style_of("Placed").fg, Some(Color::Cyan));
     assert_eq!(driver.style_of("● connected").fg, Some(Color::Green));
-    let selected = driver.style_of("›2024");
+    let selected = driver.style_of("› 2024");
     assert!(selected.add_modifier.contains(Modifier::REVERSED));
     assert!(
         driver
@@ -93,7 +93,7 @@ fn the_plain_mode_is_ascii() {
         let list = driver.screen();
         assert!(list.is_ascii(), "{list}");
         assert!(
-            list.contains(">2024") && list.contains(" connected"),
+            list.contains("> 2024") && list.contains(" connected"),
             "{list}"
         );
         for keys in ["n", "\u{1b}", "s", "\u{1b}", "?", "\u{1b}", "5", "6"] {

@@ -4,12 +4,15 @@
 mod driver;
 mod import;
 mod keys;
+mod live;
 mod look;
+mod pairs;
+mod past;
 
 use crossterm::event::KeyCode;
 use insta::assert_snapshot;
 use serde_json::{Value, json};
-use stockroom_tui::event::{Link, Source};
+use stockroom_tui::event::{Link, Precondition, Source};
 
 use self::driver::Driver;
 
@@ -166,7 +169,7 @@ fn a_refusal_of_the_server_stands_at_its_field() {
     }));
     assert_eq!(call.path, format!("/v1/customers/{}", id(1, 0)));
     assert_eq!(call.body, Some(json!({"email": "customer0@example.orgx"})));
-    assert_eq!(call.if_match, Some(1));
+    assert_eq!(call.precondition, Precondition::Version(1));
     picture("customer_refused", (80, 24), &driver);
 }
 
@@ -193,7 +196,8 @@ fn a_question_before_a_deletion() {
     assert!(driver.calls().is_empty(), "only y deletes");
     driver.press(KeyCode::Char('y'));
     let call = driver.calls().pop().unwrap();
-    assert_eq!((call.method.as_str(), call.if_match), ("DELETE", Some(1)));
+    assert_eq!(call.method, "DELETE");
+    assert_eq!(call.precondition, Precondition::Version(1));
 }
 
 #[test]

@@ -15,7 +15,7 @@ use tokio::{
 };
 
 use crate::{
-    event::{Answer, Call, Event, Failure, Owner, Reply, Source, Ticket, Written},
+    event::{Answer, Call, Event, Failure, Owner, Precondition, Reply, Source, Ticket, Written},
     import::{Upload, Uploaded},
 };
 
@@ -135,15 +135,15 @@ impl Api {
                     result,
                 })
             };
-            let tell = |data: &str| {
-                let body = data.as_bytes().to_vec();
+            let tell = |event: StreamEvent<'_>| {
+                let body = event.data.as_bytes().to_vec();
                 let answer = Answer {
                     body,
                     ..Answer::default()
                 };
                 events.send(reply(Ok(answer))).is_ok()
             };
-            let failure = stream(&client, url, tell).await;
+            let failure = stream(&client, url, None, tell).await;
             // Without a receiver the client is leaving.
             let _ = events.send(reply(Err(failure)));
         };
@@ -200,9 +200,13 @@ pub(crate) async fn exchange(client: &Client, url: String, call: Call) -> Result
     if let Ok(actor) = std::env::var("USER") {
         request = request.header("stockroom-actor", actor);
     }
-    if let Some(version) = call.if_match {
-        request = request.header(header::IF_MATCH, format!("\"{version}\""));
-    }
+    request = match call.precondition {
+        Precondition::None => request,
+        Precondition::Version(version) => {
+            request.header(header::IF_MATCH, format!("\"{version}\""))
+        }
+        Precondition::Absent => request.header(header::IF_NONE_MATCH, "*"),
+    };
     if call.past_cache {
         request = request.header(header::CACHE_CONTROL, "no-cache");
     }
@@ -313,38 +317,63 @@ async fn send_file(client: &Client, base: &str, upload: Upload) -> Result<Answer
     })
 }
 
-/// Reads an event stream and tells the data of each event, as long as somebody listens; says why it
-/// ended. The server's events are one line of data each.
+/// An event of a stream; one without data only tells where to go on.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct StreamEvent<'a> {
+    pub(crate) id: Option<&'a str>,
+    pub(crate) data: &'a str,
+}
+
+/// Reads an event stream, after the event with that id, and tells each event as long as somebody
+/// listens; says why it ended. The server's events are one line of data each.
 pub(crate) async fn stream(
     client: &Client,
     url: String,
-    mut tell: impl FnMut(&str) -> bool,
+    after: Option<&str>,
+    mut tell: impl FnMut(StreamEvent<'_>) -> bool,
 ) -> Failure {
-    let mut response = match client.get(url).send().await {
+    let mut request = client.get(url);
+    if let Some(id) = after {
+        request = request.header("last-event-id", id);
+    }
+    let mut response = match request.send().await {
         Ok(response) if response.status().is_success() => response,
-        Ok(response) => return refusal(response.status(), false, &[]),
+        Ok(response) => {
+            let status = response.status();
+            let body = response.bytes().await.unwrap_or_default();
+            return refusal(status, true, &body);
+        }
         Err(error) => return unreachable(error),
     };
     let mut lines = Lines::default();
+    let (mut id, mut data): (Option<String>, Option<String>) = (None, None);
     loop {
         let Ok(chunk) = tokio::time::timeout(SILENCE, response.chunk()).await else {
             return Failure::NoAnswer("The server has fallen silent.".into());
         };
-        match chunk {
-            Ok(Some(chunk)) => {
-                let told = lines
-                    .take(&chunk)
-                    .iter()
-                    .all(|line| match line.strip_prefix("data:") {
-                        Some(data) => tell(data.trim_start()),
-                        None => true,
-                    });
-                if !told || lines.0.len() > MAX_BODY {
-                    break;
-                }
-            }
+        let chunk = match chunk {
+            Ok(Some(chunk)) => chunk,
             Ok(None) => break,
             Err(error) => return unreachable(error),
+        };
+        for line in lines.take(&chunk) {
+            if let Some(told) = line.strip_prefix("data:") {
+                data = Some(told.trim_start().to_owned());
+            } else if let Some(told) = line.strip_prefix("id:") {
+                id = Some(told.trim_start().to_owned());
+            } else if line.is_empty() && (id.is_some() || data.is_some()) {
+                let (id, data) = (id.take(), data.take().unwrap_or_default());
+                let event = StreamEvent {
+                    id: id.as_deref(),
+                    data: &data,
+                };
+                if !tell(event) {
+                    return Failure::NoAnswer("Nobody listens any more.".into());
+                }
+            }
+        }
+        if lines.0.len() > MAX_BODY {
+            break;
         }
     }
     Failure::NoAnswer("The server has ended the stream.".into())

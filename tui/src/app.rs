@@ -4,7 +4,7 @@
 use std::time::{Duration, Instant};
 
 use crossterm::event::{Event as TerminalEvent, KeyEvent, KeyEventKind};
-use stockroom_common::{Category, Customer, Order, Product};
+use stockroom_common::{Category, Customer, Order, Product, change::ChangeEvent};
 
 use crate::{
     context::{Context, Toast, Wish},
@@ -12,7 +12,7 @@ use crate::{
     event::{Answer, Effect, Event, Failure, Link, Owner, Reply, Source, Written},
     import::{self, Review},
     keys::{self, Binding, Command, Condition, Found, Key, Scope},
-    list::{self, ListScreen, Query},
+    list::{self, Deletions, ListScreen, Query},
     names::Names,
     overlay::{Help, Overlay},
     palette::Palette,
@@ -21,6 +21,8 @@ use crate::{
     screen::Screen,
     seed::SeedScreen,
     text::{self, Zone},
+    touched::Touched,
+    undo::{self, Undo},
 };
 
 /// The smallest terminal that the screens fit into.
@@ -39,6 +41,9 @@ pub struct App {
     pub partitions: PartitionsScreen,
     pub overlays: Vec<Overlay>,
     pub names: Names,
+    touched: Touched,
+    deletions: Deletions,
+    undo: undo::History,
     pub toast: Option<Toast>,
     pub link: Link,
     /// Where the server is, in words.
@@ -78,6 +83,9 @@ impl App {
             partitions: PartitionsScreen::default(),
             overlays: Vec::new(),
             names: Names::default(),
+            touched: Touched::default(),
+            deletions: Deletions::default(),
+            undo: undo::History::default(),
             toast: None,
             link: Link::Connecting,
             server,
@@ -97,8 +105,9 @@ impl App {
             Overlay::Picker(picker) => picker.deadline(),
             _ => None,
         });
-        let deadlines = [picker, self.seed.deadline(), self.names.deadline()];
-        deadlines.into_iter().flatten().min()
+        let screens = Tab::ALL.map(|tab| self.screen(tab).deadline());
+        let others = [picker, self.names.deadline(), self.touched.deadline()];
+        screens.into_iter().chain(others).flatten().min()
     }
 
     /// Takes an event; what is to be done about it is added to `effects`.
@@ -117,8 +126,17 @@ impl App {
             Event::Terminal(event) => self.terminal(event, &mut ctx),
             Event::Reply(reply) => self.reply(&reply, &mut ctx),
             Event::Link(link) => self.set_link(link, &mut ctx),
+            Event::Change(change) => self.change(&change, &mut ctx),
+            Event::Missed => {
+                self.names.clear();
+                self.expire();
+                self.show(self.tab, &mut ctx);
+            }
             Event::Tick => {
-                self.seed.tick(&mut ctx);
+                for tab in Tab::ALL {
+                    self.screen_mut(tab).tick(&mut ctx);
+                }
+                self.touched.tick(&mut ctx);
                 if let Some(Overlay::Picker(picker)) = self.overlays.last_mut() {
                     picker.tick(&mut ctx);
                 }
@@ -141,12 +159,17 @@ impl App {
     pub fn scope(&self) -> Scope {
         match self.overlays.last() {
             Some(overlay) => overlay.scope(),
-            None => self.screen().scope(),
+            None => self.present().scope(),
         }
     }
 
-    pub fn screen(&self) -> &dyn Screen {
-        match self.tab {
+    /// The tab that is shown.
+    pub fn present(&self) -> &dyn Screen {
+        self.screen(self.tab)
+    }
+
+    fn screen(&self, tab: Tab) -> &dyn Screen {
+        match tab {
             Tab::Orders => &self.orders,
             Tab::Customers => &self.customers,
             Tab::Products => &self.products,
@@ -247,6 +270,7 @@ impl App {
                 let palette = Palette::new(&self.preferences.keys, self.scope(), holds);
                 self.overlays.push(Overlay::Palette(palette));
             }
+            Command::Undo => self.undo.undo(ctx),
             command => self.screen_mut(self.tab).command(command, ctx),
         }
     }
@@ -254,6 +278,7 @@ impl App {
     fn holds(&self, condition: Condition) -> bool {
         match condition {
             Condition::Changes => !self.preferences.is_read_only,
+            Condition::Undoable => !self.undo.is_empty(),
             Condition::Lines => {
                 matches!(self.overlays.last(), Some(Overlay::Form(form)) if form.has_lines())
             }
@@ -322,13 +347,19 @@ impl App {
             _ => {}
         }
         match reply.ticket.owner {
-            Owner::List(tab) => self.screen_mut(tab).reply(reply, ctx),
+            Owner::List(tab) | Owner::History(tab) => self.screen_mut(tab).reply(reply, ctx),
             Owner::Seed | Owner::SeedEvents => self.seed.reply(reply, ctx),
             Owner::Export => exported(reply, ctx),
             Owner::Import => import::reply(reply, ctx),
             Owner::Partitions | Owner::Archive => self.partitions.reply(reply, ctx),
-            Owner::Delete(tab) => list::deleted(tab, reply, ctx),
+            Owner::Delete(_) => self.deletions.reply(reply, ctx),
+            Owner::Undo => self.undo.reply(reply, ctx),
             Owner::Names(tab) => self.names.reply(tab, reply, ctx),
+            Owner::Touched(tab) => {
+                if let Some(rows) = Touched::read(reply) {
+                    self.screen_mut(tab).renew(&rows, ctx);
+                }
+            }
             Owner::Save | Owner::Reread => {
                 let mut forms = self
                     .overlays
@@ -361,6 +392,32 @@ impl App {
             self.names.clear();
             self.expire();
             self.screen_mut(self.tab).show(ctx);
+        }
+    }
+
+    /// Somebody has changed something: what shows it follows, what is not shown is read again once it is.
+    fn change(&mut self, change: &ChangeEvent, ctx: &mut Context<'_>) {
+        if let Some(id) = change.entity_id {
+            self.names.forget(id);
+        }
+        for tab in Tab::ALL {
+            let is_concerned = tab.shows(change);
+            if tab == self.tab && is_concerned {
+                self.screen_mut(tab).change(change, ctx);
+            } else if is_concerned {
+                self.screen_mut(tab).expire();
+            }
+        }
+        for row in &change.touched {
+            let tab = Tab::of_entity(&row.entity).filter(|tab| self.screen(*tab).holds(row.id));
+            if let Some(tab) = tab {
+                self.touched.want(tab, row.id, ctx.now);
+            }
+        }
+        for overlay in &mut self.overlays {
+            if let Overlay::Form(form) = overlay {
+                form.notice(change);
+            }
         }
     }
 
@@ -398,9 +455,14 @@ impl App {
             Wish::FilterBy(chips) => self.requery(|query| query.chips = chips, ctx),
             Wish::SeedWith(sizes) => self.seed.set_request(sizes),
             Wish::WorkOnPartitions => self.partitions.confirmed(ctx),
-            Wish::Delete { tab, id, version } => list::delete(tab, id, version, ctx),
-            Wish::Written { tab, row, toast } => {
-                self.toast = Some(Toast::Good(toast));
+            Wish::Delete(deletion) => self.deletions.begin(*deletion, ctx),
+            Wish::Written {
+                tab,
+                row,
+                toast,
+                undo,
+            } => {
+                self.wrote(toast, undo);
                 if let Some(row) = row {
                     let id = row["id"].as_str().and_then(|id| id.parse().ok());
                     self.names.forget(id.unwrap_or_default());
@@ -424,6 +486,19 @@ impl App {
             Wish::Return => self.go_back(ctx),
             Wish::Run(command) => self.run(command, ctx),
             Wish::Toast(toast) => self.toast = Some(toast),
+        }
+    }
+
+    /// Tells that something was written, and how it is taken back.
+    fn wrote(&mut self, toast: String, undo: Option<Undo>) {
+        let hint = undo.as_ref().map(|_| self.preferences.keys.shown("undo"));
+        let hint = hint.filter(|keys| !keys.is_empty());
+        self.toast = Some(Toast::Good(match hint {
+            Some(keys) => format!("{toast} {keys} takes it back."),
+            None => toast,
+        }));
+        if let Some(undo) = undo {
+            self.undo.push(undo);
         }
     }
 
@@ -460,7 +535,7 @@ impl App {
 
     /// Back to where a link was followed from, or to a wider list.
     fn go_back(&mut self, ctx: &mut Context<'_>) {
-        let (tab, query) = (self.tab, self.screen().query());
+        let (tab, query) = (self.tab, self.present().query());
         let wider = query.clone().wider();
         let came_by = |step: &mut Step| step.to == tab && (step.query == query || wider.is_none());
         if let Some(step) = self.trail.pop_if(came_by) {
@@ -473,7 +548,7 @@ impl App {
 
     fn want_names(&mut self) {
         let mut names = std::mem::take(&mut self.names);
-        self.screen().want_names(&mut names);
+        self.present().want_names(&mut names);
         for overlay in &self.overlays {
             if let Overlay::Form(form) = overlay {
                 form.want_names(&mut names);

@@ -15,7 +15,7 @@ use stockroom_common::{
 };
 
 use crate::{
-    api::{self, Server},
+    api::{self, Server, StreamEvent},
     event::{Answer, Call, Failure, Owner, Ticket},
     keys,
     local::LocalServer,
@@ -142,17 +142,14 @@ impl Shop {
         body: Option<serde_json::Value>,
     ) -> Result<T, Failure> {
         let (client, base) = self.client().await?;
+        // Nobody else waits for an answer here.
+        let ticket = Ticket {
+            owner: Owner::Seed,
+            run: 0,
+        };
         let call = Call {
-            // Nobody else waits for an answer here.
-            ticket: Ticket {
-                owner: Owner::Seed,
-                run: 0,
-            },
-            method,
-            path: path.into(),
             body,
-            if_match: None,
-            past_cache: false,
+            ..Call::new(ticket, method, path)
         };
         let answer = api::exchange(&client, format!("{base}{path}"), call).await?;
         answer.read().map_err(Failure::NoAnswer)
@@ -164,8 +161,8 @@ impl Shop {
             Ok(client) => client,
             Err(failure) => return failure,
         };
-        let read = |data: &str| {
-            let body = data.as_bytes().to_vec();
+        let read = |event: StreamEvent<'_>| {
+            let body = event.data.as_bytes().to_vec();
             let answer = Answer {
                 body,
                 ..Answer::default()
@@ -175,7 +172,7 @@ impl Shop {
             read.into_iter().for_each(&mut tell);
             is_read
         };
-        api::stream(&client, format!("{base}{path}"), read).await
+        api::stream(&client, format!("{base}{path}"), None, read).await
     }
 
     async fn client(&self) -> Result<(reqwest::Client, String), Failure> {

@@ -12,9 +12,11 @@ use crate::{
     form::Form,
     import,
     keys::Command,
+    list::Deletion,
     overlay::{Confirm, Export, Menu, Search},
     picker::Picker,
     text::Zone,
+    undo::Undo,
 };
 
 pub struct Context<'a> {
@@ -50,11 +52,7 @@ pub enum Wish {
     SortBy(String),
     FilterBy(Vec<Chip>),
     SeedWith(Value),
-    Delete {
-        tab: Tab,
-        id: Uuid,
-        version: i64,
-    },
+    Delete(Box<Deletion>),
     /// The question about partitions was answered with yes.
     WorkOnPartitions,
     /// A row was written: the lists read again, its name is forgotten. No row where it is gone.
@@ -62,6 +60,8 @@ pub enum Wish {
         tab: Tab,
         row: Option<Value>,
         toast: String,
+        /// How it is taken back.
+        undo: Option<Undo>,
     },
     /// Something may have changed anywhere: every list is read again when it is seen.
     Expire,

@@ -2,7 +2,9 @@
 //! data: entities never draw.
 
 use chrono::{DateTime, Utc};
-use stockroom_common::{Category, Customer, Order, OrderStatus, Product, Resource};
+use stockroom_common::{
+    Category, Customer, Order, OrderStatus, Product, Resource, change::ChangeEvent,
+};
 use uuid::Uuid;
 
 /// The tabs, in the order of their keys.
@@ -34,6 +36,31 @@ impl Tab {
             Self::Categories => "Categories",
             Self::Seed => "Seed",
             Self::Partitions => "Partitions",
+        }
+    }
+
+    /// The tab of the rows that the change log calls so.
+    pub fn of_entity(name: &str) -> Option<Self> {
+        match name {
+            Order::NAME => Some(Self::Orders),
+            Customer::NAME => Some(Self::Customers),
+            Product::NAME => Some(Self::Products),
+            Category::NAME => Some(Self::Categories),
+            "partition" => Some(Self::Partitions),
+            _ => None,
+        }
+    }
+
+    /// Whether the tab shows something that the change is about.
+    pub fn shows(self, change: &ChangeEvent) -> bool {
+        match Self::of_entity(&change.entity) {
+            None => true,
+            Some(Self::Partitions) => matches!(self, Self::Partitions | Self::Orders),
+            Some(tab) if tab == self => true,
+            Some(_) => {
+                let mut touched = change.touched.iter();
+                touched.any(|row| Self::of_entity(&row.entity) == Some(self))
+            }
         }
     }
 

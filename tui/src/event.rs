@@ -5,7 +5,7 @@ use std::time::Duration;
 use reqwest::Method;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::Value;
-use stockroom_common::Problem;
+use stockroom_common::{Problem, change::ChangeEvent};
 
 use crate::{entity::Tab, import::Upload};
 
@@ -15,6 +15,10 @@ pub enum Event {
     Terminal(crossterm::event::Event),
     Reply(Reply),
     Link(Link),
+    /// Somebody, we perhaps, has changed something in the shop.
+    Change(Box<ChangeEvent>),
+    /// What others changed meanwhile was missed, and cannot be told any more.
+    Missed,
     /// The deadline that the application asked for has come.
     Tick,
     /// The system asks us to leave.
@@ -53,10 +57,33 @@ pub struct Call {
     /// With its query.
     pub path: String,
     pub body: Option<Value>,
-    /// The version that a write was made for.
-    pub if_match: Option<i64>,
+    pub precondition: Precondition,
     /// Whether the server is to read it from the database.
     pub past_cache: bool,
+}
+
+/// What must hold of the row that is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Precondition {
+    None,
+    /// It is at this version.
+    Version(i64),
+    /// There is none.
+    Absent,
+}
+
+impl Call {
+    /// A call without a body and without conditions.
+    pub fn new(ticket: Ticket, method: Method, path: impl Into<String>) -> Self {
+        Self {
+            ticket,
+            method,
+            path: path.into(),
+            body: None,
+            precondition: Precondition::None,
+            past_cache: false,
+        }
+    }
 }
 
 /// Says whose a reply is. A reply whose run is not the one waited for is dropped.
@@ -71,6 +98,11 @@ pub enum Owner {
     List(Tab),
     Delete(Tab),
     Names(Tab),
+    /// Rows that others changed, read again.
+    Touched(Tab),
+    Undo,
+    /// The history of the row in the detail pane.
+    History(Tab),
     Save,
     /// A form reads its row again.
     Reread,

@@ -1,24 +1,33 @@
 //! The form, one for every entity and for filters: fields as data, values as JSON. It checks while
 //! one types, shows the server's refusals at their fields, and sends only what was changed.
 
+mod conflict;
 mod slot;
 
 use reqwest::Method;
 use serde_json::{Map, Value, json};
-use stockroom_common::{FieldError, Kind, Problem, Resource, document};
+use stockroom_common::{
+    FieldError, Kind, Problem, Resource,
+    change::{ChangeEvent, Op},
+    document,
+};
 use uuid::Uuid;
 
-pub use self::slot::{Slot, SlotValue};
+pub use self::{
+    conflict::{Clash, Conflict, Side},
+    slot::{Slot, SlotValue},
+};
 use crate::{
     context::{Chip, Context, Wish},
     entity::{Entity, Field, FieldKind, Presence, Reference, Tab},
-    event::{Call, Failure, Owner, Reply},
+    event::{Call, Failure, Owner, Precondition, Reply},
     input::Line,
     keys::Command,
     names::Names,
     overlay::{Confirm, Consent},
     picker::{Picker, Which},
     text::{self, Zone},
+    undo::Undo,
 };
 
 #[derive(Debug)]
@@ -29,6 +38,10 @@ pub struct Form {
     pub errors: Vec<FieldError>,
     /// What is wrong that belongs to no field.
     pub message: Option<String>,
+    /// What others did to the row meanwhile.
+    pub notice: Option<String>,
+    /// Where others changed the same field to something else.
+    pub conflict: Option<Conflict>,
     purpose: Purpose,
     zone: Zone,
     check: fn(Value) -> Vec<FieldError>,
@@ -140,6 +153,8 @@ impl Form {
             focus: 0,
             errors: Vec::new(),
             message: None,
+            notice: None,
+            conflict: None,
             purpose,
             zone,
             check,
@@ -175,6 +190,9 @@ impl Form {
 
     /// The line being typed into, where the field in focus has one.
     pub fn line(&mut self) -> Option<&mut Line> {
+        if self.conflict.is_some() {
+            return None;
+        }
         match &mut self.slots.get_mut(self.focus)?.value {
             SlotValue::Text(line) => Some(line),
             _ => None,
@@ -197,7 +215,9 @@ impl Form {
     }
 
     pub fn want_names(&self, names: &mut Names) {
-        for slot in &self.slots {
+        let clashes = self.conflict.iter().flat_map(|conflict| &conflict.clashes);
+        let others = clashes.flat_map(|clash| clash.base.iter().chain(&clash.theirs));
+        for slot in self.slots.iter().chain(others) {
             if let SlotValue::Reference { tab, id: Some(id) } = slot.value {
                 names.want(Reference { tab, id });
             }
@@ -205,6 +225,9 @@ impl Form {
     }
 
     pub fn command(&mut self, command: Command, ctx: &mut Context<'_>) {
+        if self.conflict.is_some() {
+            return self.conflict_command(command, ctx);
+        }
         match command {
             Command::NextField => self.focus = (self.focus + 1).min(self.slots.len() - 1),
             Command::PreviousField => self.focus = self.focus.saturating_sub(1),
@@ -220,6 +243,26 @@ impl Form {
                 yes: Consent::Discard,
             })),
             Command::Back => ctx.wish(Wish::Close),
+            _ => {}
+        }
+    }
+
+    /// Takes note of what others did to the row. Saving will put the two together.
+    pub fn notice(&mut self, change: &ChangeEvent) {
+        let Purpose::Edit { id, version, .. } = self.purpose else {
+            return;
+        };
+        let is_news = change.entity_id == Some(id) && change.version >= Some(version);
+        let who = text::clean(&change.actor);
+        match change.op {
+            Op::Delete if is_news => {
+                self.notice = Some(format!("{who} has deleted this row meanwhile."));
+            }
+            Op::Update if is_news && change.version > Some(version) => {
+                let fields: Vec<String> = change.changed.iter().map(|at| words_of(at)).collect();
+                let fields = fields.join(", ");
+                self.notice = Some(format!("{who} has changed meanwhile: {fields}."));
+            }
             _ => {}
         }
     }
@@ -389,7 +432,15 @@ impl Form {
             }
             Purpose::Create(tab) => {
                 let path = format!("/v1/{}", tab.path());
-                self.send(Method::POST, path, Some(document), None, Step::Save, ctx);
+                let body = Some(document);
+                self.send(
+                    Method::POST,
+                    path,
+                    body,
+                    Precondition::None,
+                    Step::Save,
+                    ctx,
+                );
             }
             Purpose::Edit { tab, id, version } => {
                 let patch = document::difference(&self.initial, &document);
@@ -401,7 +452,7 @@ impl Form {
                     Method::PATCH,
                     path,
                     Some(patch),
-                    Some(version),
+                    Precondition::Version(version),
                     Step::Save,
                     ctx,
                 );
@@ -414,7 +465,7 @@ impl Form {
         method: Method,
         path: String,
         body: Option<Value>,
-        if_match: Option<i64>,
+        precondition: Precondition,
         step: Step,
         ctx: &mut Context<'_>,
     ) {
@@ -425,12 +476,9 @@ impl Form {
         let ticket = ctx.ticket(owner);
         self.sending = Some((ticket.run, step));
         ctx.send(Call {
-            ticket,
-            method,
-            path,
             body,
-            if_match,
-            past_cache: false,
+            precondition,
+            ..Call::new(ticket, method, path)
         });
     }
 
@@ -444,64 +492,31 @@ impl Form {
             .as_ref()
             .and_then(|row| row["number"].as_str().or(row["name"].as_str()));
         let toast = format!("{verb} {}.", text::clean(told.unwrap_or_default()));
+        let undo = row.as_ref().and_then(|row| match self.purpose {
+            Purpose::Create(tab) => Undo::of_creation(tab, row),
+            _ => Undo::of_change(tab, row, &self.initial, &self.document()),
+        });
         ctx.wish(Wish::CloseForm);
-        ctx.wish(Wish::Written { tab, row, toast });
+        ctx.wish(Wish::Written {
+            tab,
+            row,
+            toast,
+            undo,
+        });
     }
 
     fn reread(&mut self, ctx: &mut Context<'_>) {
         if let Purpose::Edit { tab, id, .. } = self.purpose {
             let path = format!("/v1/{}/{id}", tab.path());
-            self.send(Method::GET, path, None, None, Step::Reread, ctx);
+            self.send(
+                Method::GET,
+                path,
+                None,
+                Precondition::None,
+                Step::Reread,
+                ctx,
+            );
         }
-    }
-
-    /// Puts the change on top of the row as it is now. What both changed is shown, and goes out only
-    /// when it is saved again; what does not overlap is saved at once.
-    fn rebase(&mut self, row: &Value, ctx: &mut Context<'_>) {
-        let Purpose::Edit { version, .. } = &mut self.purpose else {
-            return;
-        };
-        *version = row["version"].as_i64().unwrap_or(*version);
-        let mut theirs = Slot::of_fields(self.fields.iter().copied(), row, self.zone);
-        let now = document_of(&theirs, self.zone);
-        let (mine, base) = (
-            self.document(),
-            std::mem::replace(&mut self.initial, now.clone()),
-        );
-        let mut slots = Vec::new();
-        for field in &self.fields {
-            let [own, before, after] =
-                [&mine, &base, &now].map(|document| slot::at(document, field.pointer));
-            let is_mine = own != before && own != after;
-            if is_mine && after != before {
-                let mut of_field = theirs.iter().filter(|slot| slot.belongs_to(field));
-                let shown = match field.kind {
-                    FieldKind::Lines => "other lines".into(),
-                    _ => of_field.next().map_or_else(String::new, Slot::words),
-                };
-                let message = format!("changed meanwhile to {shown}; save again to overwrite it");
-                self.errors
-                    .push(FieldError::new(field.pointer, "overlap", message));
-            }
-            let from = if is_mine {
-                &mut self.slots
-            } else {
-                &mut theirs
-            };
-            slots.extend(from.extract_if(.., |slot| slot.belongs_to(field)));
-        }
-        self.slots = slots;
-        // Their order may have fewer lines.
-        self.focus = self.focus.min(self.slots.len().saturating_sub(1));
-        if self.errors.is_empty() {
-            return self.save(ctx);
-        }
-        self.message = self
-            .errors
-            .iter()
-            .find(|error| error.pointer == "/items")
-            .map(|error| format!("The lines {}", error.message));
-        self.focus_error();
     }
 
     fn focus_error(&mut self) {
@@ -511,6 +526,32 @@ impl Form {
             .position(|slot| self.error_of(slot).is_some());
         self.focus = at_fault.unwrap_or(self.focus);
     }
+}
+
+/// A field as people call it: `/address/postal_code` is `postal code`, `/items/0/quantity` is `line 1
+/// quantity`.
+pub(crate) fn words_of(pointer: &str) -> String {
+    let parts: Vec<&str> = pointer.split('/').filter(|part| !part.is_empty()).collect();
+    let last = parts.last().copied().unwrap_or_default();
+    let words = last
+        .replace("_minor", "")
+        .replace("_id", "")
+        .replace('_', " ");
+    let line = |index: &str| {
+        index
+            .parse()
+            .ok()
+            .map(|index: usize| index.saturating_add(1))
+    };
+    let words = match parts.as_slice() {
+        ["items"] => "lines".into(),
+        ["items", index, ..] => match line(index) {
+            Some(line) => format!("line {line} {words}"),
+            None => words,
+        },
+        _ => words,
+    };
+    text::clean(&words).into_owned()
 }
 
 fn document_of(slots: &[Slot], zone: Zone) -> Value {

@@ -55,6 +55,9 @@ pub enum Command {
     Toggle,
     AddLine,
     RemoveLine,
+    Undo,
+    Theirs,
+    Mine,
     Yes,
     No,
 }
@@ -80,6 +83,8 @@ pub enum Scope {
     /// What it has done.
     Report,
     Palette,
+    /// Two versions of a row side by side.
+    Conflict,
     Help,
 }
 
@@ -90,6 +95,8 @@ pub enum Condition {
     Changes,
     /// The form has order lines.
     Lines,
+    /// Something was done that can be taken back.
+    Undoable,
 }
 
 #[derive(Debug)]
@@ -125,6 +132,7 @@ impl Scope {
         Self::Review,
         Self::Report,
         Self::Palette,
+        Self::Conflict,
         Self::Help,
     ];
 
@@ -145,6 +153,7 @@ impl Scope {
             Self::Review => "What an import would do",
             Self::Report => "What has been done",
             Self::Palette => "Commands by name",
+            Self::Conflict => "Two versions of a row",
             Self::Help => "The help",
         }
     }
@@ -185,6 +194,7 @@ impl Condition {
     pub const fn complaint(self) -> &'static str {
         match self {
             Self::Changes => "This client only looks (--read-only); nothing can be changed.",
+            Self::Undoable => "There is nothing to take back.",
             Self::Lines => "Only orders have lines.",
         }
     }

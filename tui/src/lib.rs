@@ -31,4 +31,6 @@ pub mod settings;
 mod terminal;
 pub mod text;
 pub mod theme;
+pub mod touched;
+pub mod undo;
 pub mod view;

@@ -1,13 +1,16 @@
 //! Holds `GET /v1/session` open, so that the client knows at once when its server goes and a local
-//! server knows that it has a client. It comes back by itself.
+//! server knows that it has a client, and follows `GET /v1/changes` beside it. Both come back by
+//! themselves; the changes where they ended.
 
 use std::time::Duration;
 
+use reqwest::Client;
+use stockroom_common::{Kind, change::ChangeEvent};
 use tokio::sync::mpsc::UnboundedSender;
 
 use crate::{
-    api::{self, Server},
-    event::{Event, Link},
+    api::{self, Server, StreamEvent},
+    event::{Event, Failure, Link},
     local::LocalServer,
 };
 
@@ -21,9 +24,10 @@ pub(crate) async fn hold(
     events: UnboundedSender<Event>,
 ) {
     let mut retry = FIRST_RETRY;
+    let mut last_change = None;
     loop {
         let ended = match ensure(local.as_ref()).await {
-            Ok(()) => attach(&server, &events, &mut retry).await,
+            Ok(()) => attach(&server, &events, &mut retry, &mut last_change).await,
             Err(reason) => reason,
         };
         if events.send(Event::Link(Link::Down(ended))).is_err() {
@@ -42,7 +46,12 @@ async fn ensure(local: Option<&LocalServer>) -> Result<(), String> {
 }
 
 /// Attaches and stays until the connection ends; says why it did.
-async fn attach(server: &Server, events: &UnboundedSender<Event>, retry: &mut Duration) -> String {
+async fn attach(
+    server: &Server,
+    events: &UnboundedSender<Event>,
+    retry: &mut Duration,
+    last_change: &mut Option<String>,
+) -> String {
     let Ok((client, base)) = server.client() else {
         return "TLS cannot be set up.".into();
     };
@@ -54,20 +63,68 @@ async fn attach(server: &Server, events: &UnboundedSender<Event>, retry: &mut Du
             None => return api::unreachable(error).message().to_owned(),
         },
     };
-    let mut is_up = false;
-    loop {
-        let Ok(chunk) = tokio::time::timeout(api::SILENCE, response.chunk()).await else {
-            return "The server has fallen silent.".into();
-        };
-        match chunk {
-            Ok(Some(_)) if !is_up => {
-                is_up = true;
-                *retry = FIRST_RETRY;
-                let _ = events.send(Event::Link(Link::Up));
+    let first = next_chunk(&mut response).await;
+    if let Err(ended) = first {
+        return ended;
+    }
+    *retry = FIRST_RETRY;
+    let _ = events.send(Event::Link(Link::Up));
+    let session = async {
+        loop {
+            if let Err(ended) = next_chunk(&mut response).await {
+                return ended;
             }
-            Ok(Some(_)) => {}
-            Ok(None) => return "The server has stopped.".into(),
-            Err(error) => return api::unreachable(error).message().to_owned(),
         }
+    };
+    tokio::select! {
+        ended = session => ended,
+        () = follow_changes(&client, &base, events, last_change) => "The client leaves.".into(),
+    }
+}
+
+async fn next_chunk(response: &mut reqwest::Response) -> Result<(), String> {
+    match tokio::time::timeout(api::SILENCE, response.chunk()).await {
+        Ok(Ok(Some(_))) => Ok(()),
+        Ok(Ok(None)) => Err("The server has stopped.".into()),
+        Ok(Err(error)) => Err(api::unreachable(error).message().to_owned()),
+        Err(_) => Err("The server has fallen silent.".into()),
+    }
+}
+
+/// Tells what happens in the shop, as long as somebody listens. `last` is where it goes on.
+async fn follow_changes(
+    client: &Client,
+    base: &str,
+    events: &UnboundedSender<Event>,
+    last: &mut Option<String>,
+) {
+    let mut retry = FIRST_RETRY;
+    loop {
+        let url = format!("{base}/v1/changes");
+        let after = last.clone();
+        let ended = api::stream(client, url, after.as_deref(), |event: StreamEvent<'_>| {
+            retry = FIRST_RETRY;
+            if let Some(id) = event.id {
+                *last = Some(id.to_owned());
+            }
+            // Something that is no change is left to newer clients.
+            match serde_json::from_str::<ChangeEvent>(event.data) {
+                Ok(change) => events.send(Event::Change(Box::new(change))).is_ok(),
+                Err(_) => !events.is_closed(),
+            }
+        });
+        let ended = ended.await;
+        if events.is_closed() {
+            return;
+        }
+        if let Failure::Refused(problem) = &ended
+            && problem.is(Kind::Gone)
+        {
+            // What happened meanwhile is not known any more.
+            *last = None;
+            let _ = events.send(Event::Missed);
+        }
+        tokio::time::sleep(retry).await;
+        retry = (retry * 2).min(LAST_RETRY);
     }
 }

@@ -1,31 +1,38 @@
 //! The list screen, one for every entity: rows by keyset in both directions, search, filters and
 //! order by the server, and the detail pane. Old rows stay until new ones are there.
 
+mod actions;
+mod live;
+mod past;
 mod query;
 pub mod window;
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Utc};
 use reqwest::Method;
 use serde_json::Value;
-use stockroom_common::{Page, Total, document};
+use stockroom_common::{Page, Total, change::ChangeEvent, document};
 use uuid::Uuid;
 
-pub use self::query::{Query, query_of};
 use self::window::{Held, Via, Window};
+pub use self::{
+    actions::{Deletion, Deletions},
+    live::{Lit, Live},
+    past::{Past, reference, told},
+    query::{Query, query_of},
+};
 use crate::{
-    context::{Context, Toast, Wish},
-    entity::{Cell, Detail, Entity, Tab, Target},
+    context::{Context, Wish},
+    entity::{Cell, Detail, Entity, Target},
     event::{Call, Failure, Owner, Reply},
     form::Form,
     import,
     input::Line,
     keys::{Command, Scope},
     names::Names,
-    overlay::{Confirm, Consent, Export, Menu, Search},
+    overlay::Search,
     screen::Screen,
-    text,
 };
 
 /// Rows that one request asks for.
@@ -58,6 +65,10 @@ pub struct ListScreen<R: Entity> {
     pub took: Option<Duration>,
     /// The detail pane, where it is open.
     pub detail: Option<DetailPane>,
+    /// What others do meanwhile.
+    pub live: Live,
+    /// What has happened to the row in the detail pane.
+    pub past: Past,
     waiting: Option<(u64, Want)>,
     last: Option<String>,
     is_stale: bool,
@@ -91,6 +102,8 @@ impl<R: Entity> Default for ListScreen<R> {
             error: None,
             took: None,
             detail: None,
+            live: Live::default(),
+            past: Past::default(),
             waiting: None,
             last: None,
             is_stale: true,
@@ -112,9 +125,107 @@ impl<R: Entity> Screen for ListScreen<R> {
 
     fn command(&mut self, command: Command, ctx: &mut Context<'_>) {
         self.past_cache = command == Command::RefreshPast;
-        if self.detail.is_some() && self.detail_command(command, ctx) {
-            return;
+        if self.detail.is_none() || !self.detail_command(command, ctx) {
+            self.list_command(command, ctx);
         }
+        self.read_past(ctx);
+    }
+
+    fn reply(&mut self, reply: &Reply, ctx: &mut Context<'_>) {
+        match reply.ticket.owner {
+            Owner::History(_) => self.take_past(reply),
+            _ => self.take_reply(reply, ctx),
+        }
+        self.read_past(ctx);
+    }
+
+    fn show(&mut self, ctx: &mut Context<'_>) {
+        if self.is_stale {
+            self.refresh(ctx);
+        }
+    }
+
+    fn expire(&mut self) {
+        self.is_stale = true;
+    }
+
+    fn put(&mut self, row: &Value) {
+        if let Ok(row) = document::from_value::<R>(row.clone()) {
+            self.keep = Some(row.id().uuid());
+            self.window.put(row, |row| row.id().uuid());
+        }
+    }
+
+    fn change(&mut self, change: &ChangeEvent, ctx: &mut Context<'_>) {
+        self.take_change(change, ctx);
+        self.read_past(ctx);
+    }
+
+    fn renew(&mut self, rows: &[Value], ctx: &mut Context<'_>) {
+        for row in rows {
+            self.take_newer(row, ctx.now);
+        }
+        self.read_past(ctx);
+    }
+
+    fn holds(&self, id: Uuid) -> bool {
+        self.shows(id)
+    }
+
+    fn deadline(&self) -> Option<Instant> {
+        self.live.deadline()
+    }
+
+    fn tick(&mut self, ctx: &mut Context<'_>) {
+        self.pass_time(ctx);
+    }
+
+    fn resize(&mut self, ctx: &mut Context<'_>) {
+        self.window.scroll(ctx.rows);
+        self.look_ahead(ctx);
+    }
+
+    fn query(&self) -> Query {
+        self.query.clone()
+    }
+
+    fn set_query(&mut self, query: Query, ctx: &mut Context<'_>) {
+        self.query = query;
+        self.detail = None;
+        self.total = None;
+        self.last = None;
+        self.ask(Want::First, ctx);
+    }
+
+    fn want_names(&self, names: &mut Names) {
+        let chips = self.query.chips.iter().filter_map(|chip| chip.reference);
+        let shown = self.window.rows().flat_map(R::references);
+        shown
+            .chain(chips)
+            .for_each(|reference| names.want(reference));
+        if self.detail.is_some() {
+            for detail in self.window.selected().map(R::details).unwrap_or_default() {
+                if let Cell::Line(_, product, _) | Cell::Name(product) = detail.value {
+                    names.want(product);
+                }
+            }
+            self.past.want_names(names);
+        }
+    }
+
+    fn is_loading(&self) -> bool {
+        self.waiting.is_some()
+    }
+}
+
+impl<R: Entity> ListScreen<R> {
+    /// The lines of the detail pane, while it is open.
+    pub fn details(&self) -> Option<Vec<Detail>> {
+        self.detail?;
+        self.window.selected().map(R::details)
+    }
+
+    fn list_command(&mut self, command: Command, ctx: &mut Context<'_>) {
         let page = ctx.rows.max(2) as isize - 1;
         match command {
             Command::Up => self.move_by(-1, ctx),
@@ -154,7 +265,7 @@ impl<R: Entity> Screen for ListScreen<R> {
         }
     }
 
-    fn reply(&mut self, reply: &Reply, ctx: &mut Context<'_>) {
+    fn take_reply(&mut self, reply: &Reply, ctx: &mut Context<'_>) {
         let Some((_, want)) = self.waiting.take_if(|(run, _)| *run == reply.ticket.run) else {
             return;
         };
@@ -171,67 +282,6 @@ impl<R: Entity> Screen for ListScreen<R> {
             }
             Err(message) => self.error = Some(message),
         }
-    }
-
-    fn show(&mut self, ctx: &mut Context<'_>) {
-        if self.is_stale {
-            self.refresh(ctx);
-        }
-    }
-
-    fn expire(&mut self) {
-        self.is_stale = true;
-    }
-
-    fn put(&mut self, row: &Value) {
-        if let Ok(row) = document::from_value::<R>(row.clone()) {
-            self.keep = Some(row.id().uuid());
-            self.window.put(row, |row| row.id().uuid());
-        }
-    }
-
-    fn resize(&mut self, ctx: &mut Context<'_>) {
-        self.window.scroll(ctx.rows);
-        self.look_ahead(ctx);
-    }
-
-    fn query(&self) -> Query {
-        self.query.clone()
-    }
-
-    fn set_query(&mut self, query: Query, ctx: &mut Context<'_>) {
-        self.query = query;
-        self.detail = None;
-        self.total = None;
-        self.last = None;
-        self.ask(Want::First, ctx);
-    }
-
-    fn want_names(&self, names: &mut Names) {
-        let chips = self.query.chips.iter().filter_map(|chip| chip.reference);
-        let shown = self.window.rows().flat_map(R::references);
-        shown
-            .chain(chips)
-            .for_each(|reference| names.want(reference));
-        if self.detail.is_some() {
-            for detail in self.window.selected().map(R::details).unwrap_or_default() {
-                if let Cell::Line(_, product, _) | Cell::Name(product) = detail.value {
-                    names.want(product);
-                }
-            }
-        }
-    }
-
-    fn is_loading(&self) -> bool {
-        self.waiting.is_some()
-    }
-}
-
-impl<R: Entity> ListScreen<R> {
-    /// The lines of the detail pane, while it is open.
-    pub fn details(&self) -> Option<Vec<Detail>> {
-        self.detail?;
-        self.window.selected().map(R::details)
     }
 
     fn detail_command(&mut self, command: Command, ctx: &mut Context<'_>) -> bool {
@@ -334,28 +384,9 @@ impl<R: Entity> ListScreen<R> {
         let ticket = ctx.ticket(Owner::List(R::TAB));
         self.waiting = Some((ticket.run, want));
         ctx.send(Call {
-            ticket,
-            method: Method::GET,
-            path,
-            body: None,
-            if_match: None,
             past_cache: self.past_cache,
+            ..Call::new(ticket, Method::GET, path)
         });
-    }
-
-    fn ask_export(&self, ctx: &mut Context<'_>) {
-        if self.query.only.is_some() {
-            return ctx.bad("This is one row; press Esc for the list that is to be exported.");
-        }
-        let pairs = self.narrowing();
-        let mut pairs = serde_urlencoded::to_string(pairs).unwrap_or_default();
-        if !pairs.is_empty() {
-            pairs.push('&');
-        }
-        ctx.wish(Wish::Export(Export {
-            path: format!("/v1/{}/export?{pairs}", R::PATH),
-            line: Line::new(format!("{}.csv", R::PATH)),
-        }));
     }
 
     /// What narrows and orders the list, as parameters.
@@ -401,6 +432,10 @@ impl<R: Entity> ListScreen<R> {
             Want::Prev => Via::Cursor(self.window.prev().unwrap_or_default().to_owned()),
             Want::Again(via, _) => via.clone(),
         };
+        if !matches!(want, Want::Next | Want::Prev) {
+            self.live.settled();
+        }
+        let versions = want.is_again().then(|| self.versions());
         self.total = page.total.or(self.total);
         self.archived_before = page.archived_before;
         let held = Held {
@@ -423,7 +458,8 @@ impl<R: Entity> ListScreen<R> {
             Want::Again(_, before) => {
                 // The selection may have moved while the answer was on its way.
                 let selected = self.window.selected().map(|row| row.id().uuid());
-                let keep = self.keep.take().or(selected);
+                let own = self.keep.take();
+                let keep = own.or(selected);
                 let offset = self.window.offset_in_page();
                 self.window.replace(held, before);
                 let kept = self
@@ -431,6 +467,7 @@ impl<R: Entity> ListScreen<R> {
                     .rows()
                     .position(|row| Some(row.id().uuid()) == keep);
                 self.window.select(kept.unwrap_or(offset), ctx.rows);
+                self.light_differences(&versions.unwrap_or_default(), own, ctx.now);
             }
         }
         self.shown = self.query.clone();
@@ -439,85 +476,5 @@ impl<R: Entity> ListScreen<R> {
         }
         self.window.scroll(ctx.rows);
         self.look_ahead(ctx);
-    }
-
-    fn edit(&mut self, ctx: &mut Context<'_>) {
-        match self.window.selected() {
-            Some(row) => ctx.wish(Wish::Form(Box::new(Form::edit(row, ctx.zone)))),
-            None => ctx.bad("There is no row to edit."),
-        }
-    }
-
-    fn ask_delete(&mut self, ctx: &mut Context<'_>) {
-        let Some(row) = self.window.selected() else {
-            return ctx.bad("There is no row to delete.");
-        };
-        let (tab, id, version) = (R::TAB, row.id().uuid(), row.version());
-        ctx.wish(Wish::Confirm(Confirm {
-            question: format!("Delete {} {}?", R::NAME, text::clean(&row.label())),
-            consequence: match R::TAB {
-                Tab::Orders => {
-                    "Its lines go too. What a pending or paid order held goes back to the stock."
-                        .into()
-                }
-                _ => "Only this row goes; if others refer to it, the server refuses.".into(),
-            },
-            yes: Consent::Delete { tab, id, version },
-        }));
-    }
-
-    /// All orders that the server knows, in both directions.
-    fn sort_menu(&self) -> Menu {
-        let lines: Vec<(String, String)> = R::SORTS
-            .iter()
-            .flat_map(|key| {
-                let words = key.replace("_minor", "").replace('_', " ");
-                [
-                    (format!("{words} ↑"), (*key).to_owned()),
-                    (format!("{words} ↓"), format!("-{key}")),
-                ]
-            })
-            .collect();
-        let current = if self.query.sort.is_empty() {
-            R::DEFAULT_SORT
-        } else {
-            &self.query.sort
-        };
-        Menu {
-            title: "Sort by".into(),
-            selected: lines
-                .iter()
-                .position(|(_, sort)| sort == current)
-                .unwrap_or_default(),
-            lines,
-        }
-    }
-}
-
-/// Deletes a row; the answer comes back to [`deleted`].
-pub fn delete(tab: Tab, id: Uuid, version: i64, ctx: &mut Context<'_>) {
-    let ticket = ctx.ticket(Owner::Delete(tab));
-    ctx.send(Call {
-        ticket,
-        method: Method::DELETE,
-        path: format!("/v1/{}/{id}", tab.path()),
-        body: None,
-        if_match: Some(version),
-        past_cache: false,
-    });
-}
-
-/// Tells how a deletion went.
-pub fn deleted(tab: Tab, reply: &Reply, ctx: &mut Context<'_>) {
-    match &reply.result {
-        Ok(_) => {
-            let toast = "Deleted.".to_owned();
-            ctx.wish(Wish::Written {
-                tab,
-                row: None,
-                toast,
-            });
-        }
-        Err(failure) => ctx.wish(Wish::Toast(Toast::Bad(failure.message().to_owned()))),
     }
 }

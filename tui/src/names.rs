@@ -83,14 +83,11 @@ impl Names {
             let ids: Vec<String> = batch.iter().map(Uuid::to_string).collect();
             let ticket = ctx.ticket(Owner::Names(*tab));
             self.asked.insert(*tab, (ticket.run, batch));
-            ctx.send(Call {
+            ctx.send(Call::new(
                 ticket,
-                method: Method::GET,
-                path: format!("/v1/{}?id={}", tab.path(), ids.join(",")),
-                body: None,
-                if_match: None,
-                past_cache: false,
-            });
+                Method::GET,
+                format!("/v1/{}?id={}", tab.path(), ids.join(",")),
+            ));
         }
     }
 

@@ -1,15 +1,13 @@
 //! Small things that lie over a screen: a question, a menu, the search line, the help.
 
-use uuid::Uuid;
-
 use crate::{
     context::{Context, Wish},
-    entity::Tab,
     event::Owner,
     form::Form,
     import,
     input::Line,
     keys::{Command, Scope},
+    list::Deletion,
     palette::Palette,
     picker::Picker,
 };
@@ -31,6 +29,7 @@ pub enum Overlay {
 impl Overlay {
     pub const fn scope(&self) -> Scope {
         match self {
+            Self::Form(form) if form.conflict.is_some() => Scope::Conflict,
             Self::Form(_) => Scope::Form,
             Self::Picker(_) => Scope::Picker,
             Self::Menu(_) => Scope::Menu,
@@ -119,13 +118,9 @@ pub struct Confirm {
 }
 
 /// What a yes does.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub enum Consent {
-    Delete {
-        tab: Tab,
-        id: Uuid,
-        version: i64,
-    },
+    Delete(Box<Deletion>),
     /// Archives, restores or deletes the partitions that were asked about.
     Partitions,
     /// Leaves a form with what was typed.
@@ -138,9 +133,9 @@ impl Confirm {
             return;
         }
         ctx.wish(Wish::Close);
-        match self.yes {
+        match &self.yes {
             _ if command == Command::No => {}
-            Consent::Delete { tab, id, version } => ctx.wish(Wish::Delete { tab, id, version }),
+            Consent::Delete(deletion) => ctx.wish(Wish::Delete(deletion.clone())),
             Consent::Partitions => ctx.wish(Wish::WorkOnPartitions),
             Consent::Discard => ctx.wish(Wish::Close),
         }

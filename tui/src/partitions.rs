@@ -4,7 +4,6 @@
 use std::collections::VecDeque;
 
 use reqwest::Method;
-use serde_json::Value;
 use stockroom_common::{
     Page,
     partition::{Partition, PartitionState},
@@ -14,8 +13,6 @@ use crate::{
     context::{Context, Wish},
     event::{Answer, Call, Owner, Reply},
     keys::{Command, Scope},
-    list::Query,
-    names::Names,
     overlay::{Confirm, Consent},
     screen::Screen,
 };
@@ -206,14 +203,7 @@ impl PartitionsScreen {
         let (method, path) = work.action.request(name);
         let ticket = ctx.ticket(Owner::Archive);
         work.run = ticket.run;
-        ctx.send(Call {
-            ticket,
-            method,
-            path,
-            body: None,
-            if_match: None,
-            past_cache: false,
-        });
+        ctx.send(Call::new(ticket, method, path));
     }
 
     /// Takes the answer to one piece of work.
@@ -334,33 +324,16 @@ impl Screen for PartitionsScreen {
         }
         let ticket = ctx.ticket(Owner::Partitions);
         self.waiting = Some(ticket.run);
-        ctx.send(Call {
-            ticket,
-            method: Method::GET,
-            path: "/v1/partitions".into(),
-            body: None,
-            if_match: None,
-            past_cache: false,
-        });
+        ctx.send(Call::new(ticket, Method::GET, "/v1/partitions"));
     }
 
     fn expire(&mut self) {
         self.is_stale = true;
     }
 
-    fn put(&mut self, _: &Value) {}
-
     fn resize(&mut self, ctx: &mut Context<'_>) {
         self.select(self.selected, ctx);
     }
-
-    fn query(&self) -> Query {
-        Query::default()
-    }
-
-    fn set_query(&mut self, _: Query, _: &mut Context<'_>) {}
-
-    fn want_names(&self, _: &mut Names) {}
 
     fn is_loading(&self) -> bool {
         self.waiting.is_some() || self.work.is_some()

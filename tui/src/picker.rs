@@ -95,14 +95,11 @@ impl Picker {
             query.push(("active", "true".into()));
         }
         let query = serde_urlencoded::to_string(query).unwrap_or_default();
-        ctx.send(Call {
+        ctx.send(Call::new(
             ticket,
-            method: Method::GET,
-            path: format!("/v1/{}?{query}", self.tab.path()),
-            body: None,
-            if_match: None,
-            past_cache: false,
-        });
+            Method::GET,
+            format!("/v1/{}?{query}", self.tab.path()),
+        ));
     }
 
     pub fn reply(&mut self, reply: &Reply, ctx: &mut Context<'_>) {

@@ -21,6 +21,9 @@ use crate::{
     view,
 };
 
+/// Events that one picture takes in.
+const MOST_EVENTS: usize = 200;
+
 /// Why the client could not run.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -55,8 +58,9 @@ pub async fn run(settings: &Settings) -> Result<(), Error> {
     loop {
         let event = next_event(&app, &mut events).await;
         app.update(event, Instant::now(), &mut effects);
-        // What came meanwhile belongs into the same picture.
-        while let Ok(event) = events.try_recv() {
+        // What came meanwhile belongs into the same picture, but somebody waits for that.
+        for _ in 0..MOST_EVENTS {
+            let Ok(event) = events.try_recv() else { break };
             app.update(event, Instant::now(), &mut effects);
         }
         for effect in effects.drain(..) {

@@ -1,6 +1,10 @@
 //! What every tab can do, whatever it shows.
 
+use std::time::Instant;
+
 use serde_json::Value;
+use stockroom_common::change::ChangeEvent;
+use uuid::Uuid;
 
 use crate::{
     context::Context,
@@ -19,11 +23,36 @@ pub trait Screen {
     fn show(&mut self, ctx: &mut Context<'_>);
     /// What the screen shows may be old: it reads again when it is next seen.
     fn expire(&mut self);
-    /// Takes a row that was just written, and selects it when the list is read again.
-    fn put(&mut self, row: &Value);
-    fn resize(&mut self, ctx: &mut Context<'_>);
-    fn query(&self) -> Query;
-    fn set_query(&mut self, query: Query, ctx: &mut Context<'_>);
-    fn want_names(&self, names: &mut Names);
     fn is_loading(&self) -> bool;
+
+    /// Takes a row that was just written, and selects it when the list is read again.
+    fn put(&mut self, _row: &Value) {}
+
+    /// Takes note of what somebody changed.
+    fn change(&mut self, _change: &ChangeEvent, _ctx: &mut Context<'_>) {}
+
+    /// Takes rows as they are now, some of which may be shown.
+    fn renew(&mut self, _rows: &[Value], _ctx: &mut Context<'_>) {}
+
+    /// Whether it shows the row, or may.
+    fn holds(&self, _id: Uuid) -> bool {
+        false
+    }
+
+    /// When something is to be done without anybody's doing.
+    fn deadline(&self) -> Option<Instant> {
+        None
+    }
+
+    fn tick(&mut self, _ctx: &mut Context<'_>) {}
+
+    fn resize(&mut self, _ctx: &mut Context<'_>) {}
+
+    fn query(&self) -> Query {
+        Query::default()
+    }
+
+    fn set_query(&mut self, _query: Query, _ctx: &mut Context<'_>) {}
+
+    fn want_names(&self, _names: &mut Names) {}
 }

@@ -15,8 +15,6 @@ use crate::{
     event::{Answer, Call, Owner, Reply},
     form::Form,
     keys::{Command, Scope},
-    list::Query,
-    names::Names,
     screen::Screen,
 };
 
@@ -75,16 +73,6 @@ impl SeedScreen {
         self.job.as_ref().is_some_and(|job| !job.state.is_final())
     }
 
-    pub const fn deadline(&self) -> Option<Instant> {
-        self.follow_at
-    }
-
-    pub fn tick(&mut self, ctx: &mut Context<'_>) {
-        if self.follow_at.is_some_and(|at| at <= ctx.now) {
-            self.follow(ctx);
-        }
-    }
-
     fn follow(&mut self, ctx: &mut Context<'_>) {
         self.follow_at = None;
         if let Some(job) = &self.job {
@@ -138,12 +126,8 @@ impl SeedScreen {
         let ticket = ctx.ticket(Owner::Seed);
         self.waiting = Some((ticket.run, want));
         ctx.send(Call {
-            ticket,
-            method,
-            path,
             body,
-            if_match: None,
-            past_cache: false,
+            ..Call::new(ticket, method, path)
         });
     }
 
@@ -266,20 +250,18 @@ impl Screen for SeedScreen {
         self.is_stale = true;
     }
 
-    fn put(&mut self, _: &Value) {}
-
-    fn resize(&mut self, _: &mut Context<'_>) {}
-
-    fn query(&self) -> Query {
-        Query::default()
-    }
-
-    fn set_query(&mut self, _: Query, _: &mut Context<'_>) {}
-
-    fn want_names(&self, _: &mut Names) {}
-
     fn is_loading(&self) -> bool {
         self.waiting.is_some()
+    }
+
+    fn deadline(&self) -> Option<Instant> {
+        self.follow_at
+    }
+
+    fn tick(&mut self, ctx: &mut Context<'_>) {
+        if self.follow_at.is_some_and(|at| at <= ctx.now) {
+            self.follow(ctx);
+        }
     }
 }
 

@@ -1,6 +1,7 @@
 //! Drawing: a function of the state, and of nothing else.
 
 mod cell;
+mod conflict;
 mod detail;
 mod form;
 mod import;
@@ -8,6 +9,7 @@ mod list;
 mod overlay;
 mod palette;
 mod partitions;
+mod past;
 mod plain;
 mod seed;
 
@@ -83,7 +85,10 @@ pub fn draw(frame: &mut Frame<'_>, app: &App) {
     draw_status(frame, status, app, look);
     for overlay in &app.overlays {
         match overlay {
-            Overlay::Form(form) => form::draw(frame, body, form, look),
+            Overlay::Form(form) => match &form.conflict {
+                Some(conflict) => conflict::draw(frame, body, conflict, look),
+                None => form::draw(frame, body, form, look),
+            },
             Overlay::Picker(picker) => overlay::draw_picker(frame, body, picker, look),
             Overlay::Menu(menu) => overlay::draw_menu(frame, body, menu, look),
             Overlay::Confirm(confirm) => overlay::draw_confirm(frame, body, confirm, look),
@@ -166,7 +171,7 @@ fn draw_status(frame: &mut Frame<'_>, area: Rect, app: &App, look: Look<'_>) {
             look.theme.bad,
         ),
     };
-    let loading = if app.screen().is_loading() {
+    let loading = if app.present().is_loading() {
         " · loading…"
     } else {
         ""

@@ -3,21 +3,21 @@
 
 use super::{
     Binding, Command as C,
-    Condition::{Changes, Lines},
+    Condition::{Changes, Lines, Undoable},
     Scope::{
-        self, Confirm, Detail, File, Form, Help, ImportFile, List, Menu, Palette, Partitions,
-        Picker, Report, Review, Search, Seed,
+        self, Confirm, Conflict, Detail, File, Form, Help, ImportFile, List, Menu, Palette,
+        Partitions, Picker, Report, Review, Search, Seed,
     },
 };
 
 const TABS: &[Scope] = &[List, Detail, Seed, Partitions];
 const ROWS: &[Scope] = &[List, Partitions];
 const PAGES: &[Scope] = &[List, Detail, Partitions, Review, Report, Help];
-const LINES: &[Scope] = &[Detail, Menu, Review, Report, Help];
+const LINES: &[Scope] = &[Detail, Menu, Review, Report, Conflict, Help];
 const TYPED: &[Scope] = &[Picker, Palette];
 const ONE_ROW: &[Scope] = &[List, Detail];
 const LEFT_BY_ESC: &[Scope] = &[
-    Detail, Form, Picker, Menu, Search, File, ImportFile, Review, Report, Palette, Help,
+    Detail, Form, Picker, Menu, Search, File, ImportFile, Review, Report, Palette, Conflict, Help,
 ];
 
 pub const BINDINGS: &[Binding] = &[
@@ -64,6 +64,14 @@ pub const BINDINGS: &[Binding] = &[
     )
     .hint("delete")
     .when(&[Changes]),
+    on(
+        ONE_ROW,
+        "undo",
+        &["u"],
+        C::Undo,
+        "Take back what was saved or deleted last",
+    )
+    .when(&[Changes, Undoable]),
     on(&[List], "search", &["/"], C::Search, "Search on the server").hint("search"),
     on(&[List], "filter", &["f"], C::Filter, "Filter on the server").hint("filter"),
     on(
@@ -264,6 +272,30 @@ pub const BINDINGS: &[Binding] = &[
         "Close the report",
     )
     .hint("close"),
+    on(
+        &[Conflict],
+        "theirs",
+        &["t"],
+        C::Theirs,
+        "Take what they made of it",
+    )
+    .hint("theirs"),
+    on(
+        &[Conflict],
+        "mine",
+        &["m"],
+        C::Mine,
+        "Take what I made of it",
+    )
+    .hint("mine"),
+    on(
+        &[Conflict],
+        "conflict-save",
+        &["ctrl-s"],
+        C::Save,
+        "Save what was chosen",
+    )
+    .hint("save"),
     on(&[Confirm], "yes", &["y"], C::Yes, "Yes").hint("yes"),
     on(&[Confirm], "no", &["n", "esc"], C::No, "No").hint("no"),
     on(

@@ -7,8 +7,12 @@ use ratatui::{
     widgets::{Block, Clear},
 };
 
-use super::{Look, cell};
-use crate::{entity::Detail, list::DetailPane, text};
+use super::{Look, cell, past};
+use crate::{
+    entity::Detail,
+    list::{DetailPane, Past},
+    text,
+};
 
 const LABEL: usize = 12;
 
@@ -17,6 +21,7 @@ pub(super) fn draw(
     area: Rect,
     heading: &str,
     details: &[Detail],
+    past: &Past,
     pane: DetailPane,
     look: Look<'_>,
 ) {
@@ -59,6 +64,7 @@ pub(super) fn draw(
             ]));
         }
     }
+    lines.extend(past::lines(past, usize::from(inner.width), look));
     let height = usize::from(inner.height);
     let top = (selected_line + 2).saturating_sub(height) + pane.top;
     let top = top.min(lines.len().saturating_sub(height));

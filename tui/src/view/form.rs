@@ -38,7 +38,16 @@ pub(super) fn draw(frame: &mut Frame<'_>, body: Rect, form: &Form, look: Look<'_
         .message
         .as_deref()
         .map(|message| text::wrap(&text::clean(message), inner_width));
-    let messages = messages.unwrap_or_default();
+    let mut messages: Vec<(String, Style)> = messages
+        .unwrap_or_default()
+        .into_iter()
+        .map(|line| (line, look.theme.bad))
+        .collect();
+    let notice = form.notice.as_deref().unwrap_or_default();
+    if !notice.is_empty() {
+        let lines = text::wrap(notice, inner_width).into_iter();
+        messages.extend(lines.map(|line| (line, look.theme.fresh)));
+    }
     let needed = rows.len() + messages.len() + 2;
     let height = (needed as u16).min(body.height);
     let area = Rect::new(
@@ -80,9 +89,9 @@ pub(super) fn draw(frame: &mut Frame<'_>, body: Rect, form: &Form, look: Look<'_
         }
     }
     let below = inner.y + (rows.len() - top).min(room) as u16;
-    for (message, y) in messages.into_iter().zip(below..inner.bottom()) {
+    for ((message, style), y) in messages.into_iter().zip(below..inner.bottom()) {
         let at = Rect::new(inner.x, y, inner.width, 1);
-        frame.render_widget(Line::styled(message, look.theme.bad), at);
+        frame.render_widget(Line::styled(message, style), at);
     }
 }
 

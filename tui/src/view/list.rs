@@ -14,7 +14,7 @@ use super::{
 use crate::{
     entity::{Column, Entity, Width},
     event::Link,
-    list::ListScreen,
+    list::{ListScreen, Lit},
     text,
 };
 
@@ -22,6 +22,8 @@ use crate::{
 const WIDE: u16 = 110;
 /// Columns between two columns.
 const GAP: usize = 2;
+/// Columns before the first: whether the row is selected, and what has become of it.
+const MARKS: usize = 2;
 
 pub(super) fn draw<R: Entity>(
     frame: &mut Frame<'_>,
@@ -39,11 +41,11 @@ pub(super) fn draw<R: Entity>(
     let heading = format!("{} {}", R::NAME, text::clean(&name));
     let pane = list.detail.unwrap_or_default();
     if area.width < WIDE {
-        return detail::draw(frame, body, &heading, &details, pane, look);
+        return detail::draw(frame, body, &heading, &details, &list.past, pane, look);
     }
     let [left, right] = Layout::horizontal([Constraint::Fill(3), Constraint::Fill(2)]).areas(body);
     draw_table(frame, left, list, link, look);
-    detail::draw(frame, right, &heading, &details, pane, look);
+    detail::draw(frame, right, &heading, &details, &list.past, pane, look);
 }
 
 /// What narrows the list on the left, how long it is on the right.
@@ -76,6 +78,11 @@ fn draw_title<R: Entity>(frame: &mut Frame<'_>, area: Rect, list: &ListScreen<R>
     let key = key.replace("_minor", "").replace('_', " ");
     parts.push(format!("by {key} {way}"));
     let is_narrowed = parts.len() > 1;
+    if list.live.arrivals > 0 {
+        let arrivals = text::integer(list.live.arrivals);
+        let key = look.keys.shown("refresh");
+        parts.push(format!("{arrivals} new ({key} reads them)"));
+    }
     if let Some(before) = list.archived_before {
         parts.push(format!("(archived: some before {})", before.date_naive()));
     }
@@ -118,9 +125,9 @@ fn draw_table<R: Entity>(
     link: &Link,
     look: Look<'_>,
 ) {
-    let columns = fit_columns(R::COLUMNS, usize::from(area.width).saturating_sub(1));
+    let columns = fit_columns(R::COLUMNS, usize::from(area.width).saturating_sub(MARKS));
     let sample = list.window.rows().next();
-    let mut header = String::from(" ");
+    let mut header = " ".repeat(MARKS);
     for (column, width) in &columns {
         let align = sample.map_or(Align::Left, |row| cell::align(&(column.cell)(row)));
         header.push_str(&cell::fit(column.title, *width, align));
@@ -154,11 +161,22 @@ fn draw_table<R: Entity>(
     let visible = list.window.rows().enumerate().skip(top);
     for ((index, row), y) in visible.zip(rows.y..rows.bottom()) {
         let is_selected = index == list.window.selected_index();
+        let lit = list.live.lit(row.id().uuid());
+        let (mark, style) = match lit {
+            Some(Lit::Changed) => ("•", look.theme.fresh),
+            Some(Lit::Deleted) => ("✗", look.theme.bad),
+            None => (" ", look.theme.plain),
+        };
         let mut line = Line::from(Span::raw(if is_selected { "›" } else { " " }));
+        line.push_span(Span::styled(mark, style));
         for (column, width) in &columns {
             let value = (column.cell)(row);
             let text = cell::fit(&cell::show(&value, look), *width, cell::align(&value));
-            line.push_span(Span::styled(text, cell::style(&value, look)));
+            let style = match lit {
+                Some(_) => style,
+                None => cell::style(&value, look),
+            };
+            line.push_span(Span::styled(text, style));
             line.push_span(Span::raw(" ".repeat(GAP)));
         }
         let at = Rect::new(rows.x, y, rows.width, 1);

@@ -1,0 +1,149 @@
+//! What others do, as one sees it.
+
+use std::time::Duration;
+
+use crossterm::event::KeyCode;
+use ratatui::style::Color;
+use serde_json::{Value, json};
+
+use super::{Driver, USUAL, id, order, page, picture, product, with_orders};
+
+fn change(entity: &str, op: &str, row: &Value) -> Value {
+    json!({
+        "position": 7, "at": "2024-10-28T12:00:00Z", "actor": "grace", "entity": entity,
+        "entity_id": row["id"], "op": op, "version": row["version"],
+        "changed": ["/status"], "row": if op == "delete" { &Value::Null } else { row }, "touched": [],
+    })
+}
+
+/// Orders of which all are held, so that nothing more is asked for.
+fn few_orders() -> Driver {
+    let mut driver = with_orders(USUAL);
+    driver.press(KeyCode::Char('r'));
+    let orders: Vec<Value> = (0..30).map(order).collect();
+    let page = json!({"items": orders, "next": null, "prev": null});
+    driver.answer("/v1/orders", &page);
+    driver.settle();
+    driver
+}
+
+#[test]
+fn a_row_that_others_change_lights_up_where_it_stands() {
+    let mut driver = few_orders();
+    let mut paid = order(6);
+    assert_eq!(paid["status"], "pending");
+    paid["status"] = json!("shipped");
+    paid["version"] = json!(2);
+    driver.change(&change("order", "update", &paid));
+    driver.change(&change("order", "delete", &order(8)));
+    picture("live", USUAL, &driver);
+    assert_eq!(
+        driver.style_of("•2024-10-28 10:53").fg,
+        Some(Color::LightMagenta)
+    );
+    assert!(driver.calls().is_empty(), "the change says all");
+    // It does not stay lit for ever, and what is older is no news.
+    driver.wait(Duration::from_secs(7));
+    assert!(!driver.screen().contains('•'));
+    driver.change(&change("order", "update", &order(6)));
+    assert!(
+        driver
+            .screen()
+            .contains("241028-1006-0006  東京都 株式会社    shipped"),
+        "{}",
+        driver.screen()
+    );
+}
+
+#[test]
+fn what_comes_is_read_where_one_looks_at_the_top_and_else_counted() {
+    let mut driver = few_orders();
+    let new = order(31);
+    driver.change(&change("order", "create", &new));
+    assert!(driver.calls().is_empty(), "more may follow at once");
+    driver.wait(Duration::from_millis(600));
+    let mut orders = vec![new];
+    orders.extend((0..30).map(order));
+    driver.answer(
+        "/v1/orders",
+        &json!({"items": orders, "next": null, "prev": null}),
+    );
+    let screen = driver.screen();
+    // The selection stays on its row, and the new one is lit.
+    assert!(
+        screen.contains("› 2024-10-28 10:59  241028-1000-0000"),
+        "{screen}"
+    );
+    assert!(
+        screen.contains(" •2024-10-28 10:28  241028-1031-0031"),
+        "{screen}"
+    );
+    driver.press(KeyCode::End);
+    driver.change(&change("order", "create", &order(40)));
+    driver.change(&change("order", "create", &order(41)));
+    driver.wait(Duration::from_secs(1));
+    assert!(driver.calls().is_empty());
+    assert!(
+        driver.screen().contains("2 new (r reads them)"),
+        "{}",
+        driver.screen()
+    );
+}
+
+#[test]
+fn stock_that_an_order_takes_is_read_again_where_it_is_shown() {
+    let mut driver = few_orders();
+    driver.press(KeyCode::Char('3'));
+    let products = json!({"items": [product(1), product(2)], "next": null, "prev": null});
+    driver.answer("/v1/products?limit", &products);
+    driver.settle();
+    let mut placed = change("order", "create", &order(50));
+    placed["touched"] = json!([
+        {"entity": "product", "id": id(2, 2)}, {"entity": "product", "id": id(2, 99)},
+    ]);
+    driver.change(&placed);
+    driver.change(&placed);
+    driver.wait(Duration::from_millis(300));
+    let mut sold = product(2);
+    sold["stock"] = json!(7);
+    sold["version"] = json!(4);
+    let call = driver.answer("/v1/products?id=", &page(vec![sold], 1));
+    assert_eq!(call.path, format!("/v1/products?id={}", id(2, 2)));
+    let screen = driver.screen();
+    let row = screen.lines().find(|line| line.contains("POT-2")).unwrap();
+    assert!(row.starts_with(" •") && row.contains(" 7 "), "{row}");
+    assert!(driver.calls().is_empty());
+}
+
+#[test]
+fn a_form_tells_what_others_did_to_its_row() {
+    let mut driver = few_orders();
+    driver.press(KeyCode::Char('e'));
+    let mut paid = order(0);
+    paid["version"] = json!(2);
+    driver.change(&change("order", "update", &paid));
+    assert!(
+        driver
+            .screen()
+            .contains("grace has changed meanwhile: status."),
+        "{}",
+        driver.screen()
+    );
+    driver.change(&change("order", "delete", &paid));
+    assert!(
+        driver
+            .screen()
+            .contains("grace has deleted this row meanwhile.")
+    );
+}
+
+#[test]
+fn a_load_in_bulk_is_told_by_its_rows() {
+    let mut driver = few_orders();
+    driver.press(KeyCode::End);
+    let mut seeded = change("order", "seed", &json!({"version": null}));
+    seeded["entity_id"] = Value::Null;
+    seeded["row"] = json!({"rows": 5_000});
+    driver.change(&seeded);
+    assert!(driver.screen().contains("5,000 new"), "{}", driver.screen());
+}

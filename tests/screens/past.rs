@@ -1,0 +1,214 @@
+//! What was: the history of a row, and taking back what one has just done.
+
+use crossterm::event::KeyCode;
+use serde_json::{Value, json};
+use stockroom_tui::event::{Link, Precondition};
+
+use super::{Driver, SIZES, USUAL, id, order, page, picture, product, with_orders};
+
+fn history() -> Value {
+    let change = |pointer: &str, before: Value, after: Value| json!({"pointer": pointer, "before": before, "after": after});
+    let entry = |version: i64, op: &str, changes: Value| {
+        json!({
+            "at": format!("2024-10-28T10:{version:02}:00Z"), "actor": "grace\u{1b}[31m", "op": op,
+            "version": version, "changes": changes, "before": null, "after": null,
+        })
+    };
+    json!({
+        "items": [
+            entry(3, "update", json!([
+                change("/note", json!(""), json!("Ring twice\u{7}")),
+                change("/total_minor", json!(100), json!(200)),
+                change("/items/0/unit_price_minor", json!(50), json!(125_000)),
+            ])),
+            entry(2, "update", json!([
+                change("/customer_id", json!(id(1, 0)), json!(id(1, 4))),
+                change("/items", json!([1]), json!([1, 2, 3])),
+            ])),
+            entry(1, "create", json!([])),
+        ],
+        "next": null, "begins_at": "2024-08-01T00:00:00Z",
+    })
+}
+
+#[test]
+fn a_row_in_detail_tells_its_history() {
+    for size in SIZES {
+        let mut driver = with_orders(size);
+        driver.press(KeyCode::Enter);
+        driver.answer("/v1/orders/", &history());
+        driver.settle();
+        for _ in 0..3 {
+            driver.press(KeyCode::PageDown);
+        }
+        picture("history", size, &driver);
+    }
+}
+
+#[test]
+fn a_history_that_cannot_be_read_is_told_and_the_row_stays() {
+    let mut driver = with_orders(USUAL);
+    driver.press(KeyCode::Enter);
+    driver.settle();
+    driver.fail();
+    let screen = driver.screen();
+    assert!(
+        screen.contains("The connection to the server broke."),
+        "{screen}"
+    );
+    assert!(screen.contains("Ada Lovelace"), "{screen}");
+    driver.press(KeyCode::Esc);
+    driver.press(KeyCode::Enter);
+    driver.answer(
+        "/v1/orders/",
+        &json!({"items": [], "next": null, "begins_at": null}),
+    );
+    assert!(
+        driver.screen().contains("Nothing has changed it yet."),
+        "{}",
+        driver.screen()
+    );
+}
+
+/// A client that shows two products and nothing more.
+fn products() -> Driver {
+    let mut driver = Driver::new(USUAL);
+    driver.link(Link::Up);
+    driver.answer("/v1/orders", &page(vec![], 0));
+    driver.press(KeyCode::Char('3'));
+    let products = json!({"items": [product(1), product(2)], "next": null, "prev": null});
+    driver.answer("/v1/products", &products);
+    driver.settle();
+    driver
+}
+
+fn save_as_pan(driver: &mut Driver) {
+    driver.press(KeyCode::Char('e'));
+    for _ in 0..2 {
+        driver.press(KeyCode::Tab);
+    }
+    driver.type_text(" and pan");
+    for _ in 0..3 {
+        driver.press(KeyCode::Tab);
+    }
+    driver.control('u');
+    driver.type_text("7");
+    driver.control('s');
+    let mut row = product(1);
+    row["name"] = json!("Sturdy Pot 1 and pan");
+    row["stock"] = json!(7);
+    row["version"] = json!(4);
+    driver.answer("/v1/products/", &row);
+    let products = json!({"items": [row, product(2)], "next": null, "prev": null});
+    driver.answer("/v1/products?", &products);
+    driver.settle();
+}
+
+#[test]
+fn what_was_saved_is_taken_back_but_for_the_stock() {
+    let mut driver = products();
+    driver.press(KeyCode::Char('u'));
+    assert!(driver.screen().contains("There is nothing to take back."));
+    save_as_pan(&mut driver);
+    assert!(
+        driver
+            .screen()
+            .contains("Saved Sturdy Pot 1 and pan. u takes it back."),
+        "{}",
+        driver.screen()
+    );
+    driver.press(KeyCode::Char('u'));
+    let mut row = product(1);
+    row["version"] = json!(5);
+    let call = driver.answer("/v1/products/", &row);
+    assert_eq!(
+        (call.method.as_str(), &call.body),
+        ("PATCH", &Some(json!({"name": "Sturdy Pot 1"})))
+    );
+    assert_eq!(call.precondition, Precondition::Version(4));
+    assert!(
+        driver
+            .screen()
+            .contains("Sturdy Pot 1 and pan is as it was."),
+        "{}",
+        driver.screen()
+    );
+}
+
+#[test]
+fn what_has_moved_on_is_left_alone() {
+    let mut driver = products();
+    save_as_pan(&mut driver);
+    driver.press(KeyCode::Char('u'));
+    driver.refuse(&json!({
+        "type": "urn:stockroom:problem:precondition-failed", "title": "The row has changed",
+        "status": 412, "detail": "The product is at version 6 by now.",
+    }));
+    assert!(
+        driver
+            .screen()
+            .contains("Not undone: Sturdy Pot 1 and pan has changed since."),
+        "{}",
+        driver.screen()
+    );
+}
+
+#[test]
+fn what_was_deleted_is_brought_back_and_what_was_created_goes() {
+    let mut driver = products();
+    driver.press(KeyCode::Char('d'));
+    driver.press(KeyCode::Char('y'));
+    driver.answer("/v1/products/", &Value::Null);
+    assert!(
+        driver
+            .screen()
+            .contains("Deleted Sturdy Pot 1. u takes it back."),
+        "{}",
+        driver.screen()
+    );
+    driver.press(KeyCode::Char('u'));
+    let call = driver.answer("/v1/products/", &product(1));
+    assert_eq!(
+        (call.method.as_str(), call.precondition),
+        ("PUT", Precondition::Absent)
+    );
+    let document = call.body.unwrap();
+    assert_eq!(
+        (&document["sku"], &document["stock"]),
+        (&json!("POT-1"), &json!(12_345))
+    );
+    assert!(
+        driver.screen().contains("Sturdy Pot 1 is back."),
+        "{}",
+        driver.screen()
+    );
+}
+
+#[test]
+fn an_undo_that_does_not_arrive_can_be_given_again() {
+    let mut driver = products();
+    save_as_pan(&mut driver);
+    driver.press(KeyCode::Char('u'));
+    driver.fail();
+    assert!(
+        driver.screen().contains("Not undone: The connection"),
+        "{}",
+        driver.screen()
+    );
+    driver.press(KeyCode::Char('u'));
+    assert_eq!(driver.calls().pop().unwrap().method, "PATCH");
+}
+
+#[test]
+fn the_detail_of_an_order_still_leads_on() {
+    let mut driver = with_orders(USUAL);
+    driver.press(KeyCode::Enter);
+    driver.answer("/v1/orders/", &history());
+    driver.press(KeyCode::Enter);
+    let path = format!(
+        "/v1/customers?id={}",
+        order(0)["customer_id"].as_str().unwrap()
+    );
+    let calls = driver.calls();
+    assert!(calls.iter().any(|call| call.path == path), "{calls:?}");
+}

@@ -1,0 +1,66 @@
+//! Rows in sight that others changed along with something else, such as the stock that an order took: they
+//! are read again, some at a time.
+
+use std::{
+    collections::{BTreeSet, HashMap},
+    time::{Duration, Instant},
+};
+
+use reqwest::Method;
+use serde_json::Value;
+use stockroom_common::{Page, page};
+use uuid::Uuid;
+
+use crate::{
+    context::Context,
+    entity::Tab,
+    event::{Call, Owner, Reply},
+};
+
+/// How long one waits for more of them.
+const SETTLE: Duration = Duration::from_millis(200);
+
+#[derive(Debug, Default)]
+pub struct Touched {
+    wanted: HashMap<Tab, BTreeSet<Uuid>>,
+    read_at: Option<Instant>,
+}
+
+impl Touched {
+    pub fn want(&mut self, tab: Tab, id: Uuid, now: Instant) {
+        self.wanted.entry(tab).or_default().insert(id);
+        self.read_at.get_or_insert(now + SETTLE);
+    }
+
+    pub const fn deadline(&self) -> Option<Instant> {
+        self.read_at
+    }
+
+    /// Asks for them once it is time.
+    pub fn tick(&mut self, ctx: &mut Context<'_>) {
+        if self.read_at.is_none_or(|at| at > ctx.now) {
+            return;
+        }
+        self.read_at = None;
+        for (tab, ids) in self.wanted.drain() {
+            // No list holds so many that more than the first would be in sight.
+            let ids: Vec<String> = ids
+                .iter()
+                .take(page::MAX_LIMIT as usize)
+                .map(Uuid::to_string)
+                .collect();
+            let ticket = ctx.ticket(Owner::Touched(tab));
+            ctx.send(Call::new(
+                ticket,
+                Method::GET,
+                format!("/v1/{}?id={}", tab.path(), ids.join(",")),
+            ));
+        }
+    }
+
+    /// The rows that came. Those that did not are read with the next change, or with their page.
+    pub fn read(reply: &Reply) -> Option<Vec<Value>> {
+        let page = reply.result.as_ref().ok()?.read::<Page<Value>>().ok()?;
+        Some(page.items)
+    }
+}

@@ -1,0 +1,148 @@
+//! Taking back what was just done: each write that this client made, and what undoes it. A row that has
+//! moved on since is left alone, and one is told.
+
+use reqwest::Method;
+use serde_json::{Value, json};
+use stockroom_common::{Kind, document};
+use uuid::Uuid;
+
+use crate::{
+    context::{Context, Wish},
+    entity::Tab,
+    event::{Call, Failure, Owner, Precondition, Reply},
+    text,
+};
+
+/// Writes that can be taken back, the last one first.
+const MAX: usize = 100;
+/// What undoing leaves alone: stock moves by orders meanwhile.
+const STOCK: &str = "stock";
+
+/// How a write is taken back.
+#[derive(Clone, Debug)]
+pub struct Undo {
+    pub tab: Tab,
+    pub id: Uuid,
+    /// What the row is called.
+    pub label: String,
+    pub way: Way,
+}
+
+#[derive(Clone, Debug)]
+pub enum Way {
+    /// Gives fields the values that they had, where the row still is at that version.
+    Change { patch: Value, version: i64 },
+    /// Creates the row again, under its id.
+    Create { document: Value },
+    /// Deletes what was created, where it still is at that version.
+    Delete { version: i64 },
+}
+
+#[derive(Debug, Default)]
+pub struct History {
+    done: Vec<Undo>,
+    under_way: Option<(u64, Undo)>,
+}
+
+impl Undo {
+    /// Of a change from one document to another, which gave the row this version. None where nothing is
+    /// left that may be undone.
+    pub fn of_change(tab: Tab, row: &Value, before: &Value, after: &Value) -> Option<Self> {
+        let mut patch = document::difference(after, before);
+        if tab == Tab::Products
+            && let Some(members) = patch.as_object_mut()
+        {
+            members.remove(STOCK);
+        }
+        let version = row["version"].as_i64()?;
+        (patch != json!({})).then_some(())?;
+        Self::of(tab, row, Way::Change { patch, version })
+    }
+
+    pub fn of_creation(tab: Tab, row: &Value) -> Option<Self> {
+        let version = row["version"].as_i64()?;
+        Self::of(tab, row, Way::Delete { version })
+    }
+
+    fn of(tab: Tab, row: &Value, way: Way) -> Option<Self> {
+        let label = row["number"].as_str().or(row["name"].as_str());
+        Some(Self {
+            tab,
+            id: row["id"].as_str()?.parse().ok()?,
+            label: label.unwrap_or_default().into(),
+            way,
+        })
+    }
+}
+
+impl History {
+    pub fn push(&mut self, undo: Undo) {
+        if self.done.len() == MAX {
+            self.done.remove(0);
+        }
+        self.done.push(undo);
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.done.is_empty()
+    }
+
+    /// Takes back the last write.
+    pub fn undo(&mut self, ctx: &mut Context<'_>) {
+        if self.under_way.is_some() {
+            return;
+        }
+        let Some(undo) = self.done.pop() else { return };
+        let ticket = ctx.ticket(Owner::Undo);
+        let path = format!("/v1/{}/{}", undo.tab.path(), undo.id);
+        let (method, body, precondition) = match &undo.way {
+            Way::Change { patch, version } => {
+                let version = Precondition::Version(*version);
+                (Method::PATCH, Some(patch.clone()), version)
+            }
+            Way::Create { document } => (Method::PUT, Some(document.clone()), Precondition::Absent),
+            Way::Delete { version } => (Method::DELETE, None, Precondition::Version(*version)),
+        };
+        self.under_way = Some((ticket.run, undo));
+        ctx.send(Call {
+            body,
+            precondition,
+            ..Call::new(ticket, method, path)
+        });
+    }
+
+    /// Tells how it went. What was not reached can be undone once more.
+    pub fn reply(&mut self, reply: &Reply, ctx: &mut Context<'_>) {
+        let Some((_, undo)) = self.under_way.take_if(|(run, _)| *run == reply.ticket.run) else {
+            return;
+        };
+        let label = text::clean(&undo.label).into_owned();
+        match &reply.result {
+            Ok(answer) => {
+                let (toast, row) = match undo.way {
+                    Way::Change { .. } => (format!("{label} is as it was."), answer.read().ok()),
+                    Way::Create { .. } => (format!("{label} is back."), answer.read().ok()),
+                    Way::Delete { .. } => (format!("{label} is gone again."), None),
+                };
+                let tab = undo.tab;
+                ctx.wish(Wish::Written {
+                    tab,
+                    row,
+                    toast,
+                    undo: None,
+                });
+            }
+            Err(Failure::Refused(problem)) if problem.is(Kind::PreconditionFailed) => {
+                ctx.bad(format!("Not undone: {label} has changed since."));
+                ctx.wish(Wish::Expire);
+            }
+            Err(Failure::Refused(problem)) => {
+                ctx.bad(format!("Not undone: {}", problem.detail));
+            }
+            Err(failure) => {
+                ctx.bad(format!("Not undone: {}", failure.message()));
+                self.push(undo);
+            }
+        }
+    }
+}

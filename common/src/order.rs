@@ -204,17 +204,21 @@ impl OrderItem {
     }
 }
 
-/// An instant in RFC 3339, or a bare date for its midnight in UTC.
-fn moment<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<DateTime<Utc>>, D::Error> {
-    let Some(text) = Option::<String>::deserialize(deserializer)? else {
-        return Ok(None);
-    };
-    let instant = DateTime::parse_from_rfc3339(&text).map(|at| at.with_timezone(&Utc));
+/// Reads an instant in RFC 3339, or a bare date for its midnight in UTC.
+pub fn parse_moment(text: &str) -> Option<DateTime<Utc>> {
+    let instant = DateTime::parse_from_rfc3339(text).map(|at| at.with_timezone(&Utc));
     let midnight = || {
         let date = text.parse::<NaiveDate>().ok()?;
         Some(date.and_hms_opt(0, 0, 0)?.and_utc())
     };
-    match instant.ok().or_else(midnight) {
+    instant.ok().or_else(midnight)
+}
+
+fn moment<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<DateTime<Utc>>, D::Error> {
+    let Some(text) = Option::<String>::deserialize(deserializer)? else {
+        return Ok(None);
+    };
+    match parse_moment(&text) {
         Some(at) => Ok(Some(at)),
         None => Err(de::Error::custom(format!(
             "`{text}` is no time; write 2026-11-24 or 2026-11-24T09:30:00Z"

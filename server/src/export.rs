@@ -11,21 +11,21 @@ use axum::{
 };
 use futures_util::stream;
 use sqlx::{AssertSqlSafe, PgConnection, Postgres, Transaction};
-use stockroom_common::{Kind, document, format::Format, table::Column};
+use stockroom_common::{Id, Kind, document, format::Format, table::Column};
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
 
 use crate::{
     entity::Entity,
     error::{Error, Result},
     import::BUSY,
-    list::{self, ListRequest, Parameters, unreadable},
+    list::{self, ListQuery, ListRequest, Parameters, unreadable},
     state::AppState,
 };
 
 /// Rows that are read at once.
 pub(crate) const BATCH: u32 = 1_000;
 
-/// `GET /v1/{r}/export?format&sort&q&<filters>`
+/// `GET /v1/{r}/export?format&sort&q&<filters>`, or `?format&id=a,b,…`
 pub(crate) async fn export<E: Entity>(
     State(state): State<AppState>,
     RawQuery(query): RawQuery,
@@ -33,6 +33,14 @@ pub(crate) async fn export<E: Entity>(
     let mut parameters = Parameters::read(&query.unwrap_or_default())?;
     let format = parameters.take("format");
     let format = parse_format(format.as_deref().unwrap_or("ndjson"))?;
+    if let Some(ids) = parameters.take("id") {
+        parameters.refuse_rest(&["format", "id"])?;
+        let rows = Named {
+            state: state.clone(),
+            ids: ListQuery::<E>::parse_ids(&ids)?,
+        };
+        return respond(&state, rows, format, E::PATH).await;
+    }
     let mut request = ListRequest::<E>::whole(parameters, &state.cursor_key)?;
     request.in_batches_of(BATCH);
     respond(&state, List(request), format, E::PATH).await
@@ -63,6 +71,22 @@ impl<E: Entity> Source for List<E> {
             self.0.go_on_after(row, key);
         }
         Ok((rows.into_iter().map(|(row, _)| row).collect(), is_over))
+    }
+}
+
+/// Rows that are named; those that are not there are left out.
+struct Named<E: Entity> {
+    state: AppState,
+    ids: Vec<Id<E>>,
+}
+
+impl<E: Entity> Source for Named<E> {
+    type Row = E;
+
+    async fn next(&mut self, conn: &mut PgConnection) -> Result<(Vec<E>, bool)> {
+        let mut rows = E::by_ids(&self.state.partitions, conn, &self.ids).await?;
+        rows.sort_by_key(E::id);
+        Ok((rows, true))
     }
 }
 

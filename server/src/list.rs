@@ -176,6 +176,7 @@ impl KeyValue {
         })
     }
 
+    /// As a cursor holds it.
     fn to_text(&self) -> String {
         match self {
             Self::Text(text) => text.clone(),

@@ -172,3 +172,29 @@ async fn a_caller_who_takes_nothing_does_not_keep_others_from_exporting() {
     };
     assert!(broke_off);
 }
+
+#[tokio::test]
+async fn rows_that_are_named_are_exported() {
+    let shop = Shop::open().await;
+    let (first, second) = (shop.category("Tea").await, shop.category("Coffee").await);
+    shop.category("Milk").await;
+    let nobody = "0192d3f0-0000-7000-8000-000000000000";
+    let ids = [&second["id"], &first["id"]]
+        .map(|id| id.as_str().unwrap())
+        .join(",");
+    let path = format!("/v1/categories/export?format=csv&id={ids},{nobody}");
+    let response = shop
+        .request(reqwest::Method::GET, &path)
+        .send()
+        .await
+        .unwrap();
+    let text = response.text().await.unwrap();
+    let names: Vec<bool> = ["Tea", "Coffee", "Milk"]
+        .iter()
+        .map(|name| text.contains(name))
+        .collect();
+    assert_eq!(names, [true, true, false], "{text}");
+    shop.get(&format!("/v1/categories/export?id={nobody}&sort=name"))
+        .await
+        .refused_at(400, "?sort", "unknown_parameter");
+}

@@ -182,3 +182,85 @@ async fn rows_are_read_by_a_list_of_ids() {
         .await
         .refused_at(400, "?limit", "unknown_parameter");
 }
+
+#[tokio::test]
+async fn a_page_may_begin_at_a_value_with_the_list_on_both_sides() {
+    let shop = Shop::open().await;
+    for name in ["Apple", "banana", "Cherry", "damson", "Elder"] {
+        shop.category(name).await;
+    }
+    let names = |page: &Value| -> Vec<String> {
+        let items = page["items"].as_array().unwrap().iter();
+        items
+            .map(|row| row["name"].as_str().unwrap().to_owned())
+            .collect()
+    };
+    let page = shop.get("/v1/categories?seek=C&limit=2").await.ok(200);
+    assert_eq!(names(&page), ["Cherry", "damson"]);
+    let around = |cursor: &str| {
+        let cursor = page[cursor].as_str().unwrap();
+        format!("/v1/categories?limit=2&cursor={cursor}")
+    };
+    assert_eq!(names(&shop.get(&around("next")).await.ok(200)), ["Elder"]);
+    let before = shop.get(&around("prev")).await.ok(200);
+    assert_eq!(
+        (names(&before), &before["prev"]),
+        (vec!["Apple".to_owned(), "banana".to_owned()], &Value::Null)
+    );
+    let page = shop
+        .get("/v1/categories?sort=-name&seek=cherry&limit=2")
+        .await
+        .ok(200);
+    assert_eq!(names(&page), ["Cherry", "banana"]);
+    assert_eq!(
+        names(&shop.get("/v1/categories?seek=zzz").await.ok(200)),
+        [""; 0]
+    );
+    let links = shop.get("/v1/categories?seek=C&limit=2").await;
+    assert_eq!(
+        links.link("first").as_deref(),
+        Some("/v1/categories?limit=2")
+    );
+
+    let product = shop.product("A-1", 9).await;
+    let customer = shop.customer("ada@example.org").await;
+    for day in [3, 5, 5, 9] {
+        let order = json!({
+            "customer_id": customer["id"], "placed_at": format!("2026-02-{day:02}T12:00:00Z"),
+            "items": [{"product_id": product["id"], "quantity": 1}],
+        });
+        shop.post("/v1/orders", &order).await.ok(201);
+    }
+    let days = |page: Value| -> Vec<String> {
+        let items = page["items"].as_array().unwrap().iter();
+        items
+            .map(|row| row["placed_at"].as_str().unwrap()[8..10].to_owned())
+            .collect()
+    };
+    let at = |seek: &str| format!("/v1/orders?seek={seek}");
+    assert_eq!(
+        days(shop.get(&at("2026-02-05T12:00:00Z")).await.ok(200)),
+        ["05", "05", "03"]
+    );
+    assert_eq!(days(shop.get(&at("2026-02-05")).await.ok(200)), ["03"]);
+    assert_eq!(
+        days(
+            shop.get(&format!("{}&sort=placed_at", at("2026-02-05")))
+                .await
+                .ok(200)
+        ),
+        ["05", "05", "09"]
+    );
+    shop.get(&at("yesterday"))
+        .await
+        .refused_at(400, "?seek", "wrong_type");
+    shop.get("/v1/products?sort=stock&seek=few")
+        .await
+        .refused_at(400, "?seek", "wrong_type");
+    shop.get(&format!(
+        "/v1/categories?seek=a&cursor={}",
+        page["next"].as_str().unwrap_or("x")
+    ))
+    .await
+    .refused_at(400, "?seek", "repeated");
+}

@@ -9,6 +9,7 @@ use stockroom_tui::{
     app::App,
     event::{Answer, Call, Effect, Event, Failure, Link, Reply, Source, Ticket},
     import::Upload,
+    memory::Memory,
     preferences::Preferences,
     text::{self, Zone},
     view,
@@ -26,6 +27,10 @@ pub(crate) struct Driver {
     download: Option<(Ticket, String, String)>,
     /// The file that is to be sent.
     upload: Option<(Ticket, Upload)>,
+    /// What went to the clipboard last.
+    pub(crate) copied: Option<String>,
+    /// What is kept for the next run.
+    pub(crate) remembered: Option<Memory>,
     /// Where answers come from.
     pub(crate) source: Option<Source>,
 }
@@ -45,6 +50,8 @@ impl Driver {
             followed: None,
             download: None,
             upload: None,
+            copied: None,
+            remembered: None,
             source: None,
         }
     }
@@ -253,6 +260,9 @@ impl Driver {
                     self.download = Some((ticket, path, file))
                 }
                 Effect::Upload { ticket, upload } => self.upload = Some((ticket, upload)),
+                Effect::Cancel(owner) => self.pending.retain(|call| call.ticket.owner != owner),
+                Effect::Copy(text) => self.copied = Some(text),
+                Effect::Remember(memory) => self.remembered = Some(*memory),
                 Effect::Suspend | Effect::Quit => {}
             }
         }

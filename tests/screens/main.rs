@@ -1,11 +1,13 @@
 //! Pictures of the screens at three sizes, from answers that are written down here: no server, no
 //! clock, no pty.
 
+mod arranged;
 mod driver;
 mod import;
 mod keys;
 mod live;
 mod look;
+mod marks;
 mod pairs;
 mod past;
 

@@ -121,6 +121,13 @@ impl Api {
         }
     }
 
+    /// Gives up on a read.
+    pub fn cancel(&mut self, owner: Owner) {
+        if let Some(read) = self.reads.remove(&owner) {
+            read.abort();
+        }
+    }
+
     /// Follows an event stream, in place of an earlier one of the same owner.
     pub fn follow(&mut self, ticket: Ticket, path: &str) {
         let (client, url) = (self.client.clone(), format!("{}{path}", self.base));

@@ -1,28 +1,33 @@
 //! The whole state of the client and the one function that changes it. Nothing in here waits: what
 //! takes time is an effect that the loop carries out, and its outcome comes back as an event.
 
+mod grant;
+mod input;
+mod live;
+
 use std::time::{Duration, Instant};
 
-use crossterm::event::{Event as TerminalEvent, KeyEvent, KeyEventKind};
-use stockroom_common::{Category, Customer, Order, Product, change::ChangeEvent};
+use crossterm::event::{Event as TerminalEvent, KeyEventKind};
+use stockroom_common::{Category, Customer, Order, Product};
 
 use crate::{
+    bulk::Bulks,
     context::{Context, Toast, Wish},
-    entity::{Tab, Target},
+    entity::Tab,
     event::{Answer, Effect, Event, Failure, Link, Owner, Reply, Source, Written},
-    import::{self, Review},
-    keys::{self, Binding, Command, Condition, Found, Key, Scope},
-    list::{self, Deletions, ListScreen, Query},
+    import::{self},
+    keys::{Key, Scope},
+    list::{Deletions, ListScreen, Query},
+    memory::Memory,
     names::Names,
-    overlay::{Help, Overlay},
-    palette::Palette,
+    overlay::Overlay,
     partitions::PartitionsScreen,
     preferences::Preferences,
     screen::Screen,
     seed::SeedScreen,
     text::{self, Zone},
     touched::Touched,
-    undo::{self, Undo},
+    undo::{self},
 };
 
 /// The smallest terminal that the screens fit into.
@@ -53,6 +58,8 @@ pub struct App {
     pub zone: Zone,
     pub size: (u16, u16),
     pub preferences: Preferences,
+    memory: Memory,
+    bulks: Bulks,
     /// Keys that were pressed and mean something only with those that follow.
     pressed: Vec<Key>,
     /// The links that were followed, to go back by.
@@ -93,10 +100,22 @@ impl App {
             zone,
             size,
             preferences,
+            memory: Memory::default(),
+            bulks: Bulks::default(),
             pressed: Vec::new(),
             trail: Vec::new(),
             runs: 0,
         }
+    }
+
+    /// Arranges the lists as they were in an earlier run.
+    pub fn remember_from(&mut self, memory: Memory) {
+        for tab in Tab::ALL {
+            if let Some(list) = memory.lists.get(tab.path()) {
+                self.screen_mut(tab).remember(list);
+            }
+        }
+        self.memory = memory;
     }
 
     /// When [`Event::Tick`] is due next, if at all.
@@ -212,118 +231,6 @@ impl App {
         }
     }
 
-    fn key(&mut self, key: KeyEvent, ctx: &mut Context<'_>) {
-        self.toast = None;
-        self.pressed.push(key.into());
-        let found = self.preferences.keys.find(self.scope(), &self.pressed);
-        let binding = match found {
-            Found::Prefix => return,
-            Found::Binding(binding) => Some(binding),
-            Found::Nothing => None,
-        };
-        let is_alone = self.pressed.len() == 1;
-        self.pressed.clear();
-        let command = binding.map(|binding| binding.command);
-        if let Some(overlay) = self.overlays.last_mut() {
-            // In a line of text, what edits it comes first; only Form has keys that mean both.
-            let edits = matches!(
-                command,
-                None | Some(Command::Left | Command::Right | Command::Toggle)
-            );
-            if edits && let Some(line) = overlay.line() {
-                if is_alone && line.key(key) {
-                    overlay.typed(ctx);
-                }
-                return;
-            }
-        }
-        let Some(binding) = binding else { return };
-        match binding.conditions.iter().find(|known| !self.holds(**known)) {
-            None => self.run(binding.command, ctx),
-            Some(unmet) => ctx.bad(unmet.complaint()),
-        }
-    }
-
-    /// Does what a key, or the palette, stands for.
-    fn run(&mut self, command: Command, ctx: &mut Context<'_>) {
-        match command {
-            Command::Quit => return ctx.effects.push(Effect::Quit),
-            Command::Suspend => return ctx.effects.push(Effect::Suspend),
-            _ => {}
-        }
-        if let Some(overlay) = self.overlays.last_mut() {
-            return overlay.command(command, ctx);
-        }
-        match command {
-            Command::Tab(index) => self.turn_to(Tab::ALL[index], ctx),
-            Command::NextTab => self.turn_to(self.neighbour(1), ctx),
-            Command::PreviousTab => self.turn_to(self.neighbour(Tab::ALL.len() - 1), ctx),
-            Command::Help => {
-                let scope = self.scope();
-                let lines = self.preferences.keys.bound(scope).count();
-                let top = 0;
-                self.overlays
-                    .push(Overlay::Help(Help { scope, top, lines }));
-            }
-            Command::Palette => {
-                let holds = |binding: &Binding| self.is_usable(binding);
-                let palette = Palette::new(&self.preferences.keys, self.scope(), holds);
-                self.overlays.push(Overlay::Palette(palette));
-            }
-            Command::Undo => self.undo.undo(ctx),
-            command => self.screen_mut(self.tab).command(command, ctx),
-        }
-    }
-
-    fn holds(&self, condition: Condition) -> bool {
-        match condition {
-            Condition::Changes => !self.preferences.is_read_only,
-            Condition::Undoable => !self.undo.is_empty(),
-            Condition::Lines => {
-                matches!(self.overlays.last(), Some(Overlay::Form(form)) if form.has_lines())
-            }
-        }
-    }
-
-    fn is_usable(&self, binding: &Binding) -> bool {
-        binding
-            .conditions
-            .iter()
-            .all(|condition| self.holds(*condition))
-    }
-
-    /// The keys that can be pressed now and what they do, in a word each: those that go on with what was
-    /// pressed, or those that are worth a hint.
-    pub fn hints(&self) -> Vec<(String, &'static str)> {
-        let keys = &self.preferences.keys;
-        let usable = keys
-            .bound(self.scope())
-            .filter(|bound| self.is_usable(bound.binding));
-        if self.pressed.is_empty() {
-            return usable
-                .filter_map(|bound| Some((bound.first()?, bound.binding.hint?)))
-                .collect();
-        }
-        let begun = &self.pressed;
-        let mut hints = Vec::new();
-        for bound in usable {
-            let mut sequences = bound.sequences.iter();
-            if let Some(sequence) = sequences.find(|sequence| sequence.starts_with(begun)) {
-                let rest = keys::words(&sequence[begun.len()..]);
-                hints.push((rest, bound.binding.help));
-            }
-        }
-        hints
-    }
-
-    fn neighbour(&self, steps: usize) -> Tab {
-        let index = Tab::ALL
-            .iter()
-            .position(|tab| *tab == self.tab)
-            .unwrap_or_default();
-        Tab::ALL[(index + steps) % Tab::ALL.len()]
-    }
-
     /// Who turns to a tab by its key begins anew: there is no way back by links any more.
     fn turn_to(&mut self, tab: Tab, ctx: &mut Context<'_>) {
         self.trail.clear();
@@ -347,13 +254,16 @@ impl App {
             _ => {}
         }
         match reply.ticket.owner {
-            Owner::List(tab) | Owner::History(tab) => self.screen_mut(tab).reply(reply, ctx),
+            Owner::List(tab) | Owner::History(tab) | Owner::Count(tab) => {
+                self.screen_mut(tab).reply(reply, ctx)
+            }
             Owner::Seed | Owner::SeedEvents => self.seed.reply(reply, ctx),
             Owner::Export => exported(reply, ctx),
             Owner::Import => import::reply(reply, ctx),
             Owner::Partitions | Owner::Archive => self.partitions.reply(reply, ctx),
             Owner::Delete(_) => self.deletions.reply(reply, ctx),
             Owner::Undo => self.undo.reply(reply, ctx),
+            Owner::Bulk => self.bulks.reply(reply, ctx),
             Owner::Names(tab) => self.names.reply(tab, reply, ctx),
             Owner::Touched(tab) => {
                 if let Some(rows) = Touched::read(reply) {
@@ -381,168 +291,6 @@ impl App {
                     picker.reply(reply, ctx);
                 }
             }
-        }
-    }
-
-    fn set_link(&mut self, link: Link, ctx: &mut Context<'_>) {
-        let came_up = link == Link::Up && self.link != Link::Up;
-        self.link = link;
-        if came_up {
-            // What happened while we were away is not known.
-            self.names.clear();
-            self.expire();
-            self.screen_mut(self.tab).show(ctx);
-        }
-    }
-
-    /// Somebody has changed something: what shows it follows, what is not shown is read again once it is.
-    fn change(&mut self, change: &ChangeEvent, ctx: &mut Context<'_>) {
-        if let Some(id) = change.entity_id {
-            self.names.forget(id);
-        }
-        for tab in Tab::ALL {
-            let is_concerned = tab.shows(change);
-            if tab == self.tab && is_concerned {
-                self.screen_mut(tab).change(change, ctx);
-            } else if is_concerned {
-                self.screen_mut(tab).expire();
-            }
-        }
-        for row in &change.touched {
-            let tab = Tab::of_entity(&row.entity).filter(|tab| self.screen(*tab).holds(row.id));
-            if let Some(tab) = tab {
-                self.touched.want(tab, row.id, ctx.now);
-            }
-        }
-        for overlay in &mut self.overlays {
-            if let Overlay::Form(form) = overlay {
-                form.notice(change);
-            }
-        }
-    }
-
-    fn expire(&mut self) {
-        for tab in Tab::ALL {
-            self.screen_mut(tab).expire();
-        }
-    }
-
-    fn grant(&mut self, wish: Wish, ctx: &mut Context<'_>) {
-        match wish {
-            Wish::Form(form) => self.overlays.push(Overlay::Form(form)),
-            Wish::Picker(mut picker) => {
-                picker.tick(ctx);
-                self.overlays.push(Overlay::Picker(picker));
-            }
-            Wish::Menu(menu) => self.overlays.push(Overlay::Menu(menu)),
-            Wish::Confirm(confirm) => self.overlays.push(Overlay::Confirm(confirm)),
-            Wish::Export(export) => self.overlays.push(Overlay::Export(export)),
-            Wish::Import(ask) => self.overlays.push(Overlay::Import(ask)),
-            Wish::Review(review) => self.review(review),
-            Wish::Search(search) => self.overlays.push(Overlay::Search(search)),
-            Wish::Close => {
-                self.overlays.pop();
-            }
-            Wish::Picked { id, label } => {
-                self.overlays.pop();
-                self.names.learn(id, label);
-                if let Some(Overlay::Form(form)) = self.overlays.last_mut() {
-                    form.picked(id);
-                }
-            }
-            Wish::SearchFor(search) => self.requery(|query| query.search = search, ctx),
-            Wish::SortBy(sort) => self.requery(|query| query.sort = sort, ctx),
-            Wish::FilterBy(chips) => self.requery(|query| query.chips = chips, ctx),
-            Wish::SeedWith(sizes) => self.seed.set_request(sizes),
-            Wish::WorkOnPartitions => self.partitions.confirmed(ctx),
-            Wish::Delete(deletion) => self.deletions.begin(*deletion, ctx),
-            Wish::Written {
-                tab,
-                row,
-                toast,
-                undo,
-            } => {
-                self.wrote(toast, undo);
-                if let Some(row) = row {
-                    let id = row["id"].as_str().and_then(|id| id.parse().ok());
-                    self.names.forget(id.unwrap_or_default());
-                    self.screen_mut(tab).put(&row);
-                }
-                // A write may show elsewhere too: an order in the stock of its products.
-                self.expire();
-                self.show(self.tab, ctx);
-            }
-            Wish::Expire => {
-                self.expire();
-                self.show(self.tab, ctx);
-            }
-            Wish::CloseForm => {
-                let is_form = |overlay: &Overlay| matches!(overlay, Overlay::Form(_));
-                if let Some(index) = self.overlays.iter().rposition(is_form) {
-                    self.overlays.truncate(index);
-                }
-            }
-            Wish::Follow(target) => self.follow(&target, ctx),
-            Wish::Return => self.go_back(ctx),
-            Wish::Run(command) => self.run(command, ctx),
-            Wish::Toast(toast) => self.toast = Some(toast),
-        }
-    }
-
-    /// Tells that something was written, and how it is taken back.
-    fn wrote(&mut self, toast: String, undo: Option<Undo>) {
-        let hint = undo.as_ref().map(|_| self.preferences.keys.shown("undo"));
-        let hint = hint.filter(|keys| !keys.is_empty());
-        self.toast = Some(Toast::Good(match hint {
-            Some(keys) => format!("{toast} {keys} takes it back."),
-            None => toast,
-        }));
-        if let Some(undo) = undo {
-            self.undo.push(undo);
-        }
-    }
-
-    /// What a file has done is told at once, but not in the middle of something else.
-    fn review(&mut self, review: Review) {
-        self.toast = None;
-        self.overlays.insert(0, Overlay::Review(review));
-        if self.overlays.len() > 1 {
-            let note = "What has become of the file shows when this is closed.";
-            self.toast = Some(Toast::Good(note.into()));
-        }
-    }
-
-    fn requery(&mut self, change: impl FnOnce(&mut Query), ctx: &mut Context<'_>) {
-        let screen = self.screen_mut(self.tab);
-        let mut query = screen.query();
-        query.only = None;
-        change(&mut query);
-        screen.set_query(query, ctx);
-    }
-
-    fn follow(&mut self, target: &Target, ctx: &mut Context<'_>) {
-        let (to, query) = list::query_of(target);
-        let hidden = self.screen_mut(to).query();
-        self.trail.push(Step {
-            from: self.tab,
-            to,
-            query: query.clone(),
-            hidden,
-        });
-        self.tab = to;
-        self.screen_mut(to).set_query(query, ctx);
-    }
-
-    /// Back to where a link was followed from, or to a wider list.
-    fn go_back(&mut self, ctx: &mut Context<'_>) {
-        let (tab, query) = (self.tab, self.present().query());
-        let wider = query.clone().wider();
-        let came_by = |step: &mut Step| step.to == tab && (step.query == query || wider.is_none());
-        if let Some(step) = self.trail.pop_if(came_by) {
-            self.screen_mut(step.to).set_query(step.hidden, ctx);
-            self.show(step.from, ctx);
-        } else if let Some(wider) = wider {
-            self.screen_mut(tab).set_query(wider, ctx);
         }
     }
 

@@ -9,21 +9,16 @@ use crate::entity::{
 impl Entity for Category {
     const TAB: Tab = Tab::Categories;
     const COLUMNS: &'static [Column<Self>] = &[
-        Column {
-            title: "Name",
-            width: Width::Fill(20),
-            cell: |row| Cell::Text(row.name.clone()),
-        },
-        Column {
-            title: "Description",
-            width: Width::Fill(20),
-            cell: |row| Cell::Text(row.description.clone()),
-        },
-        Column {
-            title: "Changed",
-            width: Width::Spare(16),
-            cell: |row| Cell::Time(row.updated_at),
-        },
+        Column::new("Name", Width::Fill(20), |row: &Self| {
+            Cell::Text(row.name.clone())
+        })
+        .sorted_by("name"),
+        Column::new("Description", Width::Fill(20), |row: &Self| {
+            Cell::Text(row.description.clone())
+        }),
+        Column::new("Changed", Width::Spare(16), |row: &Self| {
+            Cell::Time(row.updated_at)
+        }),
     ];
     const FIELDS: &'static [Field] = &[
         Field::required("/name", "Name", FieldKind::Text),

@@ -3,17 +3,18 @@
 
 use std::time::Instant;
 
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use uuid::Uuid;
 
 use crate::{
+    bulk::Bulk,
     entity::{Reference, Tab, Target},
     event::{Call, Effect, Owner, Ticket},
-    form::Form,
     import,
     keys::Command,
-    list::Deletion,
-    overlay::{Confirm, Export, Menu, Search},
+    list::{Deletion, Query},
+    overlay::Overlay,
     picker::Picker,
     text::Zone,
     undo::Undo,
@@ -32,13 +33,8 @@ pub struct Context<'a> {
 /// What a screen asks of the application.
 #[derive(Debug)]
 pub enum Wish {
-    Form(Box<Form>),
+    Open(Overlay),
     Picker(Box<Picker>),
-    Menu(Menu),
-    Confirm(Confirm),
-    Search(Search),
-    Export(Export),
-    Import(import::Ask),
     Review(import::Review),
     /// Closes the topmost overlay.
     Close,
@@ -47,9 +43,16 @@ pub enum Wish {
         id: Uuid,
         label: String,
     },
-    /// Closes the search line or the menu and hands its text to the list.
+    /// Hands what was typed or chosen to the list that is shown.
     SearchFor(String),
+    Goto(String),
     SortBy(String),
+    Views(Views),
+    /// How lists are arranged has changed.
+    Remember,
+    Bulk(Box<Bulk>),
+    ClearMarks(Tab),
+    ExportRows(Tab, Vec<Uuid>),
     FilterBy(Vec<Chip>),
     SeedWith(Value),
     Delete(Box<Deletion>),
@@ -75,8 +78,18 @@ pub enum Wish {
     Toast(Toast),
 }
 
+/// What is wished of the saved views of a list.
+#[derive(Debug)]
+pub enum Views {
+    Menu(Tab),
+    AskName,
+    Save(String),
+    Show(Box<Query>),
+    Forget(Tab, usize),
+}
+
 /// A filter that is set, with the words that show it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Chip {
     pub name: String,
     pub value: String,

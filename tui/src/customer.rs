@@ -9,31 +9,24 @@ use crate::entity::{
 impl Entity for Customer {
     const TAB: Tab = Tab::Customers;
     const COLUMNS: &'static [Column<Self>] = &[
-        Column {
-            title: "Name",
-            width: Width::Fill(20),
-            cell: |row| Cell::Text(row.name.clone()),
-        },
-        Column {
-            title: "E-mail",
-            width: Width::Fill(24),
-            cell: |row| Cell::Text(row.email.clone()),
-        },
-        Column {
-            title: "City",
-            width: Width::Spare(18),
-            cell: |row| Cell::Text(row.address.city.clone()),
-        },
-        Column {
-            title: "Country",
-            width: Width::Spare(7),
-            cell: |row| Cell::Text(row.address.country.clone()),
-        },
-        Column {
-            title: "Since",
-            width: Width::Spare(16),
-            cell: |row| Cell::Time(row.created_at),
-        },
+        Column::new("Name", Width::Fill(20), |row: &Self| {
+            Cell::Text(row.name.clone())
+        })
+        .sorted_by("name"),
+        Column::new("E-mail", Width::Fill(24), |row: &Self| {
+            Cell::Text(row.email.clone())
+        })
+        .sorted_by("email"),
+        Column::new("City", Width::Spare(18), |row: &Self| {
+            Cell::Text(row.address.city.clone())
+        }),
+        Column::new("Country", Width::Spare(7), |row: &Self| {
+            Cell::Text(row.address.country.clone())
+        }),
+        Column::new("Since", Width::Spare(16), |row: &Self| {
+            Cell::Time(row.created_at)
+        })
+        .sorted_by("created_at"),
     ];
     const FIELDS: &'static [Field] = &[
         Field::required("/name", "Name", FieldKind::Text),

@@ -2,13 +2,20 @@
 //! data: entities never draw.
 
 use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
 use stockroom_common::{
     Category, Customer, Order, OrderStatus, Product, Resource, change::ChangeEvent,
 };
 use uuid::Uuid;
 
+use crate::{
+    names::Names,
+    text::{self, Zone},
+};
+
 /// The tabs, in the order of their keys.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Tab {
     Orders,
     Customers,
@@ -101,6 +108,25 @@ pub struct Column<R> {
     pub title: &'static str,
     pub width: Width,
     pub cell: fn(&R) -> Cell,
+    /// The key of the API's `sort` that orders by it.
+    pub sort: Option<&'static str>,
+}
+
+impl<R> Column<R> {
+    pub const fn new(title: &'static str, width: Width, cell: fn(&R) -> Cell) -> Self {
+        Self {
+            title,
+            width,
+            cell,
+            sort: None,
+        }
+    }
+
+    #[must_use]
+    pub const fn sorted_by(mut self, key: &'static str) -> Self {
+        self.sort = Some(key);
+        self
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -111,6 +137,50 @@ pub enum Width {
     Fill(u16),
     /// As `Fixed`, and left out first where room is scarce.
     Spare(u16),
+}
+
+impl Width {
+    /// What a column takes before there is any room to share.
+    pub const fn least(self) -> u16 {
+        match self {
+            Self::Fixed(width) | Self::Fill(width) | Self::Spare(width) => width,
+        }
+    }
+}
+
+/// What it takes to put values into words.
+#[derive(Clone, Copy)]
+pub struct Show<'a> {
+    pub names: &'a Names,
+    pub zone: Zone,
+}
+
+impl Show<'_> {
+    /// The value in harmless text.
+    pub fn words(self, cell: &Cell) -> String {
+        match cell {
+            Cell::Text(value) => text::clean(value).into_owned(),
+            Cell::Integer(value) => text::integer(*value),
+            Cell::Money(minor) => text::money(*minor),
+            Cell::Time(at) => text::time(*at, self.zone),
+            Cell::Status(status) => status.to_string(),
+            Cell::Flag(true) => "yes".into(),
+            Cell::Flag(false) => "no".into(),
+            // A name that is still on its way.
+            Cell::Name(reference) => {
+                let name = self.names.get(reference.id);
+                name.map_or_else(|| "…".into(), |name| text::clean(name).into_owned())
+            }
+            Cell::Line(pieces, product, price) => {
+                let name = self.words(&Cell::Name(*product));
+                format!(
+                    "{} × {name} at {}",
+                    text::integer(i64::from(*pieces)),
+                    text::money(*price)
+                )
+            }
+        }
+    }
 }
 
 /// A value as it is shown.
@@ -129,7 +199,7 @@ pub enum Cell {
 }
 
 /// Another row, of which the name is shown.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Reference {
     pub tab: Tab,
     pub id: Uuid,

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::Value;
 use stockroom_common::{Problem, change::ChangeEvent};
 
-use crate::{entity::Tab, import::Upload};
+use crate::{entity::Tab, import::Upload, memory::Memory};
 
 /// Everything comes through one channel in this form.
 #[derive(Debug)]
@@ -45,6 +45,12 @@ pub enum Effect {
         ticket: Ticket,
         upload: Upload,
     },
+    /// Stops waiting for an answer.
+    Cancel(Owner),
+    /// Puts text on the clipboard.
+    Copy(String),
+    /// Keeps how things are arranged for the next run.
+    Remember(Box<Memory>),
     Suspend,
     Quit,
 }
@@ -101,6 +107,8 @@ pub enum Owner {
     /// Rows that others changed, read again.
     Touched(Tab),
     Undo,
+    Bulk,
+    Count(Tab),
     /// The history of the row in the detail pane.
     History(Tab),
     Save,

@@ -24,7 +24,7 @@ use crate::{
     input::Line,
     keys::Command,
     names::Names,
-    overlay::{Confirm, Consent},
+    overlay::{Confirm, Consent, Overlay},
     picker::{Picker, Which},
     text::{self, Zone},
     undo::Undo,
@@ -237,11 +237,11 @@ impl Form {
             Command::AddLine if self.has_lines() => self.add_line(),
             Command::RemoveLine if self.has_lines() => self.remove_line(),
             Command::Save => self.save(ctx),
-            Command::Back if self.is_changed() => ctx.wish(Wish::Confirm(Confirm {
+            Command::Back if self.is_changed() => ctx.wish(Wish::Open(Overlay::Confirm(Confirm {
                 question: "Leave without saving?".into(),
                 consequence: "What you typed is lost.".into(),
                 yes: Consent::Discard,
-            })),
+            }))),
             Command::Back => ctx.wish(Wish::Close),
             _ => {}
         }

@@ -55,6 +55,25 @@ pub enum Command {
     Toggle,
     AddLine,
     RemoveLine,
+    Mark,
+    MarkRange,
+    MarkAll,
+    Bulk,
+    Goto,
+    Count,
+    Views,
+    ColumnLeft,
+    ColumnRight,
+    ColumnSort,
+    ColumnHide,
+    ColumnsReset,
+    ColumnEarlier,
+    ColumnLater,
+    ColumnNarrower,
+    ColumnWider,
+    CopyCell,
+    CopyRow,
+    CopyId,
     Undo,
     Theirs,
     Mine,
@@ -73,7 +92,8 @@ pub enum Scope {
     Picker,
     Menu,
     Confirm,
-    Search,
+    /// A line that is typed for the list.
+    Prompt,
     /// The line in which the name of a file is typed.
     File,
     /// Likewise, of one that is read.
@@ -97,6 +117,8 @@ pub enum Condition {
     Lines,
     /// Something was done that can be taken back.
     Undoable,
+    /// Rows are marked.
+    Marked,
 }
 
 #[derive(Debug)]
@@ -111,6 +133,8 @@ pub struct Binding {
     /// A word for the line at the bottom; none for keys that everybody knows.
     pub hint: Option<&'static str>,
     pub conditions: &'static [Condition],
+    /// When the hint is worth its room.
+    pub hinted_when: Option<Condition>,
     /// Whether its key is a character although text is typed there: it means something in fields without
     /// text alone.
     pub is_between_letters: bool,
@@ -126,7 +150,7 @@ impl Scope {
         Self::Picker,
         Self::Menu,
         Self::Confirm,
-        Self::Search,
+        Self::Prompt,
         Self::File,
         Self::ImportFile,
         Self::Review,
@@ -147,7 +171,7 @@ impl Scope {
             Self::Picker => "Choosing a row",
             Self::Menu => "Menus",
             Self::Confirm => "Questions",
-            Self::Search => "Searching",
+            Self::Prompt => "Searching, going to a value, naming a view",
             Self::File => "Exporting to a file",
             Self::ImportFile => "Importing from a file",
             Self::Review => "What an import would do",
@@ -164,7 +188,7 @@ impl Scope {
             self,
             Self::Form
                 | Self::Picker
-                | Self::Search
+                | Self::Prompt
                 | Self::File
                 | Self::ImportFile
                 | Self::Palette
@@ -176,6 +200,11 @@ impl Binding {
     const fn hint(mut self, hint: &'static str) -> Self {
         self.hint = Some(hint);
         self
+    }
+
+    const fn hint_when(mut self, hint: &'static str, condition: Condition) -> Self {
+        self.hinted_when = Some(condition);
+        self.hint(hint)
     }
 
     const fn when(mut self, conditions: &'static [Condition]) -> Self {
@@ -194,6 +223,7 @@ impl Condition {
     pub const fn complaint(self) -> &'static str {
         match self {
             Self::Changes => "This client only looks (--read-only); nothing can be changed.",
+            Self::Marked => "No row is marked; space marks one.",
             Self::Undoable => "There is nothing to take back.",
             Self::Lines => "Only orders have lines.",
         }

@@ -3,7 +3,9 @@
 
 pub mod api;
 pub mod app;
+pub mod bulk;
 mod category;
+mod clipboard;
 pub mod command;
 pub mod context;
 mod customer;
@@ -16,6 +18,7 @@ pub mod keys;
 mod link;
 pub mod list;
 mod local;
+pub mod memory;
 mod names;
 mod order;
 pub mod overlay;

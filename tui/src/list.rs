@@ -2,7 +2,12 @@
 //! order by the server, and the detail pane. Old rows stay until new ones are there.
 
 mod actions;
+mod columns;
+mod commands;
+mod copy;
+mod count;
 mod live;
+mod marks;
 mod past;
 mod query;
 pub mod window;
@@ -18,20 +23,19 @@ use uuid::Uuid;
 use self::window::{Held, Via, Window};
 pub use self::{
     actions::{Deletion, Deletions},
+    columns::{Arranged, Columns},
     live::{Lit, Live},
+    marks::{Marked, Marks},
     past::{Past, reference, told},
     query::{Query, query_of},
 };
 use crate::{
     context::{Context, Wish},
-    entity::{Cell, Detail, Entity, Target},
+    entity::{Cell, Detail, Entity, Show, Target},
     event::{Call, Failure, Owner, Reply},
-    form::Form,
-    import,
-    input::Line,
     keys::{Command, Scope},
+    memory::ListMemory,
     names::Names,
-    overlay::Search,
     screen::Screen,
 };
 
@@ -69,6 +73,10 @@ pub struct ListScreen<R: Entity> {
     pub live: Live,
     /// What has happened to the row in the detail pane.
     pub past: Past,
+    pub columns: Columns,
+    pub marks: Marks,
+    /// The run of the exact count that is under way.
+    pub counting: Option<u64>,
     waiting: Option<(u64, Want)>,
     last: Option<String>,
     is_stale: bool,
@@ -88,6 +96,8 @@ enum Want {
     Last,
     Next,
     Prev,
+    /// The page that begins at this value of the sort key.
+    Seek(String),
     /// The page with the selected row again; so many rows come before it.
     Again(Via, Option<u64>),
 }
@@ -104,6 +114,9 @@ impl<R: Entity> Default for ListScreen<R> {
             detail: None,
             live: Live::default(),
             past: Past::default(),
+            columns: Columns::of::<R>(),
+            marks: Marks::default(),
+            counting: None,
             waiting: None,
             last: None,
             is_stale: true,
@@ -134,6 +147,7 @@ impl<R: Entity> Screen for ListScreen<R> {
     fn reply(&mut self, reply: &Reply, ctx: &mut Context<'_>) {
         match reply.ticket.owner {
             Owner::History(_) => self.take_past(reply),
+            Owner::Count(_) => self.take_count(reply, ctx),
             _ => self.take_reply(reply, ctx),
         }
         self.read_past(ctx);
@@ -189,11 +203,41 @@ impl<R: Entity> Screen for ListScreen<R> {
         self.query.clone()
     }
 
+    fn memory(&self) -> Option<(Vec<Arranged>, String)> {
+        Some((self.columns.remembered::<R>(), self.query.sort.clone()))
+    }
+
+    fn remember(&mut self, memory: &ListMemory) {
+        self.columns.restore::<R>(&memory.columns);
+        let key = memory.sort.trim_start_matches('-');
+        if R::SORTS.contains(&key) {
+            self.query.sort.clone_from(&memory.sort);
+        }
+    }
+
+    fn copied(&self, what: Command, show: Show<'_>) -> Option<String> {
+        Self::copied(self, what, show)
+    }
+
+    fn goto(&mut self, typed: &str, ctx: &mut Context<'_>) {
+        Self::goto(self, typed, ctx);
+    }
+
+    fn clear_marks(&mut self) {
+        self.marks.clear();
+    }
+
+    fn has_marks(&self) -> bool {
+        !self.marks.is_empty()
+    }
+
     fn set_query(&mut self, query: Query, ctx: &mut Context<'_>) {
         self.query = query;
         self.detail = None;
         self.total = None;
         self.last = None;
+        self.marks.clear();
+        self.stop_counting(ctx);
         self.ask(Want::First, ctx);
     }
 
@@ -223,46 +267,6 @@ impl<R: Entity> ListScreen<R> {
     pub fn details(&self) -> Option<Vec<Detail>> {
         self.detail?;
         self.window.selected().map(R::details)
-    }
-
-    fn list_command(&mut self, command: Command, ctx: &mut Context<'_>) {
-        let page = ctx.rows.max(2) as isize - 1;
-        match command {
-            Command::Up => self.move_by(-1, ctx),
-            Command::Down => self.move_by(1, ctx),
-            Command::PageUp => self.move_by(-page, ctx),
-            Command::PageDown => self.move_by(page, ctx),
-            Command::Home => self.jump(Want::First, ctx),
-            Command::End => self.jump(Want::Last, ctx),
-            Command::Open if !self.window.is_empty() => self.detail = Some(DetailPane::default()),
-            Command::New => ctx.wish(Wish::Form(Box::new(Form::create::<R>(ctx.zone)))),
-            Command::Edit => self.edit(ctx),
-            Command::Delete => self.ask_delete(ctx),
-            Command::Search => {
-                let line = Line::new(self.query.search.clone());
-                let subject = R::SEARCHES;
-                ctx.wish(Wish::Search(Search { subject, line }));
-            }
-            Command::Export => self.ask_export(ctx),
-            Command::Import => ctx.wish(Wish::Import(import::Ask {
-                resource: R::PATH,
-                line: Line::new(String::new()),
-            })),
-            Command::Filter if R::FILTERS_FORM.is_empty() => {
-                ctx.bad(format!(
-                    "There are no filters here; search by {} with /",
-                    R::SEARCHES
-                ));
-            }
-            Command::Filter => {
-                let form = Form::filter::<R>(&self.query.chips, ctx.zone);
-                ctx.wish(Wish::Form(Box::new(form)));
-            }
-            Command::Sort => ctx.wish(Wish::Menu(self.sort_menu())),
-            Command::Refresh | Command::RefreshPast => self.refresh(ctx),
-            Command::Back => ctx.wish(Wish::Return),
-            _ => {}
-        }
     }
 
     fn take_reply(&mut self, reply: &Reply, ctx: &mut Context<'_>) {
@@ -377,6 +381,10 @@ impl<R: Entity> ListScreen<R> {
             Want::First | Want::Again(Via::First, _) => self.path(None),
             Want::Last => self.last.clone().unwrap_or_else(|| self.path(None)),
             Want::Again(Via::Last(path), _) => path.clone(),
+            Want::Seek(value) | Want::Again(Via::Seek(value), _) => {
+                let value = serde_urlencoded::to_string([("seek", value)]).unwrap_or_default();
+                format!("{}&{value}", self.path(None))
+            }
             Want::Next => self.path(self.window.next()),
             Want::Prev => self.path(self.window.prev()),
             Want::Again(Via::Cursor(cursor), _) => self.path(Some(cursor)),
@@ -421,6 +429,10 @@ impl<R: Entity> ListScreen<R> {
 
     fn take(&mut self, page: Page<R>, want: Want, ctx: &mut Context<'_>) {
         let is_later = !matches!(want, Want::First | Want::Again(Via::First, _));
+        if page.items.is_empty() && matches!(want, Want::Seek(_)) {
+            // Everything comes before that.
+            return self.ask(Want::Last, ctx);
+        }
         if page.items.is_empty() && is_later && !matches!(want, Want::Next | Want::Prev) {
             // The last row of that page is gone; there are others before it.
             return self.ask(Want::First, ctx);
@@ -428,6 +440,7 @@ impl<R: Entity> ListScreen<R> {
         let via = match &want {
             Want::First => Via::First,
             Want::Last => Via::Last(self.last.clone().unwrap_or_default()),
+            Want::Seek(value) => Via::Seek(value.clone()),
             Want::Next => Via::Cursor(self.window.next().unwrap_or_default().to_owned()),
             Want::Prev => Via::Cursor(self.window.prev().unwrap_or_default().to_owned()),
             Want::Again(via, _) => via.clone(),
@@ -452,6 +465,10 @@ impl<R: Entity> ListScreen<R> {
             Want::Last => {
                 self.window.replace(held, None);
                 self.window.select(usize::MAX, ctx.rows);
+            }
+            Want::Seek(_) => {
+                self.window.replace(held, None);
+                self.window.select(0, ctx.rows);
             }
             Want::Next => self.window.push_next(held),
             Want::Prev => self.window.push_prev(held),

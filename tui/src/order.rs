@@ -20,41 +20,28 @@ const ANY_STATUS: &[&str] = &[
 impl Entity for Order {
     const TAB: Tab = Tab::Orders;
     const COLUMNS: &'static [Column<Self>] = &[
-        Column {
-            title: "Placed",
-            width: Width::Fixed(16),
-            cell: |row| Cell::Time(row.placed_at),
-        },
-        Column {
-            title: "Number",
-            width: Width::Fixed(16),
-            cell: |row| Cell::Text(row.number.to_string()),
-        },
-        Column {
-            title: "Customer",
-            width: Width::Fill(14),
-            cell: |row| Cell::Name(customer(row)),
-        },
-        Column {
-            title: "Status",
-            width: Width::Fixed(9),
-            cell: |row| Cell::Status(row.status),
-        },
-        Column {
-            title: "Lines",
-            width: Width::Spare(5),
-            cell: |row| Cell::Integer(row.items.len() as i64),
-        },
-        Column {
-            title: "Total",
-            width: Width::Fixed(12),
-            cell: |row| Cell::Money(row.total_minor),
-        },
-        Column {
-            title: "Note",
-            width: Width::Spare(30),
-            cell: |row| Cell::Text(row.note.clone()),
-        },
+        Column::new("Placed", Width::Fixed(16), |row: &Self| {
+            Cell::Time(row.placed_at)
+        })
+        .sorted_by("placed_at"),
+        Column::new("Number", Width::Fixed(16), |row: &Self| {
+            Cell::Text(row.number.to_string())
+        }),
+        Column::new("Customer", Width::Fill(14), |row: &Self| {
+            Cell::Name(customer(row))
+        }),
+        Column::new("Status", Width::Fixed(9), |row: &Self| {
+            Cell::Status(row.status)
+        }),
+        Column::new("Lines", Width::Spare(5), |row: &Self| {
+            Cell::Integer(row.items.len() as i64)
+        }),
+        Column::new("Total", Width::Fixed(12), |row: &Self| {
+            Cell::Money(row.total_minor)
+        }),
+        Column::new("Note", Width::Spare(30), |row: &Self| {
+            Cell::Text(row.note.clone())
+        }),
     ];
     const FIELDS: &'static [Field] = &[
         Field::required(

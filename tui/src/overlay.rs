@@ -1,13 +1,17 @@
 //! Small things that lie over a screen: a question, a menu, the search line, the help.
 
+use uuid::Uuid;
+
 use crate::{
-    context::{Context, Wish},
+    bulk::{Bulk, Outcomes},
+    context::{Context, Views, Wish},
+    entity::Tab,
     event::Owner,
     form::Form,
     import,
     input::Line,
     keys::{Command, Scope},
-    list::Deletion,
+    list::{Deletion, Query},
     palette::Palette,
     picker::Picker,
 };
@@ -18,10 +22,11 @@ pub enum Overlay {
     Picker(Box<Picker>),
     Menu(Menu),
     Confirm(Confirm),
-    Search(Search),
+    Prompt(Prompt),
     Export(Export),
     Import(import::Ask),
     Review(import::Review),
+    Outcomes(Outcomes),
     Palette(Palette),
     Help(Help),
 }
@@ -34,11 +39,12 @@ impl Overlay {
             Self::Picker(_) => Scope::Picker,
             Self::Menu(_) => Scope::Menu,
             Self::Confirm(_) => Scope::Confirm,
-            Self::Search(_) => Scope::Search,
+            Self::Prompt(_) => Scope::Prompt,
             Self::Export(_) => Scope::File,
             Self::Import(_) => Scope::ImportFile,
             Self::Review(review) if review.is_preview() => Scope::Review,
             Self::Review(_) => Scope::Report,
+            Self::Outcomes(_) => Scope::Report,
             Self::Palette(_) => Scope::Palette,
             Self::Help(_) => Scope::Help,
         }
@@ -49,11 +55,15 @@ impl Overlay {
         match self {
             Self::Form(form) => form.line(),
             Self::Picker(picker) => Some(&mut picker.search),
-            Self::Search(search) => Some(&mut search.line),
+            Self::Prompt(prompt) => Some(&mut prompt.line),
             Self::Export(export) => Some(&mut export.line),
             Self::Import(ask) => Some(&mut ask.line),
             Self::Palette(palette) => Some(&mut palette.line),
-            Self::Menu(_) | Self::Confirm(_) | Self::Review(_) | Self::Help(_) => None,
+            Self::Menu(_)
+            | Self::Confirm(_)
+            | Self::Review(_)
+            | Self::Outcomes(_)
+            | Self::Help(_) => None,
         }
     }
 
@@ -73,23 +83,34 @@ impl Overlay {
             Self::Picker(picker) => picker.command(command, ctx),
             Self::Menu(menu) => menu.command(command, ctx),
             Self::Confirm(confirm) => confirm.command(command, ctx),
-            Self::Search(search) => search.command(command, ctx),
+            Self::Prompt(prompt) => prompt.command(command, ctx),
             Self::Export(export) => export.command(command, ctx),
             Self::Import(ask) => ask.command(command, ctx),
             Self::Review(review) => review.command(command, ctx),
+            Self::Outcomes(outcomes) => outcomes.command(command, ctx),
             Self::Palette(palette) => palette.command(command, ctx),
             Self::Help(help) => help.command(command, ctx),
         }
     }
 }
 
-/// A choice among a few lines: how to sort.
+/// A choice among a few lines.
 #[derive(Debug)]
 pub struct Menu {
     pub title: String,
-    /// What is shown, and the sort that it stands for.
-    pub lines: Vec<(String, String)>,
+    pub lines: Vec<(String, Choice)>,
     pub selected: usize,
+}
+
+/// What a line of a menu stands for.
+#[derive(Clone, Debug)]
+pub enum Choice {
+    /// In the form of the API's `sort`.
+    Sort(String),
+    View(Tab, usize, Box<Query>),
+    SaveView,
+    Bulk(Box<Bulk>),
+    ExportRows(Tab, Vec<Uuid>),
 }
 
 impl Menu {
@@ -98,9 +119,21 @@ impl Menu {
             Command::Up => self.selected = self.selected.saturating_sub(1),
             Command::Down => self.selected = (self.selected + 1).min(self.lines.len() - 1),
             Command::Open => {
-                let (_, sort) = self.lines[self.selected].clone();
+                let (_, choice) = self.lines.swap_remove(self.selected);
                 ctx.wish(Wish::Close);
-                ctx.wish(Wish::SortBy(sort));
+                ctx.wish(match choice {
+                    Choice::Sort(sort) => Wish::SortBy(sort),
+                    Choice::View(_, _, query) => Wish::Views(Views::Show(query)),
+                    Choice::SaveView => Wish::Views(Views::AskName),
+                    Choice::Bulk(bulk) => Wish::Bulk(bulk),
+                    Choice::ExportRows(tab, ids) => Wish::ExportRows(tab, ids),
+                });
+            }
+            Command::Delete => {
+                if let (_, Choice::View(tab, index, _)) = &self.lines[self.selected] {
+                    ctx.wish(Wish::Close);
+                    ctx.wish(Wish::Views(Views::Forget(*tab, *index)));
+                }
             }
             Command::Back => ctx.wish(Wish::Close),
             _ => {}
@@ -121,6 +154,7 @@ pub struct Confirm {
 #[derive(Clone, Debug)]
 pub enum Consent {
     Delete(Box<Deletion>),
+    Bulk(Box<Bulk>),
     /// Archives, restores or deletes the partitions that were asked about.
     Partitions,
     /// Leaves a form with what was typed.
@@ -136,26 +170,42 @@ impl Confirm {
         match &self.yes {
             _ if command == Command::No => {}
             Consent::Delete(deletion) => ctx.wish(Wish::Delete(deletion.clone())),
+            Consent::Bulk(bulk) => ctx.wish(Wish::Bulk(bulk.clone())),
             Consent::Partitions => ctx.wish(Wish::WorkOnPartitions),
             Consent::Discard => ctx.wish(Wish::Close),
         }
     }
 }
 
-/// The line in which a search is typed.
+/// A line that is typed and handed to the list.
 #[derive(Debug)]
-pub struct Search {
-    /// What the server searches.
-    pub subject: &'static str,
+pub struct Prompt {
+    pub title: String,
     pub line: Line,
+    pub purpose: Purpose,
 }
 
-impl Search {
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    Search,
+    /// To a value of the key that the list is sorted by.
+    Goto,
+    /// The name of a view.
+    SaveView,
+}
+
+impl Prompt {
     fn command(&mut self, command: Command, ctx: &mut Context<'_>) {
         match command {
             Command::Open => {
+                let typed = self.line.text().trim().to_owned();
                 ctx.wish(Wish::Close);
-                ctx.wish(Wish::SearchFor(self.line.text().trim().to_owned()));
+                match self.purpose {
+                    Purpose::Search => ctx.wish(Wish::SearchFor(typed)),
+                    _ if typed.is_empty() => {}
+                    Purpose::Goto => ctx.wish(Wish::Goto(typed)),
+                    Purpose::SaveView => ctx.wish(Wish::Views(Views::Save(typed))),
+                }
             }
             Command::Back => ctx.wish(Wish::Close),
             _ => {}

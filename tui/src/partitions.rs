@@ -13,7 +13,7 @@ use crate::{
     context::{Context, Wish},
     event::{Answer, Call, Owner, Reply},
     keys::{Command, Scope},
-    overlay::{Confirm, Consent},
+    overlay::{Confirm, Consent, Overlay},
     screen::Screen,
 };
 
@@ -154,7 +154,7 @@ impl PartitionsScreen {
             left: names.into(),
             run: 0,
         });
-        ctx.wish(Wish::Confirm(Confirm {
+        ctx.wish(Wish::Open(Overlay::Confirm(Confirm {
             question,
             consequence: match count {
                 1 => consequence.to_owned(),
@@ -163,7 +163,7 @@ impl PartitionsScreen {
                     .replace("it is", "they are"),
             },
             yes: Consent::Partitions,
-        }));
+        })));
     }
 
     /// The selected partition, if the action can be done to it.

@@ -9,36 +9,28 @@ use crate::entity::{
 impl Entity for Product {
     const TAB: Tab = Tab::Products;
     const COLUMNS: &'static [Column<Self>] = &[
-        Column {
-            title: "SKU",
-            width: Width::Fixed(14),
-            cell: |row| Cell::Text(row.sku.clone()),
-        },
-        Column {
-            title: "Name",
-            width: Width::Fill(18),
-            cell: |row| Cell::Text(row.name.clone()),
-        },
-        Column {
-            title: "Category",
-            width: Width::Spare(18),
-            cell: |row| Cell::Name(category(row)),
-        },
-        Column {
-            title: "Price",
-            width: Width::Fixed(12),
-            cell: |row| Cell::Money(row.price_minor),
-        },
-        Column {
-            title: "Stock",
-            width: Width::Fixed(9),
-            cell: |row| Cell::Integer(row.stock),
-        },
-        Column {
-            title: "Active",
-            width: Width::Fixed(6),
-            cell: |row| Cell::Flag(row.active),
-        },
+        Column::new("SKU", Width::Fixed(14), |row: &Self| {
+            Cell::Text(row.sku.clone())
+        })
+        .sorted_by("sku"),
+        Column::new("Name", Width::Fill(18), |row: &Self| {
+            Cell::Text(row.name.clone())
+        })
+        .sorted_by("name"),
+        Column::new("Category", Width::Spare(18), |row: &Self| {
+            Cell::Name(category(row))
+        }),
+        Column::new("Price", Width::Fixed(12), |row: &Self| {
+            Cell::Money(row.price_minor)
+        })
+        .sorted_by("price_minor"),
+        Column::new("Stock", Width::Fixed(9), |row: &Self| {
+            Cell::Integer(row.stock)
+        })
+        .sorted_by("stock"),
+        Column::new("Active", Width::Fixed(6), |row: &Self| {
+            Cell::Flag(row.active)
+        }),
     ];
     const FIELDS: &'static [Field] = &[
         Field::required(

@@ -13,8 +13,10 @@ use tokio::{
 use crate::{
     api::Api,
     app::App,
+    clipboard::Clipboard,
     event::{Effect, Event},
     link,
+    memory::Memory,
     settings::{Config, Settings},
     terminal::Screen,
     text::Zone,
@@ -49,8 +51,10 @@ pub async fn run(settings: &Settings) -> Result<(), Error> {
     let size = screen.terminal.size()?;
     let size = (size.width, size.height);
     let mut app = App::new(server.to_string(), Zone::Local, size, preferences);
+    app.remember_from(Memory::load());
     screen.terminal.draw(|frame| view::draw(frame, &app))?;
 
+    let mut clipboard = Clipboard::new();
     tokio::spawn(link::hold(server, local, sender.clone()));
     tokio::spawn(forward_signals(sender.clone()));
     let mut keys = tokio::spawn(forward_terminal(sender.clone()));
@@ -69,6 +73,11 @@ pub async fn run(settings: &Settings) -> Result<(), Error> {
                 Effect::Follow { ticket, path } => api.follow(ticket, &path),
                 Effect::Download { ticket, path, file } => api.download(ticket, &path, file),
                 Effect::Upload { ticket, upload } => api.upload(ticket, upload),
+                Effect::Cancel(owner) => api.cancel(owner),
+                Effect::Copy(text) => clipboard.copy(&text),
+                Effect::Remember(memory) => {
+                    tokio::task::spawn_blocking(move || memory.save());
+                }
                 Effect::Suspend => {
                     // Nobody but the shell may read the terminal meanwhile.
                     keys.abort();

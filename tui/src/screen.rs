@@ -8,9 +8,11 @@ use uuid::Uuid;
 
 use crate::{
     context::Context,
+    entity::Show,
     event::Reply,
     keys::{Command, Scope},
-    list::Query,
+    list::{Arranged, Query},
+    memory::ListMemory,
     names::Names,
 };
 
@@ -55,4 +57,25 @@ pub trait Screen {
     fn set_query(&mut self, _query: Query, _ctx: &mut Context<'_>) {}
 
     fn want_names(&self, _names: &mut Names) {}
+
+    /// How its columns are arranged, and how it is sorted.
+    fn memory(&self) -> Option<(Vec<Arranged>, String)> {
+        None
+    }
+
+    fn remember(&mut self, _memory: &ListMemory) {}
+
+    /// What goes to the clipboard.
+    fn copied(&self, _what: Command, _show: Show<'_>) -> Option<String> {
+        None
+    }
+
+    /// Goes to where the sort key has the value that was typed.
+    fn goto(&mut self, _typed: &str, _ctx: &mut Context<'_>) {}
+
+    fn clear_marks(&mut self) {}
+
+    fn has_marks(&self) -> bool {
+        false
+    }
 }

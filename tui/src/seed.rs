@@ -15,6 +15,7 @@ use crate::{
     event::{Answer, Call, Owner, Reply},
     form::Form,
     keys::{Command, Scope},
+    overlay::Overlay,
     screen::Screen,
 };
 
@@ -195,7 +196,9 @@ impl Screen for SeedScreen {
             Command::CancelSeed => self.cancel(ctx),
             Command::Edit => {
                 let sizes = document::to_value(&self.request);
-                ctx.wish(Wish::Form(Box::new(Form::seed(FIELDS, &sizes, check))));
+                ctx.wish(Wish::Open(Overlay::Form(Box::new(Form::seed(
+                    FIELDS, &sizes, check,
+                )))));
             }
             Command::Refresh if !self.is_loading() => {
                 self.is_stale = true;

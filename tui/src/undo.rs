@@ -3,13 +3,13 @@
 
 use reqwest::Method;
 use serde_json::{Value, json};
-use stockroom_common::{Kind, document};
+use stockroom_common::{Kind, bulk::BulkReport, document};
 use uuid::Uuid;
 
 use crate::{
     context::{Context, Wish},
     entity::Tab,
-    event::{Call, Failure, Owner, Precondition, Reply},
+    event::{Answer, Call, Failure, Owner, Precondition, Reply},
     text,
 };
 
@@ -36,6 +36,8 @@ pub enum Way {
     Create { document: Value },
     /// Deletes what was created, where it still is at that version.
     Delete { version: i64 },
+    /// Writes many rows as they were, by one call.
+    Many { rows: Vec<Value> },
 }
 
 #[derive(Debug, Default)]
@@ -75,6 +77,21 @@ impl Undo {
     }
 }
 
+/// How taking back many went.
+fn told_of_many(answer: &Answer, label: &str) -> String {
+    match answer.read::<BulkReport>() {
+        Ok(report) if report.failed > 0 => {
+            let (failed, rows) = (report.failed, report.rows.len());
+            format!(
+                "{} of {rows} are as they were; {failed} have changed since.",
+                rows - failed
+            )
+        }
+        Ok(_) => format!("{label} are as they were."),
+        Err(error) => error,
+    }
+}
+
 impl History {
     pub fn push(&mut self, undo: Undo) {
         if self.done.len() == MAX {
@@ -94,7 +111,10 @@ impl History {
         }
         let Some(undo) = self.done.pop() else { return };
         let ticket = ctx.ticket(Owner::Undo);
-        let path = format!("/v1/{}/{}", undo.tab.path(), undo.id);
+        let path = match &undo.way {
+            Way::Many { .. } => format!("/v1/{}/bulk?on_error=reject_failed", undo.tab.path()),
+            _ => format!("/v1/{}/{}", undo.tab.path(), undo.id),
+        };
         let (method, body, precondition) = match &undo.way {
             Way::Change { patch, version } => {
                 let version = Precondition::Version(*version);
@@ -102,6 +122,10 @@ impl History {
             }
             Way::Create { document } => (Method::PUT, Some(document.clone()), Precondition::Absent),
             Way::Delete { version } => (Method::DELETE, None, Precondition::Version(*version)),
+            Way::Many { rows } => {
+                let rows = rows.iter().cloned().collect();
+                (Method::POST, Some(rows), Precondition::None)
+            }
         };
         self.under_way = Some((ticket.run, undo));
         ctx.send(Call {
@@ -123,6 +147,7 @@ impl History {
                     Way::Change { .. } => (format!("{label} is as it was."), answer.read().ok()),
                     Way::Create { .. } => (format!("{label} is back."), answer.read().ok()),
                     Way::Delete { .. } => (format!("{label} is gone again."), None),
+                    Way::Many { .. } => (told_of_many(answer, &label), None),
                 };
                 let tab = undo.tab;
                 ctx.wish(Wish::Written {

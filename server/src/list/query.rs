@@ -1,11 +1,12 @@
 //! Reading the query string of a list: every name must be known and stand once.
 
-use stockroom_common::{Count, FieldError, Id, Kind, Resource, page};
+use stockroom_common::{Count, FieldError, Id, Kind, Resource, order::parse_moment, page};
+use uuid::Uuid;
 
-use super::ListRequest;
+use super::{KeyValue, ListRequest};
 use crate::{
-    cursor::CursorKey,
-    entity::{Entity, SortKey},
+    cursor::{Cursor, CursorKey, Direction},
+    entity::{Entity, KeyKind, SortKey},
     error::{Error, Result},
     extract,
 };
@@ -31,7 +32,7 @@ impl<E: Entity> ListQuery<E> {
         ListRequest::take(parameters, &known_parameters::<E>(), cursor_key).map(Self::Page)
     }
 
-    fn parse_ids(text: &str) -> Result<Vec<Id<E>>> {
+    pub(crate) fn parse_ids(text: &str) -> Result<Vec<Id<E>>> {
         let mut ids: Vec<Id<E>> = text
             .split(',')
             .filter(|id| !id.is_empty())
@@ -91,13 +92,20 @@ impl<E: Entity> ListRequest<E> {
             })?,
         };
         let cursor = parameters.take("cursor");
+        let seek = parameters.take("seek");
         let filters = parameters.take_all(E::FILTERS);
         let filter = parse_filter(&filters)?;
         let sort = sort.unwrap_or_else(|| E::DEFAULT_SORT.into());
         let binding = format!("{}?{sort}&{search:?}&{filters:?}", E::PATH);
-        let cursor = cursor
-            .map(|text| cursor_key.open(&text, &binding))
-            .transpose()?;
+        let cursor = match (cursor, seek) {
+            (Some(_), Some(_)) => {
+                let message = "cannot stand beside a cursor, which says where the page begins";
+                return Err(unreadable("seek", "repeated", message));
+            }
+            (Some(text), None) => Some(cursor_key.open(&text, &binding)?),
+            (None, Some(text)) => Some(parse_seek(&text, key, descending)?),
+            (None, None) => None,
+        };
         Ok(Self {
             limit,
             key,
@@ -131,7 +139,8 @@ impl Parameters {
     fn canonical<E: Resource>(&self) -> String {
         let default_limit = page::DEFAULT_LIMIT.to_string();
         let goes_without_saying = |name: &str, value: &str| match name {
-            "cursor" => true,
+            // They say where the page begins, which is told apart.
+            "cursor" | "seek" => true,
             "limit" => value == default_limit,
             "sort" => value == E::DEFAULT_SORT,
             "count" => value.is_empty() || value == Count::None.to_string(),
@@ -169,7 +178,7 @@ impl Parameters {
 }
 
 fn known_parameters<E: Resource>() -> Vec<&'static str> {
-    ["id", "limit", "cursor", "sort", "q", "count"]
+    ["id", "limit", "cursor", "seek", "sort", "q", "count"]
         .into_iter()
         .chain(E::FILTERS.iter().copied())
         .collect()
@@ -189,6 +198,40 @@ pub(crate) fn parse_limit(text: &str) -> Result<u32> {
     limit.ok_or_else(|| {
         let message = format!("is `{text}`; it must be from 1 to {}", page::MAX_LIMIT);
         unreadable("limit", "out_of_range", message)
+    })
+}
+
+/// The place before the first row whose sort key is the value, or comes after it.
+fn parse_seek(text: &str, key: SortKey, descending: bool) -> Result<Cursor> {
+    let refused = |what: &str| {
+        let message = format!("is `{text}`; this list is sorted by {what}");
+        unreadable("seek", "wrong_type", message)
+    };
+    let value = match key.kind {
+        KeyKind::Text if text.contains('\0') => {
+            return Err(unreadable("seek", "invalid_text", "holds a NUL character"));
+        }
+        // As the keys are: without regard to case where the list has none.
+        KeyKind::Text if key.expression.starts_with("lower(") => text.to_lowercase(),
+        KeyKind::Text => text.to_owned(),
+        KeyKind::Integer => match text.parse::<i64>() {
+            Ok(number) => number.to_string(),
+            Err(_) => return Err(refused("a whole number")),
+        },
+        KeyKind::Time => match parse_moment(text) {
+            Some(at) => KeyValue::Time(at).to_text(),
+            None => {
+                return Err(refused(
+                    "a time, such as 2026-11-24 or 2026-11-24T09:30:00Z",
+                ));
+            }
+        },
+    };
+    // Before all that have this key, whatever their ids.
+    let id = if descending { Uuid::max() } else { Uuid::nil() };
+    Ok(Cursor {
+        direction: Direction::Forward,
+        row: Some((value, id)),
     })
 }
 

@@ -3,10 +3,10 @@
 
 use super::{
     Binding, Command as C,
-    Condition::{Changes, Lines, Undoable},
+    Condition::{Changes, Lines, Marked, Undoable},
     Scope::{
         self, Confirm, Conflict, Detail, File, Form, Help, ImportFile, List, Menu, Palette,
-        Partitions, Picker, Report, Review, Search, Seed,
+        Partitions, Picker, Prompt, Report, Review, Seed,
     },
 };
 
@@ -17,7 +17,7 @@ const LINES: &[Scope] = &[Detail, Menu, Review, Report, Conflict, Help];
 const TYPED: &[Scope] = &[Picker, Palette];
 const ONE_ROW: &[Scope] = &[List, Detail];
 const LEFT_BY_ESC: &[Scope] = &[
-    Detail, Form, Picker, Menu, Search, File, ImportFile, Review, Report, Palette, Conflict, Help,
+    Detail, Form, Picker, Menu, Prompt, File, ImportFile, Review, Report, Palette, Conflict, Help,
 ];
 
 pub const BINDINGS: &[Binding] = &[
@@ -40,6 +40,14 @@ pub const BINDINGS: &[Binding] = &[
     ),
     on(ROWS, "first", &["home", "g"], C::Home, "To the first row"),
     on(ROWS, "last", &["end", "G"], C::End, "To the last row"),
+    on(
+        &[List],
+        "bulk",
+        &["b"],
+        C::Bulk,
+        "Do something to all marked rows, or to this one",
+    )
+    .hint_when("with marked", Marked),
     on(&[List], "open", &["enter"], C::Open, "Show the whole row").hint("open"),
     on(
         &[Detail],
@@ -82,6 +90,123 @@ pub const BINDINGS: &[Binding] = &[
         "Choose the order of the rows",
     )
     .hint("sort"),
+    on(
+        &[List],
+        "go-to",
+        &["t"],
+        C::Goto,
+        "Go to a date, or a value of what the list is sorted by",
+    )
+    .hint("go to"),
+    on(
+        &[List],
+        "count",
+        &["#"],
+        C::Count,
+        "Count exactly; once more stops counting",
+    ),
+    on(
+        &[List],
+        "views",
+        &["w"],
+        C::Views,
+        "Saved views: searches, filters and orders by name",
+    ),
+    on(
+        &[List],
+        "mark",
+        &["space"],
+        C::Mark,
+        "Mark the row, or take its mark away",
+    )
+    .hint("mark"),
+    on(
+        &[List],
+        "mark-range",
+        &["v"],
+        C::MarkRange,
+        "Mark from the last marked row to this one",
+    ),
+    on(
+        &[List],
+        "mark-all",
+        &["ctrl-a"],
+        C::MarkAll,
+        "Mark all rows that were read",
+    ),
+    on(
+        &[List],
+        "column-left",
+        &["left", "h"],
+        C::ColumnLeft,
+        "Select the column before",
+    ),
+    on(
+        &[List],
+        "column-right",
+        &["right", "l"],
+        C::ColumnRight,
+        "Select the next column",
+    ),
+    on(
+        &[List],
+        "column-sort",
+        &["S"],
+        C::ColumnSort,
+        "Sort by the column; again: the other way",
+    ),
+    on(
+        &[List],
+        "column-hide",
+        &["-"],
+        C::ColumnHide,
+        "Hide the column",
+    ),
+    on(
+        &[List],
+        "columns-reset",
+        &["+"],
+        C::ColumnsReset,
+        "All columns as they come",
+    ),
+    on(
+        &[List],
+        "column-earlier",
+        &["<"],
+        C::ColumnEarlier,
+        "Carry the column to the left",
+    ),
+    on(
+        &[List],
+        "column-later",
+        &[">"],
+        C::ColumnLater,
+        "Carry the column to the right",
+    ),
+    on(
+        &[List],
+        "column-narrower",
+        &["["],
+        C::ColumnNarrower,
+        "Make the column narrower",
+    ),
+    on(
+        &[List],
+        "column-wider",
+        &["]"],
+        C::ColumnWider,
+        "Make the column wider",
+    ),
+    on(ONE_ROW, "copy-cell", &["y c"], C::CopyCell, "Copy the cell"),
+    on(ONE_ROW, "copy-row", &["y y"], C::CopyRow, "Copy the row"),
+    on(ONE_ROW, "copy-id", &["y i"], C::CopyId, "Copy the id"),
+    on(
+        &[Menu],
+        "menu-delete",
+        &["d"],
+        C::Delete,
+        "Forget the saved view",
+    ),
     on(
         &[List],
         "export",
@@ -252,7 +377,14 @@ pub const BINDINGS: &[Binding] = &[
         "Take it",
     )
     .hint("choose"),
-    on(&[Search], "search-go", &["enter"], C::Open, "Search").hint("search"),
+    on(
+        &[Prompt],
+        "prompt-go",
+        &["enter"],
+        C::Open,
+        "Take what was typed",
+    )
+    .hint("go"),
     on(&[File], "export-go", &["enter"], C::Open, "Write the file").hint("export"),
     on(
         &[ImportFile],
@@ -351,6 +483,7 @@ const fn on(
         help,
         hint: None,
         conditions: &[],
+        hinted_when: None,
         is_between_letters: false,
     }
 }

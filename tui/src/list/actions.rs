@@ -7,14 +7,14 @@ use serde_json::Value;
 use stockroom_common::document;
 use uuid::Uuid;
 
-use super::ListScreen;
+use super::{ListScreen, commands::consequence};
 use crate::{
     context::{Context, Wish},
     entity::{Entity, Tab},
     event::{Call, Owner, Precondition, Reply},
     form::Form,
     input::Line,
-    overlay::{Confirm, Consent, Export, Menu},
+    overlay::{Choice, Confirm, Consent, Export, Menu, Overlay},
     text,
     undo::{Undo, Way},
 };
@@ -36,7 +36,9 @@ pub struct Deletions(HashMap<u64, Deletion>);
 impl<R: Entity> ListScreen<R> {
     pub(super) fn edit(&mut self, ctx: &mut Context<'_>) {
         match self.window.selected() {
-            Some(row) => ctx.wish(Wish::Form(Box::new(Form::edit(row, ctx.zone)))),
+            Some(row) => ctx.wish(Wish::Open(Overlay::Form(Box::new(Form::edit(
+                row, ctx.zone,
+            ))))),
             None => ctx.bad("There is no row to edit."),
         }
     }
@@ -45,7 +47,7 @@ impl<R: Entity> ListScreen<R> {
         let Some(row) = self.window.selected() else {
             return ctx.bad("There is no row to delete.");
         };
-        ctx.wish(Wish::Confirm(Confirm {
+        ctx.wish(Wish::Open(Overlay::Confirm(Confirm {
             question: format!("Delete {} {}?", R::NAME, text::clean(&row.label())),
             consequence: consequence(R::TAB).into(),
             yes: Consent::Delete(Box::new(Deletion {
@@ -55,7 +57,7 @@ impl<R: Entity> ListScreen<R> {
                 label: row.label(),
                 document: document::to_value(&row.document()),
             })),
-        }));
+        })));
     }
 
     pub(super) fn ask_export(&self, ctx: &mut Context<'_>) {
@@ -67,10 +69,10 @@ impl<R: Entity> ListScreen<R> {
         if !pairs.is_empty() {
             pairs.push('&');
         }
-        ctx.wish(Wish::Export(Export {
+        ctx.wish(Wish::Open(Overlay::Export(Export {
             path: format!("/v1/{}/export?{pairs}", R::PATH),
             line: Line::new(format!("{}.csv", R::PATH)),
-        }));
+        })));
     }
 
     /// All orders that the server knows, in both directions.
@@ -85,29 +87,16 @@ impl<R: Entity> ListScreen<R> {
                 ]
             })
             .collect();
-        let current = if self.query.sort.is_empty() {
-            R::DEFAULT_SORT
-        } else {
-            &self.query.sort
-        };
+        let current = self.sort();
+        let selected = lines.iter().position(|(_, sort)| sort == current);
+        let lines = lines
+            .into_iter()
+            .map(|(words, sort)| (words, Choice::Sort(sort)));
         Menu {
             title: "Sort by".into(),
-            selected: lines
-                .iter()
-                .position(|(_, sort)| sort == current)
-                .unwrap_or_default(),
-            lines,
+            selected: selected.unwrap_or_default(),
+            lines: lines.collect(),
         }
-    }
-}
-
-/// What deleting does beside taking the row away.
-const fn consequence(tab: Tab) -> &'static str {
-    match tab {
-        Tab::Orders => {
-            "Its lines go too. What a pending or paid order held goes back to the stock."
-        }
-        _ => "Only this row goes; if others refer to it, the server refuses.",
     }
 }
 

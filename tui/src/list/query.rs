@@ -1,5 +1,6 @@
 //! What narrows and orders a list.
 
+use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::{
@@ -8,7 +9,8 @@ use crate::{
 };
 
 /// What the list shows of its resource.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Query {
     /// In the form of the API's `sort`; empty for the default.
     pub sort: String,

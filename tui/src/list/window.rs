@@ -31,6 +31,8 @@ pub enum Via {
     First,
     /// The path of the last page.
     Last(String),
+    /// From a value of the sort key on.
+    Seek(String),
     Cursor(String),
 }
 

@@ -3,7 +3,10 @@
 use ratatui::style::Style;
 
 use super::Look;
-use crate::{entity::Cell, text};
+use crate::{
+    entity::{Cell, Show},
+    text,
+};
 
 /// Where a value stands in its column.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -14,28 +17,8 @@ pub(super) enum Align {
 
 /// The value in harmless text.
 pub(super) fn show(cell: &Cell, look: Look<'_>) -> String {
-    match cell {
-        Cell::Text(value) => text::clean(value).into_owned(),
-        Cell::Integer(value) => text::integer(*value),
-        Cell::Money(minor) => text::money(*minor),
-        Cell::Time(at) => text::time(*at, look.zone),
-        Cell::Status(status) => status.to_string(),
-        Cell::Flag(true) => "yes".into(),
-        Cell::Flag(false) => "no".into(),
-        // A name that is still on its way.
-        Cell::Name(reference) => {
-            let name = look.names.get(reference.id);
-            name.map_or_else(|| "…".into(), |name| text::clean(name).into_owned())
-        }
-        Cell::Line(pieces, product, price) => {
-            let name = show(&Cell::Name(*product), look);
-            format!(
-                "{} × {name} at {}",
-                text::integer(i64::from(*pieces)),
-                text::money(*price)
-            )
-        }
-    }
+    let Look { names, zone, .. } = look;
+    Show { names, zone }.words(cell)
 }
 
 pub(super) const fn align(cell: &Cell) -> Align {

@@ -24,6 +24,8 @@ const WIDE: u16 = 110;
 const GAP: usize = 2;
 /// Columns before the first: whether the row is selected, and what has become of it.
 const MARKS: usize = 2;
+/// Columns that a text keeps however narrow it gets.
+const LEAST_FILL: usize = 6;
 
 pub(super) fn draw<R: Entity>(
     frame: &mut Frame<'_>,
@@ -64,11 +66,7 @@ fn draw_title<R: Entity>(frame: &mut Frame<'_>, area: Rect, list: &ListScreen<R>
     if !list.query.search.is_empty() {
         parts.push(format!("search “{}”", text::clean(&list.query.search)));
     }
-    let sort = if list.query.sort.is_empty() {
-        R::DEFAULT_SORT
-    } else {
-        &list.query.sort
-    };
+    let sort = list.sort();
     let (key, way) = match (sort.strip_prefix('-'), look.is_plain) {
         (Some(key), false) => (key, "↓"),
         (Some(key), true) => (key, "descending"),
@@ -78,6 +76,9 @@ fn draw_title<R: Entity>(frame: &mut Frame<'_>, area: Rect, list: &ListScreen<R>
     let key = key.replace("_minor", "").replace('_', " ");
     parts.push(format!("by {key} {way}"));
     let is_narrowed = parts.len() > 1;
+    if !list.marks.is_empty() {
+        parts.push(format!("{} marked", text::integer(list.marks.len() as i64)));
+    }
     if list.live.arrivals > 0 {
         let arrivals = text::integer(list.live.arrivals);
         let key = look.keys.shown("refresh");
@@ -108,13 +109,15 @@ fn count<R: Entity>(list: &ListScreen<R>) -> String {
     }
     let total = match list.total {
         _ if list.window.is_whole() => text::integer(list.window.len() as i64),
+        _ if list.counting.is_some() => "… counting".into(),
         Some(total) if total.exact => text::integer(total.value),
         Some(total) => format!("~{}", text::integer(total.value)),
         None => "…".into(),
     };
     match list.window.position() {
         Some(position) => format!("{} of {total}", text::integer(position as i64)),
-        None => format!("near the end of {total}"),
+        None if list.window.next().is_none() => format!("near the end of {total}"),
+        None => format!("somewhere in {total}"),
     }
 }
 
@@ -125,17 +128,26 @@ fn draw_table<R: Entity>(
     link: &Link,
     look: Look<'_>,
 ) {
-    let columns = fit_columns(R::COLUMNS, usize::from(area.width).saturating_sub(MARKS));
+    let columns = fit_columns(
+        &list.columns.shown::<R>(),
+        list.columns.selected(),
+        usize::from(area.width).saturating_sub(MARKS),
+    );
     let sample = list.window.rows().next();
-    let mut header = " ".repeat(MARKS);
-    for (column, width) in &columns {
-        let align = sample.map_or(Align::Left, |row| cell::align(&(column.cell)(row)));
-        header.push_str(&cell::fit(column.title, *width, align));
-        header.push_str(&" ".repeat(GAP));
+    let mut header = Line::from(" ".repeat(MARKS));
+    for fitted in &columns {
+        let align = sample.map_or(Align::Left, |row| cell::align(&(fitted.column.cell)(row)));
+        let title = cell::fit(fitted.column.title, fitted.width, align);
+        let style = match fitted.is_selected {
+            true => look.theme.header.patch(look.theme.input),
+            false => look.theme.header,
+        };
+        header.push_span(Span::styled(title, style));
+        header.push_span(Span::raw(" ".repeat(GAP)));
     }
     let [header_area, rows] =
         Layout::vertical([Constraint::Length(1), Constraint::Fill(1)]).areas(area);
-    frame.render_widget(Line::styled(header, look.theme.header), header_area);
+    frame.render_widget(header, header_area);
 
     let note = match (&list.error, link) {
         (Some(error), _) => Some((error.clone(), look.theme.bad)),
@@ -161,17 +173,22 @@ fn draw_table<R: Entity>(
     let visible = list.window.rows().enumerate().skip(top);
     for ((index, row), y) in visible.zip(rows.y..rows.bottom()) {
         let is_selected = index == list.window.selected_index();
-        let lit = list.live.lit(row.id().uuid());
-        let (mark, style) = match lit {
-            Some(Lit::Changed) => ("•", look.theme.fresh),
-            Some(Lit::Deleted) => ("✗", look.theme.bad),
-            None => (" ", look.theme.plain),
+        let (lit, is_marked) = (
+            list.live.lit(row.id().uuid()),
+            list.marks.has(row.id().uuid()),
+        );
+        let (mark, style) = match (lit, is_marked) {
+            (Some(Lit::Deleted), _) => ("✗", look.theme.bad),
+            (Some(Lit::Changed), false) => ("•", look.theme.fresh),
+            (Some(Lit::Changed), true) => ("◉", look.theme.fresh),
+            (None, true) => ("✓", look.theme.bold),
+            (None, false) => (" ", look.theme.plain),
         };
         let mut line = Line::from(Span::raw(if is_selected { "›" } else { " " }));
         line.push_span(Span::styled(mark, style));
-        for (column, width) in &columns {
-            let value = (column.cell)(row);
-            let text = cell::fit(&cell::show(&value, look), *width, cell::align(&value));
+        for fitted in &columns {
+            let value = (fitted.column.cell)(row);
+            let text = cell::fit(&cell::show(&value, look), fitted.width, cell::align(&value));
             let style = match lit {
                 Some(_) => style,
                 None => cell::style(&value, look),
@@ -201,63 +218,78 @@ fn empty_words<R: Entity>(list: &ListScreen<R>) -> String {
     format!("No {} match. Esc shows all again.", R::PATH)
 }
 
-/// Which columns fit, and how wide each is.
-fn fit_columns<R>(columns: &[Column<R>], room: usize) -> Vec<(&Column<R>, usize)> {
-    let least = |column: &Column<R>| match column.width {
-        Width::Fixed(width) | Width::Fill(width) | Width::Spare(width) => usize::from(width),
-    };
-    let mut shown: Vec<(&Column<R>, usize)> = columns
+/// A column and the room that it gets.
+struct Fitted<R: 'static> {
+    column: &'static Column<R>,
+    width: usize,
+    kind: Width,
+    is_selected: bool,
+}
+
+/// Which columns fit, and how wide each is. The selected one is always among them.
+fn fit_columns<R>(
+    columns: &[(&'static Column<R>, Width)],
+    selected: usize,
+    room: usize,
+) -> Vec<Fitted<R>> {
+    let fitted = columns
         .iter()
-        .map(|column| (column, least(column)))
-        .collect();
-    let needed = |shown: &[(&Column<R>, usize)]| -> usize {
-        shown
-            .iter()
-            .map(|(_, width)| width + GAP)
-            .sum::<usize>()
-            .saturating_sub(GAP)
+        .enumerate()
+        .map(|(index, (column, kind))| Fitted {
+            column: *column,
+            width: usize::from(kind.least()),
+            kind: *kind,
+            is_selected: index == selected,
+        });
+    let mut shown: Vec<Fitted<R>> = fitted.collect();
+    let needed = |shown: &[Fitted<R>]| -> usize {
+        let widths = shown.iter().map(|fitted| fitted.width + GAP);
+        widths.sum::<usize>().saturating_sub(GAP)
     };
+    // The last spare column goes first; without any, what is left shrinks.
     while needed(&shown) > room {
-        // The last spare column goes first; without any, what is left shrinks.
+        let is_spare = |fitted: &Fitted<R>| matches!(fitted.kind, Width::Spare(_));
         let spare = shown
             .iter()
-            .rposition(|(column, _)| matches!(column.width, Width::Spare(_)));
+            .rposition(|fitted| is_spare(fitted) && !fitted.is_selected);
         match spare {
-            Some(index) => {
-                shown.remove(index);
-            }
+            Some(index) => shown.remove(index),
             None => break,
-        }
+        };
     }
+    let is_fill = |fitted: &Fitted<R>| matches!(fitted.kind, Width::Fill(_));
+    let fills = shown.iter().filter(|fitted| is_fill(fitted)).count().max(1);
     let over = needed(&shown).saturating_sub(room);
-    let is_fill = |column: &Column<R>| matches!(column.width, Width::Fill(_));
-    let fills = shown
-        .iter()
-        .filter(|(column, _)| is_fill(column))
-        .count()
-        .max(1);
     let spare = room.saturating_sub(needed(&shown));
     let mut extra = spare % fills;
-    for (column, width) in &mut shown {
-        if is_fill(column) {
-            *width = (*width + spare / fills + extra.min(1)).saturating_sub(over.div_ceil(fills));
-            *width = (*width).max(6);
-            extra = extra.saturating_sub(1);
-        }
+    for fitted in shown.iter_mut().filter(|fitted| is_fill(fitted)) {
+        let wanted = fitted.width + spare / fills + extra.min(1);
+        fitted.width = wanted.saturating_sub(over.div_ceil(fills)).max(LEAST_FILL);
+        extra = extra.saturating_sub(1);
+    }
+    // Where even that is too much, the first ones go until the selected one is in sight.
+    let end_of_selected = |shown: &[Fitted<R>]| {
+        let index = shown.iter().position(|fitted| fitted.is_selected);
+        needed(&shown[..index.map_or(0, |index| index + 1)])
+    };
+    while end_of_selected(&shown) > room && !shown[0].is_selected {
+        shown.remove(0);
     }
     shown
 }
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use stockroom_common::{Customer, Order, Product};
 
+    use super::*;
+    use crate::list::Columns;
+
     fn widths<R: Entity>(room: usize) -> Vec<(&'static str, usize)> {
-        let columns = fit_columns(R::COLUMNS, room);
-        columns
+        let columns = Columns::of::<R>().shown::<R>();
+        fit_columns(&columns, 0, room)
             .into_iter()
-            .map(|(column, width)| (column.title, width))
+            .map(|fitted| (fitted.column.title, fitted.width))
             .collect()
     }
 
@@ -272,6 +304,24 @@ mod tests {
                 let whole: usize = columns.iter().map(|(_, width)| width + GAP).sum();
                 assert!(whole - GAP <= room.max(76), "{room}: {columns:?}");
                 assert!(room < 76 || whole - GAP == room, "{room}: {columns:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_selected_column_is_in_sight() {
+        let columns = Columns::of::<Order>().shown::<Order>();
+        for (selected, (column, _)) in columns.iter().enumerate() {
+            for room in [30, 38, 78, 120] {
+                let fitted = fit_columns(&columns, selected, room);
+                let index = fitted.iter().position(|fitted| fitted.is_selected).unwrap();
+                assert_eq!(fitted[index].column.title, column.title);
+                let before = fitted[..=index].iter().map(|fitted| fitted.width + GAP);
+                assert!(
+                    before.sum::<usize>() - GAP <= room.max(30),
+                    "{} in {room}",
+                    column.title
+                );
             }
         }
     }

@@ -12,7 +12,8 @@ use super::{
     cell::{self, Align},
 };
 use crate::{
-    overlay::{Confirm, Export, Help, Menu, Search},
+    bulk::Outcomes,
+    overlay::{Confirm, Export, Help, Menu, Prompt},
     picker::Picker,
     text,
 };
@@ -153,9 +154,14 @@ pub(super) fn draw_confirm(frame: &mut Frame<'_>, body: Rect, confirm: &Confirm,
     }
 }
 
-pub(super) fn draw_search(frame: &mut Frame<'_>, area: Rect, search: &Search, look: Look<'_>) {
-    let prompt = format!(" Search by {}: ", search.subject);
-    draw_line(frame, area, prompt, &search.line, look);
+pub(super) fn draw_prompt(frame: &mut Frame<'_>, area: Rect, prompt: &Prompt, look: Look<'_>) {
+    draw_line(
+        frame,
+        area,
+        format!(" {}: ", prompt.title),
+        &prompt.line,
+        look,
+    );
 }
 
 pub(super) fn draw_export(frame: &mut Frame<'_>, area: Rect, export: &Export, look: Look<'_>) {
@@ -198,4 +204,46 @@ pub(super) fn draw_help(frame: &mut Frame<'_>, body: Rect, help: &Help, look: Lo
     for (row, line) in lines.into_iter().skip(top).enumerate() {
         line_at(frame, inner, row, line);
     }
+}
+
+/// What a call has not done, row by row.
+pub(super) fn draw_outcomes(
+    frame: &mut Frame<'_>,
+    body: Rect,
+    outcomes: &Outcomes,
+    look: Look<'_>,
+) {
+    let height = (outcomes.refused.len() as u16).saturating_add(4);
+    let inner = open(
+        frame,
+        body,
+        100.min(body.width),
+        height,
+        &outcomes.title,
+        look,
+    );
+    let (width, height) = (usize::from(inner.width), usize::from(inner.height));
+    let shown = height.saturating_sub(2);
+    let refused = outcomes.refused.iter().skip(outcomes.top).take(shown);
+    for (row, (label, reason)) in refused.enumerate() {
+        let label = cell::fit(label, width / 4, Align::Left);
+        let reason = cell::fit(reason, width - width / 4 - 2, Align::Left);
+        let spans = vec![
+            Span::styled(label, look.theme.bold),
+            Span::raw("  "),
+            Span::styled(reason, look.theme.bad),
+        ];
+        line_at(frame, inner, row, Line::from(spans));
+    }
+    let close = look.keys.shown("report-close");
+    let note = match outcomes.refused.len() > outcomes.top + shown {
+        true => format!("{close} closes this. More below."),
+        false => format!("{close} closes this."),
+    };
+    line_at(
+        frame,
+        inner,
+        height.saturating_sub(1),
+        Line::styled(note, look.theme.label),
+    );
 }

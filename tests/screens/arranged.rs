@@ -1,0 +1,244 @@
+//! Lists as one likes them: columns, order, views, a place to go to, an exact count, the clipboard.
+
+use crossterm::event::KeyCode;
+use ratatui::style::Modifier;
+use serde_json::{Value, json};
+
+use super::{Driver, USUAL, customer, order, page, picture, with_orders};
+use stockroom_tui::{event::Link, preferences::Preferences};
+
+fn whole(items: Vec<Value>) -> Value {
+    json!({"items": items, "next": null, "prev": null})
+}
+
+fn titles(driver: &Driver) -> Vec<String> {
+    let screen = driver.screen();
+    let header = screen.lines().nth(2).unwrap();
+    header.split_whitespace().map(str::to_owned).collect()
+}
+
+#[test]
+fn columns_are_hidden_carried_widened_and_kept_for_the_next_run() {
+    let mut driver = with_orders(USUAL);
+    driver.press(KeyCode::Right);
+    assert!(
+        driver
+            .style_of("Number")
+            .add_modifier
+            .contains(Modifier::UNDERLINED)
+    );
+    driver.type_text("-");
+    assert!(
+        driver.screen().contains("Number is hidden"),
+        "{}",
+        driver.screen()
+    );
+    driver.type_text(">]]");
+    assert_eq!(
+        titles(&driver),
+        ["Placed", "Status", "Customer", "Lines", "Total"]
+    );
+    picture("arranged", USUAL, &driver);
+    let memory = driver.remembered.clone().unwrap();
+    let mut next = Driver::new(USUAL);
+    next.app.remember_from(memory);
+    next.link(Link::Up);
+    next.answer("/v1/orders", &page(vec![order(1)], 1));
+    assert_eq!(titles(&next), titles(&driver));
+    next.type_text("+");
+    assert_eq!(
+        titles(&next),
+        ["Placed", "Number", "Customer", "Status", "Total"]
+    );
+    assert!(next.remembered.unwrap().lists["orders"].columns.is_empty());
+}
+
+#[test]
+fn a_narrow_terminal_shows_the_selected_column() {
+    let mut driver = with_orders((40, 10));
+    for _ in 0..5 {
+        driver.press(KeyCode::Right);
+    }
+    picture("narrow", (40, 10), &driver);
+    assert!(titles(&driver).contains(&"Total".to_owned()));
+}
+
+#[test]
+fn a_list_is_sorted_by_its_column() {
+    let mut driver = with_orders(USUAL);
+    driver.press(KeyCode::Char('2'));
+    driver.answer(
+        "/v1/customers?limit",
+        &whole(vec![customer(0), customer(1)]),
+    );
+    driver.press(KeyCode::Right);
+    driver.type_text("S");
+    let call = driver.answer("/v1/customers?limit", &whole(vec![customer(1)]));
+    assert!(call.path.contains("sort=email"), "{}", call.path);
+    driver.type_text("S");
+    let call = driver.answer("/v1/customers?limit", &whole(vec![customer(1)]));
+    assert!(call.path.contains("sort=-email"), "{}", call.path);
+    assert_eq!(
+        driver.remembered.as_ref().unwrap().lists["customers"].sort,
+        "-email"
+    );
+    driver.press(KeyCode::Right);
+    driver.type_text("S");
+    assert!(
+        driver
+            .screen()
+            .contains("cannot be sorted by; name, email, created at can."),
+        "{}",
+        driver.screen()
+    );
+}
+
+#[test]
+fn a_view_is_saved_shown_and_forgotten() {
+    let mut driver = with_orders(USUAL);
+    driver.press(KeyCode::Char('/'));
+    driver.type_text("241028-1003");
+    driver.press(KeyCode::Enter);
+    driver.answer("/v1/orders", &whole(vec![order(3)]));
+    driver.type_text("w");
+    driver.press(KeyCode::Enter);
+    driver.type_text("Monday");
+    driver.press(KeyCode::Enter);
+    assert!(driver.screen().contains("The view is saved."));
+    driver.press(KeyCode::Esc);
+    driver.answer("/v1/orders", &whole(vec![order(3)]));
+    driver.type_text("w");
+    picture("views", USUAL, &driver);
+    driver.press(KeyCode::Enter);
+    let call = driver.answer("/v1/orders", &whole(vec![order(3)]));
+    assert!(call.path.contains("q=241028-1003"), "{}", call.path);
+    let kept = serde_json::to_value(driver.remembered.as_ref().unwrap()).unwrap();
+    assert_eq!(kept["lists"]["orders"]["views"][0]["name"], "Monday");
+    driver.type_text("wd");
+    assert!(driver.screen().contains("The view is forgotten."));
+    assert!(
+        driver.remembered.as_ref().unwrap().lists["orders"]
+            .views
+            .is_empty()
+    );
+}
+
+#[test]
+fn one_goes_to_a_day_and_the_list_goes_on_both_ways() {
+    let mut driver = with_orders(USUAL);
+    driver.type_text("t");
+    assert!(
+        driver.screen().contains("Go to placed at (2026-11-24):"),
+        "{}",
+        driver.screen()
+    );
+    driver.type_text("24.10.2024");
+    driver.press(KeyCode::Enter);
+    assert!(driver.screen().contains("Write a day like 2026-11-24"));
+    driver.type_text("t2024-10-24");
+    driver.press(KeyCode::Enter);
+    let there = json!({
+        "items": (0..100).map(order).collect::<Vec<_>>(), "next": "n", "prev": "p",
+        "total": {"value": 1_234_567, "exact": false},
+    });
+    let call = driver.answer("/v1/orders", &there);
+    // The list runs down, so the day begins at its end.
+    assert!(
+        call.path.contains("seek=2024-10-25T00%3A00%3A00%2B00%3A00"),
+        "{}",
+        call.path
+    );
+    assert!(
+        driver.screen().contains("somewhere in ~1,234,567"),
+        "{}",
+        driver.screen()
+    );
+    let before = driver.calls().pop().unwrap();
+    assert!(before.path.contains("cursor=p"), "{}", before.path);
+    driver.type_text("r");
+    let again = driver.calls().pop().unwrap();
+    assert!(again.path.contains("seek=2024"), "{}", again.path);
+}
+
+#[test]
+fn rows_are_counted_on_request_and_only_as_long_as_one_waits() {
+    let mut driver = with_orders(USUAL);
+    driver.type_text("#");
+    assert!(
+        driver.screen().contains("1 of … counting"),
+        "{}",
+        driver.screen()
+    );
+    driver.press(KeyCode::Esc);
+    assert!(driver.screen().contains("1 of ~1,234,567"));
+    assert!(
+        driver
+            .calls()
+            .iter()
+            .all(|call| !call.path.contains("exact")),
+        "it is not waited for"
+    );
+    driver.type_text("#");
+    let counted = json!({
+        "items": [order(0)], "next": "n", "prev": null, "total": {"value": 1_234_321, "exact": true},
+    });
+    let call = driver.answer("/v1/orders?limit=1&", &counted);
+    assert!(call.path.contains("count=exact"));
+    assert!(
+        driver.screen().contains("1 of 1,234,321"),
+        "{}",
+        driver.screen()
+    );
+}
+
+#[test]
+fn what_is_shown_can_be_copied() {
+    let mut driver = with_orders(USUAL);
+    driver.type_text("y");
+    picture("copy", USUAL, &driver);
+    driver.type_text("y");
+    let row = "2024-10-28 10:59\t241028-1000-0000\tAda Lovelace\tpending\t2\t961.63\t";
+    assert_eq!(driver.copied.as_deref(), Some(row));
+    driver.press(KeyCode::Right);
+    driver.type_text("yc");
+    assert_eq!(driver.copied.as_deref(), Some("241028-1000-0000"));
+    driver.type_text("yi");
+    assert_eq!(driver.copied.as_deref(), order(0)["id"].as_str());
+    // A hostile name is copied as it is shown.
+    for _ in 0..3 {
+        driver.press(KeyCode::Down);
+    }
+    driver.press(KeyCode::Right);
+    driver.type_text("yc");
+    assert_eq!(driver.copied.as_deref(), Some("^[[31mRed<U+202E>^G"));
+    // What goes nowhere is no key at all.
+    driver.type_text("yq");
+    assert!(driver.app.overlays.is_empty());
+}
+
+#[test]
+fn keys_that_are_changed_are_those_that_are_shown() {
+    let changes =
+        serde_json::from_value(json!({"delete": "D", "last": ["G", "g e"], "first": "g g"}));
+    let keys = stockroom_tui::keys::Keymap::with(&changes.unwrap()).unwrap();
+    let preferences = Preferences {
+        keys,
+        ..Preferences::default()
+    };
+    let mut driver = Driver::with((120, 24), preferences);
+    driver.link(Link::Up);
+    driver.answer(
+        "/v1/orders",
+        &json!({"items": [order(0), order(1)], "next": null, "prev": null}),
+    );
+    driver.settle();
+    assert!(driver.screen().contains("D delete"), "{}", driver.screen());
+    driver.type_text("ge");
+    assert!(driver.screen().contains("2 of 2"));
+    driver.type_text("gg");
+    assert!(driver.screen().contains("1 of 2"));
+    driver.type_text("d");
+    assert!(driver.app.overlays.is_empty());
+    driver.type_text("D");
+    assert!(driver.screen().contains("Delete order 241028-1000-0000?"));
+}

@@ -1,0 +1,137 @@
+//! Many rows at once: marked, changed or deleted by one call, with a report on those that were refused.
+
+use crossterm::event::KeyCode;
+use serde_json::{Value, json};
+use stockroom_tui::event::Precondition;
+
+use super::{Driver, USUAL, id, order, picture, with_orders};
+
+fn few_orders() -> Driver {
+    let mut driver = with_orders(USUAL);
+    driver.press(KeyCode::Char('r'));
+    let orders: Vec<Value> = (0..30).map(order).collect();
+    driver.answer(
+        "/v1/orders",
+        &json!({"items": orders, "next": null, "prev": null}),
+    );
+    driver.settle();
+    driver
+}
+
+fn ids(body: &Option<Value>) -> Vec<String> {
+    let rows = body.as_ref().unwrap().as_array().unwrap().iter();
+    rows.map(|row| row["id"].as_str().unwrap().to_owned())
+        .collect()
+}
+
+#[test]
+fn marked_orders_get_a_status_by_one_call_and_those_refused_are_named() {
+    let mut driver = few_orders();
+    driver.type_text("  ");
+    for _ in 0..3 {
+        driver.press(KeyCode::Down);
+    }
+    driver.type_text("v");
+    assert!(driver.screen().contains("6 marked"), "{}", driver.screen());
+    picture("marked", USUAL, &driver);
+    driver.type_text("b");
+    picture("bulk_menu", USUAL, &driver);
+    driver.press(KeyCode::Down);
+    driver.press(KeyCode::Enter);
+    let outcome = |number: usize| match number {
+        2 => json!({"outcome": "failed", "problem": {
+            "type": "urn:stockroom:problem:conflict", "title": "No", "status": 409,
+            "detail": "The order is shipped; from there it goes to delivered.\u{1b}[2J",
+        }}),
+        1 => json!({"outcome": "unchanged", "id": id(0, 1), "version": 1}),
+        _ => json!({"outcome": "updated", "id": id(0, number), "version": 2}),
+    };
+    let report = json!({
+        "created": 0, "updated": 4, "unchanged": 1, "deleted": 0, "failed": 1,
+        "rows": (0..6).map(outcome).collect::<Vec<_>>(),
+    });
+    let call = driver.answer("/v1/orders/bulk?on_error=reject_failed", &report);
+    assert_eq!(
+        call.body.as_ref().unwrap()[0],
+        json!({"id": id(0, 0), "version": 1, "status": "paid"})
+    );
+    assert_eq!(ids(&call.body).len(), 6);
+    picture("bulk_report", USUAL, &driver);
+    driver.press(KeyCode::Enter);
+    assert!(!driver.screen().contains("marked"), "{}", driver.screen());
+    // Taken back by one call as well, where the rows are as this left them.
+    driver.type_text("u");
+    let call = driver.calls().pop().unwrap();
+    assert_eq!(call.path, "/v1/orders/bulk?on_error=reject_failed");
+    assert_eq!(
+        ids(&call.body),
+        [0, 3, 4, 5].map(|number| id(0, number)).to_vec().as_slice()
+    );
+    assert_eq!(
+        call.body.unwrap()[1],
+        json!({"id": id(0, 3), "version": 2, "status": "delivered"})
+    );
+}
+
+#[test]
+fn marked_rows_are_deleted_after_a_question_that_names_them() {
+    let mut driver = few_orders();
+    driver.type_text("   d");
+    let screen = driver.screen();
+    assert!(
+        screen.contains("Delete 3 orders?") && screen.contains("241028-1000-0000"),
+        "{screen}"
+    );
+    driver.type_text("n");
+    assert!(driver.calls().is_empty());
+    driver.type_text("dy");
+    let deleted = |number: usize| json!({"outcome": "deleted", "id": id(0, number), "version": 1});
+    let report = json!({
+        "created": 0, "updated": 0, "unchanged": 0, "deleted": 3, "failed": 0,
+        "rows": (0..3).map(deleted).collect::<Vec<_>>(),
+    });
+    let call = driver.answer("/v1/orders/bulk-delete", &report);
+    assert_eq!(call.precondition, Precondition::None);
+    assert_eq!(call.body.unwrap()[2], json!({"id": id(0, 2), "version": 1}));
+    assert!(
+        driver.screen().contains("3 deleted. u takes it back."),
+        "{}",
+        driver.screen()
+    );
+    driver.type_text("u");
+    let call = driver.calls().pop().unwrap();
+    let back = &call.body.unwrap()[0];
+    assert_eq!(
+        (&back["id"], &back["note"], &back["items"][0]["quantity"]),
+        (&json!(id(0, 0)), &json!(""), &json!(2))
+    );
+}
+
+#[test]
+fn marks_go_with_escape_and_with_another_list() {
+    let mut driver = few_orders();
+    driver.control('a');
+    assert!(driver.screen().contains("30 marked"), "{}", driver.screen());
+    driver.press(KeyCode::Esc);
+    assert!(!driver.screen().contains("marked"));
+    driver.type_text(" /x");
+    driver.press(KeyCode::Enter);
+    assert!(!driver.screen().contains("1 marked"), "{}", driver.screen());
+}
+
+#[test]
+fn marked_rows_go_to_a_file() {
+    let mut driver = few_orders();
+    driver.type_text("  b");
+    for _ in 0..6 {
+        driver.press(KeyCode::Down);
+    }
+    driver.press(KeyCode::Enter);
+    driver.press(KeyCode::Enter);
+    let (path, file) = driver.downloaded(99);
+    assert_eq!(
+        path,
+        format!("/v1/orders/export?id={},{}&format=csv", id(0, 0), id(0, 1))
+    );
+    assert_eq!(file, "orders.csv");
+}

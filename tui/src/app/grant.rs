@@ -1,0 +1,190 @@
+//! What screens wish of the application.
+
+use stockroom_common::page;
+use uuid::Uuid;
+
+use super::{App, Step};
+use crate::{
+    context::{Context, Toast, Views, Wish},
+    entity::{Tab, Target},
+    event::Effect,
+    import::Review,
+    input::Line,
+    list::{self, Query},
+    overlay::{Export, Overlay, Prompt, Purpose},
+    undo::Undo,
+};
+
+impl App {
+    pub(super) fn grant(&mut self, wish: Wish, ctx: &mut Context<'_>) {
+        match wish {
+            Wish::Open(overlay) => self.overlays.push(overlay),
+            Wish::Picker(mut picker) => {
+                picker.tick(ctx);
+                self.overlays.push(Overlay::Picker(picker));
+            }
+            Wish::Review(review) => self.review(review),
+            Wish::Close => {
+                self.overlays.pop();
+            }
+            Wish::Picked { id, label } => {
+                self.overlays.pop();
+                self.names.learn(id, label);
+                if let Some(Overlay::Form(form)) = self.overlays.last_mut() {
+                    form.picked(id);
+                }
+            }
+            Wish::SearchFor(search) => self.requery(|query| query.search = search, ctx),
+            Wish::Goto(typed) => self.screen_mut(self.tab).goto(&typed, ctx),
+            Wish::SortBy(sort) => {
+                self.requery(|query| query.sort = sort, ctx);
+                self.remember(ctx);
+            }
+            Wish::Views(wish) => self.grant_views(wish, ctx),
+            Wish::Remember => self.remember(ctx),
+            Wish::Bulk(bulk) => self.bulks.begin(*bulk, ctx),
+            Wish::ClearMarks(tab) => self.screen_mut(tab).clear_marks(),
+            Wish::ExportRows(tab, ids) => self.export_rows(tab, &ids, ctx),
+            Wish::FilterBy(chips) => self.requery(|query| query.chips = chips, ctx),
+            Wish::SeedWith(sizes) => self.seed.set_request(sizes),
+            Wish::WorkOnPartitions => self.partitions.confirmed(ctx),
+            Wish::Delete(deletion) => self.deletions.begin(*deletion, ctx),
+            Wish::Written {
+                tab,
+                row,
+                toast,
+                undo,
+            } => {
+                self.wrote(toast, undo);
+                if let Some(row) = row {
+                    let id = row["id"].as_str().and_then(|id| id.parse().ok());
+                    self.names.forget(id.unwrap_or_default());
+                    self.screen_mut(tab).put(&row);
+                }
+                // A write may show elsewhere too: an order in the stock of its products.
+                self.expire();
+                self.show(self.tab, ctx);
+            }
+            Wish::Expire => {
+                self.expire();
+                self.show(self.tab, ctx);
+            }
+            Wish::CloseForm => {
+                let is_form = |overlay: &Overlay| matches!(overlay, Overlay::Form(_));
+                if let Some(index) = self.overlays.iter().rposition(is_form) {
+                    self.overlays.truncate(index);
+                }
+            }
+            Wish::Follow(target) => self.follow(&target, ctx),
+            Wish::Return => self.go_back(ctx),
+            Wish::Run(command) => self.run(command, ctx),
+            Wish::Toast(toast) => self.toast = Some(toast),
+        }
+    }
+
+    fn grant_views(&mut self, wish: Views, ctx: &mut Context<'_>) {
+        match wish {
+            Views::Menu(tab) => self.overlays.push(Overlay::Menu(self.memory.menu(tab))),
+            Views::AskName => self.overlays.push(Overlay::Prompt(Prompt {
+                title: "Name of the view".into(),
+                line: Line::default(),
+                purpose: Purpose::SaveView,
+            })),
+            Views::Save(name) => {
+                let query = self.present().query();
+                self.memory.save_view(self.tab, name, query);
+                ctx.good("The view is saved.");
+                self.remember(ctx);
+            }
+            Views::Show(query) => self.screen_mut(self.tab).set_query(*query, ctx),
+            Views::Forget(tab, index) => {
+                self.memory.forget_view(tab, index);
+                ctx.good("The view is forgotten.");
+                self.remember(ctx);
+            }
+        }
+    }
+
+    /// Keeps how the lists are arranged.
+    fn remember(&mut self, ctx: &mut Context<'_>) {
+        for tab in Tab::ALL {
+            if let Some((columns, sort)) = self.screen(tab).memory() {
+                let list = self.memory.lists.entry(tab.path().into()).or_default();
+                (list.columns, list.sort) = (columns, sort);
+            }
+        }
+        let memory = Box::new(self.memory.clone());
+        ctx.effects.push(Effect::Remember(memory));
+    }
+
+    fn export_rows(&mut self, tab: Tab, ids: &[Uuid], ctx: &mut Context<'_>) {
+        if ids.len() > page::MAX_LIMIT as usize {
+            let most = page::MAX_LIMIT;
+            return ctx.bad(format!(
+                "At most {most} marked rows go to a file; filter the list and export that."
+            ));
+        }
+        let ids: Vec<String> = ids.iter().map(Uuid::to_string).collect();
+        self.overlays.push(Overlay::Export(Export {
+            path: format!("/v1/{}/export?id={}&", tab.path(), ids.join(",")),
+            line: Line::new(format!("{}.csv", tab.path())),
+        }));
+    }
+
+    /// Tells that something was written, and how it is taken back.
+    fn wrote(&mut self, toast: String, undo: Option<Undo>) {
+        let hint = undo.as_ref().map(|_| self.preferences.keys.shown("undo"));
+        let hint = hint.filter(|keys| !keys.is_empty());
+        self.toast = Some(Toast::Good(match hint {
+            Some(keys) => format!("{toast} {keys} takes it back."),
+            None => toast,
+        }));
+        if let Some(undo) = undo {
+            self.undo.push(undo);
+        }
+    }
+
+    /// What a file has done is told at once, but not in the middle of something else.
+    fn review(&mut self, review: Review) {
+        self.toast = None;
+        self.overlays.insert(0, Overlay::Review(review));
+        if self.overlays.len() > 1 {
+            let note = "What has become of the file shows when this is closed.";
+            self.toast = Some(Toast::Good(note.into()));
+        }
+    }
+
+    fn requery(&mut self, change: impl FnOnce(&mut Query), ctx: &mut Context<'_>) {
+        let screen = self.screen_mut(self.tab);
+        let mut query = screen.query();
+        query.only = None;
+        change(&mut query);
+        screen.set_query(query, ctx);
+    }
+
+    fn follow(&mut self, target: &Target, ctx: &mut Context<'_>) {
+        let (to, query) = list::query_of(target);
+        let hidden = self.screen_mut(to).query();
+        self.trail.push(Step {
+            from: self.tab,
+            to,
+            query: query.clone(),
+            hidden,
+        });
+        self.tab = to;
+        self.screen_mut(to).set_query(query, ctx);
+    }
+
+    /// Back to where a link was followed from, or to a wider list.
+    fn go_back(&mut self, ctx: &mut Context<'_>) {
+        let (tab, query) = (self.tab, self.present().query());
+        let wider = query.clone().wider();
+        let came_by = |step: &mut Step| step.to == tab && (step.query == query || wider.is_none());
+        if let Some(step) = self.trail.pop_if(came_by) {
+            self.screen_mut(step.to).set_query(step.hidden, ctx);
+            self.show(step.from, ctx);
+        } else if let Some(wider) = wider {
+            self.screen_mut(tab).set_query(wider, ctx);
+        }
+    }
+}

@@ -1,0 +1,148 @@
+//! From keys to commands, and which of them can be used now.
+
+use crossterm::event::KeyEvent;
+
+use super::App;
+use crate::{
+    context::Context,
+    entity::{Show, Tab},
+    event::Effect,
+    keys::{self, Binding, Command, Condition, Found},
+    overlay::{Help, Overlay},
+    palette::Palette,
+    text,
+};
+
+/// Columns of what was copied that are told.
+const COPIED_SHOWN: usize = 40;
+
+impl App {
+    pub(super) fn key(&mut self, key: KeyEvent, ctx: &mut Context<'_>) {
+        self.toast = None;
+        self.pressed.push(key.into());
+        let found = self.preferences.keys.find(self.scope(), &self.pressed);
+        let binding = match found {
+            Found::Prefix => return,
+            Found::Binding(binding) => Some(binding),
+            Found::Nothing => None,
+        };
+        let is_alone = self.pressed.len() == 1;
+        self.pressed.clear();
+        let command = binding.map(|binding| binding.command);
+        if let Some(overlay) = self.overlays.last_mut() {
+            // In a line of text, what edits it comes first; only Form has keys that mean both.
+            let edits = matches!(
+                command,
+                None | Some(Command::Left | Command::Right | Command::Toggle)
+            );
+            if edits && let Some(line) = overlay.line() {
+                if is_alone && line.key(key) {
+                    overlay.typed(ctx);
+                }
+                return;
+            }
+        }
+        let Some(binding) = binding else { return };
+        match binding.conditions.iter().find(|known| !self.holds(**known)) {
+            None => self.run(binding.command, ctx),
+            Some(unmet) => ctx.bad(unmet.complaint()),
+        }
+    }
+
+    /// Does what a key, or the palette, stands for.
+    pub(super) fn run(&mut self, command: Command, ctx: &mut Context<'_>) {
+        match command {
+            Command::Quit => return ctx.effects.push(Effect::Quit),
+            Command::Suspend => return ctx.effects.push(Effect::Suspend),
+            _ => {}
+        }
+        if let Some(overlay) = self.overlays.last_mut() {
+            return overlay.command(command, ctx);
+        }
+        match command {
+            Command::Tab(index) => self.turn_to(Tab::ALL[index], ctx),
+            Command::NextTab => self.turn_to(self.neighbour(1), ctx),
+            Command::PreviousTab => self.turn_to(self.neighbour(Tab::ALL.len() - 1), ctx),
+            Command::Help => {
+                let scope = self.scope();
+                let lines = self.preferences.keys.bound(scope).count();
+                let top = 0;
+                self.overlays
+                    .push(Overlay::Help(Help { scope, top, lines }));
+            }
+            Command::Palette => {
+                let holds = |binding: &Binding| self.is_usable(binding);
+                let palette = Palette::new(&self.preferences.keys, self.scope(), holds);
+                self.overlays.push(Overlay::Palette(palette));
+            }
+            Command::Undo => self.undo.undo(ctx),
+            Command::CopyCell | Command::CopyRow | Command::CopyId => self.copy(command, ctx),
+            command => self.screen_mut(self.tab).command(command, ctx),
+        }
+    }
+
+    fn holds(&self, condition: Condition) -> bool {
+        match condition {
+            Condition::Changes => !self.preferences.is_read_only,
+            Condition::Marked => self.present().has_marks(),
+            Condition::Undoable => !self.undo.is_empty(),
+            Condition::Lines => {
+                matches!(self.overlays.last(), Some(Overlay::Form(form)) if form.has_lines())
+            }
+        }
+    }
+
+    fn is_usable(&self, binding: &Binding) -> bool {
+        binding
+            .conditions
+            .iter()
+            .all(|condition| self.holds(*condition))
+    }
+
+    /// The keys that can be pressed now and what they do, in a word each: those that go on with what was
+    /// pressed, or those that are worth a hint.
+    pub fn hints(&self) -> Vec<(String, &'static str)> {
+        let keys = &self.preferences.keys;
+        let usable = keys
+            .bound(self.scope())
+            .filter(|bound| self.is_usable(bound.binding));
+        if self.pressed.is_empty() {
+            let is_worth_it = |condition: &Condition| self.holds(*condition);
+            return usable
+                .filter(|bound| bound.binding.hinted_when.iter().all(is_worth_it))
+                .filter_map(|bound| Some((bound.first()?, bound.binding.hint?)))
+                .collect();
+        }
+        let begun = &self.pressed;
+        let mut hints = Vec::new();
+        for bound in usable {
+            let mut sequences = bound.sequences.iter();
+            if let Some(sequence) = sequences.find(|sequence| sequence.starts_with(begun)) {
+                let rest = keys::words(&sequence[begun.len()..]);
+                hints.push((rest, bound.binding.help));
+            }
+        }
+        hints
+    }
+
+    fn neighbour(&self, steps: usize) -> Tab {
+        let index = Tab::ALL
+            .iter()
+            .position(|tab| *tab == self.tab)
+            .unwrap_or_default();
+        Tab::ALL[(index + steps) % Tab::ALL.len()]
+    }
+
+    fn copy(&self, what: Command, ctx: &mut Context<'_>) {
+        let show = Show {
+            names: &self.names,
+            zone: self.zone,
+        };
+        let Some(copied) = self.present().copied(what, show) else {
+            return ctx.bad("There is nothing to copy.");
+        };
+        let shown = text::cut(&copied.replace('\t', " "), COPIED_SHOWN).into_owned();
+        ctx.good(format!("Copied {shown}"));
+        ctx.effects.push(Effect::Copy(copied));
+    }
+}

@@ -2,6 +2,7 @@
 //! clock, no pty.
 
 mod arranged;
+mod dashboard;
 mod driver;
 mod import;
 mod keys;

@@ -5,7 +5,10 @@ mod grant;
 mod input;
 mod live;
 
-use std::time::{Duration, Instant};
+use std::{
+    collections::VecDeque,
+    time::{Duration, Instant},
+};
 
 use crossterm::event::{Event as TerminalEvent, KeyEventKind};
 use stockroom_common::{Category, Customer, Order, Product};
@@ -13,6 +16,7 @@ use stockroom_common::{Category, Customer, Order, Product};
 use crate::{
     bulk::Bulks,
     context::{Context, Toast, Wish},
+    dashboard::Dashboard,
     entity::Tab,
     event::{Answer, Effect, Event, Failure, Link, Owner, Reply, Source, Written},
     import::{self},
@@ -30,6 +34,8 @@ use crate::{
     undo::{self},
 };
 
+/// Answers whose times are kept.
+const LATENCIES: usize = 120;
 /// The smallest terminal that the screens fit into.
 pub const MIN_SIZE: (u16, u16) = (40, 10);
 /// Lines of the screen that are not rows of a list: tabs, title, header, hints, status.
@@ -44,6 +50,7 @@ pub struct App {
     pub categories: ListScreen<Category>,
     pub seed: SeedScreen,
     pub partitions: PartitionsScreen,
+    pub dashboard: Dashboard,
     pub overlays: Vec<Overlay>,
     pub names: Names,
     touched: Touched,
@@ -55,6 +62,8 @@ pub struct App {
     pub server: String,
     /// How long the last page took, and where the server had it from.
     pub latency: Option<(Duration, Option<Source>)>,
+    /// How long the last answers took, the newest last.
+    pub latencies: VecDeque<Duration>,
     pub zone: Zone,
     pub size: (u16, u16),
     pub preferences: Preferences,
@@ -88,6 +97,7 @@ impl App {
             categories: ListScreen::default(),
             seed: SeedScreen::default(),
             partitions: PartitionsScreen::default(),
+            dashboard: Dashboard::default(),
             overlays: Vec::new(),
             names: Names::default(),
             touched: Touched::default(),
@@ -97,6 +107,7 @@ impl App {
             link: Link::Connecting,
             server,
             latency: None,
+            latencies: VecDeque::new(),
             zone,
             size,
             preferences,
@@ -195,6 +206,7 @@ impl App {
             Tab::Categories => &self.categories,
             Tab::Seed => &self.seed,
             Tab::Partitions => &self.partitions,
+            Tab::Dashboard => &self.dashboard,
         }
     }
 
@@ -206,6 +218,7 @@ impl App {
             Tab::Categories => &mut self.categories,
             Tab::Seed => &mut self.seed,
             Tab::Partitions => &mut self.partitions,
+            Tab::Dashboard => &mut self.dashboard,
         }
     }
 
@@ -245,6 +258,14 @@ impl App {
     }
 
     fn reply(&mut self, reply: &Reply, ctx: &mut Context<'_>) {
+        if let (Owner::List(_) | Owner::Save | Owner::Delete(_), Ok(_)) =
+            (reply.ticket.owner, &reply.result)
+        {
+            if self.latencies.len() == LATENCIES {
+                self.latencies.pop_front();
+            }
+            self.latencies.push_back(reply.took);
+        }
         match (&reply.result, reply.ticket.owner) {
             (Ok(answer), Owner::List(_)) => self.latency = Some((reply.took, answer.source)),
             // Beside a page, what else was asked for tells only how long it took.
@@ -260,6 +281,7 @@ impl App {
             Owner::Seed | Owner::SeedEvents => self.seed.reply(reply, ctx),
             Owner::Export => exported(reply, ctx),
             Owner::Import => import::reply(reply, ctx),
+            Owner::Dashboard => self.dashboard.reply(reply, ctx),
             Owner::Partitions | Owner::Archive => self.partitions.reply(reply, ctx),
             Owner::Delete(_) => self.deletions.reply(reply, ctx),
             Owner::Undo => self.undo.reply(reply, ctx),

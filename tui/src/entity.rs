@@ -23,16 +23,18 @@ pub enum Tab {
     Categories,
     Seed,
     Partitions,
+    Dashboard,
 }
 
 impl Tab {
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::Orders,
         Self::Customers,
         Self::Products,
         Self::Categories,
         Self::Seed,
         Self::Partitions,
+        Self::Dashboard,
     ];
 
     pub const fn title(self) -> &'static str {
@@ -43,6 +45,7 @@ impl Tab {
             Self::Categories => "Categories",
             Self::Seed => "Seed",
             Self::Partitions => "Partitions",
+            Self::Dashboard => "Dashboard",
         }
     }
 
@@ -62,6 +65,8 @@ impl Tab {
     pub fn shows(self, change: &ChangeEvent) -> bool {
         match Self::of_entity(&change.entity) {
             None => true,
+            // Figures are of everything.
+            Some(_) if self == Self::Dashboard => true,
             Some(Self::Partitions) => matches!(self, Self::Partitions | Self::Orders),
             Some(tab) if tab == self => true,
             Some(_) => {
@@ -80,6 +85,7 @@ impl Tab {
             Self::Categories => Category::PATH,
             Self::Seed => "seed-jobs",
             Self::Partitions => "partitions",
+            Self::Dashboard => "stats",
         }
     }
 }

@@ -118,6 +118,7 @@ pub enum Owner {
     Seed,
     SeedEvents,
     Partitions,
+    Dashboard,
     Export,
     Import,
     /// Partitions that are archived, restored or deleted.

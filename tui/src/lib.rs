@@ -9,6 +9,7 @@ mod clipboard;
 pub mod command;
 pub mod context;
 mod customer;
+pub mod dashboard;
 pub mod entity;
 pub mod event;
 pub mod form;

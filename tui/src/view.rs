@@ -1,7 +1,9 @@
 //! Drawing: a function of the state, and of nothing else.
 
+mod bar;
 mod cell;
 mod conflict;
+mod dashboard;
 mod detail;
 mod form;
 mod import;
@@ -80,6 +82,7 @@ pub fn draw(frame: &mut Frame<'_>, app: &App) {
         Tab::Categories => list::draw(frame, body, &app.categories, &app.link, look),
         Tab::Seed => seed::draw(frame, body, &app.seed, look),
         Tab::Partitions => partitions::draw(frame, body, &app.partitions, look),
+        Tab::Dashboard => dashboard::draw(frame, body, app, look),
     }
     draw_hints(frame, hints, app, look);
     draw_status(frame, status, app, look);
@@ -109,26 +112,11 @@ pub fn draw(frame: &mut Frame<'_>, app: &App) {
 fn draw_tabs(frame: &mut Frame<'_>, area: Rect, app: &App, look: Look<'_>) {
     let mut crumbs: Vec<&str> = app.breadcrumb().into_iter().map(Tab::title).collect();
     let mut way = crumbs.join(" › ");
-    let titles = Tab::ALL.into_iter().zip(1..);
-    let whole: usize = titles.clone().map(|(tab, _)| tab.title().len() + 4).sum();
-    let way_back = if crumbs.is_empty() {
-        0
-    } else {
-        text::width(&way) + 4
-    };
-    let has_room = whole + way_back <= usize::from(area.width);
     let mut spans = Vec::new();
-    for (tab, number) in titles {
-        let is_active = tab == app.tab;
-        let style = if is_active {
-            look.theme.active_tab
-        } else {
-            look.theme.plain
-        };
-        // Where there is no room for all titles, one must still see where one is and came from.
-        let title = match is_active || has_room {
-            true => format!(" {number} {} ", tab.title()),
-            false => format!(" {number} "),
+    for (tab, title) in tab_titles(app, usize::from(area.width)) {
+        let style = match tab == app.tab {
+            true => look.theme.active_tab,
+            false => look.theme.plain,
         };
         spans.push(Span::styled(title, style));
     }
@@ -143,6 +131,39 @@ fn draw_tabs(frame: &mut Frame<'_>, area: Rect, app: &App, look: Look<'_>) {
         spans.push(Span::styled(format!("  ‹ {way}"), look.theme.dim));
     }
     frame.render_widget(Line::from(spans), area);
+}
+
+/// The tabs as they stand side by side in that many columns: where there is no room for all titles, one
+/// must still see where one is and came from.
+fn tab_titles(app: &App, width: usize) -> Vec<(Tab, String)> {
+    let crumbs: Vec<&str> = app.breadcrumb().into_iter().map(Tab::title).collect();
+    let way_back = match crumbs.is_empty() {
+        true => 0,
+        false => text::width(&crumbs.join(" › ")) + 4,
+    };
+    let titles = |show: fn(usize, Tab, bool) -> String| {
+        let tabs = Tab::ALL.into_iter().zip(1..);
+        let titles = tabs.map(|(tab, number)| (tab, show(number, tab, tab == app.tab)));
+        titles.collect::<Vec<_>>()
+    };
+    let ways: [fn(usize, Tab, bool) -> String; 3] = [
+        |number, tab, _| format!(" {number} {} ", tab.title()),
+        |number, tab, _| format!(" {number} {}", tab.title()),
+        |number, tab, is_active| match is_active {
+            true => format!(" {number} {} ", tab.title()),
+            false => format!(" {number} "),
+        },
+    ];
+    let fits = |titles: &[(Tab, String)]| {
+        let taken = titles.iter().map(|(_, title)| text::width(title));
+        taken.sum::<usize>() + way_back <= width
+    };
+    let [loose, tight, short] = ways.map(titles);
+    match () {
+        () if fits(&loose) => loose,
+        () if fits(&tight) => tight,
+        () => short,
+    }
 }
 
 /// What can be done here, from the table of keys.

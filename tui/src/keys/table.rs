@@ -5,15 +5,15 @@ use super::{
     Binding, Command as C,
     Condition::{Changes, Lines, Marked, Undoable},
     Scope::{
-        self, Confirm, Conflict, Detail, File, Form, Help, ImportFile, List, Menu, Palette,
-        Partitions, Picker, Prompt, Report, Review, Seed,
+        self, Confirm, Conflict, Dashboard, Detail, File, Form, Help, ImportFile, List, Menu,
+        Palette, Partitions, Picker, Prompt, Report, Review, Seed,
     },
 };
 
-const TABS: &[Scope] = &[List, Detail, Seed, Partitions];
+const TABS: &[Scope] = &[List, Detail, Seed, Partitions, Dashboard];
 const ROWS: &[Scope] = &[List, Partitions];
-const PAGES: &[Scope] = &[List, Detail, Partitions, Review, Report, Help];
-const LINES: &[Scope] = &[Detail, Menu, Review, Report, Conflict, Help];
+const PAGES: &[Scope] = &[List, Detail, Partitions, Dashboard, Review, Report, Help];
+const LINES: &[Scope] = &[Detail, Dashboard, Menu, Review, Report, Conflict, Help];
 const TYPED: &[Scope] = &[Picker, Palette];
 const ONE_ROW: &[Scope] = &[List, Detail];
 const LEFT_BY_ESC: &[Scope] = &[
@@ -297,6 +297,7 @@ pub const BINDINGS: &[Binding] = &[
     on(TABS, "categories", &["4"], C::Tab(3), "Categories"),
     on(TABS, "seed", &["5"], C::Tab(4), "Seed"),
     on(TABS, "partitions", &["6"], C::Tab(5), "Partitions"),
+    on(TABS, "dashboard", &["7"], C::Tab(6), "Dashboard"),
     on(TABS, "next-tab", &["tab"], C::NextTab, "Next tab"),
     on(
         TABS,
@@ -439,7 +440,7 @@ pub const BINDINGS: &[Binding] = &[
     )
     .hint("back"),
     on(
-        &[List, Seed, Partitions],
+        &[List, Seed, Partitions, Dashboard],
         "wider",
         &["esc"],
         C::Back,

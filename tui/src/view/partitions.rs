@@ -10,6 +10,7 @@ use stockroom_common::partition::{Family, Partition, PartitionState};
 
 use super::{
     Look,
+    bar::filled,
     cell::{self, Align},
 };
 use crate::{
@@ -150,18 +151,6 @@ const fn name_width(width: usize) -> usize {
 fn bar_width(width: usize) -> Option<usize> {
     let left = width.checked_sub(TEXTS)?;
     Some((left.saturating_sub(2) / 2).min(LONGEST_BAR))
-}
-
-/// A bar in eighths of a column: whatever there is is seen.
-fn filled(value: i64, most: i64, columns: usize) -> String {
-    let share = value as f64 / most.max(1) as f64;
-    let eighths = (share * columns as f64 * 8.0).round() as usize;
-    let eighths = eighths.max(usize::from(value > 0)).min(columns * 8);
-    let mut bar = "█".repeat(eighths / 8);
-    if let Some(part) = ["", "▏", "▎", "▍", "▌", "▋", "▊", "▉"].get(eighths % 8) {
-        bar.push_str(part);
-    }
-    cell::fit(&bar, columns, Align::Left)
 }
 
 fn size(partition: &Partition) -> i64 {

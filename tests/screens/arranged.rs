@@ -1,6 +1,6 @@
 //! Lists as one likes them: columns, order, views, a place to go to, an exact count, the clipboard.
 
-use crossterm::event::KeyCode;
+use crossterm::event::{KeyCode, MouseButton, MouseEventKind};
 use ratatui::style::Modifier;
 use serde_json::{Value, json};
 
@@ -241,4 +241,45 @@ fn keys_that_are_changed_are_those_that_are_shown() {
     assert!(driver.app.overlays.is_empty());
     driver.type_text("D");
     assert!(driver.screen().contains("Delete order 241028-1000-0000?"));
+}
+
+#[test]
+fn the_mouse_turns_tabs_selects_opens_and_scrolls() {
+    let click = MouseEventKind::Down(MouseButton::Left);
+    let mut driver = with_orders(USUAL);
+    driver.mouse(click, (20, 6));
+    assert!(
+        driver.screen().contains("› 2024-10-28 10:56"),
+        "{}",
+        driver.screen()
+    );
+    driver.mouse(MouseEventKind::ScrollDown, (20, 6));
+    assert!(
+        driver.screen().contains("› 2024-10-28 10:53"),
+        "{}",
+        driver.screen()
+    );
+    driver.mouse(MouseEventKind::ScrollUp, (20, 6));
+    driver.mouse(click, (20, 6));
+    assert!(
+        driver.screen().contains("┌ order 241028-1003-0003"),
+        "{}",
+        driver.screen()
+    );
+    driver.press(KeyCode::Esc);
+    // Below the rows, and on the hints, there is nothing.
+    driver.mouse(click, (20, 23));
+    driver.mouse(click, (20, 22));
+    assert!(driver.screen().contains("› 2024-10-28 10:56"));
+    driver.mouse(click, (25, 0));
+    assert!(
+        driver
+            .calls()
+            .iter()
+            .any(|call| call.path.starts_with("/v1/products")),
+        "{}",
+        driver.screen()
+    );
+    driver.press(KeyCode::F(2));
+    assert!(driver.screen().contains("The mouse is"));
 }

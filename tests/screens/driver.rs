@@ -2,7 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-use crossterm::event::{Event as TerminalEvent, KeyCode, KeyEvent, KeyModifiers};
+use crossterm::event::{
+    Event as TerminalEvent, KeyCode, KeyEvent, KeyModifiers, MouseEvent, MouseEventKind,
+};
 use ratatui::{Terminal, backend::TestBackend, buffer::Buffer, style::Style};
 use serde_json::{Value, json};
 use stockroom_tui::{
@@ -80,6 +82,16 @@ impl Driver {
 
     pub(crate) fn control(&mut self, c: char) {
         self.key(KeyEvent::new(KeyCode::Char(c), KeyModifiers::CONTROL));
+    }
+
+    pub(crate) fn mouse(&mut self, kind: MouseEventKind, (column, row): (u16, u16)) {
+        let modifiers = KeyModifiers::NONE;
+        self.update(Event::Terminal(TerminalEvent::Mouse(MouseEvent {
+            kind,
+            column,
+            row,
+            modifiers,
+        })));
     }
 
     pub(crate) fn type_text(&mut self, text: &str) {
@@ -263,7 +275,7 @@ impl Driver {
                 Effect::Cancel(owner) => self.pending.retain(|call| call.ticket.owner != owner),
                 Effect::Copy(text) => self.copied = Some(text),
                 Effect::Remember(memory) => self.remembered = Some(*memory),
-                Effect::Suspend | Effect::Quit => {}
+                Effect::Mouse(_) | Effect::Suspend | Effect::Quit => {}
             }
         }
     }

@@ -233,6 +233,7 @@ impl App {
                     overlay.typed(ctx);
                 }
             }
+            TerminalEvent::Mouse(event) => self.mouse(event, ctx),
             TerminalEvent::Resize(columns, rows) => {
                 self.size = (columns, rows);
                 ctx.rows = usize::from(rows.saturating_sub(CHROME)).max(1);

@@ -49,10 +49,19 @@ pub enum Effect {
     Cancel(Owner),
     /// Puts text on the clipboard.
     Copy(String),
+    /// Takes the mouse, or leaves it to the terminal and its own selection.
+    Mouse(Mouse),
     /// Keeps how things are arranged for the next run.
     Remember(Box<Memory>),
     Suspend,
     Quit,
+}
+
+/// Whose the mouse is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mouse {
+    Ours,
+    Terminals,
 }
 
 /// A request to the server. One with the same owner supersedes an earlier read.

@@ -40,6 +40,7 @@ pub enum Command {
     Sort,
     Export,
     Import,
+    Mouse,
     Refresh,
     RefreshPast,
     StartSeed,

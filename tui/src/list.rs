@@ -223,6 +223,19 @@ impl<R: Entity> Screen for ListScreen<R> {
         Self::goto(self, typed, ctx);
     }
 
+    fn click(&mut self, row: usize, ctx: &mut Context<'_>) {
+        let index = self.window.top() + row;
+        if index >= self.window.len() {
+            return;
+        }
+        if index == self.window.selected_index() {
+            self.command(Command::Open, ctx);
+        } else {
+            self.window.select(index, ctx.rows);
+            self.look_ahead(ctx);
+        }
+    }
+
     fn clear_marks(&mut self) {
         self.marks.clear();
     }

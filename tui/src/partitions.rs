@@ -331,6 +331,10 @@ impl Screen for PartitionsScreen {
         self.is_stale = true;
     }
 
+    fn click(&mut self, row: usize, ctx: &mut Context<'_>) {
+        self.select(self.top + row, ctx);
+    }
+
     fn resize(&mut self, ctx: &mut Context<'_>) {
         self.select(self.selected, ctx);
     }

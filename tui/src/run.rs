@@ -14,7 +14,7 @@ use crate::{
     api::Api,
     app::App,
     clipboard::Clipboard,
-    event::{Effect, Event},
+    event::{Effect, Event, Mouse},
     link,
     memory::Memory,
     settings::{Config, Settings},
@@ -54,6 +54,9 @@ pub async fn run(settings: &Settings) -> Result<(), Error> {
     app.remember_from(Memory::load());
     screen.terminal.draw(|frame| view::draw(frame, &app))?;
 
+    if app.preferences.has_mouse {
+        screen.set_mouse(Mouse::Ours)?;
+    }
     let mut clipboard = Clipboard::new();
     tokio::spawn(link::hold(server, local, sender.clone()));
     tokio::spawn(forward_signals(sender.clone()));
@@ -75,6 +78,7 @@ pub async fn run(settings: &Settings) -> Result<(), Error> {
                 Effect::Upload { ticket, upload } => api.upload(ticket, upload),
                 Effect::Cancel(owner) => api.cancel(owner),
                 Effect::Copy(text) => clipboard.copy(&text),
+                Effect::Mouse(mouse) => screen.set_mouse(mouse)?,
                 Effect::Remember(memory) => {
                     tokio::task::spawn_blocking(move || memory.save());
                 }
@@ -117,6 +121,12 @@ async fn next_event(app: &App, events: &mut UnboundedReceiver<Event>) -> Event {
 async fn forward_terminal(events: UnboundedSender<Event>) {
     let mut stream = EventStream::new();
     while let Some(event) = stream.next().await {
+        if let Ok(TerminalEvent::Mouse(event)) = &event
+            && !view::is_telling(event.kind)
+        {
+            // The mouse only passes by.
+            continue;
+        }
         let event = event.map_or(Event::Terminate, Event::Terminal);
         if events.send(event).is_err() {
             return;

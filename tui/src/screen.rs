@@ -73,6 +73,9 @@ pub trait Screen {
     /// Goes to where the sort key has the value that was typed.
     fn goto(&mut self, _typed: &str, _ctx: &mut Context<'_>) {}
 
+    /// Takes a click on the row that stands so far below the header.
+    fn click(&mut self, _row: usize, _ctx: &mut Context<'_>) {}
+
     fn clear_marks(&mut self) {}
 
     fn has_marks(&self) -> bool {

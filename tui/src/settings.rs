@@ -40,6 +40,10 @@ pub struct Settings {
     #[arg(long, env = "STOCKROOM_PLAIN")]
     pub plain: bool,
 
+    /// Leave the mouse to the terminal.
+    #[arg(long, env = "STOCKROOM_NO_MOUSE")]
+    pub no_mouse: bool,
+
     /// Only look: nothing in the shop can be changed.
     #[arg(long, env = "STOCKROOM_READ_ONLY")]
     pub read_only: bool,
@@ -72,6 +76,7 @@ pub struct Config {
     theme: Option<String>,
     plain: bool,
     read_only: bool,
+    mouse: Option<bool>,
     keys: BTreeMap<String, Keys>,
 }
 
@@ -116,6 +121,7 @@ impl Settings {
             keys: config.keymap()?,
             theme: Theme::new(scheme, depth),
             is_plain: self.plain || config.plain,
+            has_mouse: !self.no_mouse && config.mouse.unwrap_or(true),
             is_read_only: self.read_only || config.read_only,
         })
     }

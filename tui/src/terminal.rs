@@ -4,14 +4,17 @@ use std::io::{self, Stdout, Write, stdout};
 
 use crossterm::{
     cursor::Show,
-    event::{DisableBracketedPaste, EnableBracketedPaste},
+    event::{DisableBracketedPaste, DisableMouseCapture, EnableBracketedPaste, EnableMouseCapture},
     execute,
     terminal::{EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode, enable_raw_mode},
 };
 use ratatui::{Terminal, backend::CrosstermBackend};
 
+use crate::event::Mouse;
+
 /// The terminal while it is ours; dropping it gives it back.
 pub(crate) struct Screen {
+    has_mouse: bool,
     pub terminal: Terminal<CrosstermBackend<Stdout>>,
 }
 
@@ -28,7 +31,23 @@ impl Screen {
         }));
         enter()?;
         let terminal = Terminal::new(CrosstermBackend::new(stdout()))?;
-        Ok(Self { terminal })
+        let has_mouse = false;
+        Ok(Self {
+            has_mouse,
+            terminal,
+        })
+    }
+
+    /// Takes the mouse, or leaves it to the terminal.
+    ///
+    /// # Errors
+    /// Where the terminal is gone.
+    pub(crate) fn set_mouse(&mut self, mouse: Mouse) -> io::Result<()> {
+        self.has_mouse = mouse == Mouse::Ours;
+        match mouse {
+            Mouse::Ours => execute!(stdout(), EnableMouseCapture),
+            Mouse::Terminals => execute!(stdout(), DisableMouseCapture),
+        }
     }
 
     /// Gives the terminal to the shell until it brings us to the foreground again.
@@ -41,6 +60,9 @@ impl Screen {
         let group = rustix::process::getpgrp();
         rustix::process::kill_process_group(group, rustix::process::Signal::TSTP)?;
         enter()?;
+        if self.has_mouse {
+            self.set_mouse(Mouse::Ours)?;
+        }
         // A new one knows that the screen is empty.
         self.terminal = Terminal::new(CrosstermBackend::new(stdout()))?;
         Ok(())
@@ -61,6 +83,12 @@ fn enter() -> io::Result<()> {
 fn give_back() {
     // There is nothing left to do about a terminal that does not answer.
     let _ = disable_raw_mode();
-    let _ = execute!(stdout(), DisableBracketedPaste, LeaveAlternateScreen, Show);
+    let _ = execute!(
+        stdout(),
+        DisableMouseCapture,
+        DisableBracketedPaste,
+        LeaveAlternateScreen,
+        Show
+    );
     let _ = stdout().flush();
 }

@@ -15,6 +15,7 @@ mod past;
 mod plain;
 mod seed;
 
+use crossterm::event::{MouseButton, MouseEventKind};
 use ratatui::{
     Frame,
     layout::{Constraint, Layout, Rect},
@@ -28,7 +29,7 @@ use crate::{
     context::Toast,
     entity::Tab,
     event::{Link, Source},
-    keys::Keymap,
+    keys::{Keymap, Scope},
     names::Names,
     overlay::Overlay,
     text::{self, Zone},
@@ -107,6 +108,43 @@ pub fn draw(frame: &mut Frame<'_>, app: &App) {
     if look.is_plain {
         plain::translate(frame.buffer_mut());
     }
+}
+
+/// What lies under the mouse.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Hit {
+    Tab(Tab),
+    /// The row that stands so far below the header.
+    Row(usize),
+}
+
+/// What stands at a place of the screen and can be clicked on.
+pub fn hit(app: &App, column: u16, row: u16) -> Option<Hit> {
+    const ROWS: u16 = 3;
+    if !app.overlays.is_empty() {
+        return None;
+    }
+    if row == 0 {
+        let mut end = 0;
+        let mut titles = tab_titles(app, usize::from(app.size.0)).into_iter();
+        return titles.find_map(|(tab, title)| {
+            end += text::width(&title);
+            (usize::from(column) < end).then_some(Hit::Tab(tab))
+        });
+    }
+    let below = app.size.1.saturating_sub(2);
+    let has_rows = matches!(app.scope(), Scope::List | Scope::Partitions);
+    (has_rows && (ROWS..below).contains(&row)).then(|| Hit::Row(usize::from(row - ROWS)))
+}
+
+/// Whether something is meant by it: the mouse moves much and says little.
+pub const fn is_telling(kind: MouseEventKind) -> bool {
+    matches!(
+        kind,
+        MouseEventKind::ScrollUp
+            | MouseEventKind::ScrollDown
+            | MouseEventKind::Down(MouseButton::Left)
+    )
 }
 
 fn draw_tabs(frame: &mut Frame<'_>, area: Rect, app: &App, look: Look<'_>) {

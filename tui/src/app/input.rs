@@ -1,17 +1,21 @@
 //! From keys to commands, and which of them can be used now.
 
-use crossterm::event::KeyEvent;
+use crossterm::event::{KeyEvent, MouseEvent, MouseEventKind};
 
 use super::App;
 use crate::{
     context::Context,
     entity::{Show, Tab},
-    event::Effect,
+    event::{Effect, Mouse},
     keys::{self, Binding, Command, Condition, Found},
     overlay::{Help, Overlay},
     palette::Palette,
     text,
+    view::{self, Hit},
 };
+
+/// Rows that one notch of the wheel moves.
+const WHEEL: usize = 3;
 
 /// Columns of what was copied that are told.
 const COPIED_SHOWN: usize = 40;
@@ -49,6 +53,23 @@ impl App {
         }
     }
 
+    /// The wheel moves, a click selects, one on what is selected opens it.
+    pub(super) fn mouse(&mut self, event: MouseEvent, ctx: &mut Context<'_>) {
+        let moves = match event.kind {
+            MouseEventKind::ScrollUp => Some(Command::Up),
+            MouseEventKind::ScrollDown => Some(Command::Down),
+            _ => None,
+        };
+        if let Some(command) = moves {
+            return (0..WHEEL).for_each(|_| self.run(command, ctx));
+        }
+        match view::hit(self, event.column, event.row) {
+            Some(Hit::Tab(tab)) => self.turn_to(tab, ctx),
+            Some(Hit::Row(row)) => self.screen_mut(self.tab).click(row, ctx),
+            None => {}
+        }
+    }
+
     /// Does what a key, or the palette, stands for.
     pub(super) fn run(&mut self, command: Command, ctx: &mut Context<'_>) {
         match command {
@@ -63,6 +84,21 @@ impl App {
             Command::Tab(index) => self.turn_to(Tab::ALL[index], ctx),
             Command::NextTab => self.turn_to(self.neighbour(1), ctx),
             Command::PreviousTab => self.turn_to(self.neighbour(Tab::ALL.len() - 1), ctx),
+            Command::Mouse => {
+                let (mouse, words) = match self.preferences.has_mouse {
+                    true => (
+                        Mouse::Terminals,
+                        "The mouse is the terminal's: select as you like.",
+                    ),
+                    false => (
+                        Mouse::Ours,
+                        "The mouse is ours; with shift it is the terminal's.",
+                    ),
+                };
+                self.preferences.has_mouse = mouse == Mouse::Ours;
+                ctx.good(words);
+                ctx.effects.push(Effect::Mouse(mouse));
+            }
             Command::Help => {
                 let scope = self.scope();
                 let lines = self.preferences.keys.bound(scope).count();

@@ -224,6 +224,13 @@ pub const BINDINGS: &[Binding] = &[
     .when(&[Changes]),
     on(
         TABS,
+        "mouse",
+        &["f2"],
+        C::Mouse,
+        "Leave the mouse to the terminal, or take it back",
+    ),
+    on(
+        TABS,
         "refresh",
         &["r"],
         C::Refresh,

@@ -8,7 +8,7 @@ use crate::{
     copy::{CopyRows, TableRows},
     entity::{Entity, Identity, KeyKind, NaturalKey, Reference, SortKey},
     error::{Constraint, Result},
-    list::contains_pattern,
+    list,
     partitions::Partitions,
     write::Write,
 };
@@ -63,8 +63,7 @@ impl Entity for Category {
         search: Option<&str>,
     ) -> Result<()> {
         if let Some(text) = search {
-            sql.push(" and name ilike ")
-                .push_bind(contains_pattern(text));
+            list::search(sql, "name", text);
         }
         Ok(())
     }

@@ -375,8 +375,22 @@ pub(crate) async fn delete_by_id<E: Entity>(write: &mut Write, id: Id<E>) -> Res
     Ok(())
 }
 
+/// Words of a search beyond which the rest is taken as one.
+const MAX_WORDS: usize = 8;
+
+/// Appends ` and …` for each word of the text: all of them must be found in `expression`, in any order and
+/// within longer words. The expression is that of the search index.
+pub(crate) fn search(sql: &mut QueryBuilder<Postgres>, expression: &'static str, text: &str) {
+    for word in text.trim().splitn(MAX_WORDS, char::is_whitespace) {
+        if !word.is_empty() {
+            sql.push(format_args!(" and {expression} ilike "))
+                .push_bind(contains_pattern(word));
+        }
+    }
+}
+
 /// The pattern for `ilike` that finds `text` anywhere, with its own wildcards made plain.
-pub(crate) fn contains_pattern(text: &str) -> String {
+fn contains_pattern(text: &str) -> String {
     let mut pattern = String::from("%");
     for c in text.chars() {
         if matches!(c, '%' | '_' | '\\') {

@@ -8,7 +8,7 @@ use crate::{
     copy::{CopyRows, TableRows},
     entity::{Entity, Identity, KeyKind, NaturalKey, Reference, SortKey},
     error::{Constraint, Result},
-    list::contains_pattern,
+    list,
     partitions::Partitions,
     write::Write,
 };
@@ -106,8 +106,7 @@ impl Entity for Product {
         }
         if let Some(text) = search {
             // As in the search index.
-            sql.push(" and (name || ' ' || sku) ilike ")
-                .push_bind(contains_pattern(text));
+            list::search(sql, "(name || ' ' || sku)", text);
         }
         Ok(())
     }

@@ -88,6 +88,11 @@ async fn customers_are_found_by_name_and_email() {
         ("a", 2),
         ("nobody", 0),
         ("example.org", 1),
+        // All words, in any order and anywhere.
+        ("lace+ada+example", 1),
+        ("+ada++", 1),
+        ("ada+navy", 0),
+        ("+", 2),
     ] {
         let page = shop.get(&format!("/v1/customers?q={query}")).await.ok(200);
         assert_eq!(page["items"].as_array().unwrap().len(), found, "{query}");

@@ -29,6 +29,8 @@ pub(crate) struct Driver {
     download: Option<(Ticket, String, String)>,
     /// The file that is to be sent.
     upload: Option<(Ticket, Upload)>,
+    /// What the user's editor was opened on.
+    edited: Option<String>,
     /// What went to the clipboard last.
     pub(crate) copied: Option<String>,
     /// What is kept for the next run.
@@ -52,6 +54,7 @@ impl Driver {
             followed: None,
             download: None,
             upload: None,
+            edited: None,
             copied: None,
             remembered: None,
             source: None,
@@ -192,6 +195,13 @@ impl Driver {
         path
     }
 
+    /// Takes what the editor was opened on, and makes that of it.
+    pub(crate) fn edits(&mut self, outcome: Result<String, String>) -> String {
+        let text = self.edited.take().expect("no editor was opened");
+        self.update(Event::Edited(outcome));
+        text
+    }
+
     pub(crate) fn sends_a_file(&self) -> bool {
         self.upload.is_some()
     }
@@ -275,6 +285,7 @@ impl Driver {
                 Effect::Cancel(owner) => self.pending.retain(|call| call.ticket.owner != owner),
                 Effect::Copy(text) => self.copied = Some(text),
                 Effect::Remember(memory) => self.remembered = Some(*memory),
+                Effect::Edit(text) => self.edited = Some(text),
                 Effect::Mouse(_) | Effect::Suspend | Effect::Quit => {}
             }
         }

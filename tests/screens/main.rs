@@ -4,6 +4,7 @@
 mod arranged;
 mod dashboard;
 mod driver;
+mod filling;
 mod import;
 mod keys;
 mod live;

@@ -171,6 +171,12 @@ impl App {
                     picker.tick(&mut ctx);
                 }
             }
+            Event::Edited(Ok(text)) => {
+                if let Some(Overlay::Form(form)) = self.overlays.last_mut() {
+                    form.edited(&text);
+                }
+            }
+            Event::Edited(Err(reason)) => ctx.bad(reason),
             Event::Terminate => ctx.effects.push(Effect::Quit),
         }
         // A wish may lead to others, each of them to a bounded number.
@@ -310,7 +316,11 @@ impl App {
                 }
             }
             Owner::Picker => {
-                if let Some(Overlay::Picker(picker)) = self.overlays.last_mut() {
+                let mut overlays = self.overlays.iter_mut();
+                if let Some(picker) = overlays.find_map(|overlay| match overlay {
+                    Overlay::Picker(picker) => Some(picker),
+                    _ => None,
+                }) {
                     picker.reply(reply, ctx);
                 }
             }

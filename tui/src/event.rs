@@ -19,6 +19,8 @@ pub enum Event {
     Change(Box<ChangeEvent>),
     /// What others changed meanwhile was missed, and cannot be told any more.
     Missed,
+    /// Text that was in the user's editor, or what went wrong there.
+    Edited(Result<String, String>),
     /// The deadline that the application asked for has come.
     Tick,
     /// The system asks us to leave.
@@ -47,6 +49,8 @@ pub enum Effect {
     },
     /// Stops waiting for an answer.
     Cancel(Owner),
+    /// Opens text in the user's editor; it comes back as [`Event::Edited`].
+    Edit(String),
     /// Puts text on the clipboard.
     Copy(String),
     /// Takes the mouse, or leaves it to the terminal and its own selection.

@@ -20,7 +20,7 @@ pub use self::{
 use crate::{
     context::{Chip, Context, Wish},
     entity::{Entity, Field, FieldKind, Presence, Reference, Tab},
-    event::{Call, Failure, Owner, Precondition, Reply},
+    event::{Call, Effect, Failure, Owner, Precondition, Reply},
     input::Line,
     keys::Command,
     names::Names,
@@ -79,6 +79,16 @@ impl Form {
             check::<R>,
             zone,
         )
+    }
+
+    /// The same with a name in it.
+    #[must_use]
+    pub fn called(mut self, name: &str) -> Self {
+        let slot = self.slots.iter_mut().find(|slot| slot.pointer == "/name");
+        if let Some(SlotValue::Text(line)) = slot.map(|slot| &mut slot.value) {
+            *line = Line::new(name);
+        }
+        self
     }
 
     pub fn edit<R: Entity>(row: &R, zone: Zone) -> Self {
@@ -236,6 +246,10 @@ impl Form {
             Command::Right | Command::Toggle => self.turn(1),
             Command::AddLine if self.has_lines() => self.add_line(),
             Command::RemoveLine if self.has_lines() => self.remove_line(),
+            Command::Editor => match self.line() {
+                Some(line) => ctx.effects.push(Effect::Edit(line.text().to_owned())),
+                None => ctx.bad("Only text goes to an editor; this is a choice."),
+            },
             Command::Save => self.save(ctx),
             Command::Back if self.is_changed() => ctx.wish(Wish::Open(Overlay::Confirm(Confirm {
                 question: "Leave without saving?".into(),
@@ -264,6 +278,14 @@ impl Form {
                 self.notice = Some(format!("{who} has changed meanwhile: {fields}."));
             }
             _ => {}
+        }
+    }
+
+    /// Takes text that was edited elsewhere.
+    pub fn edited(&mut self, text: &str) {
+        if let Some(line) = self.line() {
+            *line = Line::new(text);
+            self.typed();
         }
     }
 

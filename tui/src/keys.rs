@@ -54,6 +54,7 @@ pub enum Command {
     Left,
     Right,
     Toggle,
+    Editor,
     AddLine,
     RemoveLine,
     Mark,

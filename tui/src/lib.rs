@@ -10,6 +10,7 @@ pub mod command;
 pub mod context;
 mod customer;
 pub mod dashboard;
+mod editor;
 pub mod entity;
 pub mod event;
 pub mod form;

@@ -2,17 +2,20 @@
 
 use std::time::{Duration, Instant};
 
+use frizbee::{Config, Matcher};
 use reqwest::Method;
 use serde_json::Value;
-use stockroom_common::Page;
+use stockroom_common::{Category, Customer, Page, Product};
 use uuid::Uuid;
 
 use crate::{
     context::{Context, Wish},
     entity::Tab,
     event::{Call, Owner, Reply},
+    form::Form,
     input::Line,
     keys::Command,
+    overlay::Overlay,
     text,
 };
 
@@ -30,6 +33,8 @@ pub struct Picker {
     pub error: Option<String>,
     ask_at: Option<Instant>,
     run: Option<u64>,
+    /// What the choices were asked for with.
+    shown: String,
     /// Enter was pressed before the answer was there: it takes the first choice when it comes.
     takes_first: bool,
 }
@@ -63,6 +68,7 @@ impl Picker {
             error: None,
             ask_at: Some(now),
             run: None,
+            shown: String::new(),
             takes_first: false,
         }
     }
@@ -85,6 +91,7 @@ impl Picker {
             return;
         }
         self.ask_at = None;
+        self.shown = self.search.text().to_owned();
         let ticket = ctx.ticket(Owner::Picker);
         self.run = Some(ticket.run);
         let mut query = vec![
@@ -115,7 +122,8 @@ impl Picker {
             Ok(page) => {
                 self.error = None;
                 self.selected = 0;
-                self.choices = page.items.iter().filter_map(Choice::read).collect();
+                let choices = page.items.iter().filter_map(Choice::read);
+                self.choices = ranked(choices.collect(), &self.shown);
                 if std::mem::take(&mut self.takes_first) {
                     self.choose(ctx);
                 }
@@ -141,9 +149,23 @@ impl Picker {
                 self.tick(ctx);
             }
             Command::Open => self.choose(ctx),
+            Command::New => self.create(ctx),
             Command::Back => ctx.wish(Wish::Close),
             _ => {}
         }
+    }
+
+    /// Opens a form for a row that is not there yet, called as was typed. Once it is saved it is taken.
+    fn create(&self, ctx: &mut Context<'_>) {
+        let name = self.search.text().trim();
+        let form = match self.tab {
+            Tab::Customers => Form::create::<Customer>(ctx.zone),
+            Tab::Products => Form::create::<Product>(ctx.zone),
+            Tab::Categories => Form::create::<Category>(ctx.zone),
+            _ => return,
+        };
+        let form = Box::new(form.called(name));
+        ctx.wish(Wish::Open(Overlay::Form(form)));
     }
 
     fn choose(&self, ctx: &mut Context<'_>) {
@@ -154,8 +176,31 @@ impl Picker {
     }
 }
 
+/// The choices, those first that are most like what was typed.
+fn ranked(choices: Vec<Choice>, typed: &str) -> Vec<Choice> {
+    if typed.trim().is_empty() {
+        return choices;
+    }
+    let words: Vec<String> = choices
+        .iter()
+        .map(|choice| format!("{} {}", choice.label, choice.note).to_lowercase())
+        .collect();
+    let found = Matcher::from_query(&typed.to_lowercase(), &Config::default()).match_list(&words);
+    let score = |index: usize| {
+        let found = found.iter().find(|found| found.index as usize == index);
+        found.map_or(0, |found| found.score)
+    };
+    let mut ranked: Vec<(u16, Choice)> = choices
+        .into_iter()
+        .enumerate()
+        .map(|(index, choice)| (score(index), choice))
+        .collect();
+    ranked.sort_by_key(|(score, _)| std::cmp::Reverse(*score));
+    ranked.into_iter().map(|(_, choice)| choice).collect()
+}
+
 impl Choice {
-    fn read(row: &Value) -> Option<Self> {
+    pub(crate) fn read(row: &Value) -> Option<Self> {
         let field = |name: &str| row[name].as_str().unwrap_or_default();
         let note = match row["price_minor"].as_i64() {
             Some(price) => {

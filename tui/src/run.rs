@@ -14,6 +14,7 @@ use crate::{
     api::Api,
     app::App,
     clipboard::Clipboard,
+    editor,
     event::{Effect, Event, Mouse},
     link,
     memory::Memory,
@@ -81,6 +82,13 @@ pub async fn run(settings: &Settings) -> Result<(), Error> {
                 Effect::Mouse(mouse) => screen.set_mouse(mouse)?,
                 Effect::Remember(memory) => {
                     tokio::task::spawn_blocking(move || memory.save());
+                }
+                Effect::Edit(text) => {
+                    // Nobody but the editor may read the terminal meanwhile.
+                    keys.abort();
+                    let edited = screen.lend(editor::edit(&text)).await?;
+                    let _ = sender.send(Event::Edited(edited));
+                    keys = tokio::spawn(forward_terminal(sender.clone()));
                 }
                 Effect::Suspend => {
                     // Nobody but the shell may read the terminal meanwhile.

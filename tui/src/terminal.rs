@@ -50,6 +50,27 @@ impl Screen {
         }
     }
 
+    /// Lends the terminal to another program until that has ended.
+    ///
+    /// # Errors
+    /// Where the terminal is gone.
+    pub(crate) async fn lend<T>(&mut self, program: impl Future<Output = T>) -> io::Result<T> {
+        give_back();
+        let outcome = program.await;
+        self.take_again()?;
+        Ok(outcome)
+    }
+
+    fn take_again(&mut self) -> io::Result<()> {
+        enter()?;
+        if self.has_mouse {
+            self.set_mouse(Mouse::Ours)?;
+        }
+        // A new one knows that the screen is empty.
+        self.terminal = Terminal::new(CrosstermBackend::new(stdout()))?;
+        Ok(())
+    }
+
     /// Gives the terminal to the shell until it brings us to the foreground again.
     ///
     /// # Errors
@@ -59,13 +80,7 @@ impl Screen {
         // The whole job stops, as it would if the terminal had handled the key.
         let group = rustix::process::getpgrp();
         rustix::process::kill_process_group(group, rustix::process::Signal::TSTP)?;
-        enter()?;
-        if self.has_mouse {
-            self.set_mouse(Mouse::Ours)?;
-        }
-        // A new one knows that the screen is empty.
-        self.terminal = Terminal::new(CrosstermBackend::new(stdout()))?;
-        Ok(())
+        self.take_again()
     }
 }
 

@@ -1,5 +1,6 @@
 //! What screens wish of the application.
 
+use serde_json::Value;
 use stockroom_common::page;
 use uuid::Uuid;
 
@@ -12,6 +13,7 @@ use crate::{
     input::Line,
     list::{self, Query},
     overlay::{Export, Overlay, Prompt, Purpose},
+    picker::Choice,
     undo::Undo,
 };
 
@@ -60,6 +62,7 @@ impl App {
                     let id = row["id"].as_str().and_then(|id| id.parse().ok());
                     self.names.forget(id.unwrap_or_default());
                     self.screen_mut(tab).put(&row);
+                    self.take_created(tab, &row, ctx);
                 }
                 // A write may show elsewhere too: an order in the stock of its products.
                 self.expire();
@@ -129,6 +132,16 @@ impl App {
             path: format!("/v1/{}/export?id={}&", tab.path(), ids.join(",")),
             line: Line::new(format!("{}.csv", tab.path())),
         }));
+    }
+
+    /// What was created on the way is what one was about to choose.
+    fn take_created(&self, tab: Tab, row: &Value, ctx: &mut Context<'_>) {
+        if let Some(Overlay::Picker(picker)) = self.overlays.last()
+            && picker.tab == tab
+            && let Some(Choice { id, label, .. }) = Choice::read(row)
+        {
+            ctx.wish(Wish::Picked { id, label });
+        }
     }
 
     /// Tells that something was written, and how it is taken back.

@@ -361,6 +361,23 @@ pub const BINDINGS: &[Binding] = &[
     .between_letters(),
     on(
         &[Form],
+        "form-editor",
+        &["ctrl-o"],
+        C::Editor,
+        "Open the text in $EDITOR",
+    )
+    .hint("editor"),
+    on(
+        &[Picker],
+        "picker-new",
+        &["ctrl-n"],
+        C::New,
+        "Create what is not there yet",
+    )
+    .hint("new")
+    .when(&[Changes]),
+    on(
+        &[Form],
         "line-add",
         &["ctrl-n"],
         C::AddLine,

@@ -1,0 +1,110 @@
+//! Filling in forms: choosing rows, making them on the way, and the user's own editor.
+
+use crossterm::event::KeyCode;
+use serde_json::json;
+
+use super::{Driver, USUAL, customer, page, picture, with_orders};
+use std::time::Duration;
+
+fn choosing_a_customer() -> Driver {
+    let mut driver = with_orders(USUAL);
+    driver.press(KeyCode::Char('n'));
+    driver.press(KeyCode::Enter);
+    driver.answer(
+        "/v1/customers?limit=50",
+        &page((0..5).map(customer).collect(), 5),
+    );
+    driver
+}
+
+#[test]
+fn what_is_most_like_what_was_typed_comes_first() {
+    let mut driver = choosing_a_customer();
+    driver.type_text("ada l");
+    assert!(
+        driver
+            .calls()
+            .iter()
+            .all(|call| !call.path.contains("q=ada")),
+        "typing must rest first"
+    );
+    driver.wait(Duration::from_millis(150));
+    let named = |number: usize, name: &str| {
+        let mut row = customer(number);
+        row["name"] = json!(name);
+        row
+    };
+    let rows = vec![named(7, "Lisa Radatz"), named(8, "Ada Lovelace")];
+    let call = driver.answer("/v1/customers?limit=50&q=ada+l", &page(rows, 2));
+    assert!(call.path.ends_with("q=ada+l"));
+    let screen = driver.screen();
+    assert!(screen.contains("› Ada Lovelace"), "{screen}");
+}
+
+#[test]
+fn what_is_not_there_is_created_on_the_way() {
+    let mut driver = choosing_a_customer();
+    driver.type_text("Zoe Quist");
+    driver.wait(Duration::from_millis(150));
+    driver.answer("/v1/customers?limit=50&q=Zoe", &page(vec![], 0));
+    picture("nothing_to_choose", USUAL, &driver);
+    driver.control('n');
+    assert!(driver.screen().contains("Zoe Quist"), "{}", driver.screen());
+    driver.press(KeyCode::Tab);
+    driver.type_text("zoe@example.org");
+    driver.control('s');
+    let mut row = customer(9);
+    row["name"] = json!("Zoe Quist");
+    let call = driver.answer("/v1/customers", &row);
+    assert_eq!(call.body.unwrap()["name"], "Zoe Quist");
+    // Back in the order, with the customer in it.
+    let screen = driver.screen();
+    assert!(
+        screen.contains("New order") && screen.contains("(Zoe Quist"),
+        "{screen}"
+    );
+    assert_eq!(driver.app.overlays.len(), 1);
+}
+
+#[test]
+fn who_thinks_better_of_creating_is_back_at_the_choice() {
+    let mut driver = choosing_a_customer();
+    driver.control('n');
+    driver.press(KeyCode::Esc);
+    assert!(
+        driver.screen().contains("Choose from customers"),
+        "{}",
+        driver.screen()
+    );
+}
+
+#[test]
+fn a_text_goes_to_the_editor_and_comes_back() {
+    let mut driver = with_orders(USUAL);
+    driver.press(KeyCode::Char('e'));
+    driver.control('o');
+    assert!(driver.screen().contains("Only text goes to an editor"));
+    driver.press(KeyCode::Tab);
+    driver.press(KeyCode::Tab);
+    driver.type_text("Ring");
+    driver.control('o');
+    assert_eq!(
+        driver.edits(Ok("Ring twice\u{1b}[2J\nat the back".into())),
+        "Ring"
+    );
+    let screen = driver.screen();
+    assert!(screen.contains("Ring twice^[[2J at the back"), "{screen}");
+    driver.control('s');
+    let call = driver.calls().pop().unwrap();
+    assert_eq!(
+        call.body,
+        Some(json!({"note": "Ring twice\u{1b}[2J\nat the back"}))
+    );
+    let mut driver = with_orders(USUAL);
+    driver.press(KeyCode::Char('e'));
+    driver.press(KeyCode::Tab);
+    driver.press(KeyCode::Tab);
+    driver.control('o');
+    driver.edits(Err("nano cannot be started: no such file.".into()));
+    assert!(driver.screen().contains("nano cannot be started"));
+}

@@ -1,0 +1,43 @@
+//! The user's own editor, on one field.
+
+use std::io::Write;
+
+use tokio::process::Command;
+
+/// Opens text in `$VISUAL` or `$EDITOR`, and gives what it was made into.
+///
+/// # Errors
+/// A sentence, where the editor could not be started or did not end well: the text is as it was then.
+pub(crate) async fn edit(text: &str) -> Result<String, String> {
+    let named = ["VISUAL", "EDITOR"]
+        .into_iter()
+        .filter_map(|name| std::env::var(name).ok());
+    let editor = named.into_iter().find(|editor| !editor.trim().is_empty());
+    let editor = editor.unwrap_or_else(|| "vi".into());
+    // Readable for the user alone, and gone with us.
+    let mut file = tempfile::Builder::new()
+        .prefix("stockroom-")
+        .suffix(".txt")
+        .tempfile()
+        .map_err(|error| format!("No file for the editor can be made: {error}."))?;
+    file.write_all(text.as_bytes())
+        .and_then(|()| file.flush())
+        .map_err(|error| format!("The file for the editor cannot be written: {error}."))?;
+    // Editors are named with their arguments: `code --wait`.
+    let mut words = editor.split_whitespace();
+    let status = Command::new(words.next().unwrap_or("vi"))
+        .args(words)
+        .arg(file.path())
+        .status()
+        .await
+        .map_err(|error| format!("{editor} cannot be started: {error}."))?;
+    if !status.success() {
+        return Err(format!(
+            "{editor} ended with {status}; the text is as it was."
+        ));
+    }
+    // Some editors write another file in the place of the first.
+    let edited = std::fs::read_to_string(file.path())
+        .map_err(|error| format!("The edited text cannot be read: {error}."))?;
+    Ok(edited.trim_end_matches(['\r', '\n']).to_owned())
+}

@@ -1,5 +1,7 @@
 //! The client in a real pty, against a real server: what a person types and sees.
 
+mod commands;
+
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};

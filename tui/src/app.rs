@@ -265,6 +265,10 @@ impl App {
     }
 
     fn reply(&mut self, reply: &Reply, ctx: &mut Context<'_>) {
+        if let Err(failure) = &reply.result {
+            let (owner, reason) = (reply.ticket.owner, failure.message());
+            tracing::warn!(?owner, reason, "a call failed");
+        }
         if let (Owner::List(_) | Owner::Save | Owner::Delete(_), Ok(_)) =
             (reply.ticket.owner, &reply.result)
         {

@@ -1,187 +1,282 @@
 //! The client as a command: what the tabs do, for scripts. Data goes to standard output, talk to
 //! standard error.
 
-use std::{
-    io::{IsTerminal, Write},
-    process::ExitCode,
-    time::Duration,
-};
+mod arguments;
+mod doctor;
+mod rows;
+mod seed;
+mod shop;
+mod table;
 
+use std::{io::Write, process::ExitCode};
+
+use clap::CommandFactory;
 use reqwest::Method;
-use serde::de::DeserializeOwned;
 use stockroom_common::{
-    Kind, Page, Problem, document,
-    seed::{NewSeedJob, SeedJob, SeedState},
+    Category, Customer, Kind, Order, Page, Problem, Product, change::ChangeEvent, document,
+    partition::Partition, stats::Stats,
 };
 
+pub use self::arguments::{Action, Command, JobAction, Output, PartitionAction};
+use self::shop::Shop;
 use crate::{
-    api::{self, Server, StreamEvent},
-    event::{Answer, Call, Failure, Owner, Ticket},
+    event::Failure,
+    form::words_of,
     keys,
-    local::LocalServer,
-    settings::{Command, Config, Settings},
-    text,
+    settings::{Config, Settings},
+    text::{self, Zone},
 };
 
 /// What the exit codes say; 2 is clap's too.
 const REFUSED: u8 = 1;
 const USAGE: u8 = 2;
 const UNREACHABLE: u8 = 3;
-/// How long after the stream of events broke the job is asked for again, and how often.
-const RETRY: Duration = Duration::from_secs(1);
-const RETRIES: u32 = 30;
+/// Rows of a column that are numbers stand on the right.
+const RIGHT: bool = true;
+const LEFT: bool = false;
 
-/// Runs a command; its exit code is 0 where it was done, 1 where it was refused, 3 where the server
-/// cannot be reached.
+/// Runs a command.
 pub async fn run(settings: &Settings, command: Command) -> ExitCode {
-    let config = match Config::read() {
-        Ok(config) => config,
-        Err(reason) => {
-            say(&reason);
-            return ExitCode::from(USAGE);
-        }
+    let done = match Config::read() {
+        Ok(config) => dispatch(settings, &config, command).await,
+        Err(reason) => Err(Trouble::Usage(reason)),
     };
-    if let Command::Keys { markdown } = command {
-        return match config.keymap() {
-            Ok(map) => {
-                let page = match markdown {
-                    true => keys::markdown(&map),
-                    false => keys::plain(&map),
-                };
-                let _ = std::io::stdout().write_all(page.as_bytes());
-                ExitCode::SUCCESS
-            }
-            Err(reason) => {
-                say(&reason);
-                ExitCode::from(USAGE)
-            }
-        };
-    }
-    let done = match settings.server(&config) {
-        Ok((server, local)) => {
-            let shop = Shop { server, local };
-            match command {
-                Command::Seed { sizes, json } => shop.seed(&sizes, json).await,
-                Command::Keys { .. } => Ok(()),
-            }
-        }
-        Err(reason) => Err(Failure::Unreachable(reason)),
-    };
-    let failure = match done {
+    let (reason, code) = match done {
         Ok(()) => return ExitCode::SUCCESS,
-        Err(failure) => failure,
-    };
-    say(failure.message());
-    match failure {
-        Failure::Refused(_) => ExitCode::from(REFUSED),
-        Failure::Unreachable(_) | Failure::NoAnswer(_) => ExitCode::from(UNREACHABLE),
-    }
-}
-
-struct Shop {
-    server: Server,
-    local: Option<LocalServer>,
-}
-
-impl Shop {
-    /// Puts a seed job into the queue and follows it to its end.
-    async fn seed(&self, sizes: &NewSeedJob, json: bool) -> Result<(), Failure> {
-        let jobs: Page<SeedJob> = self.call(Method::GET, "/v1/seed-jobs", None).await?;
-        let job = match jobs.items.into_iter().find(|job| sizes.is_done_by(job)) {
-            Some(job) => job,
-            None => {
-                let body = Some(document::to_value(sizes));
-                self.call(Method::POST, "/v1/seed-jobs", body).await?
-            }
-        };
-        let is_terminal = std::io::stderr().is_terminal();
-        let path = format!("/v1/seed-jobs/{}/events", job.id);
-        let mut retries = 0;
-        let job = loop {
-            let mut last = None;
-            let follow = self.follow(&path, |job: SeedJob| {
-                if is_terminal {
-                    let line = job.to_string();
-                    let _ = write!(std::io::stderr(), "\r\x1b[K{}", text::clean(&line));
-                }
-                last = Some(job);
-            });
-            let broke = follow.await;
-            if let Some(job) = last {
-                retries = 0;
-                if job.state.is_final() {
-                    break job;
-                }
-            }
-            retries += 1;
-            if retries > RETRIES {
-                return Err(broke);
-            }
-            tokio::time::sleep(RETRY).await;
-        };
-        if is_terminal {
-            let _ = write!(std::io::stderr(), "\r\x1b[K");
-        }
-        say(&job.to_string());
-        if json {
-            let _ = writeln!(std::io::stdout(), "{}", document::to_value(&job));
-        }
-        match job.state {
-            SeedState::Done => Ok(()),
-            _ => {
-                let detail = "The same command goes on where the job stopped.";
-                Err(Failure::Refused(Problem::new(Kind::Unavailable, detail)))
-            }
-        }
-    }
-
-    async fn call<T: DeserializeOwned>(
-        &self,
-        method: Method,
-        path: &str,
-        body: Option<serde_json::Value>,
-    ) -> Result<T, Failure> {
-        let (client, base) = self.client().await?;
-        // Nobody else waits for an answer here.
-        let ticket = Ticket {
-            owner: Owner::Seed,
-            run: 0,
-        };
-        let call = Call {
-            body,
-            ..Call::new(ticket, method, path)
-        };
-        let answer = api::exchange(&client, format!("{base}{path}"), call).await?;
-        answer.read().map_err(Failure::NoAnswer)
-    }
-
-    /// Follows a stream of events; says why it ended.
-    async fn follow<T: DeserializeOwned>(&self, path: &str, mut tell: impl FnMut(T)) -> Failure {
-        let (client, base) = match self.client().await {
-            Ok(client) => client,
-            Err(failure) => return failure,
-        };
-        let read = |event: StreamEvent<'_>| {
-            let body = event.data.as_bytes().to_vec();
-            let answer = Answer {
-                body,
-                ..Answer::default()
+        Err(Trouble::Usage(reason)) => (reason, USAGE),
+        Err(Trouble::Failure(failure)) => {
+            let code = match failure {
+                Failure::Refused(_) => REFUSED,
+                Failure::Unreachable(_) | Failure::NoAnswer(_) => UNREACHABLE,
             };
-            let read = answer.read();
-            let is_read = read.is_ok();
-            read.into_iter().for_each(&mut tell);
-            is_read
-        };
-        api::stream(&client, format!("{base}{path}"), None, read).await
-    }
-
-    async fn client(&self) -> Result<(reqwest::Client, String), Failure> {
-        if let Some(local) = &self.local {
-            local.ensure().await.map_err(Failure::Unreachable)?;
+            (failure.message().to_owned(), code)
         }
-        let client = self.server.client();
-        client.map_err(|_| Failure::Unreachable("TLS cannot be set up.".into()))
+    };
+    say(&reason);
+    ExitCode::from(code)
+}
+
+/// Why a command was not done.
+enum Trouble {
+    Usage(String),
+    Failure(Failure),
+}
+
+impl From<Failure> for Trouble {
+    fn from(failure: Failure) -> Self {
+        Self::Failure(failure)
     }
+}
+
+async fn dispatch(settings: &Settings, config: &Config, command: Command) -> Result<(), Trouble> {
+    if settings.is_read_only(config) && command.changes_something() {
+        let words = "This client only looks (--read-only); nothing can be changed.";
+        return Err(Trouble::Usage(words.into()));
+    }
+    match command {
+        Command::Keys { markdown } => {
+            let map = config.keymap().map_err(Trouble::Usage)?;
+            let page = match markdown {
+                true => keys::markdown(&map),
+                false => keys::plain(&map),
+            };
+            return Ok(write_out(page.trim_end())?);
+        }
+        Command::Completions { shell } => {
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Settings::command(), "stockroom", &mut script);
+            return Ok(write_out(String::from_utf8_lossy(&script).trim_end())?);
+        }
+        Command::Man => {
+            let mut page = Vec::new();
+            // Memory takes whatever is written to it.
+            let _ = clap_mangen::Man::new(Settings::command()).render(&mut page);
+            return Ok(write_out(String::from_utf8_lossy(&page).trim_end())?);
+        }
+        Command::Doctor { json } => return Ok(doctor::run(settings, config, json).await?),
+        _ => {}
+    }
+    let (server, local) = settings.server(config).map_err(Trouble::Usage)?;
+    Ok(ask(&Shop { server, local }, command).await?)
+}
+
+async fn ask(shop: &Shop, command: Command) -> Result<(), Failure> {
+    match command {
+        Command::Orders(action) => rows::run::<Order, _>(shop, action).await,
+        Command::Customers(action) => rows::run::<Customer, _>(shop, action).await,
+        Command::Products(action) => rows::run::<Product, _>(shop, action).await,
+        Command::Categories(action) => rows::run::<Category, _>(shop, action).await,
+        Command::Stats { months, json } => stats(shop, months, json).await,
+        Command::Changes {
+            entity,
+            after,
+            json,
+        } => changes(shop, entity, after, json).await,
+        Command::Partitions(action) => partitions(shop, action).await,
+        Command::Seed { sizes, json } => shop.seed(&sizes, json).await,
+        Command::Jobs(JobAction::List { json }) => shop.jobs(json).await,
+        Command::Jobs(JobAction::Cancel { id }) => shop.cancel_job(id).await,
+        // They need no server and are done.
+        Command::Keys { .. }
+        | Command::Doctor { .. }
+        | Command::Completions { .. }
+        | Command::Man => Ok(()),
+    }
+}
+
+async fn stats(shop: &Shop, months: u32, json: bool) -> Result<(), Failure> {
+    let stats: Stats = shop.get(&format!("/v1/stats?months={months}")).await?;
+    if json {
+        return write_out(&document::to_value(&stats).to_string());
+    }
+    let title = |words: &str, side| (words.to_owned(), side);
+    let mut lines = vec![vec![
+        title("Month", LEFT),
+        title("Orders", RIGHT),
+        title("Revenue", RIGHT),
+    ]];
+    for month in &stats.months {
+        lines.push(vec![
+            (text::clean(&month.month).into_owned(), LEFT),
+            (text::integer(month.orders), RIGHT),
+            (text::money(month.revenue_minor), RIGHT),
+        ]);
+    }
+    table::aligned(&lines)
+}
+
+/// Follows the shop for as long as anybody reads.
+async fn changes(
+    shop: &Shop,
+    entity: Option<String>,
+    after: Option<i64>,
+    json: bool,
+) -> Result<(), Failure> {
+    let pairs: Vec<(&str, String)> = entity
+        .into_iter()
+        .map(|entity| ("entity", entity))
+        .collect();
+    let query = serde_urlencoded::to_string(pairs).unwrap_or_default();
+    let mut last = after.map(|position| position.to_string());
+    let mut written = Ok(());
+    loop {
+        let begun = last.clone();
+        let path = format!("/v1/changes?{query}");
+        let path = path.trim_end_matches('?');
+        let ended = shop.follow(path, begun.as_deref(), |id, change: ChangeEvent| {
+            last = id.map(str::to_owned);
+            let line = match json {
+                true => document::to_value(&change).to_string(),
+                false => told(&change),
+            };
+            if written.is_ok() {
+                written = write_out(&line);
+            }
+        });
+        let ended = ended.await;
+        std::mem::replace(&mut written, Ok(()))?;
+        match ended {
+            // The server goes on elsewhere, or comes back.
+            Failure::NoAnswer(_) if last != begun => {}
+            ended => return Err(ended),
+        }
+    }
+}
+
+fn told(change: &ChangeEvent) -> String {
+    let at = text::time(change.at, Zone::Local);
+    let id = change
+        .entity_id
+        .map_or_else(|| "many".into(), |id| id.to_string());
+    let fields: Vec<String> = change.changed.iter().map(|at| words_of(at)).collect();
+    let line = format!(
+        "{} {at}  {}  {} {} {id}  {}",
+        change.position,
+        change.actor,
+        change.op.as_str(),
+        change.entity,
+        fields.join(", ")
+    );
+    text::clean(line.trim_end()).into_owned()
+}
+
+async fn partitions(shop: &Shop, action: PartitionAction) -> Result<(), Failure> {
+    let of = |name: &str| match name
+        .bytes()
+        .all(|byte| byte == b'_' || byte.is_ascii_alphanumeric())
+    {
+        true => Ok(format!("/v1/partitions/{name}")),
+        false => {
+            let detail = format!("`{name}` is no name of a partition.");
+            Err(Failure::Refused(Problem::new(Kind::NotFound, detail)))
+        }
+    };
+    let done = match action {
+        PartitionAction::List { output } => {
+            let page: Page<Partition> = shop.get("/v1/partitions").await?;
+            return list_partitions(&page.items, output);
+        }
+        PartitionAction::Archive { name } => {
+            let path = format!("{}/archive", of(&name)?);
+            shop.call::<Partition>(Method::POST, &path, None).await?;
+            format!("{name} is archived.")
+        }
+        PartitionAction::Restore { name } => {
+            let path = format!("{}/restore", of(&name)?);
+            shop.call::<Partition>(Method::POST, &path, None).await?;
+            format!("{name} is back.")
+        }
+        PartitionAction::Delete { name } => {
+            let none = crate::event::Precondition::None;
+            shop.send(Method::DELETE, &of(&name)?, None, none).await?;
+            format!("{name} is deleted.")
+        }
+    };
+    say(&done);
+    Ok(())
+}
+
+fn list_partitions(partitions: &[Partition], output: Output) -> Result<(), Failure> {
+    if output.json {
+        let mut lines = partitions
+            .iter()
+            .map(|one| document::to_value(one).to_string());
+        return lines.try_for_each(|line| write_out(&line));
+    }
+    let cells = partitions.iter().map(|one| {
+        vec![
+            (one.name.clone(), LEFT),
+            (one.state.as_str().to_owned(), LEFT),
+            (one.rows.to_string(), RIGHT),
+            ((one.bytes + one.index_bytes).to_string(), RIGHT),
+        ]
+    });
+    let titles = [
+        ("name", LEFT),
+        ("state", LEFT),
+        ("rows", RIGHT),
+        ("bytes", RIGHT),
+    ];
+    let titles = titles
+        .map(|(title, side)| (title.to_owned(), side))
+        .to_vec();
+    let lines: Vec<Vec<(String, bool)>> = std::iter::once(titles).chain(cells).collect();
+    match output.csv {
+        true => table::csv(lines.into_iter().map(|line| {
+            let cells = line.into_iter().map(|(cell, _)| cell);
+            cells.collect()
+        })),
+        false => table::aligned(&lines),
+    }
+}
+
+/// Writes a line to standard output.
+///
+/// # Errors
+/// Where nobody reads it any more.
+fn write_out(line: &str) -> Result<(), Failure> {
+    let written = writeln!(std::io::stdout(), "{line}");
+    written.map_err(|error| Failure::NoAnswer(format!("Nobody reads what is written: {error}.")))
 }
 
 fn say(line: &str) {

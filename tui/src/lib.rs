@@ -20,6 +20,7 @@ pub mod keys;
 mod link;
 pub mod list;
 mod local;
+pub mod log;
 pub mod memory;
 mod names;
 mod order;

@@ -71,7 +71,16 @@ impl LocalServer {
         }
     }
 
-    fn answers(&self) -> bool {
+    /// The server's program, beside this one.
+    pub fn binary(&self) -> Option<PathBuf> {
+        Some(
+            std::env::current_exe()
+                .ok()?
+                .with_file_name("stockroom-server"),
+        )
+    }
+
+    pub fn answers(&self) -> bool {
         // A folder of somebody else's may hold somebody else's server.
         let dir = self.socket.parent().map(std::fs::symlink_metadata);
         let own = rustix::process::geteuid().as_raw();

@@ -16,7 +16,7 @@ use crate::{
     clipboard::Clipboard,
     editor,
     event::{Effect, Event, Mouse},
-    link,
+    link, log,
     memory::Memory,
     settings::{Config, Settings},
     terminal::Screen,
@@ -43,6 +43,8 @@ pub enum Error {
 /// # Errors
 /// Where it could not start, or the terminal is lost.
 pub async fn run(settings: &Settings) -> Result<(), Error> {
+    log::begin();
+    tracing::info!(version = env!("CARGO_PKG_VERSION"), "begins");
     let config = Config::read().map_err(Error::Settings)?;
     let (server, local) = settings.server(&config).map_err(Error::Settings)?;
     let preferences = settings.preferences(&config).map_err(Error::Settings)?;

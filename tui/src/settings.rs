@@ -3,12 +3,13 @@
 
 use std::{collections::BTreeMap, path::PathBuf};
 
-use clap::{Parser, Subcommand};
+use clap::Parser;
 use serde::Deserialize;
-use stockroom_common::{place, seed::NewSeedJob};
+use stockroom_common::place;
 
 use crate::{
     api::Server,
+    command::Command,
     keys::{Keymap, Keys},
     local::LocalServer,
     preferences::Preferences,
@@ -45,27 +46,8 @@ pub struct Settings {
     pub no_mouse: bool,
 
     /// Only look: nothing in the shop can be changed.
-    #[arg(long, env = "STOCKROOM_READ_ONLY")]
+    #[arg(long, env = "STOCKROOM_READ_ONLY", global = true)]
     pub read_only: bool,
-}
-
-/// What the client does without its screens.
-#[derive(Debug, Subcommand)]
-pub enum Command {
-    /// Fill the shop with realistic test data; the same command goes on where it stopped.
-    Seed {
-        #[command(flatten)]
-        sizes: NewSeedJob,
-        /// Print the job as it ended, as JSON.
-        #[arg(long)]
-        json: bool,
-    },
-    /// Print the keys in force, with the names by which `config.toml` can change them.
-    Keys {
-        /// As a page of Markdown.
-        #[arg(long)]
-        markdown: bool,
-    },
 }
 
 /// What stands in `config.toml`.
@@ -106,6 +88,11 @@ impl Settings {
         Ok((Server::Socket(local.socket().into()), Some(local)))
     }
 
+    /// Whether nothing may be changed.
+    pub const fn is_read_only(&self, config: &Config) -> bool {
+        self.read_only || config.read_only
+    }
+
     /// How the client looks and behaves.
     ///
     /// # Errors
@@ -122,7 +109,7 @@ impl Settings {
             theme: Theme::new(scheme, depth),
             is_plain: self.plain || config.plain,
             has_mouse: !self.no_mouse && config.mouse.unwrap_or(true),
-            is_read_only: self.read_only || config.read_only,
+            is_read_only: self.is_read_only(config),
         })
     }
 }

@@ -8,6 +8,11 @@ use crate::{context::Context, entity::Tab, event::Link, overlay::Overlay};
 impl App {
     pub(super) fn set_link(&mut self, link: Link, ctx: &mut Context<'_>) {
         let came_up = link == Link::Up && self.link != Link::Up;
+        match &link {
+            Link::Up => tracing::info!(server = self.server, "connected"),
+            Link::Down(reason) => tracing::warn!(reason, "disconnected"),
+            Link::Connecting => {}
+        }
         self.link = link;
         if came_up {
             // What happened while we were away is not known.

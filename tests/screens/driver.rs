@@ -87,6 +87,10 @@ impl Driver {
         self.key(KeyEvent::new(KeyCode::Char(c), KeyModifiers::CONTROL));
     }
 
+    pub(crate) fn alt(&mut self, code: KeyCode) {
+        self.key(KeyEvent::new(code, KeyModifiers::ALT));
+    }
+
     pub(crate) fn mouse(&mut self, kind: MouseEventKind, (column, row): (u16, u16)) {
         let modifiers = KeyModifiers::NONE;
         self.update(Event::Terminal(TerminalEvent::Mouse(MouseEvent {

@@ -212,3 +212,35 @@ fn the_detail_of_an_order_still_leads_on() {
     let calls = driver.calls();
     assert!(calls.iter().any(|call| call.path == path), "{calls:?}");
 }
+
+#[test]
+fn one_goes_back_along_links_and_forward_again() {
+    let mut driver = with_orders(USUAL);
+    driver.press(KeyCode::Enter);
+    driver.press(KeyCode::Enter);
+    let first = driver.calls().pop().unwrap();
+    assert!(
+        first.path.starts_with("/v1/customers?id="),
+        "{}",
+        first.path
+    );
+    driver.answer(&first.path, &page(vec![super::customer(0)], 1));
+    driver.press(KeyCode::Esc);
+    assert!(
+        driver.screen().contains("┌ order 241028-1000-0000"),
+        "{}",
+        driver.screen()
+    );
+    driver.alt(KeyCode::Right);
+    let again = driver.calls().pop().unwrap();
+    assert_eq!(again.path, first.path);
+    assert!(driver.screen().contains("‹ Orders"), "{}", driver.screen());
+    driver.press(KeyCode::Esc);
+    driver.type_text("3");
+    driver.alt(KeyCode::Right);
+    assert!(
+        driver
+            .screen()
+            .contains("There is nothing to go forward to.")
+    );
+}

@@ -73,6 +73,8 @@ pub struct App {
     pressed: Vec<Key>,
     /// The links that were followed, to go back by.
     trail: Vec<Step>,
+    /// Those that one has gone back by, to go forward again.
+    ahead: Vec<Step>,
     runs: u64,
 }
 
@@ -115,6 +117,7 @@ impl App {
             bulks: Bulks::default(),
             pressed: Vec::new(),
             trail: Vec::new(),
+            ahead: Vec::new(),
             runs: 0,
         }
     }
@@ -254,6 +257,7 @@ impl App {
     /// Who turns to a tab by its key begins anew: there is no way back by links any more.
     fn turn_to(&mut self, tab: Tab, ctx: &mut Context<'_>) {
         self.trail.clear();
+        self.ahead.clear();
         self.show(tab, ctx);
     }
 

@@ -32,6 +32,7 @@ pub enum Command {
     End,
     Open,
     Back,
+    Forward,
     New,
     Edit,
     Delete,

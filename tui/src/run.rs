@@ -55,6 +55,7 @@ pub async fn run(settings: &Settings) -> Result<(), Error> {
     let size = (size.width, size.height);
     let mut app = App::new(server.to_string(), Zone::Local, size, preferences);
     app.remember_from(Memory::load());
+    screen.set_title(&format!("Stockroom · {}", app.server))?;
     screen.terminal.draw(|frame| view::draw(frame, &app))?;
 
     if app.preferences.has_mouse {

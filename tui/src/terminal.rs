@@ -6,11 +6,13 @@ use crossterm::{
     cursor::Show,
     event::{DisableBracketedPaste, DisableMouseCapture, EnableBracketedPaste, EnableMouseCapture},
     execute,
-    terminal::{EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode, enable_raw_mode},
+    terminal::{
+        EnterAlternateScreen, LeaveAlternateScreen, SetTitle, disable_raw_mode, enable_raw_mode,
+    },
 };
 use ratatui::{Terminal, backend::CrosstermBackend};
 
-use crate::event::Mouse;
+use crate::{event::Mouse, text};
 
 /// The terminal while it is ours; dropping it gives it back.
 pub(crate) struct Screen {
@@ -36,6 +38,14 @@ impl Screen {
             has_mouse,
             terminal,
         })
+    }
+
+    /// Says on the frame of the terminal what runs in it.
+    ///
+    /// # Errors
+    /// Where the terminal is gone.
+    pub(crate) fn set_title(&self, words: &str) -> io::Result<()> {
+        execute!(stdout(), SetTitle(text::clean(words)))
     }
 
     /// Takes the mouse, or leaves it to the terminal.

@@ -214,6 +214,8 @@ pub fn parse_time(text: &str, zone: Zone) -> Option<DateTime<Utc>> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -273,5 +275,51 @@ mod tests {
         assert_eq!(parse_time(&time(at, Zone::Utc), Zone::Utc), Some(at));
         assert_eq!(parse_time(&time(at, Zone::Local), Zone::Local), Some(at));
         assert_eq!(parse_time("24.11.2026", Zone::Utc), None);
+    }
+
+    /// Whether a character does something to a terminal, or to the direction of writing, instead of
+    /// being one.
+    fn is_harmful(c: char) -> bool {
+        let is_bidi = matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+        c.is_control() || is_bidi || matches!(c, '\u{2028}' | '\u{2029}' | '\u{feff}')
+    }
+
+    /// Text as nobody should send it: letters among controls, marks, joiners and escape sequences.
+    fn hostile() -> impl Strategy<Value = String> {
+        let piece = prop_oneof![
+            any::<char>().prop_map(String::from),
+            proptest::char::range('\0', '\u{a0}').prop_map(String::from),
+            proptest::char::range('\u{200b}', '\u{2070}').prop_map(String::from),
+            (any::<char>(), 0..30usize).prop_map(|(c, n)| format!("{c}{}", "\u{301}".repeat(n))),
+            Just("\u{1b}]0;title\u{7}".to_owned()),
+            Just("\u{1b}[2J".to_owned()),
+            Just("\u{9b}31m".to_owned()),
+            Just("👩\u{200d}👧".to_owned()),
+        ];
+        proptest::collection::vec(piece, 0..40).prop_map(|pieces| pieces.concat())
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+        #[test]
+        fn no_text_does_anything_to_a_terminal(text in hostile()) {
+            let cleaned = clean(&text);
+            prop_assert!(!cleaned.chars().any(is_harmful), "{text:?} gave {cleaned:?}");
+            for cluster in cleaned.graphemes(true) {
+                prop_assert!(cluster.chars().count() <= 2 * MAX_CLUSTER, "{cluster:?}");
+            }
+            let again = clean(&cleaned).into_owned();
+            prop_assert!(!again.chars().any(is_harmful));
+        }
+
+        #[test]
+        fn no_text_is_wider_than_its_column(text in hostile(), columns in 0..60usize) {
+            let cleaned = clean(&text);
+            prop_assert!(width(&cut(&cleaned, columns)) <= columns);
+            for line in wrap(&cleaned, columns.max(2)) {
+                prop_assert!(width(&line) <= columns.max(2), "{line:?}");
+            }
+        }
     }
 }

@@ -176,7 +176,12 @@ impl App {
     }
 
     fn follow(&mut self, target: &Target, ctx: &mut Context<'_>) {
+        self.ahead.clear();
         let (to, query) = list::query_of(target);
+        self.step_to(to, query, ctx);
+    }
+
+    fn step_to(&mut self, to: Tab, query: Query, ctx: &mut Context<'_>) {
         let hidden = self.screen_mut(to).query();
         self.trail.push(Step {
             from: self.tab,
@@ -194,10 +199,19 @@ impl App {
         let wider = query.clone().wider();
         let came_by = |step: &mut Step| step.to == tab && (step.query == query || wider.is_none());
         if let Some(step) = self.trail.pop_if(came_by) {
-            self.screen_mut(step.to).set_query(step.hidden, ctx);
+            self.screen_mut(step.to).set_query(step.hidden.clone(), ctx);
             self.show(step.from, ctx);
+            self.ahead.push(step);
         } else if let Some(wider) = wider {
             self.screen_mut(tab).set_query(wider, ctx);
+        }
+    }
+
+    /// Forward again to where one has gone back from.
+    pub(super) fn go_forward(&mut self, ctx: &mut Context<'_>) {
+        match self.ahead.pop() {
+            Some(step) => self.step_to(step.to, step.query, ctx),
+            None => ctx.bad("There is nothing to go forward to."),
         }
     }
 }

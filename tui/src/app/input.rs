@@ -111,6 +111,7 @@ impl App {
                 let palette = Palette::new(&self.preferences.keys, self.scope(), holds);
                 self.overlays.push(Overlay::Palette(palette));
             }
+            Command::Forward => self.go_forward(ctx),
             Command::Undo => self.undo.undo(ctx),
             Command::CopyCell | Command::CopyRow | Command::CopyId => self.copy(command, ctx),
             command => self.screen_mut(self.tab).command(command, ctx),

@@ -471,6 +471,20 @@ pub const BINDINGS: &[Binding] = &[
         "Back to all rows, or to where you were",
     ),
     on(
+        TABS,
+        "forward",
+        &["alt-right"],
+        C::Forward,
+        "Forward again, after going back",
+    ),
+    on(
+        ONE_ROW,
+        "backward",
+        &["alt-left"],
+        C::Back,
+        "Back to where a link was followed from",
+    ),
+    on(
         &[Help],
         "help-close",
         &["?", "q"],

@@ -1,6 +1,7 @@
 //! The client in a real pty, against a real server: what a person types and sees.
 
 mod commands;
+mod faults;
 
 use std::time::{Duration, Instant};
 
@@ -494,6 +495,44 @@ async fn ctrl_z_gives_the_terminal_to_the_shell_and_fg_takes_it_back() {
     terminal.send("q");
     terminal.sees("Stopped");
     terminal.send("exit\n");
+    assert!(terminal.wait());
+}
+
+/// Waits until the client has nothing more to write.
+fn settled(terminal: &Terminal) -> usize {
+    let mut written = terminal.written();
+    let mut since = Instant::now();
+    while since.elapsed() < Duration::from_millis(300) {
+        if terminal.written() != written {
+            (written, since) = (terminal.written(), Instant::now());
+        }
+        std::thread::yield_now();
+    }
+    written
+}
+
+/// Over SSH each byte counts.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_costs_few_bytes() {
+    let shop = Shop::open().await;
+    let sizes = json!({"seed": 1, "categories": 3, "products": 50, "customers": 200, "orders": 2_000, "months": 3});
+    shop.seed(&sizes).await;
+    let home = temp_dir("bytes");
+    let mut terminal = Terminal::open(200, 60, &["--server", &shop.base], home.path());
+    terminal.sees("1 of ~2,0");
+    let mut cost = |keys: &str, seen: &str| {
+        let before = settled(&terminal);
+        terminal.send(keys);
+        terminal.sees(seen);
+        settled(&terminal) - before
+    };
+    let moved = cost("j", "2 of ~2,0");
+    assert!(moved <= 1_024, "a move of the cursor: {moved} bytes");
+    let page = cost("\x1b[6~", "56 of ~2,0");
+    assert!(page <= 10_240, "a page: {page} bytes");
+    let scrolled = cost("j", "57 of ~2,0");
+    assert!(scrolled <= 10_240, "a line that scrolls: {scrolled} bytes");
+    terminal.send("q");
     assert!(terminal.wait());
 }
 

@@ -26,6 +26,26 @@ struct Seen {
     parser: vt100::Parser,
     /// Everything that was written to the terminal.
     bytes: Vec<u8>,
+    /// When something was written last.
+    written_at: Instant,
+    /// Words that are waited for, and when the screen showed them first.
+    wanted: Vec<(String, Option<Instant>)>,
+}
+
+impl Seen {
+    fn take(&mut self, bytes: &[u8]) {
+        self.parser.process(bytes);
+        self.bytes.extend_from_slice(bytes);
+        self.written_at = Instant::now();
+        if self.wanted.iter().any(|(_, at)| at.is_none()) {
+            let screen = self.parser.screen().contents();
+            for (words, at) in &mut self.wanted {
+                if at.is_none() && screen.contains(words.as_str()) {
+                    *at = Some(self.written_at);
+                }
+            }
+        }
+    }
 }
 
 impl Terminal {
@@ -33,7 +53,42 @@ impl Terminal {
     pub fn open(columns: u16, rows: u16, arguments: &[&str], home: &Path) -> Self {
         let mut command = CommandBuilder::new(binary("stockroom"));
         command.args(arguments);
-        Self::start(columns, rows, command, home)
+        Self::start(columns, rows, command, home, &[])
+    }
+
+    /// Starts the client, and tells how long it took until the screen showed each of these.
+    pub fn time(
+        (columns, rows): (u16, u16),
+        arguments: &[&str],
+        home: &Path,
+        wanted: &[&str],
+    ) -> (Self, Vec<Duration>) {
+        let mut command = CommandBuilder::new(binary("stockroom"));
+        command.args(arguments);
+        let began = Instant::now();
+        let terminal = Self::start(columns, rows, command, home, wanted);
+        let times = crate::eventually("all that is wanted", || {
+            let seen = terminal.seen.lock().unwrap();
+            let times = seen.wanted.iter().map(|(_, at)| Some((*at)? - began));
+            times.collect::<Option<Vec<Duration>>>()
+        });
+        (terminal, times)
+    }
+
+    /// Sends keys; tells how long it took until something was written.
+    pub fn answers(&mut self, keys: &str) -> Duration {
+        let before = self.written();
+        let began = Instant::now();
+        self.send(keys);
+        loop {
+            let seen = self.seen.lock().unwrap();
+            if seen.bytes.len() > before {
+                return seen.written_at - began;
+            }
+            drop(seen);
+            assert!(began.elapsed() < PATIENCE, "nothing was written");
+            std::thread::yield_now();
+        }
     }
 
     /// Starts a shell with job control, whose prompt is `prompt>`.
@@ -41,10 +96,16 @@ impl Terminal {
         let mut command = CommandBuilder::new("bash");
         command.args(["--norc", "--noprofile", "-i"]);
         command.env("PS1", "prompt>");
-        Self::start(columns, rows, command, home)
+        Self::start(columns, rows, command, home, &[])
     }
 
-    fn start(columns: u16, rows: u16, mut command: CommandBuilder, home: &Path) -> Self {
+    fn start(
+        columns: u16,
+        rows: u16,
+        mut command: CommandBuilder,
+        home: &Path,
+        wanted: &[&str],
+    ) -> Self {
         let size = PtySize {
             rows,
             cols: columns,
@@ -63,6 +124,11 @@ impl Terminal {
         let seen = Arc::new(Mutex::new(Seen {
             parser: vt100::Parser::new(rows, columns, 0),
             bytes: Vec::new(),
+            written_at: Instant::now(),
+            wanted: wanted
+                .iter()
+                .map(|words| ((*words).to_owned(), None))
+                .collect(),
         }));
         let reader = std::thread::spawn({
             let (mut source, seen) = (pty.master.try_clone_reader().unwrap(), seen.clone());
@@ -70,9 +136,7 @@ impl Terminal {
                 let mut buffer = [0; 4096];
                 // The pty ends with an error, not with an end of file.
                 while let Ok(count @ 1..) = source.read(&mut buffer) {
-                    let mut seen = seen.lock().unwrap();
-                    seen.parser.process(&buffer[..count]);
-                    seen.bytes.extend_from_slice(&buffer[..count]);
+                    seen.lock().unwrap().take(&buffer[..count]);
                 }
             }
         });

@@ -1,7 +1,7 @@
 //! The loop: draw what has changed, sleep until something happens, update, carry out the effects. An
 //! idle client draws nothing.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crossterm::event::{Event as TerminalEvent, EventStream};
 use futures_util::StreamExt;
@@ -26,6 +26,9 @@ use crate::{
 
 /// Events that one picture takes in.
 const MOST_EVENTS: usize = 200;
+
+/// A turn of the loop that takes longer is felt.
+const STALL: Duration = Duration::from_millis(50);
 
 /// Why the client could not run.
 #[derive(Debug, thiserror::Error)]
@@ -66,8 +69,10 @@ pub async fn run(settings: &Settings) -> Result<(), Error> {
     tokio::spawn(forward_signals(sender.clone()));
     let mut keys = tokio::spawn(forward_terminal(sender.clone()));
     let mut effects = Vec::new();
+    let mut heartbeat = Heartbeat::default();
     loop {
         let event = next_event(&app, &mut events).await;
+        let turn = Instant::now();
         app.update(event, Instant::now(), &mut effects);
         // What came meanwhile belongs into the same picture, but somebody waits for that.
         for _ in 0..MOST_EVENTS {
@@ -90,6 +95,7 @@ pub async fn run(settings: &Settings) -> Result<(), Error> {
                     // Nobody but the editor may read the terminal meanwhile.
                     keys.abort();
                     let edited = screen.lend(editor::edit(&text)).await?;
+                    heartbeat.skip();
                     let _ = sender.send(Event::Edited(edited));
                     keys = tokio::spawn(forward_terminal(sender.clone()));
                 }
@@ -97,6 +103,7 @@ pub async fn run(settings: &Settings) -> Result<(), Error> {
                     // Nobody but the shell may read the terminal meanwhile.
                     keys.abort();
                     screen.suspend()?;
+                    heartbeat.skip();
                     let size = screen.terminal.size()?;
                     let resized = TerminalEvent::Resize(size.width, size.height);
                     // Nothing is sent back: the sender lives in this function.
@@ -106,11 +113,44 @@ pub async fn run(settings: &Settings) -> Result<(), Error> {
                 Effect::Quit => {
                     drop(screen);
                     api.finish().await;
+                    heartbeat.tell();
                     return Ok(());
                 }
             }
         }
         screen.terminal.draw(|frame| view::draw(frame, &app))?;
+        heartbeat.beat(turn.elapsed());
+    }
+}
+
+/// How long the turns of the loop take. While one lasts no key is answered.
+#[derive(Debug, Default)]
+struct Heartbeat {
+    turns: u64,
+    longest: Duration,
+    is_skipped: bool,
+}
+
+impl Heartbeat {
+    fn beat(&mut self, took: Duration) {
+        if std::mem::take(&mut self.is_skipped) {
+            return;
+        }
+        self.turns += 1;
+        self.longest = self.longest.max(took);
+        if took > STALL {
+            tracing::warn!(millis = took.as_millis(), "the loop stalled");
+        }
+    }
+
+    /// Another program had the terminal during this turn.
+    fn skip(&mut self) {
+        self.is_skipped = true;
+    }
+
+    fn tell(&self) {
+        let (turns, longest_micros) = (self.turns, self.longest.as_micros());
+        tracing::info!(turns, longest_micros, "ends");
     }
 }
 

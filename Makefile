@@ -24,9 +24,9 @@ lint:
 # Measures what docs/benchmarks.md tells, and writes it there.
 bench:
 	@./deploy/install-tools bench
-	cargo build --release --bins -p stockroom-server -p stockroom-tests
+	cargo build --release --bins
 	cargo bench -p stockroom-tests --bench cache --bench paging --bench seeding --bench partitioning \
-		--bench importing
+		--bench importing --bench terminal
 
 # Looks for stale reads under random faults: make chaos SECONDS=600 SEED=7
 SECONDS ?= 120

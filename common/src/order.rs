@@ -3,7 +3,7 @@
 mod number;
 mod status;
 
-use chrono::{DateTime, NaiveDate, Utc};
+use chrono::{DateTime, Datelike, NaiveDate, Utc};
 use serde::{Deserialize, Deserializer, Serialize, de};
 
 pub use self::{number::OrderNumber, status::OrderStatus};
@@ -211,7 +211,9 @@ pub fn parse_moment(text: &str) -> Option<DateTime<Utc>> {
         let date = text.parse::<NaiveDate>().ok()?;
         Some(date.and_hms_opt(0, 0, 0)?.and_utc())
     };
-    instant.ok().or_else(midnight)
+    // Years that the notation has room for.
+    let moment = instant.ok().or_else(midnight);
+    moment.filter(|at| (0..=9_999).contains(&at.year()))
 }
 
 fn moment<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<DateTime<Utc>>, D::Error> {

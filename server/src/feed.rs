@@ -4,7 +4,7 @@
 pub(crate) mod place;
 mod recent;
 
-use std::{collections::VecDeque, convert::Infallible, sync::Arc};
+use std::{collections::VecDeque, convert::Infallible, sync::Arc, time::Instant};
 
 use axum::{
     extract::{RawQuery, State},
@@ -23,6 +23,7 @@ pub(crate) use self::recent::{Feed, run};
 use crate::{
     error::{Error, Result},
     list::{Parameters, unreadable},
+    session::Attached,
     state::AppState,
 };
 
@@ -44,6 +45,10 @@ struct Follower {
     ready: VecDeque<Arc<ChangeEvent>>,
     moved: watch::Receiver<i64>,
     stopping: watch::Receiver<bool>,
+    /// When something was told last.
+    told_at: Instant,
+    /// A local server stays while somebody follows it.
+    _attached: Attached,
 }
 
 /// Each event is called `change`, its id the position. One without data tells how far the log has come.
@@ -69,6 +74,8 @@ pub(crate) async fn changes(
         // What the first event tells is where to go on from.
         told: -1,
         ready: VecDeque::new(),
+        told_at: Instant::now(),
+        _attached: Attached::new(state.clone()),
         moved: state.feed.subscribe(),
         stopping: state.stopping.subscribe(),
         state,
@@ -119,6 +126,7 @@ impl Follower {
         loop {
             if let Some(event) = self.ready.pop_front() {
                 self.told = event.position;
+                self.told_at = Instant::now();
                 let id = event.position.to_string();
                 return Event::default()
                     .event("change")
@@ -133,13 +141,17 @@ impl Follower {
             if !self.ready.is_empty() {
                 continue;
             }
-            let heartbeat = self.state.options.heartbeat;
-            let has_moved = tokio::select! {
-                moved = tokio::time::timeout(heartbeat, self.moved.changed()) => moved.is_ok(),
+            let due = self.told_at + self.state.options.heartbeat;
+            tokio::select! {
+                _ = tokio::time::timeout_at(due.into(), self.moved.changed()) => {}
                 _ = self.stopping.wait_for(|stopping| *stopping) => return None,
-            };
-            if !has_moved && self.told < self.position {
-                return Some(self.heartbeat());
+            }
+            // However much is told to others meanwhile.
+            if due <= Instant::now() {
+                self.told_at = Instant::now();
+                if self.told < self.position {
+                    return Some(self.heartbeat());
+                }
             }
         }
     }

@@ -1,4 +1,4 @@
-//! Attached clients: each holds `GET /v1/session` open. A client learns at once when its server
+//! Attached clients: each holds `GET /v1/session`, or the feed of changes, open. A client learns at once when its server
 //! goes; a local server learns when its last client has gone.
 
 use std::{convert::Infallible, time::Duration};
@@ -45,10 +45,10 @@ impl Sessions {
 }
 
 /// Counts one client as long as it lives.
-struct Attached(AppState);
+pub(crate) struct Attached(AppState);
 
 impl Attached {
-    fn new(state: AppState) -> Self {
+    pub(crate) fn new(state: AppState) -> Self {
         state.sessions.0.send_modify(|count| *count += 1);
         Self(state)
     }

@@ -163,6 +163,31 @@ async fn nothing_is_left_out_and_nothing_told_twice_across_lost_connections_and_
 }
 
 #[tokio::test]
+async fn however_much_others_hear_one_learns_how_far_the_log_has_come() {
+    let options = Options {
+        heartbeat: Duration::from_millis(300),
+        ..Options::default()
+    };
+    let shop = Shop::open_with(options).await;
+    let row = shop.customer("ada@example.org").await;
+    let mut events = follow(&shop, "?entity=category", None).await;
+    let writing = async {
+        // More often than the stream says that it lives.
+        for n in 0.. {
+            shop.patch(&path("customers", &row), &json!({"phone": n.to_string()}))
+                .await
+                .ok(200);
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    let hearing = async { while events.next().await.unwrap().id.unwrap() < 3 {} };
+    tokio::select! {
+        () = writing => {}
+        () = hearing => {}
+    }
+}
+
+#[tokio::test]
 async fn what_commits_late_comes_late_but_comes() {
     let shop = Shop::open().await;
     let mut events = follow(&shop, "", None).await;

@@ -251,9 +251,11 @@ async fn a_page_may_begin_at_a_value_with_the_list_on_both_sides() {
         ),
         ["05", "05", "09"]
     );
-    shop.get(&at("yesterday"))
-        .await
-        .refused_at(400, "?seek", "wrong_type");
+    for wrong in ["yesterday", "-200000-01-01", "%2B10000-01-01"] {
+        shop.get(&at(wrong))
+            .await
+            .refused_at(400, "?seek", "wrong_type");
+    }
     shop.get("/v1/products?sort=stock&seek=few")
         .await
         .refused_at(400, "?seek", "wrong_type");

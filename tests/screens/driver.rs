@@ -225,6 +225,20 @@ impl Driver {
         self.finish(&call, Err(Failure::NoAnswer(reason)));
     }
 
+    /// Lets the calls whose paths begin like this end without an answer.
+    pub(crate) fn fail_those(&mut self, path: &str) {
+        let calls = std::mem::take(&mut self.pending);
+        let (failing, others) = calls
+            .into_iter()
+            .partition(|call| call.path.starts_with(path));
+        self.pending = others;
+        let failing: Vec<Call> = failing;
+        assert!(!failing.is_empty(), "no call to {path}");
+        for call in failing {
+            self.finish(&call, Err(Failure::NoAnswer("It broke.".into())));
+        }
+    }
+
     pub(crate) fn screen(&self) -> String {
         let (columns, rows) = self.size;
         let buffer = self.buffer();

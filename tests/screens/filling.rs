@@ -1,10 +1,13 @@
 //! Filling in forms: choosing rows, making them on the way, and the user's own editor.
 
+use std::time::Duration;
+
 use crossterm::event::KeyCode;
 use serde_json::json;
 
+use stockroom_tui::event::Link;
+
 use super::{Driver, USUAL, customer, page, picture, with_orders};
-use std::time::Duration;
 
 fn choosing_a_customer() -> Driver {
     let mut driver = with_orders(USUAL);
@@ -107,4 +110,27 @@ fn a_text_goes_to_the_editor_and_comes_back() {
     driver.control('o');
     driver.edits(Err("nano cannot be started: no such file.".into()));
     assert!(driver.screen().contains("nano cannot be started"));
+}
+
+#[test]
+fn a_client_without_a_server_waits_and_does_not_try_in_vain() {
+    let mut driver = choosing_a_customer();
+    driver.type_text("x");
+    // A form over the choice that still waits for typing to rest, and names that were not told.
+    driver.control('n');
+    driver.wait(Duration::from_millis(150));
+    assert_eq!(driver.app.deadline(), None);
+    driver.press(KeyCode::Esc);
+    driver.press(KeyCode::Esc);
+    driver.press(KeyCode::Esc);
+    driver.press(KeyCode::Char('3'));
+    driver.answer("/v1/products?limit", &page(vec![super::product(1)], 1));
+    driver.fail_those("/v1/categories?id=");
+    assert!(driver.app.deadline().is_some());
+    driver.link(Link::Down("gone".into()));
+    assert_eq!(
+        driver.app.deadline(),
+        None,
+        "nothing is due until the link is back"
+    );
 }

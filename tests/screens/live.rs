@@ -42,9 +42,18 @@ fn a_row_that_others_change_lights_up_where_it_stands() {
         Some(Color::LightMagenta)
     );
     assert!(driver.calls().is_empty(), "the change says all");
-    // It does not stay lit for ever, and what is older is no news.
+    // It does not stay lit for ever, but what is gone stays gone; and what is older is no news.
     driver.wait(Duration::from_secs(7));
-    assert!(!driver.screen().contains('•'));
+    assert!(
+        !driver.screen().contains('•') && driver.screen().contains('✗'),
+        "{}",
+        driver.screen()
+    );
+    assert_eq!(
+        driver.app.deadline(),
+        None,
+        "nothing wakes the client any more"
+    );
     driver.change(&change("order", "update", &order(6)));
     assert!(
         driver
@@ -146,4 +155,52 @@ fn a_load_in_bulk_is_told_by_its_rows() {
     seeded["row"] = json!({"rows": 5_000});
     driver.change(&seeded);
     assert!(driver.screen().contains("5,000 new"), "{}", driver.screen());
+}
+
+#[test]
+fn what_comes_does_not_take_the_place_of_what_was_asked_for() {
+    let mut driver = few_orders();
+    driver.type_text("t2024-10-24");
+    driver.press(KeyCode::Enter);
+    for number in 40..60 {
+        driver.change(&change("order", "create", &order(number)));
+        driver.wait(Duration::from_millis(600));
+    }
+    let calls = driver.calls();
+    assert_eq!(calls.len(), 1, "{calls:?}");
+    assert!(calls[0].path.contains("seek="));
+}
+
+#[test]
+fn stock_that_moves_while_it_is_read_is_read_once_more() {
+    let mut driver = few_orders();
+    driver.press(KeyCode::Char('3'));
+    let products = json!({"items": [product(1), product(2)], "next": null, "prev": null});
+    driver.answer("/v1/products?limit", &products);
+    driver.settle();
+    let mut placed = change("order", "create", &order(50));
+    placed["touched"] = json!([{"entity": "product", "id": id(2, 2)}]);
+    driver.change(&placed);
+    driver.wait(Duration::from_millis(300));
+    driver.change(&placed);
+    driver.wait(Duration::from_millis(300));
+    assert_eq!(driver.calls().len(), 1);
+    driver.answer("/v1/products?id=", &page(vec![product(2)], 1));
+    driver.wait(Duration::from_millis(300));
+    assert_eq!(driver.calls().len(), 1);
+    // Of tabs that are not in sight nothing is read.
+    driver.answer("/v1/products?id=", &page(vec![product(2)], 1));
+    driver.press(KeyCode::Char('1'));
+    driver.answer("/v1/orders", &page(vec![order(0)], 1));
+    driver.settle();
+    driver.change(&placed);
+    driver.wait(Duration::from_millis(300));
+    assert!(
+        driver
+            .calls()
+            .iter()
+            .all(|call| !call.path.contains("products")),
+        "{:?}",
+        driver.calls()
+    );
 }

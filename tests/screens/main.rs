@@ -12,6 +12,7 @@ mod look;
 mod marks;
 mod pairs;
 mod past;
+mod sizes;
 
 use crossterm::event::KeyCode;
 use insta::assert_snapshot;

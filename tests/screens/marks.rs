@@ -135,3 +135,66 @@ fn marked_rows_go_to_a_file() {
     );
     assert_eq!(file, "orders.csv");
 }
+
+#[test]
+fn what_others_changed_out_of_sight_is_not_overwritten() {
+    let mut driver = few_orders();
+    driver.type_text(" ");
+    let newer = |number: usize| {
+        let mut row = order(number);
+        row["version"] = json!(2);
+        json!({
+            "position": 7, "at": "2024-10-28T12:00:00Z", "actor": "grace", "entity": "order",
+            "entity_id": row["id"], "op": "update", "version": 2, "changed": ["/note"], "row": row, "touched": [],
+        })
+    };
+    driver.press(KeyCode::End);
+    driver.change(&newer(0));
+    driver.type_text(" ");
+    driver.change(&newer(29));
+    driver.type_text("dy");
+    let body = driver.calls().pop().unwrap().body.unwrap();
+    let versions: Vec<_> = body
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|row| row["version"].clone())
+        .collect();
+    // That of the first is the one that was seen; the server refuses it.
+    assert_eq!(versions, [1, 2]);
+}
+
+#[test]
+fn a_report_waits_until_one_has_typed() {
+    let mut driver = few_orders();
+    driver.type_text(" dy/abc");
+    let problem = json!({
+        "type": "urn:stockroom:problem:conflict", "title": "No", "status": 409, "detail": "It is shipped.",
+    });
+    let report = json!({
+        "created": 0, "updated": 0, "unchanged": 0, "deleted": 0, "failed": 1,
+        "rows": [{"outcome": "failed", "problem": problem}],
+    });
+    driver.answer("/v1/orders/bulk-delete", &report);
+    driver.type_text("d");
+    assert!(driver.screen().contains("abcd"), "{}", driver.screen());
+    driver.press(KeyCode::Esc);
+    assert!(
+        driver.screen().contains("It is shipped."),
+        "{}",
+        driver.screen()
+    );
+}
+
+#[test]
+fn in_the_pane_of_a_row_it_is_that_row_that_is_deleted() {
+    let mut driver = few_orders();
+    driver.type_text("  ");
+    driver.press(KeyCode::Enter);
+    driver.type_text("d");
+    assert!(
+        driver.screen().contains("Delete order 241028-1002-0002?"),
+        "{}",
+        driver.screen()
+    );
+}

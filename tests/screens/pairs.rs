@@ -79,7 +79,7 @@ fn what_does_not_overlap_is_saved_on_top_of_theirs() {
 }
 
 #[test]
-fn whoever_does_not_choose_is_back_in_the_form_with_what_they_typed() {
+fn whoever_does_not_choose_is_asked_again_by_the_next_save() {
     let mut driver = changed(USUAL);
     driver.control('s');
     driver.refuse(&newer());
@@ -87,15 +87,36 @@ fn whoever_does_not_choose_is_back_in_the_form_with_what_they_typed() {
     driver.press(KeyCode::Esc);
     let screen = driver.screen();
     assert!(
-        screen.contains("Ada Lovelace King") && screen.contains("Nothing was saved yet."),
+        screen.contains("Ada Lovelace King") && screen.contains("Nothing was saved yet"),
         "{screen}"
     );
-    assert!(driver.calls().is_empty());
-    // What is saved now goes over theirs, which was seen.
+    // What is typed now counts as mine.
+    for _ in 0..2 {
+        driver.press(KeyCode::BackTab);
+    }
+    driver.type_text("-Noel");
+    driver.control('s');
+    assert!(
+        driver.calls().is_empty(),
+        "nothing goes over theirs unchosen"
+    );
+    let screen = driver.screen();
+    assert!(
+        screen.contains("King-Noel") && screen.contains("Countess"),
+        "{screen}"
+    );
+    driver.press(KeyCode::Char('m'));
     driver.control('s');
     let call = driver.calls().pop().unwrap();
     assert_eq!(
         call.body,
-        Some(json!({"name": "Ada Lovelace King", "phone": "555-1"}))
+        Some(json!({"name": "Ada Lovelace King-Noel", "phone": "555-1"}))
+    );
+    // What is typed while it is on its way would be lost: it is not taken.
+    driver.type_text("x");
+    assert!(
+        driver.screen().contains("saving…") && !driver.screen().contains("Noelx"),
+        "{}",
+        driver.screen()
     );
 }

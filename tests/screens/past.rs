@@ -244,3 +244,44 @@ fn one_goes_back_along_links_and_forward_again() {
             .contains("There is nothing to go forward to.")
     );
 }
+
+#[test]
+fn several_changes_of_a_row_are_taken_back_one_after_the_other() {
+    let mut driver = products();
+    let row = |name: &str, version: i64| {
+        let mut row = product(1);
+        row["name"] = json!(name);
+        row["version"] = json!(version);
+        row
+    };
+    let shows = |driver: &mut Driver, row: &Value| {
+        let products = json!({"items": [row, product(2)], "next": null, "prev": null});
+        driver.answer("/v1/products?", &products);
+        driver.settle();
+    };
+    for (name, version) in [("A", 4), ("AB", 5)] {
+        driver.press(KeyCode::Char('e'));
+        driver.press(KeyCode::Tab);
+        driver.press(KeyCode::Tab);
+        driver.control('u');
+        driver.type_text(name);
+        driver.control('s');
+        driver.answer("/v1/products/", &row(name, version));
+        shows(&mut driver, &row(name, version));
+    }
+    driver.press(KeyCode::Char('u'));
+    let call = driver.answer("/v1/products/", &row("A", 6));
+    assert_eq!(
+        (call.precondition, call.body),
+        (Precondition::Version(5), Some(json!({"name": "A"})))
+    );
+    shows(&mut driver, &row("A", 6));
+    driver.press(KeyCode::Char('u'));
+    let call = driver.answer("/v1/products/", &row("Sturdy Pot 1", 7));
+    assert_eq!(
+        call.precondition,
+        Precondition::Version(6),
+        "from the version that the undo made"
+    );
+    assert_eq!(call.body, Some(json!({"name": "Sturdy Pot 1"})));
+}

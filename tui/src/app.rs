@@ -11,6 +11,7 @@ use std::{
 };
 
 use crossterm::event::{Event as TerminalEvent, KeyEventKind};
+use reqwest::Method;
 use stockroom_common::{Category, Customer, Order, Product};
 
 use crate::{
@@ -20,7 +21,7 @@ use crate::{
     entity::Tab,
     event::{Answer, Effect, Event, Failure, Link, Owner, Reply, Source, Written},
     import::{self},
-    keys::{Key, Scope},
+    keys::{Condition, Key, Scope},
     list::{Deletions, ListScreen, Query},
     memory::Memory,
     names::Names,
@@ -134,13 +135,15 @@ impl App {
 
     /// When [`Event::Tick`] is due next, if at all.
     pub fn deadline(&self) -> Option<Instant> {
-        let picker = self.overlays.iter().find_map(|overlay| match overlay {
+        let pickers = self.overlays.iter().map(|overlay| match overlay {
             Overlay::Picker(picker) => picker.deadline(),
             _ => None,
         });
-        let screens = Tab::ALL.map(|tab| self.screen(tab).deadline());
-        let others = [picker, self.names.deadline(), self.touched.deadline()];
-        screens.into_iter().chain(others).flatten().min()
+        let screens = Tab::ALL.into_iter().map(|tab| self.screen(tab).deadline());
+        // Names are not asked for while there is nobody to ask.
+        let names = self.names.deadline().filter(|_| self.link == Link::Up);
+        let others = [names, self.touched.deadline()];
+        screens.chain(pickers).chain(others).flatten().min()
     }
 
     /// Takes an event; what is to be done about it is added to `effects`.
@@ -151,6 +154,7 @@ impl App {
             now,
             rows: usize::from(self.size.1.saturating_sub(CHROME)).max(1),
             zone: self.zone,
+            may_change: !self.preferences.is_read_only,
             runs: &mut runs,
             effects,
             wishes: &mut wishes,
@@ -170,8 +174,10 @@ impl App {
                     self.screen_mut(tab).tick(&mut ctx);
                 }
                 self.touched.tick(&mut ctx);
-                if let Some(Overlay::Picker(picker)) = self.overlays.last_mut() {
-                    picker.tick(&mut ctx);
+                for overlay in &mut self.overlays {
+                    if let Overlay::Picker(picker) = overlay {
+                        picker.tick(&mut ctx);
+                    }
                 }
             }
             Event::Edited(Ok(text)) => {
@@ -192,6 +198,22 @@ impl App {
             self.names.ask(&mut ctx);
         }
         self.runs = runs;
+        if self.preferences.is_read_only {
+            self.hold_back(effects);
+        }
+    }
+
+    /// The last guard of a client that only looks, whatever led to a write.
+    fn hold_back(&mut self, effects: &mut Vec<Effect>) {
+        let asked = effects.len();
+        effects.retain(|effect| match effect {
+            Effect::Send(call) => call.method == Method::GET,
+            Effect::Upload { upload, .. } => upload.is_dry_run(),
+            _ => true,
+        });
+        if effects.len() < asked {
+            self.toast = Some(Toast::Bad(Condition::Changes.complaint().into()));
+        }
     }
 
     /// Where keys go now.
@@ -303,9 +325,8 @@ impl App {
             Owner::Bulk => self.bulks.reply(reply, ctx),
             Owner::Names(tab) => self.names.reply(tab, reply, ctx),
             Owner::Touched(tab) => {
-                if let Some(rows) = Touched::read(reply) {
-                    self.screen_mut(tab).renew(&rows, ctx);
-                }
+                let rows = self.touched.take(tab, reply, ctx.now);
+                self.screen_mut(tab).renew(&rows, ctx);
             }
             Owner::Save | Owner::Reread => {
                 let mut forms = self
@@ -324,12 +345,10 @@ impl App {
                 }
             }
             Owner::Picker => {
-                let mut overlays = self.overlays.iter_mut();
-                if let Some(picker) = overlays.find_map(|overlay| match overlay {
-                    Overlay::Picker(picker) => Some(picker),
-                    _ => None,
-                }) {
-                    picker.reply(reply, ctx);
+                for overlay in &mut self.overlays {
+                    if let Overlay::Picker(picker) = overlay {
+                        picker.reply(reply, ctx);
+                    }
                 }
             }
         }

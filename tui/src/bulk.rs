@@ -16,9 +16,8 @@ use crate::{
     event::{Call, Owner, Reply},
     keys::Command,
     list::Marked,
-    overlay::Overlay,
     text,
-    undo::{Undo, Way},
+    undo::{Many, Undo, Way},
 };
 
 /// What is to be done, and to which rows.
@@ -92,13 +91,17 @@ impl Bulk {
             _ => None,
         });
         let rows: Vec<Value> = rows.collect();
+        let of = match self.action {
+            Action::Change(_) => Many::Changed,
+            Action::Delete => Many::Deleted,
+        };
         let label = format!("{} {}", text::integer(rows.len() as i64), self.tab.path());
         let first = rows.first()?["id"].as_str()?.parse().ok()?;
         Some(Undo {
             tab: self.tab,
             id: first,
             label,
-            way: Way::Many { rows },
+            way: Way::Many { rows, of },
         })
     }
 }
@@ -169,11 +172,11 @@ fn tell(bulk: &Bulk, report: &BulkReport, ctx: &mut Context<'_>) {
     let refused: Vec<(String, String)> = refused.collect();
     if !refused.is_empty() {
         let title = format!("{}: {words}", bulk.tab.title());
-        ctx.wish(Wish::Open(Overlay::Outcomes(Outcomes {
+        ctx.wish(Wish::Outcomes(Outcomes {
             title,
             refused,
             top: 0,
-        })));
+        }));
     }
 }
 

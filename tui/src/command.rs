@@ -8,7 +8,7 @@ mod seed;
 mod shop;
 mod table;
 
-use std::{io::Write, process::ExitCode};
+use std::{io::Write, process::ExitCode, time::Duration};
 
 use clap::CommandFactory;
 use reqwest::Method;
@@ -31,6 +31,9 @@ use crate::{
 const REFUSED: u8 = 1;
 const USAGE: u8 = 2;
 const UNREACHABLE: u8 = 3;
+/// How long after a stream of changes broke it is followed again, and how often.
+const FOLLOW_RETRY: Duration = Duration::from_secs(1);
+const FOLLOW_RETRIES: u32 = 60;
 /// Rows of a column that are numbers stand on the right.
 const RIGHT: bool = true;
 const LEFT: bool = false;
@@ -158,28 +161,31 @@ async fn changes(
         .collect();
     let query = serde_urlencoded::to_string(pairs).unwrap_or_default();
     let mut last = after.map(|position| position.to_string());
-    let mut written = Ok(());
+    let (mut written, mut retries) = (Ok(()), 0);
     loop {
         let begun = last.clone();
         let path = format!("/v1/changes?{query}");
         let path = path.trim_end_matches('?');
-        let ended = shop.follow(path, begun.as_deref(), |id, change: ChangeEvent| {
+        let ended = shop.follow(path, begun.as_deref(), |id, change: Option<ChangeEvent>| {
             last = id.map(str::to_owned);
-            let line = match json {
+            retries = 0;
+            let line = change.map(|change| match json {
                 true => document::to_value(&change).to_string(),
                 false => told(&change),
-            };
-            if written.is_ok() {
+            });
+            if let (Some(line), Ok(())) = (line, &written) {
                 written = write_out(&line);
             }
         });
         let ended = ended.await;
         std::mem::replace(&mut written, Ok(()))?;
-        match ended {
-            // The server goes on elsewhere, or comes back.
-            Failure::NoAnswer(_) if last != begun => {}
-            ended => return Err(ended),
+        // The server goes on elsewhere, or comes back; where nothing was told yet there may be none.
+        let is_refused = matches!(ended, Failure::Refused(_));
+        if is_refused || last.is_none() || retries == FOLLOW_RETRIES {
+            return Err(ended);
         }
+        retries += 1;
+        tokio::time::sleep(FOLLOW_RETRY).await;
     }
 }
 

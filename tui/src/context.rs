@@ -8,7 +8,7 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use crate::{
-    bulk::Bulk,
+    bulk::{Bulk, Outcomes},
     entity::{Reference, Tab, Target},
     event::{Call, Effect, Owner, Ticket},
     import,
@@ -25,6 +25,8 @@ pub struct Context<'a> {
     /// Rows of a list that fit on the screen.
     pub rows: usize,
     pub zone: Zone,
+    /// Whether the client may change the shop.
+    pub may_change: bool,
     pub runs: &'a mut u64,
     pub effects: &'a mut Vec<Effect>,
     pub wishes: &'a mut Vec<Wish>,
@@ -36,6 +38,7 @@ pub enum Wish {
     Open(Overlay),
     Picker(Box<Picker>),
     Review(import::Review),
+    Outcomes(Outcomes),
     /// Closes the topmost overlay.
     Close,
     /// Closes the picker and hands its row to the form below.
@@ -65,6 +68,11 @@ pub enum Wish {
         toast: String,
         /// How it is taken back.
         undo: Option<Undo>,
+    },
+    /// A row was created by a form: whoever was about to choose one takes it.
+    TakeCreated {
+        tab: Tab,
+        row: Value,
     },
     /// Something may have changed anywhere: every list is read again when it is seen.
     Expire,

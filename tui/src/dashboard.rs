@@ -99,8 +99,13 @@ impl Screen for Dashboard {
     }
 
     fn tick(&mut self, ctx: &mut Context<'_>) {
-        if self.read_at.is_some_and(|at| at <= ctx.now) {
-            self.show(ctx);
+        if self.read_at.is_none_or(|at| at > ctx.now) {
+            return;
+        }
+        match self.run {
+            // What is on its way must not be given up for another.
+            Some(_) => self.read_at = Some(ctx.now + SETTLE),
+            None => self.show(ctx),
         }
     }
 

@@ -88,6 +88,8 @@ impl Form {
         if let Some(SlotValue::Text(line)) = slot.map(|slot| &mut slot.value) {
             *line = Line::new(name);
         }
+        // Nobody has typed anything here yet.
+        self.initial = self.document();
         self
     }
 
@@ -173,6 +175,11 @@ impl Form {
         }
     }
 
+    /// The two versions to choose from, where they are in sight.
+    pub fn shown_conflict(&self) -> Option<&Conflict> {
+        self.conflict.as_ref().filter(|conflict| conflict.is_shown)
+    }
+
     pub const fn is_sending(&self) -> bool {
         self.sending.is_some()
     }
@@ -200,7 +207,7 @@ impl Form {
 
     /// The line being typed into, where the field in focus has one.
     pub fn line(&mut self) -> Option<&mut Line> {
-        if self.conflict.is_some() {
+        if self.is_sending() || self.shown_conflict().is_some() {
             return None;
         }
         match &mut self.slots.get_mut(self.focus)?.value {
@@ -235,7 +242,11 @@ impl Form {
     }
 
     pub fn command(&mut self, command: Command, ctx: &mut Context<'_>) {
-        if self.conflict.is_some() {
+        if self.is_sending() && command != Command::Back {
+            // What was typed now would not be in what is on its way.
+            return;
+        }
+        if self.shown_conflict().is_some() {
             return self.conflict_command(command, ctx);
         }
         match command {
@@ -411,7 +422,7 @@ impl Form {
     }
 
     fn save(&mut self, ctx: &mut Context<'_>) {
-        if self.is_sending() {
+        if self.is_sending() || self.has_open_conflict() {
             return;
         }
         self.message = None;
@@ -518,6 +529,8 @@ impl Form {
             Purpose::Create(tab) => Undo::of_creation(tab, row),
             _ => Undo::of_change(tab, row, &self.initial, &self.document()),
         });
+        let is_new = matches!(self.purpose, Purpose::Create(_));
+        let created = row.clone().filter(|_| is_new);
         ctx.wish(Wish::CloseForm);
         ctx.wish(Wish::Written {
             tab,
@@ -525,6 +538,9 @@ impl Form {
             toast,
             undo,
         });
+        if let Some(row) = created {
+            ctx.wish(Wish::TakeCreated { tab, row });
+        }
     }
 
     fn reread(&mut self, ctx: &mut Context<'_>) {

@@ -46,6 +46,10 @@ pub struct Review {
 }
 
 impl Upload {
+    pub const fn is_dry_run(&self) -> bool {
+        self.is_dry_run
+    }
+
     pub fn path(&self) -> String {
         let format = self.format;
         let dry_run = if self.is_dry_run { "&dry_run=true" } else { "" };

@@ -68,7 +68,6 @@ async fn attach(
         return ended;
     }
     *retry = FIRST_RETRY;
-    let _ = events.send(Event::Link(Link::Up));
     let session = async {
         loop {
             if let Err(ended) = next_chunk(&mut response).await {
@@ -91,7 +90,8 @@ async fn next_chunk(response: &mut reqwest::Response) -> Result<(), String> {
     }
 }
 
-/// Tells what happens in the shop, as long as somebody listens. `last` is where it goes on.
+/// Tells what happens in the shop, as long as somebody listens. `last` is where it goes on. The link is up
+/// once the stream is open: what is read from then on is followed without a gap.
 async fn follow_changes(
     client: &Client,
     base: &str,
@@ -99,11 +99,16 @@ async fn follow_changes(
     last: &mut Option<String>,
 ) {
     let mut retry = FIRST_RETRY;
+    let mut is_up = false;
     loop {
         let url = format!("{base}/v1/changes");
         let after = last.clone();
+        let mut is_open = false;
         let ended = api::stream(client, url, after.as_deref(), |event: StreamEvent<'_>| {
             retry = FIRST_RETRY;
+            if !std::mem::replace(&mut is_open, true) {
+                begin(events, &mut is_up, after.is_some());
+            }
             if let Some(id) = event.id {
                 *last = Some(id.to_owned());
             }
@@ -117,14 +122,27 @@ async fn follow_changes(
         if events.is_closed() {
             return;
         }
+        if !is_up {
+            // A server that does not tell what happens is a server all the same.
+            begin(events, &mut is_up, false);
+        }
         if let Failure::Refused(problem) = &ended
             && problem.is(Kind::Gone)
         {
-            // What happened meanwhile is not known any more.
+            // Where to go on from is not known any more.
             *last = None;
-            let _ = events.send(Event::Missed);
         }
         tokio::time::sleep(retry).await;
         retry = (retry * 2).min(LAST_RETRY);
     }
+}
+
+/// The stream has begun: the link is up, or what was missed before the stream began is to be read again.
+fn begin(events: &UnboundedSender<Event>, is_up: &mut bool, goes_on: bool) {
+    // Without a receiver the client is leaving.
+    let _ = match (std::mem::replace(is_up, true), goes_on) {
+        (false, _) => events.send(Event::Link(Link::Up)),
+        (true, false) => events.send(Event::Missed),
+        (true, true) => Ok(()),
+    };
 }

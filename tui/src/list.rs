@@ -157,6 +157,7 @@ impl<R: Entity> Screen for ListScreen<R> {
         if self.is_stale {
             self.refresh(ctx);
         }
+        self.read_past_again(ctx);
     }
 
     fn expire(&mut self) {

@@ -61,7 +61,10 @@ impl Memory {
     pub fn save_view(&mut self, tab: Tab, name: String, query: Query) {
         let views = &mut self.lists.entry(tab.path().into()).or_default().views;
         views.retain(|view| view.name != name);
-        views.truncate(MAX_VIEWS - 1);
+        if views.len() >= MAX_VIEWS {
+            // The oldest makes room.
+            views.remove(0);
+        }
         views.push(View { name, query });
     }
 

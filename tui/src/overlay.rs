@@ -32,9 +32,9 @@ pub enum Overlay {
 }
 
 impl Overlay {
-    pub const fn scope(&self) -> Scope {
+    pub fn scope(&self) -> Scope {
         match self {
-            Self::Form(form) if form.conflict.is_some() => Scope::Conflict,
+            Self::Form(form) if form.shown_conflict().is_some() => Scope::Conflict,
             Self::Form(_) => Scope::Form,
             Self::Picker(_) => Scope::Picker,
             Self::Menu(_) => Scope::Menu,

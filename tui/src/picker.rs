@@ -156,7 +156,8 @@ impl Picker {
     }
 
     /// Opens a form for a row that is not there yet, called as was typed. Once it is saved it is taken.
-    fn create(&self, ctx: &mut Context<'_>) {
+    fn create(&mut self, ctx: &mut Context<'_>) {
+        self.takes_first = false;
         let name = self.search.text().trim();
         let form = match self.tab {
             Tab::Customers => Form::create::<Customer>(ctx.zone),

@@ -23,6 +23,8 @@ const SETTLE: Duration = Duration::from_millis(200);
 #[derive(Debug, Default)]
 pub struct Touched {
     wanted: HashMap<Tab, BTreeSet<Uuid>>,
+    /// Runs of the calls that are under way, one a tab.
+    asked: HashMap<Tab, u64>,
     read_at: Option<Instant>,
 }
 
@@ -42,7 +44,13 @@ impl Touched {
             return;
         }
         self.read_at = None;
-        for (tab, ids) in self.wanted.drain() {
+        let wanted = std::mem::take(&mut self.wanted);
+        for (tab, ids) in wanted {
+            if self.asked.contains_key(&tab) {
+                // Another call would take the place of the one that is under way.
+                self.wanted.insert(tab, ids);
+                continue;
+            }
             // No list holds so many that more than the first would be in sight.
             let ids: Vec<String> = ids
                 .iter()
@@ -50,6 +58,7 @@ impl Touched {
                 .map(Uuid::to_string)
                 .collect();
             let ticket = ctx.ticket(Owner::Touched(tab));
+            self.asked.insert(tab, ticket.run);
             ctx.send(Call::new(
                 ticket,
                 Method::GET,
@@ -59,8 +68,15 @@ impl Touched {
     }
 
     /// The rows that came. Those that did not are read with the next change, or with their page.
-    pub fn read(reply: &Reply) -> Option<Vec<Value>> {
-        let page = reply.result.as_ref().ok()?.read::<Page<Value>>().ok()?;
-        Some(page.items)
+    pub fn take(&mut self, tab: Tab, reply: &Reply, now: Instant) -> Vec<Value> {
+        if self.asked.get(&tab) == Some(&reply.ticket.run) {
+            self.asked.remove(&tab);
+        }
+        if !self.wanted.is_empty() {
+            self.read_at.get_or_insert(now + SETTLE);
+        }
+        let answer = reply.result.as_ref().ok();
+        let page = answer.and_then(|answer| answer.read::<Page<Value>>().ok());
+        page.map_or_else(Vec::new, |page| page.items)
     }
 }

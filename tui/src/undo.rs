@@ -1,4 +1,4 @@
-//! Taking back what was just done: each write that this client made, and what undoes it. A row that has
+//! Taking back what was just done: what was saved, deleted or changed in bulk here, and what undoes it. A row that has
 //! moved on since is left alone, and one is told.
 
 use reqwest::Method;
@@ -32,12 +32,19 @@ pub struct Undo {
 pub enum Way {
     /// Gives fields the values that they had, where the row still is at that version.
     Change { patch: Value, version: i64 },
-    /// Creates the row again, under its id.
-    Create { document: Value },
+    /// Creates the row again, under its id, that was deleted at that version.
+    Create { document: Value, version: i64 },
     /// Deletes what was created, where it still is at that version.
     Delete { version: i64 },
     /// Writes many rows as they were, by one call.
-    Many { rows: Vec<Value> },
+    Many { rows: Vec<Value>, of: Many },
+}
+
+/// What was done to many rows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Many {
+    Changed,
+    Deleted,
 }
 
 #[derive(Debug, Default)]
@@ -120,9 +127,11 @@ impl History {
                 let version = Precondition::Version(*version);
                 (Method::PATCH, Some(patch.clone()), version)
             }
-            Way::Create { document } => (Method::PUT, Some(document.clone()), Precondition::Absent),
+            Way::Create { document, .. } => {
+                (Method::PUT, Some(document.clone()), Precondition::Absent)
+            }
             Way::Delete { version } => (Method::DELETE, None, Precondition::Version(*version)),
-            Way::Many { rows } => {
+            Way::Many { rows, .. } => {
                 let rows = rows.iter().cloned().collect();
                 (Method::POST, Some(rows), Precondition::None)
             }
@@ -135,6 +144,63 @@ impl History {
         });
     }
 
+    /// Taking back is a write too: what was done to the row before goes on from the version that it has now.
+    fn follow(&mut self, undone: &Undo, answer: &Answer) {
+        let now = |row: &Value| row["version"].as_i64();
+        match &undone.way {
+            // The row is gone, and with it what was done to it.
+            Way::Delete { .. } => {}
+            Way::Change { version, .. } => {
+                let row: Option<Value> = answer.read().ok();
+                self.rename(
+                    undone.tab,
+                    undone.id,
+                    version - 1,
+                    row.as_ref().and_then(now),
+                );
+            }
+            Way::Create { version, .. } => {
+                let row: Option<Value> = answer.read().ok();
+                self.rename(undone.tab, undone.id, *version, row.as_ref().and_then(now));
+            }
+            Way::Many { rows, of } => {
+                let report = answer.read::<BulkReport>().unwrap_or_default();
+                for (row, done) in rows.iter().zip(&report.rows) {
+                    let id = row["id"].as_str().and_then(|id| id.parse().ok());
+                    if let (Some(id), Some(version)) = (id, now(row)) {
+                        let before = version - i64::from(*of == Many::Changed);
+                        self.rename(undone.tab, id, before, done.version);
+                    }
+                }
+            }
+        }
+    }
+
+    /// What left a row at one version finds it at another.
+    fn rename(&mut self, tab: Tab, row: Uuid, before: i64, now: Option<i64>) {
+        let Some(now) = now else { return };
+        for undo in self.done.iter_mut().filter(|undo| undo.tab == tab) {
+            match &mut undo.way {
+                Way::Change { version, .. } | Way::Delete { version }
+                    if undo.id == row && *version == before =>
+                {
+                    *version = now;
+                }
+                Way::Many {
+                    rows,
+                    of: Many::Changed,
+                } => {
+                    let id = row.to_string();
+                    let same = rows
+                        .iter_mut()
+                        .filter(|row| row["id"] == id.as_str() && row["version"] == before);
+                    same.for_each(|row| row["version"] = json!(now));
+                }
+                _ => {}
+            }
+        }
+    }
+
     /// Tells how it went. What was not reached can be undone once more.
     pub fn reply(&mut self, reply: &Reply, ctx: &mut Context<'_>) {
         let Some((_, undo)) = self.under_way.take_if(|(run, _)| *run == reply.ticket.run) else {
@@ -143,6 +209,7 @@ impl History {
         let label = text::clean(&undo.label).into_owned();
         match &reply.result {
             Ok(answer) => {
+                self.follow(&undo, answer);
                 let (toast, row) = match undo.way {
                     Way::Change { .. } => (format!("{label} is as it was."), answer.read().ok()),
                     Way::Create { .. } => (format!("{label} is back."), answer.read().ok()),

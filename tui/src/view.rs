@@ -89,7 +89,7 @@ pub fn draw(frame: &mut Frame<'_>, app: &App) {
     draw_status(frame, status, app, look);
     for overlay in &app.overlays {
         match overlay {
-            Overlay::Form(form) => match &form.conflict {
+            Overlay::Form(form) => match form.shown_conflict() {
                 Some(conflict) => conflict::draw(frame, body, conflict, look),
                 None => form::draw(frame, body, form, look),
             },

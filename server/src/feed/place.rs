@@ -2,17 +2,56 @@
 //! follow the order of commits, so positions are given afterwards, to what is committed, by one at a time.
 
 use chrono::{DateTime, TimeDelta, Utc};
-use sqlx::PgConnection;
+use sqlx::{PgConnection, Row, postgres::PgRow};
 
 use crate::{cache::relay::LogRun, error::Result, state::AppState};
 
 /// An entry so old is placed although whoever wrote it has not done so.
 const LEFT_AFTER: TimeDelta = TimeDelta::seconds(1);
 /// Entries that one transaction takes.
-const BATCH: i64 = 1_000;
+const BATCH: usize = 1_000;
 
 /// Marks entries as relayed and places those among them that are not yet.
 pub(crate) async fn mark(state: &AppState, runs: &[LogRun]) -> Result<()> {
+    place(state, runs, Some(state.options.clock.now())).await
+}
+
+/// Places what nobody has: entries of writers that died, or whose tags could not be deleted, or that have
+/// no cache.
+pub(crate) async fn leftovers(state: &AppState) -> Result<()> {
+    loop {
+        let now = state.options.clock.now();
+        let left = sqlx::query(
+            "select at, seq from changes
+            where position is null and (at < $1 or at > $2)
+            order by at, seq
+            limit $3",
+        )
+        .bind(now - LEFT_AFTER)
+        .bind(now + LEFT_AFTER)
+        .bind(BATCH as i64)
+        .try_map(|row: PgRow| {
+            Ok(LogRun {
+                at: row.try_get("at")?,
+                first: row.try_get("seq")?,
+                entries: 1,
+            })
+        })
+        .fetch_all(&state.pool)
+        .await?;
+        if left.is_empty() {
+            return Ok(());
+        }
+        place(state, &left, None).await?;
+        if left.len() < BATCH {
+            return Ok(());
+        }
+    }
+}
+
+/// Gives those of the entries a position that have none, in the order of their times, and marks them all
+/// where they were relayed at an instant.
+async fn place(state: &AppState, runs: &[LogRun], relayed_at: Option<DateTime<Utc>>) -> Result<()> {
     let mut transaction = state.pool.begin().await?;
     let last = lock(&mut transaction).await?;
     let times: Vec<_> = runs.iter().map(|run| run.at).collect();
@@ -27,18 +66,19 @@ pub(crate) async fn mark(state: &AppState, runs: &[LogRun]) -> Result<()> {
                 on c.at = done.at and c.seq between done.first and done.last
             -- These bounds follow; the planner prunes partitions by them alone.
             where c.at between $6 and $7
-        ), marked as (
-            update changes c set relayed_at = $4, position = coalesce(c.position, $5 + entry.nth)
+        ), placed as (
+            update changes c
+            set relayed_at = coalesce($4, c.relayed_at), position = coalesce(c.position, $5 + entry.nth)
             from entry
             where c.at = entry.at and c.seq = entry.seq and c.at between $6 and $7
             returning entry.is_new
         )
-        select count(*) from marked where is_new",
+        select count(*) from placed where is_new",
     )
     .bind(&times)
     .bind(&firsts)
     .bind(&lasts)
-    .bind(state.options.clock.now())
+    .bind(relayed_at)
     .bind(last)
     .bind(times.iter().min())
     .bind(times.iter().max())
@@ -47,55 +87,6 @@ pub(crate) async fn mark(state: &AppState, runs: &[LogRun]) -> Result<()> {
     advance(&mut transaction, placed).await?;
     transaction.commit().await?;
     Ok(())
-}
-
-/// Places what nobody has: entries of writers that died, or whose tags could not be deleted, or that have
-/// no cache.
-pub(crate) async fn leftovers(state: &AppState) -> Result<()> {
-    while leftover(state, state.options.clock.now()).await? == BATCH {}
-    Ok(())
-}
-
-async fn leftover(state: &AppState, now: DateTime<Utc>) -> Result<i64> {
-    let mut conn = state.pool.acquire().await?;
-    // A look that takes no lock: mostly there is nothing.
-    let any = sqlx::query_scalar(
-        "select exists (
-            select from changes where position is null and (at < $1 or at > $2))",
-    );
-    let (before, after) = (now - LEFT_AFTER, now + LEFT_AFTER);
-    if !any.bind(before).bind(after).fetch_one(&mut *conn).await? {
-        return Ok(0);
-    }
-    drop(conn);
-    let mut transaction = state.pool.begin().await?;
-    let last = lock(&mut transaction).await?;
-    let placed: i64 = sqlx::query_scalar(
-        "with entry as (
-            select at, seq, row_number() over (order by at, seq) as nth
-            from (
-                select at, seq from changes
-                where position is null and (at < $1 or at > $2)
-                order by at, seq
-                limit $4
-            ) as left_over
-        ), placed as (
-            update changes c set position = $3 + entry.nth
-            from entry
-            where c.at = entry.at and c.seq = entry.seq
-            returning 1
-        )
-        select count(*) from placed",
-    )
-    .bind(before)
-    .bind(after)
-    .bind(last)
-    .bind(BATCH)
-    .fetch_one(&mut *transaction)
-    .await?;
-    advance(&mut transaction, placed).await?;
-    transaction.commit().await?;
-    Ok(placed)
 }
 
 /// The last position; nobody else gives any until the transaction ends.

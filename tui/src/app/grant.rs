@@ -9,7 +9,6 @@ use crate::{
     context::{Context, Toast, Views, Wish},
     entity::{Tab, Target},
     event::Effect,
-    import::Review,
     input::Line,
     list::{self, Query},
     overlay::{Export, Overlay, Prompt, Purpose},
@@ -25,12 +24,21 @@ impl App {
                 picker.tick(ctx);
                 self.overlays.push(Overlay::Picker(picker));
             }
-            Wish::Review(review) => self.review(review),
+            Wish::Review(review) => {
+                let note = "What has become of the file shows when this is closed.";
+                self.toast = None;
+                self.lay_under(Overlay::Review(review), note);
+            }
+            Wish::Outcomes(outcomes) => {
+                let note = "What was refused shows when this is closed.";
+                self.lay_under(Overlay::Outcomes(outcomes), note);
+            }
             Wish::Close => {
                 self.overlays.pop();
             }
             Wish::Picked { id, label } => {
-                self.overlays.pop();
+                self.overlays
+                    .pop_if(|top| matches!(top, Overlay::Picker(_)));
                 self.names.learn(id, label);
                 if let Some(Overlay::Form(form)) = self.overlays.last_mut() {
                     form.picked(id);
@@ -62,12 +70,12 @@ impl App {
                     let id = row["id"].as_str().and_then(|id| id.parse().ok());
                     self.names.forget(id.unwrap_or_default());
                     self.screen_mut(tab).put(&row);
-                    self.take_created(tab, &row, ctx);
                 }
                 // A write may show elsewhere too: an order in the stock of its products.
                 self.expire();
                 self.show(self.tab, ctx);
             }
+            Wish::TakeCreated { tab, row } => self.take_created(tab, &row, ctx),
             Wish::Expire => {
                 self.expire();
                 self.show(self.tab, ctx);
@@ -157,12 +165,10 @@ impl App {
         }
     }
 
-    /// What a file has done is told at once, but not in the middle of something else.
-    fn review(&mut self, review: Review) {
-        self.toast = None;
-        self.overlays.insert(0, Overlay::Review(review));
+    /// What has been done is told at once, but not in the middle of something else.
+    fn lay_under(&mut self, overlay: Overlay, note: &str) {
+        self.overlays.insert(0, overlay);
         if self.overlays.len() > 1 {
-            let note = "What has become of the file shows when this is closed.";
             self.toast = Some(Toast::Good(note.into()));
         }
     }

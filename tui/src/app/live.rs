@@ -36,7 +36,8 @@ impl App {
             }
         }
         for row in &change.touched {
-            let tab = Tab::of_entity(&row.entity).filter(|tab| self.screen(*tab).holds(row.id));
+            let tab = Tab::of_entity(&row.entity)
+                .filter(|tab| *tab == self.tab && self.screen(*tab).holds(row.id));
             if let Some(tab) = tab {
                 self.touched.want(tab, row.id, ctx.now);
             }

@@ -35,7 +35,8 @@ impl Shop {
         let mut retries = 0;
         let job = loop {
             let mut last = None;
-            let follow = self.follow(&path, None, |_, job: SeedJob| {
+            let follow = self.follow(&path, None, |_, job: Option<SeedJob>| {
+                let Some(job) = job else { return };
                 if is_terminal {
                     let line = job.to_string();
                     let _ = write!(std::io::stderr(), "\r\x1b[K{}", text::clean(&line));

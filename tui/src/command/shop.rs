@@ -51,12 +51,13 @@ impl Shop {
         api::exchange(&client, format!("{base}{path}"), call).await
     }
 
-    /// Follows a stream of events after the one with that id; says why it ended.
+    /// Follows a stream of events after the one with that id; says why it ended. An event may bear an id
+    /// alone.
     pub(crate) async fn follow<T: DeserializeOwned>(
         &self,
         path: &str,
         after: Option<&str>,
-        mut tell: impl FnMut(Option<&str>, T),
+        mut tell: impl FnMut(Option<&str>, Option<T>),
     ) -> Failure {
         let (client, base) = match self.client().await {
             Ok(client) => client,
@@ -64,11 +65,12 @@ impl Shop {
         };
         let read = |event: StreamEvent<'_>| {
             if event.data.is_empty() {
+                tell(event.id, None);
                 return true;
             }
             let read = serde_json::from_str(event.data);
             let is_read = read.is_ok();
-            read.into_iter().for_each(|told| tell(event.id, told));
+            read.into_iter().for_each(|told| tell(event.id, Some(told)));
             is_read
         };
         api::stream(&client, format!("{base}{path}"), after, read).await

@@ -11,6 +11,8 @@ use crate::{context::Context, entity::Field, keys::Command};
 pub struct Conflict {
     pub clashes: Vec<Clash>,
     pub selected: usize,
+    /// Whether it is in sight; it stays until each field is chosen.
+    pub is_shown: bool,
 }
 
 /// One of them. Each version is the slots of the field: one, or those of the order lines.
@@ -98,7 +100,24 @@ impl Form {
         self.conflict = Some(Conflict {
             clashes,
             selected: 0,
+            is_shown: true,
         });
+    }
+
+    /// Shows the two versions again, with what the form says by now, where something is not chosen yet.
+    pub(super) fn has_open_conflict(&mut self) -> bool {
+        let Some(conflict) = &mut self.conflict else {
+            return false;
+        };
+        for clash in &mut conflict.clashes {
+            let mine = self
+                .slots
+                .iter()
+                .filter(|slot| slot.belongs_to(clash.field));
+            clash.mine = mine.cloned().collect();
+        }
+        conflict.is_shown = true;
+        true
     }
 
     pub(super) fn conflict_command(&mut self, command: Command, ctx: &mut Context<'_>) {
@@ -118,10 +137,10 @@ impl Form {
                 self.settle();
                 self.save(ctx);
             }
-            // Back to the form as one left it; nothing was saved.
+            // Back to the form, on top of what others made of the row. Saving comes here again.
             Command::Back => {
-                self.conflict = None;
-                self.message = Some("Nothing was saved yet.".into());
+                conflict.is_shown = false;
+                self.message = Some("Nothing was saved yet; saving asks again.".into());
             }
             _ => {}
         }

@@ -477,13 +477,7 @@ pub const BINDINGS: &[Binding] = &[
         C::Forward,
         "Forward again, after going back",
     ),
-    on(
-        ONE_ROW,
-        "backward",
-        &["alt-left"],
-        C::Back,
-        "Back to where a link was followed from",
-    ),
+    on(ONE_ROW, "backward", &["alt-left"], C::Back, "Back, as Esc"),
     on(
         &[Help],
         "help-close",

@@ -120,14 +120,14 @@ impl Deletions {
         let Deletion {
             tab,
             id,
+            version,
             label,
             document,
-            ..
         } = deletion;
         match &reply.result {
             Ok(_) => {
                 let toast = format!("Deleted {}.", text::clean(&label));
-                let way = Way::Create { document };
+                let way = Way::Create { document, version };
                 let undo = Some(Undo {
                     tab,
                     id,

@@ -28,7 +28,10 @@ impl<R: Entity> ListScreen<R> {
                 ctx.zone,
             ))))),
             Command::Edit => self.edit(ctx),
-            Command::Delete if !self.marks.is_empty() => self.ask_delete_marked(ctx),
+            // In the pane of one row it is that row.
+            Command::Delete if !self.marks.is_empty() && self.detail.is_none() => {
+                self.ask_delete_marked(ctx);
+            }
             Command::Delete => self.ask_delete(ctx),
             Command::Mark => self.toggle_mark(ctx),
             Command::MarkRange => self.mark_range(),
@@ -131,7 +134,8 @@ impl<R: Entity> ListScreen<R> {
                 // Of a day the last order is its first from above.
                 let is_day = !typed.trim().contains(' ');
                 let ahead = i64::from(is_day && sort.starts_with('-'));
-                at.map(|at| (at + chrono::Duration::days(ahead)).to_rfc3339())
+                let at = at.and_then(|at| at.checked_add_signed(chrono::Duration::days(ahead)));
+                at.map(|at| at.to_rfc3339())
             }
             "price_minor" => text::parse_money(typed).map(|minor| minor.to_string()),
             "stock" => text::ungrouped(typed.trim()),

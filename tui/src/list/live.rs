@@ -48,12 +48,14 @@ impl Live {
     }
 
     pub(super) fn deadline(&self) -> Option<Instant> {
-        let lit = self.lit.values().map(|(_, until)| *until);
-        lit.chain(self.read_at).min()
+        let passing = self.lit.values().filter(|(lit, _)| *lit == Lit::Changed);
+        let passing = passing.map(|(_, until)| *until);
+        passing.chain(self.read_at).min()
     }
 
     /// The list is being read as it is now.
     pub(super) fn settled(&mut self) {
+        self.lit.retain(|_, (lit, _)| *lit != Lit::Deleted);
         self.arrivals = 0;
         self.read_at = None;
     }
@@ -101,6 +103,9 @@ impl<R: Entity> ListScreen<R> {
 
     /// Who looks at the top of the list sees what comes; to others it is told how much.
     fn read_soon(&mut self, rows: i64, ctx: &Context<'_>) {
+        if self.query.only.is_some() {
+            return;
+        }
         self.live.arrivals += rows;
         let is_at_top = self.window.prev().is_none() && self.window.top() == 0;
         if is_at_top && self.detail.is_none() {
@@ -110,9 +115,15 @@ impl<R: Entity> ListScreen<R> {
 
     pub(super) fn pass_time(&mut self, ctx: &mut Context<'_>) {
         let now = ctx.now;
-        self.live.lit.retain(|_, (_, until)| *until > now);
-        if self.live.read_at.is_some_and(|at| at <= now) {
-            self.live.read_at = None;
+        // What is deleted stays so, until the page is read again.
+        let is_lit = |lit: Lit, until: Instant| lit == Lit::Deleted || until > now;
+        self.live.lit.retain(|_, (lit, until)| is_lit(*lit, *until));
+        if self.live.read_at.is_none_or(|at| at > now) {
+            return;
+        }
+        // A page that is on its way must not be given up for another.
+        self.live.read_at = self.waiting.is_some().then(|| now + SETTLE);
+        if self.waiting.is_none() {
             self.refresh(ctx);
         }
     }

@@ -29,6 +29,8 @@ pub struct Marks {
     rows: BTreeMap<Uuid, Marked>,
     /// The row that was marked last, where a range begins.
     last: Option<Uuid>,
+    /// Whether the last row found no room.
+    is_full: bool,
 }
 
 impl Marks {
@@ -48,8 +50,10 @@ impl Marks {
         *self = Self::default();
     }
 
+    /// Marks a row, unless as many are marked as one call takes.
     fn put<R: Entity>(&mut self, row: &R) {
-        if self.rows.len() < MAX_ROWS {
+        self.is_full = self.rows.len() >= MAX_ROWS && !self.has(row.id().uuid());
+        if !self.is_full {
             self.rows.insert(row.id().uuid(), marked(row));
         }
         self.last = Some(row.id().uuid());
@@ -73,7 +77,15 @@ impl<R: Entity> ListScreen<R> {
         if self.marks.rows.remove(&row.id().uuid()).is_none() {
             self.marks.put(row);
         }
+        self.tell_if_full(ctx);
         self.move_by(1, ctx);
+    }
+
+    fn tell_if_full(&self, ctx: &mut Context<'_>) {
+        if self.marks.is_full {
+            let most = text::integer(MAX_ROWS as i64);
+            ctx.bad(format!("{most} rows are marked; one call takes no more."));
+        }
     }
 
     /// Marks from the row that was marked last to this one.
@@ -103,11 +115,11 @@ impl<R: Entity> ListScreen<R> {
     }
 
     /// The rows that something is to be done to: those marked, or the selected one.
-    fn targets(&self) -> BTreeMap<Uuid, Marked> {
+    fn targets(&self, height: usize) -> BTreeMap<Uuid, Marked> {
         if !self.marks.is_empty() {
             let mut rows = self.marks.rows.clone();
             // What others did meanwhile was seen where the row is in sight.
-            for row in self.window.rows() {
+            for row in self.window.rows().skip(self.window.top()).take(height) {
                 rows.entry(row.id().uuid())
                     .and_modify(|known| *known = marked(row));
             }
@@ -120,7 +132,7 @@ impl<R: Entity> ListScreen<R> {
     }
 
     pub(super) fn ask_delete_marked(&self, ctx: &mut Context<'_>) {
-        let rows = self.targets();
+        let rows = self.targets(ctx.rows);
         let count = rows.len();
         ctx.wish(Wish::Open(Overlay::Confirm(Confirm {
             question: format!(
@@ -142,7 +154,7 @@ impl<R: Entity> ListScreen<R> {
 
     /// What can be done to several rows at once.
     pub(super) fn bulk_menu(&self, ctx: &mut Context<'_>) {
-        let rows = self.targets();
+        let rows = self.targets(ctx.rows);
         if rows.is_empty() {
             return ctx.bad("There is no row to do anything to.");
         }
@@ -155,6 +167,7 @@ impl<R: Entity> ListScreen<R> {
             (title, Choice::Bulk(Box::new(bulk)))
         };
         let mut lines = match R::TAB {
+            _ if !ctx.may_change => Vec::new(),
             Tab::Orders => OrderStatus::ALL
                 .iter()
                 .map(|status| change(format!("make {status}"), json!({"status": status})))

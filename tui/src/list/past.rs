@@ -26,6 +26,8 @@ pub struct Past {
     /// The row that it is of, and its version.
     of: Option<(Uuid, i64)>,
     run: Option<u64>,
+    /// Whether reading failed: it is tried again once the link is back, or the pane is opened.
+    is_to_be_read_again: bool,
 }
 
 impl Past {
@@ -62,6 +64,14 @@ pub fn told(entry: &HistoryEntry) -> impl Iterator<Item = &FieldChange> {
 }
 
 impl<R: Entity> ListScreen<R> {
+    /// The link is back, or the tab is.
+    pub(super) fn read_past_again(&mut self, ctx: &mut Context<'_>) {
+        if std::mem::take(&mut self.past.is_to_be_read_again) {
+            self.past.of = None;
+            self.read_past(ctx);
+        }
+    }
+
     /// Reads the history of the row in the pane where it is not the one that is shown.
     pub(super) fn read_past(&mut self, ctx: &mut Context<'_>) {
         if self.detail.is_none() {
@@ -100,7 +110,10 @@ impl<R: Entity> ListScreen<R> {
                 }
                 Err(error) => self.past.error = Some(error),
             },
-            Err(failure) => self.past.error = Some(failure.message().to_owned()),
+            Err(failure) => {
+                self.past.error = Some(failure.message().to_owned());
+                self.past.is_to_be_read_again = true;
+            }
         }
     }
 }

@@ -19,7 +19,7 @@ use crate::{
 
 pub(super) fn draw_ask(frame: &mut Frame<'_>, area: Rect, ask: &Ask, look: Look<'_>) {
     let prompt = format!(" Import {} from (.csv, .ndjson): ", ask.resource);
-    draw_line(frame, area, prompt, &ask.line, look);
+    draw_line(frame, area, prompt, &ask.line, ("import-look", look));
 }
 
 pub(super) fn draw_review(frame: &mut Frame<'_>, body: Rect, review: &Review, look: Look<'_>) {

@@ -82,7 +82,11 @@ fn draw_title<R: Entity>(frame: &mut Frame<'_>, area: Rect, list: &ListScreen<R>
     if list.live.arrivals > 0 {
         let arrivals = text::integer(list.live.arrivals);
         let key = look.keys.shown("refresh");
-        parts.push(format!("{arrivals} new ({key} reads them)"));
+        // Whether they belong into a list that is narrowed the server alone knows.
+        parts.push(match is_narrowed {
+            true => format!("{arrivals} new in the shop ({key} reads again)"),
+            false => format!("{arrivals} new ({key} reads them)"),
+        });
     }
     if let Some(before) = list.archived_before {
         parts.push(format!("(archived: some before {})", before.date_naive()));

@@ -18,6 +18,9 @@ use crate::{
     text,
 };
 
+/// Columns that what is typed keeps, whatever stands beside it.
+const LEAST_TYPED: usize = 16;
+
 /// Clears a box of that size in the middle of the body and gives its inside.
 pub(super) fn open(
     frame: &mut Frame<'_>,
@@ -160,7 +163,7 @@ pub(super) fn draw_prompt(frame: &mut Frame<'_>, area: Rect, prompt: &Prompt, lo
         area,
         format!(" {}: ", prompt.title),
         &prompt.line,
-        look,
+        ("prompt-go", look),
     );
 }
 
@@ -170,21 +173,37 @@ pub(super) fn draw_export(frame: &mut Frame<'_>, area: Rect, export: &Export, lo
         area,
         " Export to (.csv or .ndjson): ".into(),
         &export.line,
-        look,
+        ("export-go", look),
     );
 }
 
+/// A line that is typed, over the hints: what ends it stands at its end.
 pub(super) fn draw_line(
     frame: &mut Frame<'_>,
     area: Rect,
     prompt: String,
     line: &crate::input::Line,
-    look: Look<'_>,
+    (go, look): (&str, Look<'_>),
 ) {
+    let (enter, esc) = (look.keys.shown(go), look.keys.shown("back"));
+    let ends = [(enter, " go "), (esc, " back ")];
+    let ends_width: usize = ends
+        .iter()
+        .map(|(key, words)| text::width(key) + words.len() + 1)
+        .sum();
     let start = text::width(&prompt);
-    let (typed, column) = line.view(usize::from(area.width).saturating_sub(start));
+    let has_room = usize::from(area.width) > start + ends_width + LEAST_TYPED;
+    let room = usize::from(area.width) - if has_room { ends_width } else { 0 };
+    let (typed, column) = line.view(room.saturating_sub(start));
     frame.render_widget(Clear, area);
-    let spans = vec![Span::styled(prompt, look.theme.label), Span::raw(typed)];
+    let typed = cell::fit(&typed, room.saturating_sub(start), Align::Left);
+    let mut spans = vec![Span::styled(prompt, look.theme.label), Span::raw(typed)];
+    if has_room {
+        for (key, words) in ends {
+            spans.push(Span::styled(format!(" {key}"), look.theme.bold));
+            spans.push(Span::styled(words, look.theme.dim));
+        }
+    }
     frame.render_widget(Line::from(spans), area);
     frame.set_cursor_position((area.x + (start + column) as u16, area.y));
 }
@@ -197,10 +216,13 @@ pub(super) fn draw_help(frame: &mut Frame<'_>, body: Rect, help: &Help, look: Lo
             Span::raw(bound.binding.help),
         ]));
     }
-    let inner = open(frame, body, 64, lines.len() as u16 + 2, "Keys", look);
-    let top = help
-        .top
-        .min(lines.len().saturating_sub(usize::from(inner.height)));
+    let shown = usize::from(body.height.saturating_sub(2)).min(lines.len());
+    let top = help.top.min(lines.len() - shown);
+    let title = match shown < lines.len() {
+        true => format!("Keys {}–{} of {}", top + 1, top + shown, lines.len()),
+        false => "Keys".into(),
+    };
+    let inner = open(frame, body, 78, lines.len() as u16 + 2, &title, look);
     for (row, line) in lines.into_iter().skip(top).enumerate() {
         line_at(frame, inner, row, line);
     }

@@ -1,0 +1,338 @@
+//! The terminal client as it feels: start, keys, frames, bytes, memory, in a real pty of 200×60 on a shop of
+//! five million orders.
+
+use std::{
+    fmt::Write,
+    net::SocketAddr,
+    path::Path,
+    time::{Duration, Instant},
+};
+
+use ratatui::{Terminal as Screen, backend::TestBackend};
+use serde_json::{Value, json};
+use stockroom_server::{Options, connect};
+use stockroom_tests::{
+    Shop, Terminal,
+    figures::{cpu_seconds, median, percentile, write_section},
+    fresh_database, path,
+    proxy::{Flow, Proxy},
+    say, temp_dir,
+};
+use stockroom_tui::{
+    app::App,
+    event::{Answer, Effect, Event, Link, Reply},
+    preferences::Preferences,
+    text::Zone,
+    view,
+};
+
+const SIZE: (u16, u16) = (200, 60);
+const ORDERS: i64 = 5_000_000;
+const STARTS: usize = 21;
+const KEYS: usize = 300;
+const FRAMES: usize = 2_000;
+const PAGED: u64 = 100_000;
+const IDLE: Duration = Duration::from_secs(30);
+const PAGE_DOWN: &str = "\x1b[6~";
+
+#[tokio::main]
+async fn main() {
+    // `cargo test` builds and runs benchmarks too, but with this flag.
+    if std::env::args().any(|argument| argument == "--test") {
+        return;
+    }
+    let orders = std::env::var("STOCKROOM_BENCH_ORDERS").ok();
+    let orders: i64 = orders.map_or(ORDERS, |orders| orders.parse().unwrap());
+    let shop = Shop::serve(
+        connect(fresh_database().await, 16).await.unwrap(),
+        Options::default(),
+    )
+    .await;
+    let job = json!({
+        "seed": 1, "categories": 20, "products": 1_000, "customers": 100_000, "orders": orders,
+        "months": 24,
+    });
+    assert_eq!(shop.seed(&job).await["state"], "done");
+    let home = temp_dir("terminal-bench");
+    let mut table = String::from("| what | goal | measured |\n|---|---|---|\n");
+    let mut row = |what: &str, goal: &str, measured: String| {
+        let _ = writeln!(table, "| {what} | {goal} | {measured} |");
+    };
+    let (frame, rows) = starts(&shop, home.path());
+    row("start → first frame", "15 ms", format!("{frame:.1} ms"));
+    row(
+        &format!("start → first rows, {orders} orders"),
+        "100 ms",
+        format!("{rows:.1} ms"),
+    );
+    for (what, times) in keys(&shop, home.path()).await {
+        let (p50, p95) = (percentile(times.clone(), 50), percentile(times, 95));
+        row(
+            &format!("key → frame, {what}"),
+            "p50 5 ms, p95 16 ms",
+            format!("{p50:.2} ms, {p95:.2} ms"),
+        );
+    }
+    let [few, many] = [1_000, 10_000_000].map(frames);
+    row("one frame of the list", "1 ms", format!("{many:.3} ms"));
+    row(
+        "the same, 10⁷ rows ÷ 10³ rows",
+        "1.2",
+        format!("{:.2}", many / few),
+    );
+    for (what, goal, measured) in session(&shop, home.path()) {
+        row(what, goal, measured);
+    }
+    let text = format!(
+        "Release build, a pty of {}×{}, server and client on the same 2 cores; {STARTS} starts (the first \
+         left out), {KEYS} keys of each kind, {FRAMES} frames. Times of keys are from the write into the pty to \
+         the first byte that comes back.\n\n{table}",
+        SIZE.0, SIZE.1
+    );
+    say(&text);
+    write_section("terminal", text.trim_end());
+}
+
+fn open(base: &str, home: &Path) -> Terminal {
+    Terminal::open(SIZE.0, SIZE.1, &["--server", base], home)
+}
+
+/// Milliseconds to the first frame and to the first rows.
+fn starts(shop: &Shop, home: &Path) -> (f64, f64) {
+    let mut times = [Vec::new(), Vec::new()];
+    for start in 0..STARTS {
+        let arguments = ["--server", shop.base.as_str()];
+        let (mut terminal, took) = Terminal::time(SIZE, &arguments, home, &["1 Orders", "1 of ~"]);
+        if start > 0 {
+            for (times, took) in times.iter_mut().zip(took) {
+                times.push(millis(took));
+            }
+        }
+        terminal.send("q");
+        assert!(terminal.wait());
+    }
+    let [frame, rows] = times.map(median);
+    (frame, rows)
+}
+
+/// How long keys wait for their frame: in peace, while a request hangs, while a seed job streams.
+async fn keys(shop: &Shop, home: &Path) -> Vec<(&'static str, Vec<f64>)> {
+    let mut terminal = open(&shop.base, home);
+    terminal.sees("1 of ~");
+    let peace = press(&mut terminal);
+    terminal.send("q");
+    assert!(terminal.wait());
+
+    let address: SocketAddr = shop.base.trim_start_matches("http://").parse().unwrap();
+    let proxy = Proxy::start(address).await;
+    let mut terminal = open(&format!("http://{}", proxy.address), home);
+    terminal.sees("1 of ~");
+    proxy.set(|faults| faults.replies = Flow::Held);
+    terminal.send("r");
+    terminal.sees("loading");
+    let hanging = press(&mut terminal);
+    terminal.send("q");
+    assert!(terminal.wait());
+
+    let mut terminal = open(&shop.base, home);
+    terminal.sees("1 of ~");
+    let more = json!({
+        "seed": 2, "categories": 1, "products": 10, "customers": 100, "orders": 400_000, "months": 12,
+        "rate": 20_000,
+    });
+    let job = shop.post("/v1/seed-jobs", &more).await.ok(202);
+    terminal.send("5");
+    terminal.sees("rows/s");
+    terminal.send("1");
+    terminal.sees("Customer");
+    let seeding = press(&mut terminal);
+    shop.delete(&path("seed-jobs", &job)).await.ok(202);
+    shop.seeded(&job).await;
+    terminal.send("q");
+    assert!(terminal.wait());
+    vec![
+        ("in peace", peace),
+        ("while a request hangs", hanging),
+        ("while a seed job streams its progress", seeding),
+    ]
+}
+
+/// The cursor up and down, one key after the other has its frame.
+fn press(terminal: &mut Terminal) -> Vec<f64> {
+    let press = |index: usize| {
+        let key = if (index / 20).is_multiple_of(2) {
+            "j"
+        } else {
+            "k"
+        };
+        std::thread::sleep(Duration::from_millis(5));
+        millis(terminal.answers(key))
+    };
+    (0..KEYS).map(press).collect()
+}
+
+/// The median of a frame of the list, in milliseconds, with so many rows in all.
+fn frames(total: i64) -> f64 {
+    let now = Instant::now();
+    let mut app = App::new("bench".into(), Zone::Utc, SIZE, Preferences::default());
+    let mut effects = Vec::new();
+    app.update(Event::Link(Link::Up), now, &mut effects);
+    let calls = effects.drain(..).filter_map(|effect| match effect {
+        Effect::Send(call) => Some(call),
+        _ => None,
+    });
+    let tickets: Vec<_> = calls.map(|call| call.ticket).collect();
+    let page = json!({
+        "items": (0..100).map(order).collect::<Vec<_>>(), "next": "n", "prev": null,
+        "total": {"value": total, "exact": false},
+    });
+    let answer = Answer {
+        body: page.to_string().into_bytes(),
+        ..Answer::default()
+    };
+    let reply = Reply {
+        ticket: tickets[0],
+        took: Duration::from_millis(5),
+        result: Ok(answer),
+    };
+    app.update(Event::Reply(reply), now, &mut effects);
+    let mut screen = Screen::new(TestBackend::new(SIZE.0, SIZE.1)).unwrap();
+    let times = (0..FRAMES).map(|_| {
+        let began = Instant::now();
+        screen.draw(|frame| view::draw(frame, &app)).unwrap();
+        millis(began.elapsed())
+    });
+    median(times.collect())
+}
+
+fn order(number: usize) -> Value {
+    let id = |kind: u32| format!("0192d3f0-{kind:04x}-7000-8000-{number:012x}");
+    json!({
+        "id": id(0), "number": format!("241028-1{:03}-0{number:03}", number % 60), "version": 1,
+        "created_at": "2024-10-28T10:00:00Z", "updated_at": "2024-10-28T11:30:00Z",
+        "placed_at": "2024-10-28T10:00:00Z", "customer_id": id(1), "status": "paid",
+        "items": [{"line_no": 1, "product_id": id(2), "quantity": 2, "unit_price_minor": 1_250}],
+        "total_minor": 2_500, "note": "Ring twice",
+    })
+}
+
+/// Bytes of keys, a rest, and memory on the way.
+fn session(shop: &Shop, home: &Path) -> Vec<(&'static str, &'static str, String)> {
+    let mut terminal = open(&shop.base, home);
+    terminal.sees("1 of ~");
+    let pid = u32::try_from(terminal.pid()).unwrap();
+    settle(&terminal);
+    let at_start = pss(pid);
+    let mut bytes = |keys: &str| {
+        let before = settle(&terminal);
+        terminal.send(keys);
+        std::thread::sleep(Duration::from_millis(100));
+        settle(&terminal) - before
+    };
+    let (moved, page) = (bytes("j"), bytes(PAGE_DOWN));
+    let before = settle(&terminal);
+    let used = cpu_seconds(&[pid]);
+    std::thread::sleep(IDLE);
+    let (idle, cpu) = (terminal.written() - before, cpu_seconds(&[pid]) - used);
+    let paged = page_down(&mut terminal);
+    let after_paging = pss(pid);
+    let asked = requests(shop);
+    let held = Instant::now();
+    // As fast as keyboards repeat.
+    while held.elapsed() < Duration::from_secs(10) {
+        terminal.send("j");
+        std::thread::sleep(Duration::from_millis(33));
+    }
+    settle(&terminal);
+    let after_holding = pss(pid);
+    let pages = requests(shop) - asked;
+    terminal.send("q");
+    assert!(terminal.wait());
+    vec![
+        ("bytes for a move of the cursor", "1,024", moved.to_string()),
+        ("bytes for a page", "10,240", page.to_string()),
+        (
+            "idle for 30 s",
+            "0 bytes",
+            format!("{idle} bytes, {cpu:.2} s of CPU"),
+        ),
+        (
+            "memory (PSS) at the start",
+            "15 MiB",
+            format!("{at_start:.1} MiB"),
+        ),
+        (
+            "memory after paging 100,000 rows",
+            "30 MiB",
+            format!("{after_paging:.1} MiB, {paged:.0} rows/s"),
+        ),
+        (
+            "memory after the cursor was held down for 10 s",
+            "30 MiB",
+            format!("{after_holding:.1} MiB, {pages} answers of the server for some 300 rows"),
+        ),
+    ]
+}
+
+/// Pages until so many rows have gone by; gives the rows a second.
+fn page_down(terminal: &mut Terminal) -> f64 {
+    let began = Instant::now();
+    let position = |terminal: &Terminal| -> u64 {
+        let screen = terminal.screen();
+        let title = screen.lines().nth(1).unwrap_or_default();
+        let (before, _) = title.rsplit_once(" of ~").unwrap_or_default();
+        let number = before.rsplit(' ').next().unwrap_or_default();
+        number.replace(',', "").parse().unwrap_or_default()
+    };
+    while position(terminal) < PAGED {
+        terminal.answers(PAGE_DOWN);
+    }
+    PAGED as f64 / began.elapsed().as_secs_f64()
+}
+
+/// Waits until nothing more is written; gives how much was.
+fn settle(terminal: &Terminal) -> usize {
+    let (mut written, mut since) = (terminal.written(), Instant::now());
+    while since.elapsed() < Duration::from_millis(400) {
+        if terminal.written() != written {
+            (written, since) = (terminal.written(), Instant::now());
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    written
+}
+
+/// Reads of lists that the server has answered so far.
+fn requests(shop: &Shop) -> u64 {
+    let metrics = tokio::task::block_in_place(|| {
+        tokio::runtime::Handle::current().block_on(async {
+            let response = shop
+                .client
+                .get(format!("{}/metrics", shop.base))
+                .send()
+                .await;
+            response.unwrap().text().await.unwrap()
+        })
+    });
+    let counts = metrics.lines().filter(|line| {
+        line.starts_with("stockroom_cache_hits") || line.starts_with("stockroom_cache_misses")
+    });
+    counts
+        .filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok())
+        .sum::<f64>() as u64
+}
+
+/// The process's share of the memory that it uses, in MiB.
+fn pss(pid: u32) -> f64 {
+    let rollup = std::fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).unwrap();
+    let line = rollup
+        .lines()
+        .find(|line| line.starts_with("Pss:"))
+        .unwrap();
+    let kib: f64 = line.split_whitespace().nth(1).unwrap().parse().unwrap();
+    kib / 1024.0
+}
+
+fn millis(took: Duration) -> f64 {
+    took.as_secs_f64() * 1e3
+}

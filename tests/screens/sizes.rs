@@ -1,0 +1,67 @@
+//! Every screen that one key leads to, at every size: nothing may be cut that one needs, and nothing may
+//! panic for want of room.
+
+use crossterm::event::KeyCode;
+use stockroom_tui::event::Link;
+
+use super::{Driver, SIZES, picture, with_orders};
+
+/// What is done on the way to a picture, from a list of orders on.
+type Way = fn(&mut Driver);
+
+const SCREENS: &[(&str, Way)] = &[
+    ("at_help", |driver| driver.type_text("?")),
+    ("at_palette", |driver| driver.type_text(":sort")),
+    ("at_sort", |driver| driver.type_text("s")),
+    ("at_filter", |driver| driver.type_text("f")),
+    ("at_search", |driver| {
+        driver.type_text("/a long search that goes on and on")
+    }),
+    ("at_goto", |driver| driver.type_text("t2026-11-24")),
+    ("at_export", |driver| driver.type_text("x")),
+    ("at_import", |driver| driver.type_text("i")),
+    ("at_marked", |driver| driver.type_text("   ")),
+    ("at_bulk", |driver| driver.type_text("   b")),
+    ("at_delete_many", |driver| driver.type_text("      d")),
+    ("at_views", |driver| driver.type_text("w")),
+    ("at_picker", |driver| {
+        driver.type_text("n");
+        driver.press(KeyCode::Enter);
+    }),
+    ("at_discard", |driver| {
+        driver.type_text("e");
+        driver.press(KeyCode::Tab);
+        driver.press(KeyCode::Right);
+        driver.press(KeyCode::Esc);
+    }),
+    ("at_offline", |driver| {
+        driver.link(Link::Down(
+            "The server cannot be reached: Connection refused.".into(),
+        ));
+    }),
+    ("at_copy", |driver| driver.type_text("y")),
+];
+
+#[test]
+fn every_screen_at_every_size() {
+    for size in SIZES {
+        for (name, get_there) in SCREENS {
+            let mut driver = with_orders(size);
+            get_there(&mut driver);
+            picture(name, size, &driver);
+        }
+    }
+}
+
+#[test]
+fn no_size_is_too_odd() {
+    for columns in [1, 2, 3, 5, 8, 13, 21, 39, 40, 41, 43, 79, 110, 111, 300] {
+        for rows in [1, 2, 3, 9, 10, 11, 80] {
+            for (_, get_there) in SCREENS {
+                let mut driver = with_orders((columns, rows));
+                get_there(&mut driver);
+                driver.screen();
+            }
+        }
+    }
+}

@@ -2,7 +2,10 @@
 //! server knows that it has a client, and follows `GET /v1/changes` beside it. Both come back by
 //! themselves; the changes where they ended.
 
-use std::time::Duration;
+use std::{
+    sync::atomic::{AtomicBool, Ordering},
+    time::Duration,
+};
 
 use reqwest::Client;
 use stockroom_common::{Kind, change::ChangeEvent};
@@ -16,6 +19,8 @@ use crate::{
 
 const FIRST_RETRY: Duration = Duration::from_millis(250);
 const LAST_RETRY: Duration = Duration::from_secs(5);
+/// How long the link waits for the stream of changes to open.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 /// Keeps the session until the client leaves, starting the local server where there is one to start.
 pub(crate) async fn hold(
@@ -99,15 +104,15 @@ async fn follow_changes(
     last: &mut Option<String>,
 ) {
     let mut retry = FIRST_RETRY;
-    let mut is_up = false;
+    let is_up = AtomicBool::new(false);
     loop {
         let url = format!("{base}/v1/changes");
         let after = last.clone();
         let mut is_open = false;
-        let ended = api::stream(client, url, after.as_deref(), |event: StreamEvent<'_>| {
+        let following = api::stream(client, url, after.as_deref(), |event: StreamEvent<'_>| {
             retry = FIRST_RETRY;
             if !std::mem::replace(&mut is_open, true) {
-                begin(events, &mut is_up, after.is_some());
+                begin(events, &is_up, after.is_some());
             }
             if let Some(id) = event.id {
                 *last = Some(id.to_owned());
@@ -118,14 +123,20 @@ async fn follow_changes(
                 Err(_) => !events.is_closed(),
             }
         });
-        let ended = ended.await;
+        let ended = {
+            tokio::pin!(following);
+            tokio::select! {
+                ended = &mut following => ended,
+                () = tokio::time::sleep(PATIENCE) => {
+                    up(events, &is_up);
+                    following.await
+                }
+            }
+        };
         if events.is_closed() {
             return;
         }
-        if !is_up {
-            // A server that does not tell what happens is a server all the same.
-            begin(events, &mut is_up, false);
-        }
+        up(events, &is_up);
         if let Failure::Refused(problem) = &ended
             && problem.is(Kind::Gone)
         {
@@ -138,11 +149,18 @@ async fn follow_changes(
 }
 
 /// The stream has begun: the link is up, or what was missed before the stream began is to be read again.
-fn begin(events: &UnboundedSender<Event>, is_up: &mut bool, goes_on: bool) {
-    // Without a receiver the client is leaving.
-    let _ = match (std::mem::replace(is_up, true), goes_on) {
-        (false, _) => events.send(Event::Link(Link::Up)),
-        (true, false) => events.send(Event::Missed),
-        (true, true) => Ok(()),
-    };
+fn begin(events: &UnboundedSender<Event>, is_up: &AtomicBool, goes_on: bool) {
+    if !up(events, is_up) && !goes_on {
+        let _ = events.send(Event::Missed);
+    }
+}
+
+/// The link is up, if it is not yet: a server that does not tell what happens is a server all the same.
+fn up(events: &UnboundedSender<Event>, is_up: &AtomicBool) -> bool {
+    let is_news = !is_up.swap(true, Ordering::Relaxed);
+    if is_news {
+        // Without a receiver the client is leaving.
+        let _ = events.send(Event::Link(Link::Up));
+    }
+    is_news
 }

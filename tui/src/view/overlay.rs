@@ -54,7 +54,7 @@ pub(super) fn line_at(frame: &mut Frame<'_>, area: Rect, row: usize, line: Line<
 
 pub(super) fn draw_picker(frame: &mut Frame<'_>, body: Rect, picker: &Picker, look: Look<'_>) {
     let title = format!("Choose from {}", picker.tab.path());
-    let inner = open(frame, body, 76, 18, &title, look);
+    let inner = open(frame, body, 92, 18, &title, look);
     let width = usize::from(inner.width);
     let prompt = "Search: ";
     let (typed, column) = picker.search.view(width.saturating_sub(prompt.len()));

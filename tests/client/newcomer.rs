@@ -204,7 +204,7 @@ fn take_an_order(newcomer: &mut Newcomer) {
     newcomer.does("filter");
     newcomer.sees("Filter orders");
     newcomer.does("back");
-    newcomer.does("go to");
+    newcomer.looks_up("Go to a date");
     newcomer.sees("Go to placed at");
     newcomer.types("2020-01-01");
     newcomer.does("go");

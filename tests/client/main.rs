@@ -70,7 +70,10 @@ fn a_newcomer_fills_a_shop_of_their_own() {
 
     place_order(&mut terminal);
 
-    terminal.send("3d");
+    terminal.send("3");
+    // The order has taken three.
+    terminal.sees("  17  ");
+    terminal.send("d");
     terminal.sees("Delete product Green tea?");
     terminal.send("n");
     terminal.loses("Delete product");

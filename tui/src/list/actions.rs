@@ -141,7 +141,11 @@ impl Deletions {
                     undo,
                 });
             }
-            Err(failure) => ctx.bad(failure.message()),
+            Err(failure) => {
+                // Where the row has changed, one sees how before one tries again.
+                ctx.wish(Wish::Expire);
+                ctx.bad(failure.message());
+            }
         }
     }
 }

@@ -145,7 +145,7 @@ fn look_around(newcomer: &mut Newcomer) {
     newcomer.turns_to("Orders");
     newcomer.sees("1 of ~50");
     newcomer.does("open");
-    newcomer.sees("Nothing has changed it yet.");
+    newcomer.sees("No change is on record.");
     newcomer.does("follow");
     newcomer.sees("one customer");
     newcomer.looks_up("Back to all rows, or to where you were");

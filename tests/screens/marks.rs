@@ -68,8 +68,22 @@ fn marked_orders_get_a_status_by_one_call_and_those_refused_are_named() {
         [0, 3, 4, 5].map(|number| id(0, number)).to_vec().as_slice()
     );
     assert_eq!(
-        call.body.unwrap()[1],
+        call.body.clone().unwrap()[1],
         json!({"id": id(0, 3), "version": 2, "status": "delivered"})
+    );
+    let refused = json!({"outcome": "failed", "problem": {
+        "type": "urn:stockroom:problem:conflict", "title": "No", "status": 409, "detail": "It is paid.",
+    }});
+    let done = json!({"outcome": "updated", "id": id(0, 0), "version": 3});
+    let report = json!({
+        "created": 0, "updated": 3, "unchanged": 0, "deleted": 0, "failed": 1,
+        "rows": [done, refused, done, done],
+    });
+    driver.reply(&call, &report);
+    let screen = driver.screen();
+    assert!(
+        screen.contains("3 of 4 are as they were; not the others: It is paid."),
+        "{screen}"
     );
 }
 

@@ -64,7 +64,7 @@ fn a_history_that_cannot_be_read_is_told_and_the_row_stays() {
         &json!({"items": [], "next": null, "begins_at": null}),
     );
     assert!(
-        driver.screen().contains("Nothing has changed it yet."),
+        driver.screen().contains("No change is on record."),
         "{}",
         driver.screen()
     );

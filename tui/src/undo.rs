@@ -89,8 +89,10 @@ fn told_of_many(answer: &Answer, label: &str) -> String {
     match answer.read::<BulkReport>() {
         Ok(report) if report.failed > 0 => {
             let (failed, rows) = (report.failed, report.rows.len());
+            let why = report.rows.iter().find_map(|row| row.problem.as_ref());
+            let why = why.map_or("", |problem| problem.detail.as_str());
             format!(
-                "{} of {rows} are as they were; {failed} have changed since.",
+                "{} of {rows} are as they were; not the others: {why}",
                 rows - failed
             )
         }

@@ -40,7 +40,7 @@ pub(super) fn lines(past: &Past, width: usize, look: Look<'_>) -> Vec<Line<'stat
     let end = match (&history.next, history.begins_at) {
         (Some(_), _) => "  … and more before that.".into(),
         (None, Some(at)) => format!("  The log begins at {}.", text::time(at, look.zone)),
-        (None, None) if history.items.is_empty() => "  Nothing has changed it yet.".to_owned(),
+        (None, None) if history.items.is_empty() => "  No change is on record.".to_owned(),
         (None, None) => return lines,
     };
     lines.push(Line::styled(end, look.theme.dim));

@@ -87,17 +87,22 @@ pub(crate) async fn append(
     actor: &str,
     change: &Change,
 ) -> Result<LogRun> {
-    append_all(conn, at, actor, std::slice::from_ref(change)).await
+    append_all(conn, at, actor, std::slice::from_ref(change), None).await
 }
 
-/// Appends entries to the log by one statement, one after the other; tells where they stand there.
+/// Appends entries to the log by one statement, one after the other and behind those that the same write has
+/// there already; tells where they stand.
 pub(crate) async fn append_all(
     conn: &mut PgConnection,
     at: DateTime<Utc>,
     actor: &str,
     changes: &[Change],
+    behind: Option<&LogRun>,
 ) -> Result<LogRun> {
-    let first = Id::<Change>::mint(at, rand::random()).uuid().as_u128() & !ROOM_TO_COUNT;
+    let first = match behind {
+        Some(run) => run.last().as_u128() + 1,
+        None => Id::<Change>::mint(at, rand::random()).uuid().as_u128() & !ROOM_TO_COUNT,
+    };
     let seqs: Vec<Uuid> = (first..).take(changes.len()).map(Uuid::from_u128).collect();
     // Arrays of arrays would all have to be of one length.
     let tags = changes.iter().map(|change| {

@@ -113,9 +113,11 @@ pub(crate) async fn get<E: Entity>(
 pub(crate) async fn load_row<E: Entity>(state: AppState, id: Id<E>) -> Result<Loaded> {
     let mut conn = state.pool.acquire().await?;
     let mut row = E::by_ids(&state.partitions, &mut conn, &[id]).await?.pop();
-    if row.is_none() && E::FAMILY.is_some() {
+    for _ in 0..looks::<E>() {
+        if row.is_some() {
+            break;
+        }
         absent(&mut conn, id).await?;
-        // Its partition may have come back between the two looks.
         row = E::by_ids(&state.partitions, &mut conn, &[id]).await?.pop();
     }
     let row = row.ok_or_else(|| not_found(id))?;
@@ -280,10 +282,23 @@ async fn lock<E: Entity>(write: &mut Write, id: Id<E>) -> Result<E> {
     if let Some(row) = E::lock(conn, id).await? {
         return Ok(row);
     }
-    absent(conn, id).await?;
-    // Its partition may have come back between the two looks.
-    let row = E::lock(conn, id).await?;
-    row.ok_or_else(|| not_found(id))
+    for _ in 0..looks::<E>() {
+        absent(conn, id).await?;
+        if let Some(row) = E::lock(conn, id).await? {
+            return Ok(row);
+        }
+    }
+    Err(not_found(id))
+}
+
+/// How often one looks again for a row that is not there: its partition may have come back between the looks
+/// at the two places where it may be, and gone again.
+const fn looks<E: Entity>() -> usize {
+    const AGAIN: usize = 5;
+    match E::FAMILY {
+        Some(_) => AGAIN,
+        None => 0,
+    }
 }
 
 /// Looks where a row may be that is not in its table.

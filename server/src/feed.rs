@@ -208,6 +208,13 @@ async fn check_reach(conn: &mut PgConnection, position: i64, last: i64) -> Resul
     if is_in_reach {
         return Ok(());
     }
+    if position > last {
+        let detail = format!(
+            "The log has come to position {last}, not to {position}: that is the id of another shop, or of \
+            this one before it was restored; read again what you show and follow without `Last-Event-ID`."
+        );
+        return Err(Error::refused(Kind::Gone, detail));
+    }
     let detail = format!(
         "The log does not reach back to position {position} (it holds {} to {last}); \
         read again what you show and follow without `Last-Event-ID`.",

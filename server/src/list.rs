@@ -107,6 +107,13 @@ impl<E: Entity> ListRequest<E> {
         let next = next.map(|row| seal(Direction::Forward, Some(row)));
         let prev = rows.first().filter(|_| has_prev);
         let prev = prev.map(|row| seal(Direction::Backward, Some(row)));
+        // Nothing comes after the place that was asked for, but something may come before it.
+        let behind = self.cursor.as_ref().filter(|_| forward && rows.is_empty());
+        let behind = behind.and_then(|cursor| cursor.row.clone()).map(|row| {
+            let (direction, row) = (Direction::Backward, Some(row));
+            cursor_key.seal(&Cursor { direction, row }, &self.binding)
+        });
+        let prev = prev.or(behind);
         let total = self.total(conn).await?;
         let items = rows.into_iter().map(|(row, _)| row).collect();
         let page = Page {

@@ -491,8 +491,18 @@ fn keys(ids: &[Id<Order>]) -> (Vec<DateTime<Utc>>, Vec<Uuid>) {
 }
 
 async fn select_many(conn: &mut PgConnection, ids: &[Id<Order>]) -> Result<Vec<Order>> {
-    let (times, uuids) = keys(ids);
+    if conn.is_in_transaction() {
+        // Of the caller, who sees one instant already.
+        return select_many_as_of_now(conn, ids).await;
+    }
     let mut snapshot = conn.begin_with(list::SNAPSHOT).await?;
+    let orders = select_many_as_of_now(&mut snapshot, ids).await?;
+    snapshot.commit().await?;
+    Ok(orders)
+}
+
+async fn select_many_as_of_now(conn: &mut PgConnection, ids: &[Id<Order>]) -> Result<Vec<Order>> {
+    let (times, uuids) = keys(ids);
     let mut orders = sqlx::query(
         "select o.* from unnest($1::timestamptz[], $2::uuid[]) as wanted (placed_at, id)
         join orders o on o.placed_at = wanted.placed_at and o.id = wanted.id
@@ -504,10 +514,9 @@ async fn select_many(conn: &mut PgConnection, ids: &[Id<Order>]) -> Result<Vec<O
     .bind(times.iter().min())
     .bind(times.iter().max())
     .try_map(|row| Order::from_row(&row))
-    .fetch_all(&mut *snapshot)
+    .fetch_all(&mut *conn)
     .await?;
-    lines::attach(&mut snapshot, orders.iter_mut().collect()).await?;
-    snapshot.commit().await?;
+    lines::attach(conn, orders.iter_mut().collect()).await?;
     Ok(orders)
 }
 

@@ -109,7 +109,9 @@ impl Write {
         }
         let (at, actor) = (self.at, self.actor.0.clone());
         for entries in entries.chunks(LOGGED_AT_ONCE) {
-            let run = changes::append_all(self.conn().await?, at, &actor, entries).await?;
+            let behind = self.logged.last().copied();
+            let conn = self.conn().await?;
+            let run = changes::append_all(conn, at, &actor, entries, behind.as_ref()).await?;
             self.logged.push(run);
         }
         // Where nothing was logged, what was touched is old all the same.

@@ -253,7 +253,7 @@ async fn rows_are_deleted_by_one_call_with_a_report_for_each() {
         (&json!(1), &json!(4))
     );
     let statuses = [1, 2, 3, 4].map(|index| report["rows"][index]["problem"]["status"].clone());
-    assert_eq!(statuses, [412, 409, 404, 404]);
+    assert_eq!(statuses, [412, 409, 404, 422]);
     assert!(
         report["rows"][2]["problem"]["detail"]
             .as_str()

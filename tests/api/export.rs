@@ -194,6 +194,27 @@ async fn rows_that_are_named_are_exported() {
         .map(|name| text.contains(name))
         .collect();
     assert_eq!(names, [true, true, false], "{text}");
+    let (product, customer) = (
+        shop.product("A-1", 9).await,
+        shop.customer("ada@example.org").await,
+    );
+    let orders = [
+        shop.order(&customer, &product, 1).await,
+        shop.order(&customer, &product, 2).await,
+    ];
+    let ids = [&orders[1]["id"], &orders[0]["id"]].map(|id| id.as_str().unwrap());
+    let path = format!("/v1/orders/export?id={}", ids.join(","));
+    let response = shop
+        .request(reqwest::Method::GET, &path)
+        .send()
+        .await
+        .unwrap();
+    let text = response.text().await.unwrap();
+    let rows: Vec<Value> = text
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    assert_eq!(rows, orders, "with their lines");
     shop.get(&format!("/v1/categories/export?id={nobody}&sort=name"))
         .await
         .refused_at(400, "?sort", "unknown_parameter");

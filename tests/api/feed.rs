@@ -252,3 +252,23 @@ async fn whoever_was_away_for_too_long_is_told_to_read_again() {
         Some(2)
     );
 }
+
+#[tokio::test]
+async fn thousands_of_rows_of_one_write_are_told_in_their_order() {
+    const ROWS: usize = 4_000;
+    let shop = Shop::open().await;
+    let mut events = follow(&shop, "", None).await;
+    let rows: Vec<Value> = (0..ROWS)
+        .map(|n| json!({"name": format!("C{n:05}")}))
+        .collect();
+    let request = shop
+        .request(Method::POST, "/v1/categories/bulk")
+        .header("content-type", "application/json")
+        .body(json!(rows).to_string());
+    shop.send(request).await.ok(200);
+    for n in 0..ROWS {
+        let event = events.next_with_data().await;
+        assert_eq!(event.id, Some(n as i64 + 1));
+        assert_eq!(event.data["row"]["name"], format!("C{n:05}"));
+    }
+}

@@ -546,3 +546,18 @@ async fn an_import_that_takes_long_says_in_the_log_when_it_ended() {
     assert!(is_last);
     assert_eq!(tags, ["epoch"]);
 }
+
+#[tokio::test]
+async fn a_quote_in_the_header_that_is_not_closed_is_told_so() {
+    let shop = Shop::open().await;
+    let request = shop
+        .request(reqwest::Method::POST, "/v1/customers/import?format=csv")
+        .body("\"name\nAda\n");
+    let refused = shop.send(request).await;
+    assert_eq!(refused.body["errors"][0]["line"], 1);
+    let detail = refused.refused(400);
+    assert!(
+        detail.contains("a quote that begins here is not closed"),
+        "{detail}"
+    );
+}

@@ -413,6 +413,12 @@ async fn the_doctor_tells_what_is_well_and_what_is_not() {
         "{settings}"
     );
     std::fs::write(config.join("config.toml"), "colour = 1\n").unwrap();
+    let told = client.run(&["doctor"]).await;
+    assert!(
+        told.out.contains("WRONG  settings") && told.out.contains("ready in"),
+        "{}",
+        told.out
+    );
     let refused = client.run(&["orders", "list"]).await;
     assert_eq!(refused.code, 2);
     assert!(refused.err.contains("config.toml"), "{}", refused.err);
@@ -450,4 +456,49 @@ async fn shells_and_manuals_are_served() {
             .contains(".TH stockroom 1")
     );
     assert!(client.run(&["keys"]).await.done().contains("form-save"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_stops_reading_has_what_they_wanted() {
+    let shop = Shop::open().await;
+    let client = Client::of(&shop);
+    for n in 0..60 {
+        shop.category(&format!("C{n:03}")).await;
+    }
+    for arguments in [
+        vec!["categories", "list", "--all"],
+        vec!["categories", "list", "--all", "--json"],
+        vec!["categories", "export"],
+        vec!["keys"],
+        vec!["changes", "--after", "0"],
+    ] {
+        let mut command = client.command(&arguments);
+        let mut child = command
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let out = child.stdout.take().unwrap();
+        let ended = tokio::task::spawn_blocking(move || {
+            let mut line = String::new();
+            std::io::BufRead::read_line(&mut std::io::BufReader::with_capacity(8, out), &mut line)
+                .unwrap();
+            child.wait_with_output().unwrap()
+        });
+        // One more change, for those who wait for one.
+        shop.category(&format!("After {arguments:?}")).await;
+        let output = ended.await.unwrap();
+        assert!(output.status.success(), "{arguments:?}");
+        assert_eq!(String::from_utf8_lossy(&output.stderr), "", "{arguments:?}");
+    }
+    let nameless = Client {
+        base: String::new(),
+        home: temp_dir("nameless"),
+    };
+    let ran = nameless.run(&["categories", "list"]).await;
+    assert_eq!(ran.code, 2, "{}{}", ran.out, ran.err);
+    let there = client
+        .run(&["categories", "export", "/nonexistent/file.csv"])
+        .await;
+    assert_eq!(there.code, 1, "{}", there.err);
 }

@@ -283,3 +283,35 @@ fn the_mouse_turns_tabs_selects_opens_and_scrolls() {
     driver.press(KeyCode::F(2));
     assert!(driver.screen().contains("The mouse is"));
 }
+
+#[test]
+fn a_search_that_is_refused_says_why_and_how_to_get_out() {
+    let mut driver = with_orders(USUAL);
+    driver.type_text("/denis");
+    driver.press(KeyCode::Enter);
+    driver.refuse(&json!({
+        "type": "urn:stockroom:problem:unreadable", "title": "No", "status": 400,
+        "detail": "?q: `denis` is no order number; they look like 261124-0930-7K2F",
+        "errors": [{"pointer": "?q", "code": "invalid",
+            "message": "`denis` is no order number; they look like 261124-0930-7K2F"}],
+    }));
+    picture("refused_search", USUAL, &driver);
+}
+
+#[test]
+fn a_long_reason_can_be_read_to_its_end() {
+    let mut driver = with_orders(USUAL);
+    driver.type_text("dy");
+    driver.refuse(&json!({
+        "type": "urn:stockroom:problem:conflict", "title": "No", "status": 409,
+        "detail": "The category cannot be deleted: products in it: 17; move or delete them first, or give \
+            them another category, of which there are several.",
+    }));
+    let screen = driver.screen();
+    assert!(screen.contains("of which there are several."), "{screen}");
+    driver.press(KeyCode::Down);
+    assert!(
+        driver.screen().contains("? help"),
+        "it goes with the next key"
+    );
+}

@@ -249,6 +249,11 @@ pub(crate) async fn exchange(client: &Client, url: String, call: Call) -> Result
     Err(refusal(status, is_problem, &body))
 }
 
+/// Something on this machine kept it from being done.
+pub(crate) fn local(detail: String) -> Failure {
+    Failure::Refused(Problem::new(Kind::Unreadable, detail))
+}
+
 pub(crate) fn refusal(status: StatusCode, is_problem: bool, body: &[u8]) -> Failure {
     let problem = serde_json::from_slice(body).ok().filter(|_| is_problem);
     Failure::Refused(problem.unwrap_or_else(|| {

@@ -160,6 +160,9 @@ fn tell(bulk: &Bulk, report: &BulkReport, ctx: &mut Context<'_>) {
         toast: format!("{words}."),
         undo: bulk.undo(report),
     });
+    if report.failed == report.rows.len() {
+        ctx.bad(format!("{words}."));
+    }
     let refused = bulk
         .rows
         .values()

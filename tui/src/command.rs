@@ -20,6 +20,7 @@ use stockroom_common::{
 pub use self::arguments::{Action, Command, JobAction, Output, PartitionAction};
 use self::shop::Shop;
 use crate::{
+    api,
     event::Failure,
     form::words_of,
     keys,
@@ -40,9 +41,15 @@ const LEFT: bool = false;
 
 /// Runs a command.
 pub async fn run(settings: &Settings, command: Command) -> ExitCode {
-    let done = match Config::read() {
-        Ok(config) => dispatch(settings, &config, command).await,
-        Err(reason) => Err(Trouble::Usage(reason)),
+    let done = match (Config::read(), command) {
+        (Ok(config), command) => dispatch(settings, &config, command).await,
+        // It is what the doctor is for.
+        (Err(reason), Command::Doctor { json }) => {
+            let config = Config::default();
+            let told = doctor::run(settings, (&config, Some(reason)), json).await;
+            told.map_err(Trouble::Failure)
+        }
+        (Err(reason), _) => Err(Trouble::Usage(reason)),
     };
     let (reason, code) = match done {
         Ok(()) => return ExitCode::SUCCESS,
@@ -96,7 +103,7 @@ async fn dispatch(settings: &Settings, config: &Config, command: Command) -> Res
             let _ = clap_mangen::Man::new(Settings::command()).render(&mut page);
             return Ok(write_out(String::from_utf8_lossy(&page).trim_end())?);
         }
-        Command::Doctor { json } => return Ok(doctor::run(settings, config, json).await?),
+        Command::Doctor { json } => return Ok(doctor::run(settings, (config, None), json).await?),
         _ => {}
     }
     let (server, local) = settings.server(config).map_err(Trouble::Usage)?;
@@ -173,9 +180,10 @@ async fn changes(
                 true => document::to_value(&change).to_string(),
                 false => told(&change),
             });
-            if let (Some(line), Ok(())) = (line, &written) {
+            if let Some(line) = line {
                 written = write_out(&line);
             }
+            written.is_ok()
         });
         let ended = ended.await;
         std::mem::replace(&mut written, Ok(()))?;
@@ -276,13 +284,15 @@ fn list_partitions(partitions: &[Partition], output: Output) -> Result<(), Failu
     }
 }
 
-/// Writes a line to standard output.
+/// Writes a line to standard output. Who stops reading (`| head`) has what they wanted: that is no failure.
 ///
 /// # Errors
-/// Where nobody reads it any more.
+/// Where it cannot be written.
 fn write_out(line: &str) -> Result<(), Failure> {
-    let written = writeln!(std::io::stdout(), "{line}");
-    written.map_err(|error| Failure::NoAnswer(format!("Nobody reads what is written: {error}.")))
+    match writeln!(std::io::stdout(), "{line}") {
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => std::process::exit(0),
+        written => written.map_err(|error| api::local(format!("Cannot write: {error}."))),
+    }
 }
 
 fn say(line: &str) {

@@ -340,7 +340,12 @@ impl<R: Entity> ListScreen<R> {
         self.is_stale = true;
         let is_new = self.shown != self.query || self.window.is_empty();
         match failure {
-            Failure::Refused(problem) if is_new => self.error = Some(problem.detail.clone()),
+            Failure::Refused(problem) if is_new => {
+                // What is at fault is a search or a filter, which one sees above.
+                let fault = problem.errors.first().map(|fault| &fault.message);
+                let words = fault.unwrap_or(&problem.detail);
+                self.error = Some(format!("{words}. Esc shows all again.").replace("..", "."));
+            }
             Failure::NoAnswer(reason) if is_new => self.error = Some(reason.clone()),
             Failure::Refused(_) | Failure::NoAnswer(_) => ctx.bad(failure.message()),
             // The status line says so.

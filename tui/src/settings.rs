@@ -74,11 +74,12 @@ impl Settings {
             None if self.data_dir.is_some() => None,
             None => config.server.clone(),
         };
-        if let Some(url) = configured.filter(|url| !url.is_empty()) {
+        if let Some(url) = configured {
             let is_http = url.starts_with("http://") || url.starts_with("https://");
             if !is_http || reqwest::Url::parse(&url).is_err() {
                 return Err(format!(
-                    "`{url}` is no server; write a URL like http://127.0.0.1:7878"
+                    "`{url}` is no server; write a URL like http://127.0.0.1:7878, or leave it out for \
+                    the shop on this machine"
                 ));
             }
             return Ok((Server::Url(url), None));

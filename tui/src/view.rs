@@ -21,7 +21,7 @@ use ratatui::{
     layout::{Constraint, Layout, Rect},
     style::Style,
     text::{Line, Span},
-    widgets::Paragraph,
+    widgets::{Clear, Paragraph},
 };
 
 use crate::{
@@ -258,6 +258,9 @@ fn draw_status(frame: &mut Frame<'_>, area: Rect, app: &App, look: Look<'_>) {
         None => (format!(" {mark}{words}"), style),
     };
     let left = text::clean(&left);
+    if app.toast.is_some() && text::width(&left) > usize::from(area.width) {
+        return draw_long_toast(frame, area, left.trim(), style);
+    }
     // What has just happened comes first; else each side has half of the line, and what the other leaves.
     let room = usize::from(area.width);
     let least = if app.toast.is_some() { room } else { room / 2 };
@@ -273,4 +276,17 @@ fn draw_status(frame: &mut Frame<'_>, area: Rect, app: &App, look: Look<'_>) {
         ]),
         area,
     );
+}
+
+/// What has happened, where it takes more than a line: over the lines above.
+fn draw_long_toast(frame: &mut Frame<'_>, area: Rect, words: &str, style: Style) {
+    const MOST: usize = 5;
+    let lines = text::wrap(words, usize::from(area.width).saturating_sub(2));
+    let shown = lines.len().min(MOST).min(usize::from(area.y) + 1);
+    let top = area.y + 1 - shown as u16;
+    for (line, y) in lines.into_iter().take(shown).zip(top..) {
+        let at = Rect::new(area.x, y, area.width, 1);
+        frame.render_widget(Clear, at);
+        frame.render_widget(Line::styled(format!(" {line}"), style), at);
+    }
 }

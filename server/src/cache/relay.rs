@@ -39,6 +39,11 @@ pub(crate) struct LogRun {
 }
 
 impl LogRun {
+    /// Whether an entry with that id would stand right behind these.
+    pub(crate) fn follows_on(&self, seq: Uuid) -> bool {
+        self.first.as_u128() + self.entries as u128 == seq.as_u128()
+    }
+
     /// The id of the last entry.
     pub(crate) fn last(&self) -> Uuid {
         Uuid::from_u128(self.first.as_u128() + self.entries.saturating_sub(1) as u128)

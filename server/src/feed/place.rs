@@ -42,11 +42,24 @@ pub(crate) async fn leftovers(state: &AppState) -> Result<()> {
         if left.is_empty() {
             return Ok(());
         }
-        place(state, &left, None).await?;
-        if left.len() < BATCH {
+        let is_last = left.len() < BATCH;
+        place(state, &joined(left), None).await?;
+        if is_last {
             return Ok(());
         }
     }
+}
+
+/// The same entries in fewer runs: those of one write stand one after the other.
+fn joined(entries: Vec<LogRun>) -> Vec<LogRun> {
+    let mut runs: Vec<LogRun> = Vec::new();
+    for entry in entries {
+        match runs.last_mut() {
+            Some(run) if run.at == entry.at && run.follows_on(entry.first) => run.entries += 1,
+            _ => runs.push(entry),
+        }
+    }
+    runs
 }
 
 /// Gives those of the entries a position that have none, in the order of their times, and marks them all
@@ -82,6 +95,9 @@ async fn place(state: &AppState, runs: &[LogRun], relayed_at: Option<DateTime<Ut
     .bind(last)
     .bind(times.iter().min())
     .bind(times.iter().max())
+    // Planned for these runs and for the log as it is: a plan that was made for a few entries takes minutes
+    // for some thousands.
+    .persistent(false)
     .fetch_one(&mut *transaction)
     .await?;
     advance(&mut transaction, placed).await?;

@@ -201,6 +201,10 @@ fn csv_lines(
         let message = "there is no header, which names the columns";
         return Err(FieldError::new("", "required", message));
     }
+    if header.iter().any(|name| name.contains(&end)) {
+        let message = "a quote that begins here is not closed";
+        return Err(FieldError::new("", "syntax", message).at_line(1));
+    }
     let columns = table::read_header(columns, header.into_iter())?;
     let mut record = csv::ByteRecord::new();
     let mut is_over = false;

@@ -27,11 +27,17 @@ pub(crate) async fn delete_all<E: Entity>(
     on_error: OnError,
 ) -> Result<Vec<BulkRow>> {
     let mut there = lock::<E>(write, rows).await?;
+    let mut seen: HashMap<Uuid, usize> = HashMap::new();
     let mut done = Vec::with_capacity(rows.len());
     for (index, row) in rows.iter().enumerate() {
-        let outcome = match there.remove(&row.id) {
-            Some(old) => delete_row(write, &old, row.version).await,
-            None => Err(missing::<E>(write, row.id).await?),
+        let earlier = seen.insert(row.id, index);
+        let outcome = match (earlier, there.remove(&row.id)) {
+            (Some(earlier), _) => {
+                let message = format!("stands in row {earlier} already");
+                Err(Error::field(Kind::Invalid, "/id", "repeated", message))
+            }
+            (None, Some(old)) => delete_row(write, &old, row.version).await,
+            (None, None) => Err(missing::<E>(write, row.id).await?),
         };
         done.push(match outcome {
             Ok(row) => row,

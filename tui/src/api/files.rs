@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use reqwest::{Client, Response};
 use tokio::io::{AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
-use super::{refusal, unreachable};
+use super::{local, refusal, unreachable};
 use crate::{
     event::{Answer, Failure, Written},
     import::{Upload, Uploaded},
@@ -28,7 +28,7 @@ pub(crate) async fn download(
             }
             _ => format!("{file} cannot be written: {error}."),
         };
-        Failure::NoAnswer(problem)
+        local(problem)
     };
     if tokio::fs::try_exists(&file).await.map_err(failed)? {
         return Err(failed(std::io::ErrorKind::AlreadyExists.into()));
@@ -61,7 +61,11 @@ pub(crate) async fn download_to(
     url: String,
     mut out: impl AsyncWrite + Unpin,
 ) -> Result<i64, Failure> {
-    let failed = |error: std::io::Error| Failure::NoAnswer(format!("Cannot write: {error}."));
+    let failed = |error: std::io::Error| match error.kind() {
+        // Who stops reading has what they wanted.
+        std::io::ErrorKind::BrokenPipe => std::process::exit(0),
+        _ => local(format!("Cannot write: {error}.")),
+    };
     pour(begin(client, url).await?, &mut out, failed).await
 }
 
@@ -113,7 +117,7 @@ pub(crate) async fn upload_file(
     };
     let opened = tokio::fs::File::open(&path)
         .await
-        .map_err(|error| Failure::NoAnswer(format!("{file} cannot be read: {error}.")))?;
+        .map_err(|error| local(format!("{file} cannot be read: {error}.")))?;
     let chunks = futures_util::stream::try_unfold(opened, |mut file| async {
         let mut chunk = vec![0; CHUNK];
         let read = file.read(&mut chunk).await?;

@@ -197,7 +197,7 @@ pub struct Output {
 
 #[derive(Debug, Args)]
 pub struct Narrowing {
-    /// Words that must be found
+    /// Words that must be found; of an order its number
     #[arg(long, short = 'q')]
     pub search: Option<String>,
     /// The order, such as name; a - before it reverses it

@@ -29,13 +29,18 @@ struct Finding {
     words: String,
 }
 
-/// Looks at everything and tells; refused where something is wrong.
-pub(super) async fn run(settings: &Settings, config: &Config, json: bool) -> Result<(), Failure> {
+/// Looks at everything and tells; refused where something is wrong. `broken` is what is wrong with
+/// `config.toml`, which is left aside then.
+pub(super) async fn run(
+    settings: &Settings,
+    (config, broken): (&Config, Option<String>),
+    json: bool,
+) -> Result<(), Failure> {
     let mut findings = vec![well(
         "client",
         format!("stockroom {}", env!("CARGO_PKG_VERSION")),
     )];
-    findings.extend(files(config));
+    findings.extend(files(config, broken));
     findings.push(terminal());
     match settings.server(config) {
         Ok((server, local)) => {
@@ -94,14 +99,14 @@ fn trouble(detail: String) -> Failure {
     Failure::Refused(Problem::new(Kind::Unavailable, detail))
 }
 
-fn files(config: &Config) -> Vec<Finding> {
+fn files(config: &Config, broken: Option<String>) -> Vec<Finding> {
     let place = |path: Option<PathBuf>| match path {
         Some(path) if path.exists() => path.display().to_string(),
         Some(path) => format!("{} (not there)", path.display()),
         None => "this system tells no home folder".into(),
     };
-    let keys = match config.keymap() {
-        Ok(_) => well("settings", place(Config::path())),
+    let keys = match broken.map_or_else(|| config.keymap().map(|_| ()), Err) {
+        Ok(()) => well("settings", place(Config::path())),
         Err(reason) => wrong("settings", reason),
     };
     vec![

@@ -36,12 +36,13 @@ impl Shop {
         let job = loop {
             let mut last = None;
             let follow = self.follow(&path, None, |_, job: Option<SeedJob>| {
-                let Some(job) = job else { return };
+                let Some(job) = job else { return true };
                 if is_terminal {
                     let line = job.to_string();
                     let _ = write!(std::io::stderr(), "\r\x1b[K{}", text::clean(&line));
                 }
                 last = Some(job);
+                true
             });
             let broke = follow.await;
             if let Some(job) = last {

@@ -52,12 +52,12 @@ impl Shop {
     }
 
     /// Follows a stream of events after the one with that id; says why it ended. An event may bear an id
-    /// alone.
+    /// alone. `tell` says whether it goes on.
     pub(crate) async fn follow<T: DeserializeOwned>(
         &self,
         path: &str,
         after: Option<&str>,
-        mut tell: impl FnMut(Option<&str>, Option<T>),
+        mut tell: impl FnMut(Option<&str>, Option<T>) -> bool,
     ) -> Failure {
         let (client, base) = match self.client().await {
             Ok(client) => client,
@@ -65,13 +65,12 @@ impl Shop {
         };
         let read = |event: StreamEvent<'_>| {
             if event.data.is_empty() {
-                tell(event.id, None);
-                return true;
+                return tell(event.id, None);
             }
-            let read = serde_json::from_str(event.data);
-            let is_read = read.is_ok();
-            read.into_iter().for_each(|told| tell(event.id, Some(told)));
-            is_read
+            match serde_json::from_str(event.data) {
+                Ok(told) => tell(event.id, Some(told)),
+                Err(_) => false,
+            }
         };
         api::stream(&client, format!("{base}{path}"), after, read).await
     }

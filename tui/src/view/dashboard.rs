@@ -39,7 +39,7 @@ pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, app: &App, look: Look<'_>)
         let width = usize::from(area.width);
         let mut lines = months(stats, width, look);
         lines.extend(others(app, stats, width, look));
-        return put(frame, body, lines, screen.top);
+        return put(frame, body, lines, screen.top, look);
     }
     let [left, right] = Layout::horizontal([Constraint::Fill(1); 2]).areas(body);
     put(
@@ -47,17 +47,27 @@ pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, app: &App, look: Look<'_>)
         left,
         months(stats, usize::from(left.width), look),
         screen.top,
+        look,
     );
     put(
         frame,
         right,
         others(app, stats, usize::from(right.width), look),
         screen.top,
+        look,
     );
 }
 
-fn put(frame: &mut Frame<'_>, area: Rect, lines: Vec<Line<'_>>, top: usize) {
-    let top = top.min(lines.len().saturating_sub(usize::from(area.height)));
+/// Shows the lines from `top` on, and says where there are more.
+fn put(frame: &mut Frame<'_>, area: Rect, mut lines: Vec<Line<'_>>, top: usize, look: Look<'_>) {
+    let height = usize::from(area.height);
+    let top = top.min(lines.len().saturating_sub(height));
+    if top + height < lines.len() && height > 1 {
+        let more = lines.len() - top - height + 1;
+        let down = look.keys.shown("line-down");
+        lines[top + height - 1] =
+            Line::styled(format!(" … {more} more lines: {down}"), look.theme.label);
+    }
     for (line, y) in lines.into_iter().skip(top).zip(area.y..area.bottom()) {
         frame.render_widget(line, Rect::new(area.x, y, area.width, 1));
     }

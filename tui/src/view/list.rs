@@ -108,7 +108,7 @@ fn draw_title<R: Entity>(frame: &mut Frame<'_>, area: Rect, list: &ListScreen<R>
 
 /// `12 of ~10,000`: an estimate is marked as one.
 fn count<R: Entity>(list: &ListScreen<R>) -> String {
-    if list.window.is_empty() {
+    if list.window.is_empty() || list.error.is_some() {
         return String::new();
     }
     let total = match list.total {

@@ -235,37 +235,32 @@ pub(super) fn draw_outcomes(
     outcomes: &Outcomes,
     look: Look<'_>,
 ) {
-    let height = (outcomes.refused.len() as u16).saturating_add(4);
-    let inner = open(
-        frame,
-        body,
-        100.min(body.width),
-        height,
-        &outcomes.title,
-        look,
-    );
-    let (width, height) = (usize::from(inner.width), usize::from(inner.height));
-    let shown = height.saturating_sub(2);
-    let refused = outcomes.refused.iter().skip(outcomes.top).take(shown);
-    for (row, (label, reason)) in refused.enumerate() {
-        let label = cell::fit(label, width / 4, Align::Left);
-        let reason = cell::fit(reason, width - width / 4 - 2, Align::Left);
-        let spans = vec![
-            Span::styled(label, look.theme.bold),
-            Span::raw("  "),
-            Span::styled(reason, look.theme.bad),
-        ];
-        line_at(frame, inner, row, Line::from(spans));
+    let width = 100.min(body.width);
+    let room = usize::from(width).saturating_sub(4);
+    let label_width = room / 4;
+    let mut lines: Vec<Line<'_>> = Vec::new();
+    for (label, reason) in outcomes.refused.iter().skip(outcomes.top) {
+        let reasons = text::wrap(reason, room.saturating_sub(label_width + 2));
+        for (index, reason) in reasons.into_iter().enumerate() {
+            let label = if index == 0 { label.as_str() } else { "" };
+            lines.push(Line::from(vec![
+                Span::styled(cell::fit(label, label_width, Align::Left), look.theme.bold),
+                Span::raw("  "),
+                Span::styled(reason, look.theme.bad),
+            ]));
+        }
     }
+    let height = (lines.len() as u16).saturating_add(4);
+    let inner = open(frame, body, width, height, &outcomes.title, look);
+    let shown = usize::from(inner.height).saturating_sub(2);
     let close = look.keys.shown("report-close");
-    let note = match outcomes.refused.len() > outcomes.top + shown {
+    let note = match lines.len() > shown {
         true => format!("{close} closes this. More below."),
         false => format!("{close} closes this."),
     };
-    line_at(
-        frame,
-        inner,
-        height.saturating_sub(1),
-        Line::styled(note, look.theme.label),
-    );
+    for (row, line) in lines.into_iter().take(shown).enumerate() {
+        line_at(frame, inner, row, line);
+    }
+    let last = usize::from(inner.height).saturating_sub(1);
+    line_at(frame, inner, last, Line::styled(note, look.theme.label));
 }

@@ -168,7 +168,11 @@ async fn rows_are_changed_told_about_and_deleted() {
         .await;
     assert_eq!((late.code, late.out.as_str()), (1, ""));
     assert!(late.err.contains("version 2"), "{}", late.err);
+    let nothing = client.run(&["products", "update", id]).await;
+    assert_eq!(nothing.code, 1);
+    assert!(nothing.err.contains("--set FIELD=VALUE"), "{}", nothing.err);
     let shown = client.run(&["products", "get", id]).await.done();
+    assert!(!shown.contains("with this product"), "{shown}");
     assert!(
         shown.contains("Category     Category of 007") && shown.contains("5.00"),
         "{shown}"

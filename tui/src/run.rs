@@ -35,7 +35,9 @@ const STALL: Duration = Duration::from_millis(50);
 pub enum Error {
     #[error("{0}")]
     Settings(String),
-    #[error("the terminal does not work: {0}")]
+    #[error(
+        "the terminal does not work: {0}; without one there are commands, see stockroom --help"
+    )]
     Terminal(#[from] std::io::Error),
     #[error("the connection cannot be set up: {0}")]
     Connection(#[from] reqwest::Error),

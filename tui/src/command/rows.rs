@@ -25,7 +25,7 @@ use super::{
 };
 use crate::{
     api,
-    entity::{Cell, Entity, Reference, Show},
+    entity::{Cell, Detail, Entity, Reference, Show, Target},
     event::{Failure, Precondition},
     form::words_of,
     names::Names,
@@ -176,7 +176,10 @@ async fn show_row<R: Entity>(shop: &Shop, row: &Value, json: bool) -> Result<(),
     let row: R = document::from_value(row.clone()).map_err(|error| {
         Failure::NoAnswer(format!("The server's answer cannot be read: {error}"))
     })?;
-    let details = row.details();
+    // What leads to another list is of use on a screen alone.
+    let is_list = |detail: &Detail| matches!(detail.target, Some(Target::List { .. }));
+    let details = row.details().into_iter().filter(|detail| !is_list(detail));
+    let details: Vec<Detail> = details.collect();
     let references = details.iter().filter_map(|detail| match detail.value {
         Cell::Name(reference) | Cell::Line(_, reference, _) => Some(reference),
         _ => None,
@@ -225,6 +228,11 @@ fn read_fields<R: Entity>(fields: Fields) -> Result<Value, Failure> {
         && !members.is_empty()
     {
         document::merge(&mut body, Value::Object(members));
+    }
+    if body == json!({}) {
+        return Err(unusable(
+            "Say what it is to be, with --set FIELD=VALUE or --file.".into(),
+        ));
     }
     Ok(body)
 }

@@ -3,6 +3,8 @@
 
 mod copy;
 mod lines;
+mod read;
+mod rules;
 mod span;
 mod stock;
 
@@ -10,18 +12,18 @@ use std::collections::BTreeMap;
 
 use chrono::{DateTime, Duration, SubsecRound, Utc};
 use serde_json::Value;
-use sqlx::{
-    AssertSqlSafe, Connection, PgConnection, Postgres, QueryBuilder, Row, postgres::PgRow,
-    types::Json,
-};
+use sqlx::{Connection, PgConnection, Postgres, QueryBuilder, Row, postgres::PgRow};
 use stockroom_common::{
-    Id, Kind, NewOrder, Order, OrderFilter, OrderItem, OrderStatus, Product, Resource, document,
+    Id, Kind, NewOrder, Order, OrderFilter, OrderItem, OrderStatus, Product, Resource,
     order::OrderNumber, partition::Family,
 };
-use uuid::Uuid;
 
-pub(crate) use self::copy::copy_to;
-use self::stock::Movement;
+pub(crate) use self::{copy::copy_to, read::select_partition, rules::may_be_placed};
+use self::{
+    read::{lock_by_ids, lock_one, page_as_of_now, select_many, select_one},
+    rules::{allow_first_status, allow_update, given_id, placed_at, taken_off},
+    stock::Movement,
+};
 use crate::{
     cache::Tag,
     changes,
@@ -331,17 +333,6 @@ impl Entity for Order {
     }
 }
 
-/// The orders of a page and, by another statement, their lines.
-async fn page_as_of_now(
-    conn: &mut PgConnection,
-    request: &ListRequest<Order>,
-) -> Result<Vec<(Order, KeyValue)>> {
-    let mut rows = list::select_page(conn, request).await?;
-    let orders = rows.iter_mut().map(|(order, _)| order).collect();
-    lines::attach(conn, orders).await?;
-    Ok(rows)
-}
-
 /// Touches what earlier writes to the order made old and may not have come to delete. Alone among the
 /// tags of a row those of an order move, with its customer: the lists of a former one still show it.
 async fn touch_unrelayed(write: &mut Write, id: Id<Order>) -> Result<()> {
@@ -361,296 +352,4 @@ fn window(sql: &mut QueryBuilder<Postgres>, filter: &OrderFilter) {
     if let Some(before) = filter.placed_before {
         sql.push(" and placed_at < ").push_bind(before);
     }
-}
-
-/// An order, from its partition by name where that is known: to plan and to lock over all of them would
-/// be most of what it costs.
-async fn select_one(
-    partitions: &Partitions,
-    conn: &mut PgConnection,
-    id: Id<Order>,
-) -> Result<Option<Order>> {
-    let Some(placed_at) = id.time() else {
-        return Ok(None);
-    };
-    if let Some(suffix) = partitions.attached_suffix(Family::Orders, placed_at) {
-        match select_from(conn, &format!("_{suffix}"), placed_at, id).await {
-            // Another server has taken it off; it may be back by now.
-            Err(error) if error.is_missing_partition() => partitions.reload(conn).await?,
-            found => return found,
-        }
-    }
-    select_from(conn, "", placed_at, id).await
-}
-
-/// An order and its lines as of one instant, in one statement, from a partition or from all.
-async fn select_from(
-    conn: &mut PgConnection,
-    suffix: &str,
-    placed_at: DateTime<Utc>,
-    id: Id<Order>,
-) -> Result<Option<Order>> {
-    let sql = format!(
-        "select o.*, (
-            select coalesce(jsonb_agg(to_jsonb(i) - 'placed_at' - 'order_id' order by i.line_no), '[]')
-            from order_items{suffix} i
-            -- Not by the columns of o: parameters prune the partitions here as well.
-            where i.placed_at = $1 and i.order_id = $2
-        ) as items
-        from orders{suffix} o where o.placed_at = $1 and o.id = $2"
-    );
-    let order = sqlx::query(AssertSqlSafe(sql))
-        .bind(placed_at)
-        .bind(id.uuid())
-        .try_map(|row| with_items(&row))
-        .fetch_optional(conn)
-        .await?;
-    Ok(order)
-}
-
-/// An order with its lines beside it as JSON.
-fn with_items(row: &PgRow) -> sqlx::Result<Order> {
-    let Json(items) = row.try_get("items")?;
-    Ok(Order {
-        items,
-        ..Order::from_row(row)?
-    })
-}
-
-/// The orders of one partition, from its two tables, in the order of their times: at most `limit` that come
-/// after that one.
-pub(crate) async fn select_partition(
-    conn: &mut PgConnection,
-    [orders, items]: &[String; 2],
-    after: Option<Id<Order>>,
-    limit: u32,
-) -> Result<Vec<Order>> {
-    let sql = format!(
-        "select o.*, (
-            select coalesce(jsonb_agg(to_jsonb(i) - 'placed_at' - 'order_id' order by i.line_no), '[]')
-            from {items} i where i.placed_at = o.placed_at and i.order_id = o.id
-        ) as items
-        from {orders} o
-        where (o.placed_at, o.id) > (
-            coalesce($1, '-infinity'::timestamptz),
-            coalesce($2, '00000000-0000-0000-0000-000000000000'::uuid))
-        order by o.placed_at, o.id
-        limit {limit}"
-    );
-    let orders = sqlx::query(AssertSqlSafe(sql))
-        .bind(after.and_then(Id::time))
-        .bind(after.map(Id::uuid))
-        .try_map(|row| with_items(&row))
-        .fetch_all(conn)
-        .await?;
-    Ok(orders)
-}
-
-/// An order that nobody else can change now. Its lines are read when the lock is there: a statement
-/// that waits for a lock sees everything else as it was before.
-async fn lock_one(conn: &mut PgConnection, id: Id<Order>) -> Result<Option<Order>> {
-    let Some(placed_at) = id.time() else {
-        return Ok(None);
-    };
-    let mut order = sqlx::query("select * from orders where placed_at = $1 and id = $2 for update")
-        .bind(placed_at)
-        .bind(id.uuid())
-        .try_map(|row| Order::from_row(&row))
-        .fetch_optional(&mut *conn)
-        .await?;
-    lines::attach(conn, order.iter_mut().collect()).await?;
-    Ok(order)
-}
-
-/// Orders that nobody else can change now, locked in the order of their ids.
-async fn lock_by_ids(conn: &mut PgConnection, ids: &[Id<Order>]) -> Result<Vec<Order>> {
-    let (times, uuids) = keys(ids);
-    let mut orders = sqlx::query(
-        "select o.* from unnest($1::timestamptz[], $2::uuid[]) as wanted (placed_at, id)
-        join orders o on o.placed_at = wanted.placed_at and o.id = wanted.id
-        -- These bounds follow from the join; the planner prunes partitions by them alone.
-        where o.placed_at between $3 and $4
-        order by o.id
-        for update of o",
-    )
-    .bind(&times)
-    .bind(&uuids)
-    .bind(times.iter().min())
-    .bind(times.iter().max())
-    .try_map(|row| Order::from_row(&row))
-    .fetch_all(&mut *conn)
-    .await?;
-    lines::attach(conn, orders.iter_mut().collect()).await?;
-    Ok(orders)
-}
-
-/// The keys of those orders that can be: their times and their ids.
-fn keys(ids: &[Id<Order>]) -> (Vec<DateTime<Utc>>, Vec<Uuid>) {
-    let keys = ids.iter().filter_map(|id| Some((id.time()?, id.uuid())));
-    keys.unzip()
-}
-
-async fn select_many(conn: &mut PgConnection, ids: &[Id<Order>]) -> Result<Vec<Order>> {
-    if conn.is_in_transaction() {
-        // Of the caller, who sees one instant already.
-        return select_many_as_of_now(conn, ids).await;
-    }
-    let mut snapshot = conn.begin_with(list::SNAPSHOT).await?;
-    let orders = select_many_as_of_now(&mut snapshot, ids).await?;
-    snapshot.commit().await?;
-    Ok(orders)
-}
-
-async fn select_many_as_of_now(conn: &mut PgConnection, ids: &[Id<Order>]) -> Result<Vec<Order>> {
-    let (times, uuids) = keys(ids);
-    let mut orders = sqlx::query(
-        "select o.* from unnest($1::timestamptz[], $2::uuid[]) as wanted (placed_at, id)
-        join orders o on o.placed_at = wanted.placed_at and o.id = wanted.id
-        -- These bounds follow from the join; the planner prunes partitions by them alone.
-        where o.placed_at between $3 and $4",
-    )
-    .bind(&times)
-    .bind(&uuids)
-    .bind(times.iter().min())
-    .bind(times.iter().max())
-    .try_map(|row| Order::from_row(&row))
-    .fetch_all(&mut *conn)
-    .await?;
-    lines::attach(conn, orders.iter_mut().collect()).await?;
-    Ok(orders)
-}
-
-/// When a new order counts as placed: now, or as told, in whole milliseconds.
-fn placed_at(write: &Write, told: Option<DateTime<Utc>>) -> Result<DateTime<Utc>> {
-    let at = told.unwrap_or(write.at).trunc_subsecs(3);
-    if !may_be_placed(&write.state, write.at, at) {
-        let first = write.state.options.orders_from;
-        let message = format!(
-            "is {at}; orders may be placed from {} to a day from now",
-            first.format("%Y-%m-%d")
-        );
-        return Err(Error::field(
-            Kind::Invalid,
-            "/placed_at",
-            "out_of_range",
-            message,
-        ));
-    }
-    Ok(at)
-}
-
-pub(crate) fn may_be_placed(state: &AppState, now: DateTime<Utc>, at: DateTime<Utc>) -> bool {
-    (state.options.orders_from..=now + Duration::days(1)).contains(&at)
-}
-
-/// Checks that an id that the caller names is one that the server would have minted.
-fn given_id(write: &Write, id: Id<Order>, told: Option<DateTime<Utc>>) -> Result<Id<Order>> {
-    let minted_for = id.time().ok_or_else(|| {
-        let message = "the id is no UUIDv7; an order's id holds the time it was placed";
-        Error::field(Kind::Invalid, "", "invalid_id", message)
-    })?;
-    placed_at(write, Some(minted_for))?;
-    if told.is_some_and(|told| told.trunc_subsecs(3) != minted_for) {
-        let message = format!("must be {minted_for}, the time in the order's id");
-        return Err(Error::field(
-            Kind::Invalid,
-            "/placed_at",
-            "mismatch",
-            message,
-        ));
-    }
-    Ok(id)
-}
-
-/// What to say where the partition that was there a moment ago is not: another server has archived it.
-async fn taken_off(write: &mut Write, placed_at: DateTime<Utc>) -> Result<Error> {
-    write.abandon().await?;
-    let state = &write.state;
-    state
-        .partitions
-        .reload(&mut *state.pool.acquire().await?)
-        .await?;
-    let made = state
-        .partitions
-        .ensure(&state.pool, Family::Orders, placed_at);
-    Ok(made.await.err().unwrap_or_else(|| {
-        let detail = "The partition of the order changed meanwhile; try again.";
-        Error::refused(Kind::Unavailable, detail)
-    }))
-}
-
-/// Orders begin as pending; only one that is brought back may take up where it was deleted, and with
-/// the lines that it had.
-async fn allow_first_status(write: &mut Write, id: Id<Order>, new: &NewOrder) -> Result<()> {
-    let status = new.status;
-    if status == OrderStatus::Pending {
-        return Ok(());
-    }
-    let last = changes::last_of(write.conn().await?, id).await?;
-    let before = last.and_then(|(_, before)| document::from_value::<Order>(before?).ok());
-    match before.filter(|order| order.status == status) {
-        Some(order) if lines::same(&order.items, &new.items) => Ok(()),
-        Some(_) => {
-            let message = format!("must be those that the {status} order had");
-            Err(Error::field(Kind::Invalid, "/items", "immutable", message))
-        }
-        None => {
-            let message = format!("is `{status}`; a new order is `pending`");
-            Err(Error::field(
-                Kind::Invalid,
-                "/status",
-                "illegal_transition",
-                message,
-            ))
-        }
-    }
-}
-
-/// The rules on what may change after an order was placed.
-fn allow_update(old: &Order, new: &NewOrder) -> Result<()> {
-    let refuse =
-        |pointer, code, message: String| Err(Error::field(Kind::Invalid, pointer, code, message));
-    if new
-        .placed_at
-        .is_some_and(|at| at.trunc_subsecs(3) != old.placed_at)
-    {
-        return refuse(
-            "/placed_at",
-            "immutable",
-            "never changes after the order was placed".into(),
-        );
-    }
-    if new.status != old.status && !old.status.may_become(new.status) {
-        let next: Vec<_> = old
-            .status
-            .successors()
-            .iter()
-            .map(|next| next.as_str())
-            .collect();
-        let next = match next.as_slice() {
-            [] => "nothing else".to_owned(),
-            next => next.join(" or "),
-        };
-        let message = format!(
-            "cannot become `{}`: a {} order becomes {next}",
-            new.status, old.status
-        );
-        return refuse("/status", "illegal_transition", message);
-    }
-    if old.status == OrderStatus::Pending {
-        return Ok(());
-    }
-    let settled = || {
-        format!(
-            "cannot change: the order is {}, no longer pending",
-            old.status
-        )
-    };
-    if !lines::same(&old.items, &new.items) {
-        return refuse("/items", "immutable", settled());
-    }
-    if new.customer_id != old.customer_id {
-        return refuse("/customer_id", "immutable", settled());
-    }
-    Ok(())
 }

@@ -31,8 +31,8 @@ async fn answering(bytes: &'static [u8]) -> (String, JoinHandle<()>) {
     (base, task)
 }
 
-/// Goes through help, palette, tabs and a form, and leaves; gives what the log says of the loop's turns.
-fn goes_on(terminal: &mut Terminal, home: &std::path::Path) -> String {
+/// Goes through help, palette, tabs and a form, and leaves; the log tells how long the loop's turns were.
+fn goes_on(terminal: &mut Terminal, home: &std::path::Path) {
     terminal.sees("1 Orders");
     terminal.send("?");
     terminal.sees("This help");
@@ -56,7 +56,6 @@ fn goes_on(terminal: &mut Terminal, home: &std::path::Path) -> String {
     let end = log.lines().last().unwrap().to_owned();
     assert!(end.contains("ends turns="), "{end}");
     assert!(!log.contains('\x1b'), "{log}");
-    end
 }
 
 fn open(base: &str, home: &std::path::Path) -> Terminal {

@@ -2,12 +2,12 @@
 //! one types, shows the server's refusals at their fields, and sends only what was changed.
 
 mod conflict;
+mod save;
 mod slot;
 
-use reqwest::Method;
 use serde_json::{Map, Value, json};
 use stockroom_common::{
-    FieldError, Kind, Problem, Resource,
+    FieldError, Resource,
     change::{ChangeEvent, Op},
     document,
 };
@@ -20,14 +20,13 @@ pub use self::{
 use crate::{
     context::{Chip, Context, Wish},
     entity::{Entity, Field, FieldKind, Presence, Reference, Tab},
-    event::{Call, Effect, Failure, Owner, Precondition, Reply},
+    event::Effect,
     input::Line,
     keys::Command,
     names::Names,
     overlay::{Confirm, Consent, Overlay},
     picker::{Picker, Which},
     text::{self, Zone},
-    undo::Undo,
 };
 
 #[derive(Debug)]
@@ -311,52 +310,6 @@ impl Form {
         }
     }
 
-    /// Takes an answer; false where it is not this form's.
-    pub fn reply(&mut self, reply: &Reply, ctx: &mut Context<'_>) -> bool {
-        let Some((_, step)) = self.sending.take_if(|(run, _)| *run == reply.ticket.run) else {
-            return false;
-        };
-        match (&reply.result, step) {
-            (Ok(answer), Step::Save) => self.saved(answer.read().ok(), ctx),
-            (Ok(answer), Step::Reread) => match answer.read() {
-                Ok(row) => self.rebase(&row, ctx),
-                Err(message) => self.message = Some(message),
-            },
-            (Err(failure), Step::Save) => self.not_saved(failure, ctx),
-            (Err(failure), Step::Reread) => {
-                self.message = Some(format!("{} Nothing was saved.", failure.message()));
-            }
-        }
-        true
-    }
-
-    fn not_saved(&mut self, failure: &Failure, ctx: &mut Context<'_>) {
-        match failure {
-            Failure::Refused(problem) if problem.is(Kind::PreconditionFailed) => self.reread(ctx),
-            Failure::Refused(problem) if !problem.is(Kind::Unavailable) => self.refused(problem),
-            Failure::Unreachable(reason) => {
-                self.message = Some(format!("{reason} Nothing was saved."));
-            }
-            Failure::NoAnswer(_) | Failure::Refused(_) => {
-                // The server finishes what it began, whether or not it could still say so.
-                let advice = "It may be saved or not; look at the list before you save again.";
-                self.message = Some(format!("{} {advice}", failure.message()));
-                ctx.wish(Wish::Expire);
-            }
-        }
-    }
-
-    fn refused(&mut self, problem: &Problem) {
-        self.errors.clone_from(&problem.errors);
-        let placed = |error: &FieldError| {
-            let mut slots = self.slots.iter();
-            slots.any(|slot| slot.pointer == error.pointer)
-        };
-        let is_placed = !problem.errors.is_empty() && problem.errors.iter().all(placed);
-        self.message = (!is_placed).then(|| problem.detail.clone());
-        self.focus_error();
-    }
-
     fn open(&mut self, ctx: &mut Context<'_>) {
         match self.slots[self.focus].value {
             SlotValue::Reference { tab, .. } => {
@@ -419,142 +372,6 @@ impl Form {
     /// What the fields say, as the API takes it.
     fn document(&self) -> Value {
         document_of(&self.slots, self.zone)
-    }
-
-    fn save(&mut self, ctx: &mut Context<'_>) {
-        if self.is_sending() || self.has_open_conflict() {
-            return;
-        }
-        self.message = None;
-        self.errors.clear();
-        for slot in &mut self.slots {
-            slot.is_touched = true;
-        }
-        let document = self.document();
-        // A field that is itself in trouble is not in the document; the rule that misses it is not news.
-        let faulty = self
-            .slots
-            .iter()
-            .any(|slot| slot.complaint(self.zone).is_some());
-        if !faulty {
-            self.errors = (self.check)(document.clone());
-            let lost: Vec<String> = self
-                .errors
-                .iter()
-                .filter(|error| self.slots.iter().all(|slot| slot.pointer != error.pointer))
-                .map(ToString::to_string)
-                .collect();
-            self.message = lost.into_iter().next();
-        }
-        if faulty || !self.errors.is_empty() {
-            return self.focus_error();
-        }
-        match self.purpose.clone() {
-            Purpose::Filter => {
-                let chips = self
-                    .slots
-                    .iter()
-                    .filter_map(|slot| slot.chip(self.zone))
-                    .collect();
-                ctx.wish(Wish::Close);
-                ctx.wish(Wish::FilterBy(chips));
-            }
-            Purpose::Seed => {
-                ctx.wish(Wish::Close);
-                ctx.wish(Wish::SeedWith(document));
-            }
-            Purpose::Create(tab) => {
-                let path = format!("/v1/{}", tab.path());
-                let body = Some(document);
-                self.send(
-                    Method::POST,
-                    path,
-                    body,
-                    Precondition::None,
-                    Step::Save,
-                    ctx,
-                );
-            }
-            Purpose::Edit { tab, id, version } => {
-                let patch = document::difference(&self.initial, &document);
-                if patch == json!({}) {
-                    return ctx.wish(Wish::Close);
-                }
-                let path = format!("/v1/{}/{id}", tab.path());
-                self.send(
-                    Method::PATCH,
-                    path,
-                    Some(patch),
-                    Precondition::Version(version),
-                    Step::Save,
-                    ctx,
-                );
-            }
-        }
-    }
-
-    fn send(
-        &mut self,
-        method: Method,
-        path: String,
-        body: Option<Value>,
-        precondition: Precondition,
-        step: Step,
-        ctx: &mut Context<'_>,
-    ) {
-        let owner = match step {
-            Step::Save => Owner::Save,
-            Step::Reread => Owner::Reread,
-        };
-        let ticket = ctx.ticket(owner);
-        self.sending = Some((ticket.run, step));
-        ctx.send(Call {
-            body,
-            precondition,
-            ..Call::new(ticket, method, path)
-        });
-    }
-
-    fn saved(&self, row: Option<Value>, ctx: &mut Context<'_>) {
-        let (tab, verb) = match self.purpose {
-            Purpose::Create(tab) => (tab, "Created"),
-            Purpose::Edit { tab, .. } => (tab, "Saved"),
-            Purpose::Filter | Purpose::Seed => return,
-        };
-        let told = row
-            .as_ref()
-            .and_then(|row| row["number"].as_str().or(row["name"].as_str()));
-        let toast = format!("{verb} {}.", text::clean(told.unwrap_or_default()));
-        let undo = row.as_ref().and_then(|row| match self.purpose {
-            Purpose::Create(tab) => Undo::of_creation(tab, row),
-            _ => Undo::of_change(tab, row, &self.initial, &self.document()),
-        });
-        let is_new = matches!(self.purpose, Purpose::Create(_));
-        let created = row.clone().filter(|_| is_new);
-        ctx.wish(Wish::CloseForm);
-        ctx.wish(Wish::Written {
-            tab,
-            row,
-            toast,
-            undo,
-        });
-        if let Some(row) = created {
-            ctx.wish(Wish::TakeCreated { tab, row });
-        }
-    }
-
-    fn reread(&mut self, ctx: &mut Context<'_>) {
-        if let Purpose::Edit { tab, id, .. } = self.purpose {
-            let path = format!("/v1/{}/{id}", tab.path());
-            self.send(
-                Method::GET,
-                path,
-                None,
-                Precondition::None,
-                Step::Reread,
-                ctx,
-            );
-        }
     }
 
     fn focus_error(&mut self) {

@@ -34,7 +34,7 @@ impl<R: Entity> ListScreen<R> {
             }
             Command::Delete => self.ask_delete(ctx),
             Command::Mark => self.toggle_mark(ctx),
-            Command::MarkRange => self.mark_range(),
+            Command::MarkRange => self.mark_range(ctx),
             Command::MarkAll => self.mark_held(ctx),
             Command::Bulk => self.bulk_menu(ctx),
             Command::Search => ctx.wish(Wish::Open(Overlay::Prompt(Prompt {
@@ -125,7 +125,7 @@ impl<R: Entity> ListScreen<R> {
     }
 
     /// Goes to where the sort key has that value; the rest of the list stays on both sides.
-    pub(super) fn goto(&mut self, typed: &str, ctx: &mut Context<'_>) {
+    pub(super) fn seek(&mut self, typed: &str, ctx: &mut Context<'_>) {
         let sort = self.sort();
         let key = sort.trim_start_matches('-');
         let value = match key {

@@ -8,7 +8,7 @@ use crate::{
 
 impl<R: Entity> ListScreen<R> {
     /// The selected cell, or row with tabs between its cells, or id; in the detail pane the line.
-    pub(super) fn copied(&self, what: Command, show: Show<'_>) -> Option<String> {
+    pub(super) fn words_to_copy(&self, what: Command, show: Show<'_>) -> Option<String> {
         let row = self.window.selected()?;
         match what {
             Command::CopyId => Some(row.id().to_string()),

@@ -29,8 +29,6 @@ pub struct Marks {
     rows: BTreeMap<Uuid, Marked>,
     /// The row that was marked last, where a range begins.
     last: Option<Uuid>,
-    /// Whether the last row found no room.
-    is_full: bool,
 }
 
 impl Marks {
@@ -50,13 +48,22 @@ impl Marks {
         *self = Self::default();
     }
 
-    /// Marks a row, unless as many are marked as one call takes.
-    fn put<R: Entity>(&mut self, row: &R) {
-        self.is_full = self.rows.len() >= MAX_ROWS && !self.has(row.id().uuid());
-        if !self.is_full {
+    /// Marks a row; false where as many are marked as one call takes.
+    fn put<R: Entity>(&mut self, row: &R) -> bool {
+        let has_room = self.rows.len() < MAX_ROWS || self.has(row.id().uuid());
+        if has_room {
             self.rows.insert(row.id().uuid(), marked(row));
         }
         self.last = Some(row.id().uuid());
+        has_room
+    }
+
+    fn put_all<'a, R: Entity>(&mut self, rows: impl Iterator<Item = &'a R>, ctx: &mut Context<'_>) {
+        let unmarked = rows.filter(|row| !self.put(*row)).count();
+        if unmarked > 0 {
+            let most = text::integer(MAX_ROWS as i64);
+            ctx.bad(format!("{most} rows are marked; one call takes no more."));
+        }
     }
 }
 
@@ -75,21 +82,13 @@ impl<R: Entity> ListScreen<R> {
             return;
         };
         if self.marks.rows.remove(&row.id().uuid()).is_none() {
-            self.marks.put(row);
+            self.marks.put_all(std::iter::once(row), ctx);
         }
-        self.tell_if_full(ctx);
         self.move_by(1, ctx);
     }
 
-    fn tell_if_full(&self, ctx: &mut Context<'_>) {
-        if self.marks.is_full {
-            let most = text::integer(MAX_ROWS as i64);
-            ctx.bad(format!("{most} rows are marked; one call takes no more."));
-        }
-    }
-
     /// Marks from the row that was marked last to this one.
-    pub(super) fn mark_range(&mut self) {
+    pub(super) fn mark_range(&mut self, ctx: &mut Context<'_>) {
         let here = self.window.selected_index();
         let mut rows = self.window.rows();
         let last = rows.position(|row| Some(row.id().uuid()) == self.marks.last);
@@ -98,16 +97,12 @@ impl<R: Entity> ListScreen<R> {
             None => (here, here),
         };
         let range = self.window.rows().skip(first).take(last - first + 1);
-        for row in range {
-            self.marks.put(row);
-        }
+        self.marks.put_all(range, ctx);
     }
 
     /// Marks every row that is held.
     pub(super) fn mark_held(&mut self, ctx: &mut Context<'_>) {
-        for row in self.window.rows() {
-            self.marks.put(row);
-        }
+        self.marks.put_all(self.window.rows(), ctx);
         if !self.window.is_whole() {
             let marked = text::integer(self.marks.len() as i64);
             ctx.good(format!("{marked} rows marked, as far as they were read."));

@@ -1,0 +1,156 @@
+//! What must hold of an order beside what its table checks: when it may be placed, under which id, how it
+//! may change.
+
+use chrono::{DateTime, Duration, SubsecRound, Utc};
+use stockroom_common::{Id, Kind, NewOrder, Order, OrderStatus, document, partition::Family};
+
+use super::lines;
+use crate::{
+    changes,
+    error::{Error, Result},
+    state::AppState,
+    write::Write,
+};
+
+/// When a new order counts as placed: now, or as told, in whole milliseconds.
+pub(super) fn placed_at(write: &Write, told: Option<DateTime<Utc>>) -> Result<DateTime<Utc>> {
+    let at = told.unwrap_or(write.at).trunc_subsecs(3);
+    if !may_be_placed(&write.state, write.at, at) {
+        let first = write.state.options.orders_from;
+        let message = format!(
+            "is {at}; orders may be placed from {} to a day from now",
+            first.format("%Y-%m-%d")
+        );
+        return Err(Error::field(
+            Kind::Invalid,
+            "/placed_at",
+            "out_of_range",
+            message,
+        ));
+    }
+    Ok(at)
+}
+
+pub(crate) fn may_be_placed(state: &AppState, now: DateTime<Utc>, at: DateTime<Utc>) -> bool {
+    (state.options.orders_from..=now + Duration::days(1)).contains(&at)
+}
+
+/// Checks that an id that the caller names is one that the server would have minted.
+pub(super) fn given_id(
+    write: &Write,
+    id: Id<Order>,
+    told: Option<DateTime<Utc>>,
+) -> Result<Id<Order>> {
+    let minted_for = id.time().ok_or_else(|| {
+        let message = "the id is no UUIDv7; an order's id holds the time it was placed";
+        Error::field(Kind::Invalid, "", "invalid_id", message)
+    })?;
+    placed_at(write, Some(minted_for))?;
+    if told.is_some_and(|told| told.trunc_subsecs(3) != minted_for) {
+        let message = format!("must be {minted_for}, the time in the order's id");
+        return Err(Error::field(
+            Kind::Invalid,
+            "/placed_at",
+            "mismatch",
+            message,
+        ));
+    }
+    Ok(id)
+}
+
+/// What to say where the partition that was there a moment ago is not: another server has archived it.
+pub(super) async fn taken_off(write: &mut Write, placed_at: DateTime<Utc>) -> Result<Error> {
+    write.abandon().await?;
+    let state = &write.state;
+    state
+        .partitions
+        .reload(&mut *state.pool.acquire().await?)
+        .await?;
+    let made = state
+        .partitions
+        .ensure(&state.pool, Family::Orders, placed_at);
+    Ok(made.await.err().unwrap_or_else(|| {
+        let detail = "The partition of the order changed meanwhile; try again.";
+        Error::refused(Kind::Unavailable, detail)
+    }))
+}
+
+/// Orders begin as pending; only one that is brought back may take up where it was deleted, and with
+/// the lines that it had.
+pub(super) async fn allow_first_status(
+    write: &mut Write,
+    id: Id<Order>,
+    new: &NewOrder,
+) -> Result<()> {
+    let status = new.status;
+    if status == OrderStatus::Pending {
+        return Ok(());
+    }
+    let last = changes::last_of(write.conn().await?, id).await?;
+    let before = last.and_then(|(_, before)| document::from_value::<Order>(before?).ok());
+    match before.filter(|order| order.status == status) {
+        Some(order) if lines::same(&order.items, &new.items) => Ok(()),
+        Some(_) => {
+            let message = format!("must be those that the {status} order had");
+            Err(Error::field(Kind::Invalid, "/items", "immutable", message))
+        }
+        None => {
+            let message = format!("is `{status}`; a new order is `pending`");
+            Err(Error::field(
+                Kind::Invalid,
+                "/status",
+                "illegal_transition",
+                message,
+            ))
+        }
+    }
+}
+
+/// The rules on what may change after an order was placed.
+pub(super) fn allow_update(old: &Order, new: &NewOrder) -> Result<()> {
+    let refuse =
+        |pointer, code, message: String| Err(Error::field(Kind::Invalid, pointer, code, message));
+    if new
+        .placed_at
+        .is_some_and(|at| at.trunc_subsecs(3) != old.placed_at)
+    {
+        return refuse(
+            "/placed_at",
+            "immutable",
+            "never changes after the order was placed".into(),
+        );
+    }
+    if new.status != old.status && !old.status.may_become(new.status) {
+        let next: Vec<_> = old
+            .status
+            .successors()
+            .iter()
+            .map(|next| next.as_str())
+            .collect();
+        let next = match next.as_slice() {
+            [] => "nothing else".to_owned(),
+            next => next.join(" or "),
+        };
+        let message = format!(
+            "cannot become `{}`: a {} order becomes {next}",
+            new.status, old.status
+        );
+        return refuse("/status", "illegal_transition", message);
+    }
+    if old.status == OrderStatus::Pending {
+        return Ok(());
+    }
+    let settled = || {
+        format!(
+            "cannot change: the order is {}, no longer pending",
+            old.status
+        )
+    };
+    if !lines::same(&old.items, &new.items) {
+        return refuse("/items", "immutable", settled());
+    }
+    if new.customer_id != old.customer_id {
+        return refuse("/customer_id", "immutable", settled());
+    }
+    Ok(())
+}

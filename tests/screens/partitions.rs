@@ -1,0 +1,108 @@
+//! The Partitions tab.
+
+use crossterm::event::KeyCode;
+use serde_json::{Value, json};
+use stockroom_tui::event::Link;
+
+use super::{Driver, SIZES, USUAL, page, picture};
+
+fn partition(family: &str, year: i32, month: u32, state: &str, rows: i64) -> Value {
+    let next = (year + i32::from(month == 12), month % 12 + 1);
+    let mut partition = json!({
+        "name": format!("{family}_{year}_{month:02}"), "family": family,
+        "from": format!("{year}-{month:02}-01T00:00:00Z"),
+        "to": format!("{}-{:02}-01T00:00:00Z", next.0, next.1),
+        "state": state, "rows": rows, "lines": rows * 2, "bytes": rows * 300,
+        "index_bytes": rows * 200,
+    });
+    if state == "archived" {
+        partition["archived_at"] = json!("2024-10-28T10:00:00Z");
+    }
+    partition
+}
+
+/// The Partitions tab with ten months of orders, the oldest archived, and one of the log.
+fn partitions_tab(size: (u16, u16)) -> Driver {
+    let mut driver = Driver::new(size);
+    driver.link(Link::Up);
+    driver.answer("/v1/orders", &page(vec![], 0));
+    driver.press(KeyCode::Char('6'));
+    let months = (1..=10).rev().map(|month| {
+        let state = if month == 1 { "archived" } else { "attached" };
+        partition(
+            "orders",
+            2024,
+            month,
+            state,
+            i64::from(month) * i64::from(month) * 123_456,
+        )
+    });
+    let log = partition("changes", 2024, 10, "attached", 40);
+    let partitions: Vec<Value> = months.chain([log]).collect();
+    driver.answer(
+        "/v1/partitions",
+        &json!({"items": partitions, "next": null, "prev": null}),
+    );
+    driver
+}
+
+#[test]
+fn the_partitions_as_bars() {
+    for size in SIZES {
+        let mut driver = partitions_tab(size);
+        driver.press(KeyCode::Down);
+        picture("partitions", size, &driver);
+    }
+}
+
+#[test]
+fn old_months_are_archived_one_after_the_other_after_a_question() {
+    let mut driver = partitions_tab(USUAL);
+    for _ in 0..7 {
+        driver.press(KeyCode::Down);
+    }
+    driver.press(KeyCode::Char('A'));
+    picture("partitions_confirm", USUAL, &driver);
+    assert!(
+        driver.calls().is_empty(),
+        "nothing happens before the answer"
+    );
+    driver.press(KeyCode::Char('y'));
+    let screen = driver.screen();
+    assert!(
+        screen.contains("Archiving orders_2024_03 · 1 of 2"),
+        "{screen}"
+    );
+    let archived = |month| partition("orders", 2024, month, "archived", 0);
+    driver.answer("/v1/partitions/orders_2024_03/archive", &archived(3));
+    let screen = driver.screen();
+    assert!(
+        screen.contains("Archiving orders_2024_02 · 2 of 2"),
+        "{screen}"
+    );
+    driver.answer("/v1/partitions/orders_2024_02/archive", &archived(2));
+    let screen = driver.screen();
+    assert!(screen.contains("Archived 2 partitions."), "{screen}");
+}
+
+#[test]
+fn a_refusal_ends_the_work_on_partitions_and_is_told() {
+    let mut driver = partitions_tab(USUAL);
+    driver.press(KeyCode::Char('u'));
+    let screen = driver.screen();
+    assert!(
+        screen.contains("Only what is archived can be restored."),
+        "{screen}"
+    );
+    driver.press(KeyCode::Char('a'));
+    driver.press(KeyCode::Char('y'));
+    driver.refuse(&json!({
+        "type": "urn:stockroom:problem:conflict", "title": "", "status": 409,
+        "detail": "orders_2024_10 still fills: it can be archived from 2024-11-01 on.",
+    }));
+    let screen = driver.screen();
+    assert!(
+        screen.contains("orders_2024_10 still fills: it can be archived from"),
+        "{screen}"
+    );
+}

@@ -11,6 +11,17 @@ pub const MAX_ROWS: usize = 10_000;
 /// Refused rows that the report on a file names.
 pub const MAX_REFUSED: usize = 1_000;
 
+/// What a row that fails means for the others.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OnError {
+    /// Nothing is written.
+    #[default]
+    RejectAll,
+    /// The others are.
+    RejectFailed,
+}
+
 /// What has become of the rows of a call.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BulkReport {

@@ -9,6 +9,7 @@ pub mod customer;
 pub mod document;
 pub mod format;
 pub mod id;
+pub mod job;
 pub mod order;
 pub mod page;
 pub mod partition;

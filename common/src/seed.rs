@@ -1,11 +1,13 @@
 //! Seed jobs: bulk generation of realistic test data.
 
-use std::{fmt, str::FromStr};
-
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use crate::{FieldError, Id, check::Checks};
+use crate::{
+    FieldError,
+    check::Checks,
+    job::{Job, JobRequest},
+};
 
 /// Products that one job may make at the most: it keeps their prices in memory.
 pub const MAX_PRODUCTS: i64 = 1_000_000;
@@ -78,10 +80,13 @@ impl NewSeedJob {
     }
 
     /// Whether that job is on its way to do what this one asks for.
-    pub fn is_done_by(&self, job: &SeedJob) -> bool {
+    pub fn is_done_by(&self, job: &Job) -> bool {
+        let JobRequest::Seed(request) = &job.request else {
+            return false;
+        };
         let mut same = self.clone();
-        same.until = same.until.or(job.request.until);
-        !job.state.is_final() && same.gives_the_rows_of(&job.request)
+        same.until = same.until.or(request.until);
+        !job.state.is_final() && same.gives_the_rows_of(request)
     }
 
     pub fn check(&self) -> Vec<FieldError> {
@@ -114,115 +119,4 @@ impl NewSeedJob {
         }
         checks.into_errors()
     }
-}
-
-/// A job and how far it is.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct SeedJob {
-    pub id: Id<SeedJob>,
-    pub state: SeedState,
-    pub request: NewSeedJob,
-    /// One entry for each entity, in the order in which they are loaded.
-    pub progress: Vec<SeedProgress>,
-    /// Why it failed.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub error: Option<String>,
-    pub created_at: DateTime<Utc>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub finished_at: Option<DateTime<Utc>>,
-}
-
-impl SeedJob {
-    /// The entity that is worked on, or the last one.
-    pub fn present(&self) -> Option<&SeedProgress> {
-        let unfinished = self
-            .progress
-            .iter()
-            .find(|progress| progress.done < progress.total);
-        unfinished.or(self.progress.last())
-    }
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum SeedState {
-    /// Waits for its turn, or for a server.
-    Queued,
-    Running,
-    Done,
-    /// Stopped on request; the batches loaded until then stay.
-    Cancelled,
-    Failed,
-}
-
-impl SeedState {
-    /// Whether nothing more comes of the job by itself.
-    pub const fn is_final(self) -> bool {
-        !matches!(self, Self::Queued | Self::Running)
-    }
-
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Queued => "queued",
-            Self::Running => "running",
-            Self::Done => "done",
-            Self::Cancelled => "cancelled",
-            Self::Failed => "failed",
-        }
-    }
-}
-
-impl FromStr for SeedState {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let known = [
-            Self::Queued,
-            Self::Running,
-            Self::Done,
-            Self::Cancelled,
-            Self::Failed,
-        ];
-        let state = known.into_iter().find(|state| state.as_str() == text);
-        state.ok_or_else(|| format!("`{text}` is no state of a seed job"))
-    }
-}
-
-/// `running: orders 45000 of 100000, 41200 rows/s, 2 s left`
-impl fmt::Display for SeedJob {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.state.as_str())?;
-        if let Some(present) = self.present().filter(|_| self.state != SeedState::Queued) {
-            let SeedProgress {
-                entity,
-                done,
-                total,
-                rows_per_second,
-                eta_seconds,
-            } = present;
-            write!(f, ": {entity} {done} of {total}")?;
-            if *rows_per_second > 0.0 {
-                write!(f, ", {rows_per_second} rows/s")?;
-            }
-            if let Some(left) = eta_seconds.filter(|_| self.state == SeedState::Running) {
-                write!(f, ", {left} s left")?;
-            }
-        }
-        match &self.error {
-            Some(error) => write!(f, ": {error}"),
-            None => Ok(()),
-        }
-    }
-}
-
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct SeedProgress {
-    /// The resource's path, such as `orders`.
-    pub entity: String,
-    pub done: i64,
-    pub total: i64,
-    /// Rows a second since the entity was begun.
-    pub rows_per_second: f64,
-    /// Time left at that rate, in seconds; none before there is a rate.
-    pub eta_seconds: Option<f64>,
 }

@@ -9,7 +9,7 @@ use axum::{
 use serde_json::Value;
 use stockroom_common::{
     Kind,
-    bulk::{BulkReport, MAX_ROWS, RowToDelete},
+    bulk::{BulkReport, MAX_ROWS, OnError, RowToDelete},
 };
 
 use crate::{
@@ -17,8 +17,8 @@ use crate::{
     entity::Entity,
     error::{Error, Result},
     extract::{Actor, Document},
-    list::{Parameters, unreadable},
-    rows::{self, OnError, Place, Sent},
+    list::Parameters,
+    rows::{self, Place, Sent},
     state::AppState,
     write::{Write, detached},
 };
@@ -91,7 +91,9 @@ fn check_size(rows: usize) -> Result<()> {
 
 /// What a row that fails means for the others; nothing is written unless the caller says so.
 pub(crate) fn take_on_error(parameters: &mut Parameters) -> Result<OnError> {
-    let on_error = parameters.take("on_error");
-    let parsed = on_error.as_deref().unwrap_or("reject_all").parse();
-    parsed.map_err(|message: String| unreadable("on_error", "unknown_value", message))
+    let known = [
+        ("reject_all", OnError::RejectAll),
+        ("reject_failed", OnError::RejectFailed),
+    ];
+    parameters.one_of("on_error", &known)
 }

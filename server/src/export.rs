@@ -1,6 +1,8 @@
 //! `GET /v1/{r}/export`: a whole list as a stream, of one instant however long it takes. Memory does not
 //! grow with the rows: a batch is read when the caller has taken the one before it.
 
+pub(crate) mod job;
+
 use std::{fmt, io};
 
 use axum::{
@@ -11,7 +13,7 @@ use axum::{
 };
 use futures_util::stream;
 use sqlx::{AssertSqlSafe, PgConnection, Postgres, Transaction};
-use stockroom_common::{Id, Kind, document, format::Format, table::Column};
+use stockroom_common::{Id, Kind, document, format::Format, page, table::Column};
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
 
 use crate::{
@@ -35,10 +37,7 @@ pub(crate) async fn export<E: Entity>(
     let format = parse_format(format.as_deref().unwrap_or("ndjson"))?;
     if let Some(ids) = parameters.take("id") {
         parameters.refuse_rest(&["format", "id"])?;
-        let rows = Named {
-            state: state.clone(),
-            ids: ListQuery::<E>::parse_ids(&ids)?,
-        };
+        let rows = Named::new(&state, ListQuery::<E>::parse_ids(&ids)?);
         return respond(&state, rows, format, E::PATH).await;
     }
     let mut request = ListRequest::<E>::whole(parameters, &state.cursor_key)?;
@@ -77,16 +76,28 @@ impl<E: Entity> Source for List<E> {
 /// Rows that are named; those that are not there are left out.
 struct Named<E: Entity> {
     state: AppState,
+    /// The last first.
     ids: Vec<Id<E>>,
+}
+
+impl<E: Entity> Named<E> {
+    fn new(state: &AppState, mut ids: Vec<Id<E>>) -> Self {
+        ids.sort_by_key(|id| std::cmp::Reverse(*id));
+        ids.dedup();
+        let state = state.clone();
+        Self { state, ids }
+    }
 }
 
 impl<E: Entity> Source for Named<E> {
     type Row = E;
 
     async fn next(&mut self, conn: &mut PgConnection) -> Result<(Vec<E>, bool)> {
-        let mut rows = E::by_ids(&self.state.partitions, conn, &self.ids).await?;
+        let rest = self.ids.len().saturating_sub(page::MAX_LIMIT as usize);
+        let next = self.ids.split_off(rest);
+        let mut rows = E::by_ids(&self.state.partitions, conn, &next).await?;
         rows.sort_by_key(E::id);
-        Ok((rows, true))
+        Ok((rows, self.ids.is_empty()))
     }
 }
 
@@ -99,24 +110,7 @@ pub(crate) async fn respond<S: Source>(
 ) -> Result<Response> {
     let permit = state.transfers.clone().try_acquire_owned();
     let permit = permit.map_err(|_| Error::refused(Kind::Unavailable, BUSY))?;
-    let mut snapshot = state.pool.begin_with(list::SNAPSHOT).await?;
-    // While the caller takes a batch the transaction is idle, for no longer than `send` waits.
-    let idle = state.options.request_timeout * 2;
-    let idle = format!(
-        "set local idle_in_transaction_session_timeout = {}",
-        idle.as_millis()
-    );
-    sqlx::raw_sql(AssertSqlSafe(idle))
-        .execute(&mut *snapshot)
-        .await?;
-    let mut rows = Rows {
-        snapshot,
-        source,
-        format,
-        is_begun: false,
-        is_over: false,
-        _permit: permit,
-    };
+    let mut rows = Rows::of(state, source, format, permit).await?;
     // Read before the answer begins: what is wrong with the request shows here.
     let first = rows.next().await?.unwrap_or_default();
     let (sender, receiver) = mpsc::channel(1);
@@ -177,12 +171,41 @@ struct Rows<S: Source> {
     snapshot: Transaction<'static, Postgres>,
     source: S,
     format: Format,
+    /// So many were read.
+    rows: usize,
     is_begun: bool,
     is_over: bool,
     _permit: OwnedSemaphorePermit,
 }
 
 impl<S: Source> Rows<S> {
+    async fn of(
+        state: &AppState,
+        source: S,
+        format: Format,
+        permit: OwnedSemaphorePermit,
+    ) -> Result<Self> {
+        let mut snapshot = state.pool.begin_with(list::SNAPSHOT).await?;
+        // While a batch is taken the transaction is idle, for no longer than `send` waits.
+        let idle = state.options.request_timeout * 2;
+        let idle = format!(
+            "set local idle_in_transaction_session_timeout = {}",
+            idle.as_millis()
+        );
+        sqlx::raw_sql(AssertSqlSafe(idle))
+            .execute(&mut *snapshot)
+            .await?;
+        Ok(Self {
+            snapshot,
+            source,
+            format,
+            rows: 0,
+            is_begun: false,
+            is_over: false,
+            _permit: permit,
+        })
+    }
+
     /// The next batch as it is sent; none after the last.
     async fn next(&mut self) -> Result<Option<Bytes>> {
         if self.is_over {
@@ -190,6 +213,7 @@ impl<S: Source> Rows<S> {
         }
         let (rows, is_over) = self.source.next(&mut self.snapshot).await?;
         self.is_over = is_over;
+        self.rows += rows.len();
         let is_first = !std::mem::replace(&mut self.is_begun, true);
         let batch = match self.format {
             Format::Ndjson => ndjson(rows.iter()),

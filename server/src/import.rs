@@ -4,10 +4,11 @@
 
 pub(crate) mod apply;
 pub(crate) mod file;
+pub(crate) mod job;
 pub(crate) mod report;
 pub(crate) mod restore;
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use axum::{
     body::Body,
@@ -15,7 +16,12 @@ use axum::{
     http::{HeaderMap, header},
     response::Response,
 };
-use stockroom_common::{Kind, format::Format};
+use stockroom_common::{
+    Kind,
+    bulk::OnError,
+    format::Format,
+    job::{ImportMode, ImportRequest},
+};
 use tokio::sync::OwnedSemaphorePermit;
 
 use self::{file::File, report::Report};
@@ -26,10 +32,10 @@ use crate::{
     error::{Error, Result},
     export::parse_format,
     extract::Actor,
+    jobs::{self, Run},
     list::{Parameters, unreadable},
-    rows::OnError,
     state::AppState,
-    write::detached,
+    write::{Write, detached},
 };
 
 /// How long a file waits while others are under way.
@@ -40,24 +46,31 @@ pub(crate) const BUSY: &str =
 /// The parameters that say what file it is and how much is told.
 pub(crate) const PARAMETERS: &[&str] = &["dry_run", "report", "format"];
 
+/// What is to be done with a file.
+pub(crate) struct Asked {
+    pub(crate) request: ImportRequest,
+    wants_every_row: bool,
+}
+
 /// A file that was received, and what is to be done with it.
 pub(crate) struct Import {
     pub(crate) state: AppState,
     pub(crate) actor: Actor,
+    pub(crate) request: ImportRequest,
     file: File,
-    on_error: OnError,
-    /// Whether all of it is undone in the end.
-    pub(crate) is_dry_run: bool,
     wants_every_row: bool,
+    /// The job that does it; none where its caller waits for the answer.
+    run: Option<Arc<Run>>,
 }
 
+/// The steps of an import. All of a file is read before anything of it is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Mode {
-    Apply,
-    Restore,
+enum Step {
+    Reading,
+    Writing,
 }
 
-/// `POST /v1/{r}/import?mode&on_error&dry_run&report&format`
+/// `POST /v1/{r}/import?mode&on_error&dry_run&report&format&name`
 pub(crate) async fn import<E: Entity>(
     State(state): State<AppState>,
     RawQuery(query): RawQuery,
@@ -66,27 +79,43 @@ pub(crate) async fn import<E: Entity>(
     body: Body,
 ) -> Result<Response> {
     let mut parameters = Parameters::read(&query.unwrap_or_default())?;
-    let modes = [("apply", Mode::Apply), ("restore", Mode::Restore)];
-    let mode = one_of(&mut parameters, "mode", &modes)?;
+    let modes = [
+        ("apply", ImportMode::Apply),
+        ("restore", ImportMode::Restore),
+    ];
+    let mode = parameters.one_of("mode", &modes)?;
     let on_error = take_on_error(&mut parameters)?;
-    if mode == Mode::Restore && on_error == OnError::RejectFailed {
+    if mode == ImportMode::Restore && on_error == OnError::RejectFailed {
         let message = "a shop is restored whole or not at all; leave it out";
         return Err(unreadable("on_error", "unknown_value", message));
     }
-    parameters.refuse_rest(&[&["mode", "on_error"], PARAMETERS].concat())?;
-    let import = Import {
+    let name = parameters.file_name()?;
+    parameters.refuse_rest(&[&["mode", "on_error", "name"], PARAMETERS].concat())?;
+    let mut asked = Asked::take(parameters, &headers, E::PATH)?;
+    asked.request = ImportRequest {
+        mode,
         on_error,
-        ..Import::receive(state, actor, parameters, &headers, body).await?
+        name,
+        ..asked.request
     };
+    let file = File::receive(&state, body, asked.request.format).await?;
+    if jobs::is_preferred(&headers) && !asked.wants_every_row {
+        return job::enqueue(&state, actor, asked.request, file).await;
+    }
+    let import = Import::new(state, actor, asked, file);
     let (report, done) = detached(async move {
         let _permit = turn(&import.state).await?;
-        match mode {
-            Mode::Apply => apply::apply::<E>(&import).await,
-            Mode::Restore => restore::restore::<E>(&import).await,
-        }
+        run::<E>(&import).await
     })
     .await?;
     Ok(tell(done, report.respond()?))
+}
+
+async fn run<E: Entity>(import: &Import) -> Result<(Report, crate::cache::Invalidation)> {
+    match import.request.mode {
+        ImportMode::Apply => apply::apply::<E>(import).await,
+        ImportMode::Restore => restore::restore::<E>(import).await,
+    }
 }
 
 /// The right to hold a connection for long, which exports and imports share. The file is here already,
@@ -119,50 +148,106 @@ fn take_format(parameters: &mut Parameters, headers: &HeaderMap) -> Result<Forma
     })
 }
 
-/// One of the values that a parameter may have, the first where it is absent.
-fn one_of<T: Copy>(parameters: &mut Parameters, name: &str, known: &[(&str, T)]) -> Result<T> {
-    let told = parameters.take(name);
-    let found = match told.as_deref() {
-        None => known.first(),
-        Some(text) => known.iter().find(|(value, _)| *value == text),
-    };
-    found.map(|(_, value)| *value).ok_or_else(|| {
-        let known: Vec<&str> = known.iter().map(|(value, _)| *value).collect();
-        let told = told.unwrap_or_default();
-        let message = format!("is `{told}`; it may be {}", known.join(" or "));
-        unreadable(name, "unknown_value", message)
-    })
+impl Asked {
+    /// Reads what every import may be asked for with; it is loaded whole or not at all.
+    pub(crate) fn take(
+        mut parameters: Parameters,
+        headers: &HeaderMap,
+        resource: &str,
+    ) -> Result<Self> {
+        let format = take_format(&mut parameters, headers)?;
+        let dry_run = parameters.one_of("dry_run", &[("false", false), ("true", true)])?;
+        let reports = [("refused", false), ("rows", true)];
+        let wants_every_row = parameters.one_of("report", &reports)?;
+        let request = ImportRequest {
+            resource: resource.into(),
+            name: None,
+            format,
+            mode: ImportMode::default(),
+            on_error: OnError::default(),
+            dry_run,
+        };
+        Ok(Self {
+            request,
+            wants_every_row,
+        })
+    }
 }
 
 impl Import {
-    /// Takes in a file that is loaded whole or not at all.
-    pub(crate) async fn receive(
-        state: AppState,
-        actor: Actor,
-        mut parameters: Parameters,
-        headers: &HeaderMap,
-        body: Body,
-    ) -> Result<Self> {
-        let format = take_format(&mut parameters, headers)?;
-        let is_dry_run = one_of(
-            &mut parameters,
-            "dry_run",
-            &[("false", false), ("true", true)],
-        )?;
-        let reports = [("refused", false), ("rows", true)];
-        let wants_every_row = one_of(&mut parameters, "report", &reports)?;
-        let file = File::receive(&state, body, format).await?;
-        Ok(Self {
+    pub(crate) fn new(state: AppState, actor: Actor, asked: Asked, file: File) -> Self {
+        let Asked {
+            request,
+            wants_every_row,
+        } = asked;
+        Self {
             state,
             actor,
+            request,
             file,
-            on_error: OnError::RejectAll,
-            is_dry_run,
             wants_every_row,
-        })
+            run: None,
+        }
+    }
+
+    pub(crate) const fn is_dry_run(&self) -> bool {
+        self.request.dry_run
     }
 
     pub(crate) fn report(&self) -> Result<Report> {
         Report::new(self.wants_every_row)
+    }
+
+    /// Begins a step, perhaps once more.
+    fn begin(&self, step: Step) {
+        if let Some(run) = &self.run {
+            run.progress().restart(step as usize);
+        }
+    }
+
+    /// Tells that so many more rows are through a step.
+    ///
+    /// # Errors
+    /// 503 where the job is to stop: what is not committed is given up.
+    fn count(&self, step: Step, rows: usize) -> Result<()> {
+        let Some(run) = &self.run else {
+            return Ok(());
+        };
+        run.progress().done(step as usize, rows as i64);
+        match run.stopped() {
+            None => Ok(()),
+            Some(_) => Err(Error::refused(Kind::Unavailable, "The job is to stop.")),
+        }
+    }
+
+    /// Whether a server that had the job before has seen to the row in that line.
+    fn has_seen_to(&self, line: u64) -> bool {
+        self.run.as_ref().is_some_and(|run| line <= run.lines_done)
+    }
+
+    /// The report of that server, if it came so far.
+    fn found(&self) -> Option<Report> {
+        let found = self.run.as_ref().filter(|run| run.lines_done > 0);
+        found.map(|run| Report::go_on(run.report.clone()))
+    }
+
+    /// Writes down in the write's own transaction what it does, for whoever takes the job over.
+    async fn mark(&self, write: &mut Write, last_line: u64, report: &Report) -> Result<()> {
+        let Some(run) = &self.run else {
+            return Ok(());
+        };
+        // From here on the row of the job is locked, which is not to last.
+        write.write_log().await?;
+        run.mark(write.conn().await?, last_line, report.totals())
+            .await
+    }
+
+    /// All rows are read: so many are to be written.
+    fn is_read(&self) {
+        if let Some(run) = &self.run {
+            let mut progress = run.progress();
+            let rows = progress.ended(Step::Reading as usize);
+            progress.expect(Step::Writing as usize, rows);
+        }
     }
 }

@@ -20,6 +20,7 @@ mod feed;
 mod health;
 mod history;
 mod import;
+mod jobs;
 mod list;
 pub mod local;
 mod metrics;

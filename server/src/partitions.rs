@@ -6,6 +6,7 @@ pub(crate) mod archive;
 mod catalogue;
 pub(crate) mod file;
 mod interval;
+pub(crate) mod job;
 mod lock;
 mod retention;
 pub(crate) mod routes;

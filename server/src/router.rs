@@ -10,8 +10,8 @@ use stockroom_common::{Category, Customer, Order, Product};
 use crate::{
     bulk, crud,
     entity::Entity,
-    export, feed, health, history, import, metrics, middleware,
-    partitions::{file as partition_file, routes as partitions},
+    export, feed, health, history, import, jobs, metrics, middleware,
+    partitions::{file as partition_file, job as partition_jobs, routes as partitions},
     seed, session,
     state::AppState,
     stats,
@@ -26,9 +26,18 @@ pub fn app(state: AppState) -> Router {
         .merge(entity_routes::<Customer>())
         .merge(entity_routes::<Order>())
         .route("/v1/seed-jobs", post(seed::create).get(seed::list))
-        .route("/v1/seed-jobs/{id}", get(seed::get).delete(seed::cancel))
-        .route("/v1/seed-jobs/{id}/events", get(seed::events))
+        .route("/v1/seed-jobs/{id}", get(jobs::get).delete(jobs::cancel))
+        .route("/v1/seed-jobs/{id}/events", get(jobs::events))
+        .route("/v1/jobs", get(jobs::list))
+        .route("/v1/jobs/events", get(jobs::all_events))
+        .route("/v1/jobs/{id}", get(jobs::get).delete(jobs::cancel))
+        .route("/v1/jobs/{id}/events", get(jobs::events))
+        .route("/v1/jobs/{id}/file", get(jobs::fetch))
+        .route("/v1/jobs/{id}/apply", post(jobs::apply))
         .route("/v1/partitions", get(partitions::list))
+        .route("/v1/partitions/archive", post(partition_jobs::archive_all))
+        .route("/v1/partitions/restore", post(partition_jobs::restore_all))
+        .route("/v1/partitions/delete", post(partition_jobs::delete_all))
         .route(
             "/v1/partitions/{name}",
             get(partitions::get).delete(partitions::delete),
@@ -73,7 +82,12 @@ fn entity_routes<E: Entity>() -> Router<AppState> {
             &format!("/v1/{}", E::PATH),
             get(crud::list::<E>).post(crud::create::<E>),
         )
-        .route(&format!("/v1/{}/export", E::PATH), get(export::export::<E>))
+        .route(
+            &format!("/v1/{}/export", E::PATH),
+            get(export::export::<E>)
+                .post(export::job::create::<E>)
+                .layer(DefaultBodyLimit::max(bulk::BODY_LIMIT)),
+        )
         .route(
             &format!("/v1/{}/bulk", E::PATH),
             post(bulk::bulk::<E>).layer(DefaultBodyLimit::max(bulk::BODY_LIMIT)),

@@ -4,13 +4,13 @@
 
 mod delete;
 
-use std::{collections::HashMap, str::FromStr};
+use std::collections::HashMap;
 
 use serde_json::{Map, Value};
 use sqlx::PgConnection;
 use stockroom_common::{
     FieldError, Id, Kind, Problem,
-    bulk::{BulkRow, Outcome},
+    bulk::{BulkRow, OnError, Outcome},
     change::Op,
     document,
 };
@@ -28,15 +28,6 @@ use crate::{
 
 /// Faults that a refused call names.
 pub(crate) const MAX_FAULTS: usize = 100;
-
-/// What a row that fails means for the others.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum OnError {
-    /// Nothing is written.
-    RejectAll,
-    /// The others are.
-    RejectFailed,
-}
 
 /// Where a row was sent.
 #[derive(Clone, Copy, Debug)]
@@ -455,20 +446,6 @@ pub(crate) fn refuse(faulty: Vec<Problem>) -> Result<()> {
         ..first
     }
     .into())
-}
-
-impl FromStr for OnError {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        match text {
-            "reject_all" => Ok(Self::RejectAll),
-            "reject_failed" => Ok(Self::RejectFailed),
-            _ => Err(format!(
-                "is `{text}`; it may be reject_all or reject_failed"
-            )),
-        }
-    }
 }
 
 async fn execute(conn: &mut PgConnection, statement: &'static str) -> Result<()> {

@@ -13,7 +13,7 @@ use axum::{
 use futures_util::{Stream, StreamExt, stream};
 use tokio::sync::watch;
 
-use crate::{seed, state::AppState};
+use crate::{jobs, state::AppState};
 
 /// How long a server that was started for a client waits for it.
 const FIRST_CLIENT: Duration = Duration::from_secs(30);
@@ -25,7 +25,7 @@ const AFTER_LAST: Duration = Duration::from_secs(2);
 pub(crate) struct Sessions(watch::Sender<usize>);
 
 impl Sessions {
-    /// Ready once no client has been attached for a while and no seed job runs or
+    /// Ready once no client has been attached for a while and no job runs or
     /// waits.
     pub(crate) async fn deserted(&self, state: &AppState) {
         let mut attached = self.0.subscribe();
@@ -37,7 +37,7 @@ impl Sessions {
             if came {
                 // The sender lives in `self`, so this cannot fail.
                 let _ = attached.wait_for(|&count| count == 0).await;
-            } else if !state.is_transferring() && !seed::is_busy(&state.pool).await {
+            } else if !state.is_transferring() && !jobs::is_busy(&state.pool).await {
                 return;
             }
         }

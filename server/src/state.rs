@@ -32,8 +32,8 @@ pub struct Shared {
     pub(crate) relay: Done,
     pub(crate) feed: Feed,
     pub(crate) sessions: Sessions,
-    /// Told of each seed job that this server puts into the queue.
-    pub(crate) seeding: Notify,
+    /// Told of each job that this server puts into the queue.
+    pub(crate) jobs: Notify,
     /// Exports and imports that may be under way: each holds a connection for long.
     pub(crate) transfers: Arc<Semaphore>,
     /// Turns true once, when the server stops.
@@ -126,7 +126,7 @@ impl AppState {
             relay: Done::default(),
             feed: Feed::default(),
             sessions: Sessions::default(),
-            seeding: Notify::new(),
+            jobs: Notify::new(),
             transfers,
             stopping: watch::Sender::new(false),
         })))

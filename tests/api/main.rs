@@ -10,6 +10,7 @@ mod export;
 mod feed;
 mod history;
 mod import;
+mod jobs;
 mod lists;
 mod orders;
 mod partition_files;

@@ -41,7 +41,7 @@ async fn a_job_loads_what_was_asked_for() {
         location,
         format!("/v1/seed-jobs/{}", job["id"].as_str().unwrap())
     );
-    let job = shop.seeded(&job).await;
+    let job = shop.ended(&job).await;
     assert_eq!(job["state"], "done", "{job:#}");
     for (index, entity, rows) in [
         (0, "categories", 5),
@@ -51,7 +51,7 @@ async fn a_job_loads_what_was_asked_for() {
     ] {
         let progress = &job["progress"][index];
         assert_eq!(
-            (&progress["entity"], &progress["done"]),
+            (&progress["step"], &progress["done"]),
             (&json!(entity), &json!(rows))
         );
         let total = shop
@@ -106,7 +106,7 @@ async fn a_cancelled_job_leaves_whole_batches() {
     let path = format!("/v1/seed-jobs/{}", job["id"].as_str().unwrap());
     has_orders(&shop, &job).await;
     shop.delete(&path).await.ok(202);
-    let job = shop.seeded(&job).await;
+    let job = shop.ended(&job).await;
     assert_eq!(job["state"], "cancelled");
     let orders = shop.get("/v1/orders?limit=1&count=exact").await.ok(200);
     assert_eq!(orders["total"]["value"], job["progress"][3]["done"]);
@@ -131,7 +131,7 @@ async fn a_job_that_was_given_up_goes_on_where_it_stopped() {
     let job = shop.post("/v1/seed-jobs", &request).await.ok(202);
     let path = has_orders(&shop, &job).await;
     shop.delete(&path).await.ok(202);
-    let cancelled = shop.seeded(&job).await;
+    let cancelled = shop.ended(&job).await;
     assert_eq!(cancelled["state"], "cancelled");
     shop.post("/v1/seed-jobs", &sizes(7, 60_001))
         .await
@@ -142,7 +142,7 @@ async fn a_job_that_was_given_up_goes_on_where_it_stopped() {
     again["rate"] = json!(1_000_000);
     let taken_up = shop.post("/v1/seed-jobs", &again).await.ok(202);
     assert_eq!(taken_up["id"], cancelled["id"]);
-    let done = shop.seeded(&job).await;
+    let done = shop.ended(&job).await;
     assert_eq!(
         (&done["state"], &done["progress"][3]["done"]),
         (&json!("done"), &json!(60_000))
@@ -157,7 +157,7 @@ async fn a_job_that_was_given_up_goes_on_where_it_stopped() {
 
 /// A job as it stands in the database: its state and how many of its batches are there.
 async fn stands(pool: &PgPool) -> (String, i64) {
-    sqlx::query_as("select state, (select count(*) from seed_batches) from seed_jobs")
+    sqlx::query_as("select state, (select count(*) from seed_batches) from jobs")
         .fetch_one(pool)
         .await
         .unwrap()
@@ -191,7 +191,7 @@ async fn a_job_whose_server_dies_or_stops_goes_on_on_the_next() {
     let (state, batches) = stands(&pool).await;
     assert_eq!(state, "running");
     // As if it had been dead for long enough.
-    sqlx::query("update seed_jobs set beat_at = beat_at - interval '1 minute'")
+    sqlx::query("update jobs set beat_at = beat_at - interval '1 minute'")
         .execute(&pool)
         .await
         .unwrap();
@@ -204,7 +204,7 @@ async fn a_job_whose_server_dies_or_stops_goes_on_on_the_next() {
     node.kill();
     let shop = Shop::serve(pool, Options::default()).await;
     let job = shop.get("/v1/seed-jobs").await.ok(200)["items"][0].clone();
-    let done = shop.seeded(&job).await;
+    let done = shop.ended(&job).await;
     assert_eq!(
         (&done["state"], &done["progress"][3]["done"]),
         (&json!("done"), &json!(120_000))
@@ -229,7 +229,7 @@ async fn jobs_wait_for_their_turn_and_may_be_taken_out() {
     let third = format!("/v1/seed-jobs/{}", jobs[2]["id"].as_str().unwrap());
     assert_eq!(shop.get(&third).await.ok(200)["state"], "queued");
     assert_eq!(shop.delete(&third).await.ok(202)["state"], "cancelled");
-    let second = shop.seeded(&jobs[1]).await;
+    let second = shop.ended(&jobs[1]).await;
     let first = shop.get("/v1/seed-jobs").await.ok(200)["items"][2].clone();
     assert_eq!(
         (&first["state"], &second["state"]),

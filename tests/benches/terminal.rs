@@ -147,7 +147,7 @@ async fn keys(shop: &Shop, home: &Path) -> Vec<(&'static str, Vec<f64>)> {
     terminal.sees("Customer");
     let seeding = press(&mut terminal);
     shop.delete(&path("seed-jobs", &job)).await.ok(202);
-    shop.seeded(&job).await;
+    shop.ended(&job).await;
     terminal.send("q");
     assert!(terminal.wait());
     vec![

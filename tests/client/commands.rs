@@ -363,7 +363,7 @@ async fn partitions_jobs_and_figures_are_told() {
     client.run(&seed).await.done();
     let jobs = client.run(&["jobs", "list"]).await.done();
     assert!(
-        jobs.contains("seed 1 done: orders 50 of 50") && jobs.lines().count() == 1,
+        jobs.contains("seed 1: done: orders 50 of 50") && jobs.lines().count() == 1,
         "{jobs}"
     );
     let partitions = client.run(&["partitions", "list", "--json"]).await.lines();

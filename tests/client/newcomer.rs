@@ -111,7 +111,7 @@ fn the_first_ten_minutes() {
     let data_dir = home.path().join("shop");
     let mut newcomer = Newcomer::arrives(&data_dir, home.path());
     // An empty shop says what to do about it.
-    newcomer.follows("goes to Seed for test data");
+    newcomer.follows("leads to test data");
     fill_the_shop(&mut newcomer);
     look_around(&mut newcomer);
     take_an_order(&mut newcomer);
@@ -123,8 +123,8 @@ fn the_first_ten_minutes() {
 
 fn fill_the_shop(newcomer: &mut Newcomer) {
     newcomer.sees("Orders");
-    newcomer.does("edit sizes");
-    newcomer.sees("Seed sizes");
+    newcomer.does("seed");
+    newcomer.sees("Fill the shop");
     for size in ["", "3", "40", "60", "500", "4"] {
         if !size.is_empty() {
             // Emptied as in every line of text.
@@ -134,8 +134,7 @@ fn fill_the_shop(newcomer: &mut Newcomer) {
         newcomer.does("next");
     }
     newcomer.does("save");
-    newcomer.terminal.loses("Seed sizes");
-    newcomer.does("start");
+    newcomer.terminal.loses("Fill the shop");
     newcomer
         .terminal
         .waits("a job that is done", |screen| screen.contains("500 of 500"));

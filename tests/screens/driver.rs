@@ -183,20 +183,37 @@ impl Driver {
         (path, file)
     }
 
-    /// Takes the file that is to be sent and answers with that report; gives its path on the server.
-    pub(crate) fn uploaded(&mut self, report: &Value) -> String {
+    /// Takes the file that is to be sent and answers with the job that it becomes; gives its path on the
+    /// server.
+    pub(crate) fn uploaded(&mut self, job: &Value) -> String {
         let (ticket, upload) = self.upload.take().expect("nothing is to be sent");
-        let path = upload.path();
-        let answer = json!({"upload": upload, "report": report});
         self.update(Event::Reply(Reply {
             ticket,
             took: Duration::from_secs(1),
             result: Ok(Answer {
-                body: answer.to_string().into_bytes(),
+                body: job.to_string().into_bytes(),
                 ..Answer::default()
             }),
         }));
-        path
+        upload.path
+    }
+
+    /// Whether it follows the jobs.
+    pub(crate) fn follows_jobs(&self) -> bool {
+        let followed = self.followed.as_ref();
+        followed.is_some_and(|(_, path)| path == "/v1/jobs/events")
+    }
+
+    /// Breaks the stream of events that is followed.
+    pub(crate) fn break_stream(&mut self) {
+        let (ticket, _) = self.followed.take().expect("nothing is followed");
+        let result = Err(Failure::NoAnswer("The server has ended the stream.".into()));
+        let took = Duration::from_secs(1);
+        self.update(Event::Reply(Reply {
+            ticket,
+            took,
+            result,
+        }));
     }
 
     /// Takes what the editor was opened on, and makes that of it.

@@ -3,7 +3,7 @@
 use crossterm::event::KeyCode;
 use serde_json::{Value, json};
 
-use crate::{SIZES, driver::Driver, picture, with_orders};
+use crate::{SIZES, driver::Driver, id, picture, with_orders};
 
 fn refused(line: u64, pointer: &str, message: &str) -> Value {
     json!({
@@ -23,6 +23,45 @@ fn report(refused: Vec<Value>) -> Value {
     })
 }
 
+/// The job that such a file becomes.
+fn job(state: &str, is_dry_run: bool, report: &Value) -> Value {
+    let mut job = json!({
+        "id": id(9, 1), "state": state, "created_at": "2024-10-28T10:00:00Z", "actor": "ada",
+        "request": {
+            "kind": "import", "resource": "orders", "name": "orders.csv.gz", "format": "csv",
+            "mode": "apply", "on_error": "reject_failed", "dry_run": is_dry_run,
+        },
+        "progress": [
+            {"step": "reading", "done": 1_219, "total": 1_219, "rows_per_second": 9_000.0, "eta_seconds": 0.0},
+            {"step": "writing", "done": 1_219, "total": 1_219, "rows_per_second": 3_000.0, "eta_seconds": 0.0},
+        ],
+        "file_bytes": is_dry_run.then_some(4_711),
+    });
+    if state == "done" {
+        job["report"] = report.clone();
+    }
+    job
+}
+
+/// Lets the job that was begun come to its end, with that report.
+fn ends(driver: &mut Driver, is_dry_run: bool, report: &Value) {
+    driver.event(&json!([job("running", is_dry_run, report)]));
+    let mut listed = job("done", is_dry_run, report);
+    listed["report"]["refused"] = json!([]);
+    driver.event(&json!([listed]));
+    driver.answer(
+        &format!("/v1/jobs/{}", id(9, 1)),
+        &job("done", is_dry_run, report),
+    );
+}
+
+/// Sends the file and has it looked through.
+fn looked_through(driver: &mut Driver, report: &Value) -> String {
+    let path = driver.uploaded(&job("queued", true, report));
+    ends(driver, true, report);
+    path
+}
+
 /// A client that was told to import that file into orders.
 fn importing(size: (u16, u16), file: &str) -> Driver {
     let mut driver = with_orders(size);
@@ -30,6 +69,11 @@ fn importing(size: (u16, u16), file: &str) -> Driver {
     driver.type_text(file);
     driver.press(KeyCode::Enter);
     driver
+}
+
+fn is_applied(driver: &mut Driver) -> bool {
+    let calls = driver.calls();
+    calls.iter().any(|call| call.path.ends_with("/apply"))
 }
 
 #[test]
@@ -47,20 +91,23 @@ fn a_file_is_looked_through_before_it_is_written() {
         let mut driver = importing(size, "~/shop/orders.csv.gz");
         let screen = driver.screen();
         assert!(screen.contains("Nothing is written yet"), "{screen}");
-        let path = driver.uploaded(&report(faults.clone()));
+        let path = looked_through(&mut driver, &report(faults.clone()));
         assert_eq!(
             path,
-            "/v1/orders/import?format=csv&on_error=reject_failed&dry_run=true"
+            "/v1/orders/import?format=csv&on_error=reject_failed&dry_run=true&name=orders.csv.gz"
         );
         picture("import_preview", size, &driver);
         driver.press(KeyCode::Enter);
         assert!(
-            !driver.sends_a_file(),
+            !is_applied(&mut driver),
             "it takes a key that means nothing else"
         );
         driver.press(KeyCode::Char('y'));
-        let path = driver.uploaded(&report(faults.clone()));
-        assert_eq!(path, "/v1/orders/import?format=csv&on_error=reject_failed");
+        assert!(!driver.sends_a_file(), "the server has it");
+        let none = report(Vec::new());
+        let path = format!("/v1/jobs/{}/apply", id(9, 1));
+        driver.answer(&path, &job("queued", false, &none));
+        ends(&mut driver, false, &report(faults.clone()));
         picture("imported", size, &driver);
         assert!(
             driver
@@ -77,23 +124,23 @@ fn a_file_is_looked_through_before_it_is_written() {
 #[test]
 fn who_leaves_the_preview_has_written_nothing() {
     let mut driver = importing((80, 24), "orders.ndjson");
-    driver.uploaded(&report(Vec::new()));
+    looked_through(&mut driver, &report(Vec::new()));
     let screen = driver.screen();
     assert!(
         screen.contains("y writes them; Esc leaves all as it is."),
         "{screen}"
     );
     driver.press(KeyCode::Esc);
-    assert!(!driver.sends_a_file());
+    assert!(!is_applied(&mut driver));
     // Where nothing can be written, Enter writes nothing either.
     let mut driver = importing((80, 24), "orders.ndjson");
     let nothing = json!({"created": 0, "updated": 0, "unchanged": 0, "failed": 1,
         "refused": [refused(1, "/note", "is too long")]});
-    driver.uploaded(&nothing);
+    looked_through(&mut driver, &nothing);
     let screen = driver.screen();
     assert!(screen.contains("Nothing of it can be written."), "{screen}");
     driver.press(KeyCode::Char('y'));
-    assert!(!driver.sends_a_file());
+    assert!(!is_applied(&mut driver));
 }
 
 #[test]
@@ -102,7 +149,7 @@ fn all_refused_rows_can_be_seen() {
     let faults = (1..=60)
         .map(|n| refused(n, "/note", &format!("fault {n}")))
         .collect();
-    driver.uploaded(&report(faults));
+    looked_through(&mut driver, &report(faults));
     assert!(driver.screen().contains("More below"));
     assert!(!driver.screen().contains("fault 60"));
     for _ in 0..10 {
@@ -120,7 +167,7 @@ fn all_refused_rows_can_be_seen() {
 fn a_report_does_not_come_between_what_one_types() {
     let mut driver = importing((80, 24), "orders.csv");
     driver.press(KeyCode::Char('n'));
-    driver.uploaded(&report(Vec::new()));
+    looked_through(&mut driver, &report(Vec::new()));
     assert!(driver.screen().contains("shows when this is closed"));
     driver.press(KeyCode::Esc);
     assert!(driver.screen().contains("Import orders?"));

@@ -6,6 +6,7 @@ mod dashboard;
 mod driver;
 mod filling;
 mod import;
+mod jobs;
 mod keys;
 mod live;
 mod look;
@@ -13,7 +14,6 @@ mod marks;
 mod pairs;
 mod partitions;
 mod past;
-mod seed;
 mod sizes;
 
 use crossterm::event::KeyCode;
@@ -257,14 +257,26 @@ fn the_list_is_exported_as_it_is_shown() {
     );
     driver.press(KeyCode::Backspace);
     driver.press(KeyCode::Enter);
-    let (path, file) = driver.downloaded(12_345);
-    assert_eq!(path, "/v1/orders/export?q=241028-1000-0000&format=csv");
-    assert_eq!(file, "orders.csv");
-    let screen = driver.screen();
-    assert!(
-        screen.contains("Exported to orders.csv: 12.1 KiB."),
-        "{screen}"
+    let export = jobs::export(1, "queued", None);
+    let call = driver.answer("/v1/orders/export", &export);
+    assert_eq!(
+        (call.method.as_str(), call.path.as_str()),
+        (
+            "POST",
+            "/v1/orders/export?q=241028-1000-0000&format=csv&name=orders.csv"
+        )
     );
+    assert!(driver.follows_jobs());
+    driver.event(&json!([jobs::export(1, "running", None)]));
+    driver.event(&json!([jobs::export(1, "done", Some(12_345))]));
+    let (path, file) = driver.downloaded(12_345);
+    assert_eq!(path, format!("/v1/jobs/{}/file", id(9, 1)));
+    assert!(
+        file.starts_with('/') && file.ends_with("/orders.csv"),
+        "{file}"
+    );
+    let screen = driver.screen();
+    assert!(screen.contains("/orders.csv: 12.1 KiB."), "{screen}");
 }
 
 #[test]

@@ -142,12 +142,12 @@ fn marked_rows_go_to_a_file() {
     }
     driver.press(KeyCode::Enter);
     driver.press(KeyCode::Enter);
-    let (path, file) = driver.downloaded(99);
+    let call = driver.calls().pop().unwrap();
     assert_eq!(
-        path,
-        format!("/v1/orders/export?id={},{}&format=csv", id(0, 0), id(0, 1))
+        (call.method.as_str(), call.path.as_str()),
+        ("POST", "/v1/orders/export?format=csv&name=orders.csv")
     );
-    assert_eq!(file, "orders.csv");
+    assert_eq!(call.body.unwrap(), json!({"ids": [id(0, 0), id(0, 1)]}));
 }
 
 #[test]

@@ -4,7 +4,7 @@ use crossterm::event::KeyCode;
 use serde_json::{Value, json};
 use stockroom_tui::event::Link;
 
-use super::{Driver, SIZES, USUAL, page, picture};
+use super::{Driver, SIZES, USUAL, id, page, picture};
 
 fn partition(family: &str, year: i32, month: u32, state: &str, rows: i64) -> Value {
     let next = (year + i32::from(month == 12), month % 12 + 1);
@@ -46,6 +46,18 @@ fn partitions_tab(size: (u16, u16)) -> Driver {
     driver
 }
 
+/// The job that archives those partitions.
+fn archiving(names: &[&str], state: &str, done: i64) -> Value {
+    json!({
+        "id": id(9, 1), "state": state, "created_at": "2024-10-28T10:00:00Z", "actor": "ada",
+        "request": {"kind": "partitions", "action": "archive", "names": names},
+        "progress": [{
+            "step": "partitions", "done": done, "total": names.len(), "rows_per_second": 0.0,
+            "eta_seconds": null,
+        }],
+    })
+}
+
 #[test]
 fn the_partitions_as_bars() {
     for size in SIZES {
@@ -68,21 +80,25 @@ fn old_months_are_archived_one_after_the_other_after_a_question() {
         "nothing happens before the answer"
     );
     driver.press(KeyCode::Char('y'));
+    let names = ["orders_2024_03", "orders_2024_02"];
+    let call = driver.answer("/v1/partitions/archive", &archiving(&names, "queued", 0));
+    assert_eq!(call.body.unwrap(), json!({"names": names}));
+    driver.event(&json!([archiving(&names, "running", 0)]));
     let screen = driver.screen();
     assert!(
         screen.contains("Archiving orders_2024_03 · 1 of 2"),
         "{screen}"
     );
-    let archived = |month| partition("orders", 2024, month, "archived", 0);
-    driver.answer("/v1/partitions/orders_2024_03/archive", &archived(3));
+    driver.event(&json!([archiving(&names, "running", 1)]));
     let screen = driver.screen();
     assert!(
         screen.contains("Archiving orders_2024_02 · 2 of 2"),
         "{screen}"
     );
-    driver.answer("/v1/partitions/orders_2024_02/archive", &archived(2));
+    driver.event(&json!([archiving(&names, "done", 2)]));
     let screen = driver.screen();
     assert!(screen.contains("Archived 2 partitions."), "{screen}");
+    driver.answer("/v1/partitions", &page(Vec::new(), 0));
 }
 
 #[test]
@@ -96,10 +112,14 @@ fn a_refusal_ends_the_work_on_partitions_and_is_told() {
     );
     driver.press(KeyCode::Char('a'));
     driver.press(KeyCode::Char('y'));
-    driver.refuse(&json!({
+    let names = ["orders_2024_10"];
+    driver.answer("/v1/partitions/archive", &archiving(&names, "queued", 0));
+    let mut failed = archiving(&names, "failed", 0);
+    failed["problem"] = json!({
         "type": "urn:stockroom:problem:conflict", "title": "", "status": 409,
         "detail": "orders_2024_10 still fills: it can be archived from 2024-11-01 on.",
-    }));
+    });
+    driver.event(&json!([failed]));
     let screen = driver.screen();
     assert!(
         screen.contains("orders_2024_10 still fills: it can be archived from"),

@@ -181,12 +181,12 @@ impl Shop {
     /// Runs a seed job to its end; gives the job.
     pub async fn seed(&self, request: &Value) -> Value {
         let job = self.post("/v1/seed-jobs", request).await.ok(202);
-        self.seeded(&job).await
+        self.ended(&job).await
     }
 
-    /// Waits until the seed job has ended.
-    pub async fn seeded(&self, job: &Value) -> Value {
-        let path = format!("/v1/seed-jobs/{}", job["id"].as_str().unwrap());
+    /// Waits until the job has ended.
+    pub async fn ended(&self, job: &Value) -> Value {
+        let path = path("jobs", job);
         loop {
             let job = self.get(&path).await.ok(200);
             if job["state"] != "queued" && job["state"] != "running" {

@@ -183,11 +183,11 @@ impl Api {
 
     /// Sends a file. Whoever leaves before it has arrived whole has sent nothing.
     pub fn upload(&mut self, ticket: Ticket, upload: Upload) {
-        let (client, base) = (self.client.clone(), self.base.clone());
+        let (client, url) = (self.client.clone(), format!("{}{}", self.base, upload.path));
         let events = self.events.clone();
         self.writes.spawn(async move {
             let began = Instant::now();
-            let result = files::send(&client, &base, upload).await;
+            let result = upload_file(&client, url, &upload.file).await;
             let took = began.elapsed();
             // Without a receiver the client is leaving.
             let _ = events.send(Event::Reply(Reply {

@@ -19,8 +19,9 @@ use crate::{
     context::{Context, Toast, Wish},
     dashboard::Dashboard,
     entity::Tab,
-    event::{Answer, Effect, Event, Failure, Link, Owner, Reply, Source, Written},
-    import::{self},
+    event::{Effect, Event, Failure, Link, Owner, Reply, Source},
+    import,
+    jobs::{self, JobsScreen},
     keys::{Condition, Key, Scope},
     list::{Deletions, ListScreen, Query},
     memory::Memory,
@@ -29,8 +30,7 @@ use crate::{
     partitions::PartitionsScreen,
     preferences::Preferences,
     screen::Screen,
-    seed::SeedScreen,
-    text::{self, Zone},
+    text::Zone,
     touched::Touched,
     undo::{self},
 };
@@ -49,7 +49,7 @@ pub struct App {
     pub customers: ListScreen<Customer>,
     pub products: ListScreen<Product>,
     pub categories: ListScreen<Category>,
-    pub seed: SeedScreen,
+    pub jobs: JobsScreen,
     pub partitions: PartitionsScreen,
     pub dashboard: Dashboard,
     pub overlays: Vec<Overlay>,
@@ -98,7 +98,7 @@ impl App {
             customers: ListScreen::default(),
             products: ListScreen::default(),
             categories: ListScreen::default(),
-            seed: SeedScreen::default(),
+            jobs: JobsScreen::default(),
             partitions: PartitionsScreen::default(),
             dashboard: Dashboard::default(),
             overlays: Vec::new(),
@@ -130,6 +130,7 @@ impl App {
                 self.screen_mut(tab).remember(list);
             }
         }
+        self.jobs.await_exports(&memory.exports);
         self.memory = memory;
     }
 
@@ -207,8 +208,9 @@ impl App {
     fn hold_back(&mut self, effects: &mut Vec<Effect>) {
         let asked = effects.len();
         effects.retain(|effect| match effect {
-            Effect::Send(call) => call.method == Method::GET,
-            Effect::Upload { upload, .. } => upload.is_dry_run(),
+            // An export changes nothing, though it is asked for with POST; no more does a file that is
+            // only tried.
+            Effect::Send(call) => call.method == Method::GET || call.ticket.owner == Owner::Export,
             _ => true,
         });
         if effects.len() < asked {
@@ -235,7 +237,7 @@ impl App {
             Tab::Customers => &self.customers,
             Tab::Products => &self.products,
             Tab::Categories => &self.categories,
-            Tab::Seed => &self.seed,
+            Tab::Jobs => &self.jobs,
             Tab::Partitions => &self.partitions,
             Tab::Dashboard => &self.dashboard,
         }
@@ -247,7 +249,7 @@ impl App {
             Tab::Customers => &mut self.customers,
             Tab::Products => &mut self.products,
             Tab::Categories => &mut self.categories,
-            Tab::Seed => &mut self.seed,
+            Tab::Jobs => &mut self.jobs,
             Tab::Partitions => &mut self.partitions,
             Tab::Dashboard => &mut self.dashboard,
         }
@@ -315,11 +317,11 @@ impl App {
             Owner::List(tab) | Owner::History(tab) | Owner::Count(tab) => {
                 self.screen_mut(tab).reply(reply, ctx)
             }
-            Owner::Seed | Owner::SeedEvents => self.seed.reply(reply, ctx),
-            Owner::Export => exported(reply, ctx),
+            Owner::Job | Owner::JobEvents | Owner::Export => self.jobs.reply(reply, ctx),
+            Owner::Download => jobs::saved(reply, ctx),
             Owner::Import => import::reply(reply, ctx),
             Owner::Dashboard => self.dashboard.reply(reply, ctx),
-            Owner::Partitions | Owner::Archive => self.partitions.reply(reply, ctx),
+            Owner::Partitions => self.partitions.reply(reply, ctx),
             Owner::Delete(_) => self.deletions.reply(reply, ctx),
             Owner::Undo => self.undo.reply(reply, ctx),
             Owner::Bulk => self.bulks.reply(reply, ctx),
@@ -368,16 +370,5 @@ impl App {
     /// The way from the tab where the first link was followed to the present one.
     pub fn breadcrumb(&self) -> Vec<Tab> {
         self.trail.iter().map(|step| step.from).collect()
-    }
-}
-
-/// Tells what has become of an export.
-fn exported(reply: &Reply, ctx: &mut Context<'_>) {
-    match reply.result.as_ref().map(Answer::read::<Written>) {
-        Ok(Ok(Written { file, bytes })) => {
-            ctx.good(format!("Exported to {file}: {}.", text::bytes(bytes)));
-        }
-        Ok(Err(error)) => ctx.bad(error),
-        Err(failure) => ctx.bad(failure.message()),
     }
 }

@@ -3,8 +3,8 @@
 
 mod arguments;
 mod doctor;
+mod jobs;
 mod rows;
-mod seed;
 mod shop;
 mod table;
 
@@ -13,8 +13,12 @@ use std::{io::Write, process::ExitCode, time::Duration};
 use clap::CommandFactory;
 use reqwest::Method;
 use stockroom_common::{
-    Category, Customer, Kind, Order, Page, Problem, Product, change::ChangeEvent, document,
-    partition::Partition, stats::Stats,
+    Category, Customer, Order, Page, Product,
+    change::ChangeEvent,
+    document,
+    job::{Job, NamedPartitions},
+    partition::Partition,
+    stats::Stats,
 };
 
 pub use self::arguments::{Action, Command, JobAction, Output, PartitionAction};
@@ -124,8 +128,7 @@ async fn ask(shop: &Shop, command: Command) -> Result<(), Failure> {
         } => changes(shop, entity, after, json).await,
         Command::Partitions(action) => partitions(shop, action).await,
         Command::Seed { sizes, json } => shop.seed(&sizes, json).await,
-        Command::Jobs(JobAction::List { json }) => shop.jobs(json).await,
-        Command::Jobs(JobAction::Cancel { id }) => shop.cancel_job(id).await,
+        Command::Jobs(action) => shop.jobs(action).await,
         // They need no server and are done.
         Command::Keys { .. }
         | Command::Doctor { .. }
@@ -215,38 +218,24 @@ fn told(change: &ChangeEvent) -> String {
 }
 
 async fn partitions(shop: &Shop, action: PartitionAction) -> Result<(), Failure> {
-    let of = |name: &str| match name
-        .bytes()
-        .all(|byte| byte == b'_' || byte.is_ascii_alphanumeric())
-    {
-        true => Ok(format!("/v1/partitions/{name}")),
-        false => {
-            let detail = format!("`{name}` is no name of a partition.");
-            Err(Failure::Refused(Problem::new(Kind::NotFound, detail)))
-        }
-    };
-    let done = match action {
+    let (verb, names, done) = match action {
         PartitionAction::List { output } => {
             let page: Page<Partition> = shop.get("/v1/partitions").await?;
             return list_partitions(&page.items, output);
         }
-        PartitionAction::Archive { name } => {
-            let path = format!("{}/archive", of(&name)?);
-            shop.call::<Partition>(Method::POST, &path, None).await?;
-            format!("{name} is archived.")
-        }
-        PartitionAction::Restore { name } => {
-            let path = format!("{}/restore", of(&name)?);
-            shop.call::<Partition>(Method::POST, &path, None).await?;
-            format!("{name} is back.")
-        }
-        PartitionAction::Delete { name } => {
-            let none = crate::event::Precondition::None;
-            shop.send(Method::DELETE, &of(&name)?, None, none).await?;
-            format!("{name} is deleted.")
-        }
+        PartitionAction::Archive { names } => ("archive", names, "archived"),
+        PartitionAction::Restore { names } => ("restore", names, "in use"),
+        PartitionAction::Delete { names } => ("delete", names, "deleted"),
     };
-    say(&done);
+    let body = document::to_value(&NamedPartitions {
+        names: names.clone(),
+    });
+    let path = format!("/v1/partitions/{verb}");
+    let job: Job = shop.call(Method::POST, &path, Some(body)).await?;
+    shop.finish_job(&job).await?;
+    for name in names {
+        say(&format!("{name} is {done}."));
+    }
     Ok(())
 }
 

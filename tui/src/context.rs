@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use stockroom_common::job::Job;
 use uuid::Uuid;
 
 use crate::{
@@ -12,6 +13,7 @@ use crate::{
     entity::{Reference, Tab, Target},
     event::{Call, Effect, Owner, Ticket},
     import,
+    jobs::{Begin, Then},
     keys::Command,
     list::{Deletion, Query},
     overlay::Overlay,
@@ -57,10 +59,15 @@ pub enum Wish {
     ClearMarks(Tab),
     ExportRows(Tab, Vec<Uuid>),
     FilterBy(Vec<Chip>),
-    SeedWith(Value),
     Delete(Box<Deletion>),
     /// The question about partitions was answered with yes.
     WorkOnPartitions,
+    /// Puts a job into the server's queue.
+    Begin(Begin),
+    /// A job is in the queue now.
+    Begun(Box<Job>, Then),
+    /// Saves the export of a job under that name.
+    SaveExport(Uuid, String),
     /// A row was written: the lists read again, its name is forgotten. No row where it is gone.
     Written {
         tab: Tab,

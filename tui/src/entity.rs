@@ -21,7 +21,7 @@ pub enum Tab {
     Customers,
     Products,
     Categories,
-    Seed,
+    Jobs,
     Partitions,
     Dashboard,
 }
@@ -32,7 +32,7 @@ impl Tab {
         Self::Customers,
         Self::Products,
         Self::Categories,
-        Self::Seed,
+        Self::Jobs,
         Self::Partitions,
         Self::Dashboard,
     ];
@@ -43,7 +43,7 @@ impl Tab {
             Self::Customers => "Customers",
             Self::Products => "Products",
             Self::Categories => "Categories",
-            Self::Seed => "Seed",
+            Self::Jobs => "Jobs",
             Self::Partitions => "Partitions",
             Self::Dashboard => "Dashboard",
         }
@@ -83,7 +83,7 @@ impl Tab {
             Self::Customers => Customer::PATH,
             Self::Products => Product::PATH,
             Self::Categories => Category::PATH,
-            Self::Seed => "seed-jobs",
+            Self::Jobs => "jobs",
             Self::Partitions => "partitions",
             Self::Dashboard => "stats",
         }

@@ -42,7 +42,7 @@ pub enum Effect {
         path: String,
         file: String,
     },
-    /// Sends a file. The reply is an [`crate::import::Uploaded`].
+    /// Sends a file. The reply is the job that looks through it.
     Upload {
         ticket: Ticket,
         upload: Upload,
@@ -128,14 +128,16 @@ pub enum Owner {
     /// A form reads its row again.
     Reread,
     Picker,
-    Seed,
-    SeedEvents,
+    /// Jobs that are begun, cancelled, read.
+    Job,
+    JobEvents,
     Partitions,
     Dashboard,
+    /// An export that is begun.
     Export,
+    /// One that is saved.
+    Download,
     Import,
-    /// Partitions that are archived, restored or deleted.
-    Archive,
 }
 
 #[derive(Debug)]

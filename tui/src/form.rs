@@ -137,7 +137,7 @@ impl Form {
         sizes: &Value,
         check: fn(Value) -> Vec<FieldError>,
     ) -> Self {
-        let title = "Seed sizes".into();
+        let title = "Fill the shop with test data".into();
         Self::new(
             title,
             Purpose::Seed,

@@ -1,15 +1,16 @@
-//! A file of rows on its way into the shop: which one, what it would do, and what it has done. The server
-//! tries it first and undoes it again, so that one sees before anything is written.
+//! A file of rows on its way into the shop: which one, what it would do, and what it has done. It is sent
+//! once, as a job; the server tries it first and undoes it again, so that one sees before anything is
+//! written, and then does it for good with the file that it has.
 
 use std::path::Path;
 
-use serde::{Deserialize, Serialize};
-use stockroom_common::{bulk::ImportReport, format::Format};
+use stockroom_common::{format::Format, job::Job};
 
 use crate::{
     context::{Context, Wish},
-    event::{Answer, Owner, Reply},
+    event::{Answer, Effect, Owner, Reply},
     input::Line,
+    jobs::{Begin, Then},
     keys::Command,
 };
 
@@ -21,43 +22,35 @@ pub struct Ask {
     pub line: Line,
 }
 
-/// A file that is sent to the server.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// A file that is sent to the server, to be tried.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Upload {
-    pub resource: String,
     pub file: String,
-    format: Format,
-    is_dry_run: bool,
-}
-
-/// The answer to it.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Uploaded {
-    pub upload: Upload,
-    pub report: ImportReport,
+    /// With its query.
+    pub path: String,
 }
 
 /// What a file would do, or has done, with the rows that were refused.
 #[derive(Debug)]
 pub struct Review {
-    pub uploaded: Uploaded,
+    pub job: Box<Job>,
     /// The first refused row that is seen.
     pub top: usize,
 }
 
 impl Upload {
-    pub const fn is_dry_run(&self) -> bool {
-        self.is_dry_run
-    }
-
-    pub fn path(&self) -> String {
-        let format = self.format;
-        let dry_run = if self.is_dry_run { "&dry_run=true" } else { "" };
-        // One at fault does not keep the others out: which ones those are was seen before.
-        format!(
-            "/v1/{}/import?format={format}&on_error=reject_failed{dry_run}",
-            self.resource
-        )
+    fn new(resource: &str, file: String, format: Format) -> Self {
+        let name = Path::new(&file).file_name().unwrap_or_default();
+        let pairs = [
+            ("format", format.to_string()),
+            // One at fault does not keep the others out: which ones those are is seen before.
+            ("on_error", "reject_failed".into()),
+            ("dry_run", "true".into()),
+            ("name", name.to_string_lossy().into_owned()),
+        ];
+        let query = serde_urlencoded::to_string(pairs).unwrap_or_default();
+        let path = format!("/v1/{resource}/import?{query}");
+        Self { file, path }
     }
 }
 
@@ -71,12 +64,9 @@ impl Ask {
                 };
                 ctx.wish(Wish::Close);
                 ctx.good(format!("Nothing is written yet: looking through {file}."));
-                ctx.upload(Upload {
-                    resource: self.resource.into(),
-                    file,
-                    format,
-                    is_dry_run: true,
-                });
+                let ticket = ctx.ticket(Owner::Import);
+                let upload = Upload::new(self.resource, file, format);
+                ctx.effects.push(Effect::Upload { ticket, upload });
             }
             Command::Back => ctx.wish(Wish::Close),
             _ => {}
@@ -86,17 +76,19 @@ impl Ask {
 
 impl Review {
     /// Whether it is yet to be written.
-    pub const fn is_preview(&self) -> bool {
-        self.uploaded.upload.is_dry_run
+    pub fn is_preview(&self) -> bool {
+        self.job.can_be_applied()
     }
 
     /// Rows that would be, or were, written.
     pub fn changes(&self) -> u64 {
-        self.uploaded.report.created + self.uploaded.report.updated
+        let report = self.job.report.as_ref();
+        report.map_or(0, |report| report.created + report.updated)
     }
 
     pub fn command(&mut self, command: Command, ctx: &mut Context<'_>) {
-        let last = self.uploaded.report.refused.len().saturating_sub(1);
+        let report = self.job.report.as_ref();
+        let last = report.map_or(0, |report| report.refused.len().saturating_sub(1));
         match command {
             Command::Up => self.top = self.top.saturating_sub(1),
             Command::Down => self.top = (self.top + 1).min(last),
@@ -105,15 +97,12 @@ impl Review {
             Command::Yes => {
                 ctx.wish(Wish::Close);
                 if self.is_preview() && self.changes() > 0 {
-                    let upload = Upload {
-                        is_dry_run: false,
-                        ..self.uploaded.upload.clone()
-                    };
-                    ctx.good(format!(
-                        "Importing {}; you may go on meanwhile.",
-                        upload.file
-                    ));
-                    ctx.upload(upload);
+                    ctx.good("Importing it; you may go on meanwhile, or leave.");
+                    ctx.wish(Wish::Begin(Begin {
+                        path: format!("/v1/jobs/{}/apply", self.job.id),
+                        body: None,
+                        then: Then::Review,
+                    }));
                 }
             }
             Command::Back => ctx.wish(Wish::Close),
@@ -122,28 +111,11 @@ impl Review {
     }
 }
 
-/// Shows what has become of a file.
+/// The server has the file, or has not.
 pub fn reply(reply: &Reply, ctx: &mut Context<'_>) {
-    match reply.result.as_ref().map(Answer::read::<Uploaded>) {
-        Ok(Ok(uploaded)) => {
-            if !uploaded.upload.is_dry_run {
-                ctx.wish(Wish::Expire);
-            }
-            ctx.wish(Wish::Review(Review { uploaded, top: 0 }));
-        }
+    match reply.result.as_ref().map(Answer::read::<Job>) {
+        Ok(Ok(job)) => ctx.wish(Wish::Begun(Box::new(job), Then::Review)),
         Ok(Err(error)) => ctx.bad(error),
-        Err(failure) => {
-            // Some of its rows may be there all the same.
-            ctx.wish(Wish::Expire);
-            ctx.bad(failure.message());
-        }
-    }
-}
-
-impl Context<'_> {
-    fn upload(&mut self, upload: Upload) {
-        let ticket = self.ticket(Owner::Import);
-        self.effects
-            .push(crate::event::Effect::Upload { ticket, upload });
+        Err(failure) => ctx.bad(format!("{} Nothing was written.", failure.message())),
     }
 }

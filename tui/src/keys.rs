@@ -44,8 +44,7 @@ pub enum Command {
     Mouse,
     Refresh,
     RefreshPast,
-    StartSeed,
-    CancelSeed,
+    CancelJob,
     Archive,
     ArchiveOlder,
     Restore,
@@ -89,7 +88,7 @@ pub enum Command {
 pub enum Scope {
     List,
     Detail,
-    Seed,
+    Jobs,
     Partitions,
     Dashboard,
     Form,
@@ -148,7 +147,7 @@ impl Scope {
     pub const ALL: &[Self] = &[
         Self::List,
         Self::Detail,
-        Self::Seed,
+        Self::Jobs,
         Self::Partitions,
         Self::Dashboard,
         Self::Form,
@@ -170,7 +169,7 @@ impl Scope {
         match self {
             Self::List => "Lists",
             Self::Detail => "A row in detail",
-            Self::Seed => "Seed",
+            Self::Jobs => "Jobs",
             Self::Partitions => "Partitions",
             Self::Dashboard => "Dashboard",
             Self::Form => "Forms",

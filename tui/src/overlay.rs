@@ -1,15 +1,18 @@
 //! Small things that lie over a screen: a question, a menu, the search line, the help.
 
+use std::path::{Path, PathBuf};
+
+use stockroom_common::{document, job::NamedRows};
 use uuid::Uuid;
 
 use crate::{
     bulk::{Bulk, Outcomes},
     context::{Context, Views, Wish},
     entity::Tab,
-    event::Owner,
     form::Form,
     import,
     input::Line,
+    jobs::{Begin, Then},
     keys::{Command, Scope},
     list::{Deletion, Query},
     palette::Palette,
@@ -192,6 +195,8 @@ pub enum Purpose {
     Goto,
     /// The name of a view.
     SaveView,
+    /// The name of the file for the export of a job.
+    SaveExport(Uuid),
 }
 
 impl Prompt {
@@ -205,6 +210,7 @@ impl Prompt {
                     _ if typed.is_empty() => {}
                     Purpose::Goto => ctx.wish(Wish::Goto(typed)),
                     Purpose::SaveView => ctx.wish(Wish::Views(Views::Save(typed))),
+                    Purpose::SaveExport(id) => ctx.wish(Wish::SaveExport(id, whole_path(&typed))),
                 }
             }
             Command::Back => ctx.wish(Wish::Close),
@@ -218,6 +224,8 @@ impl Prompt {
 pub struct Export {
     /// What is exported: the path and query, without a format.
     pub path: String,
+    /// The rows, where they are marked ones.
+    pub ids: Option<Vec<Uuid>>,
     pub line: Line,
 }
 
@@ -231,15 +239,32 @@ impl Export {
                     Some((name, "ndjson" | "jsonl")) if !name.is_empty() => "ndjson",
                     _ => return ctx.bad("End the file's name in .csv or .ndjson."),
                 };
-                let path = format!("{}format={format}", self.path);
+                let name = Path::new(&file).file_name().unwrap_or_default();
+                let pairs = [("format", format), ("name", &name.to_string_lossy())];
+                let query = serde_urlencoded::to_string(pairs).unwrap_or_default();
+                let ids = self.ids.take();
                 ctx.wish(Wish::Close);
-                ctx.good("Exporting; you may go on meanwhile.");
-                ctx.download(Owner::Export, path, file);
+                ctx.good("Exporting; you may go on meanwhile, or leave.");
+                ctx.wish(Wish::Begin(Begin {
+                    path: format!("{}{query}", self.path),
+                    body: ids.map(|ids| document::to_value(&NamedRows { ids })),
+                    then: Then::Save(whole_path(&file)),
+                }));
             }
             Command::Back => ctx.wish(Wish::Close),
             _ => {}
         }
     }
+}
+
+/// The name of a file from the root on: where it is written, one may be elsewhere.
+pub(crate) fn whole_path(file: &str) -> String {
+    let path = match file.strip_prefix("~/") {
+        Some(rest) => std::env::home_dir().unwrap_or_default().join(rest),
+        None => PathBuf::from(file),
+    };
+    let path = std::path::absolute(&path).unwrap_or(path);
+    path.to_string_lossy().into_owned()
 }
 
 /// The help, scrolled to a line.

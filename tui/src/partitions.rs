@@ -1,17 +1,19 @@
 //! The Partitions tab: how orders and the change log are spread over time, and taking old parts off
 //! and back.
 
-use std::collections::VecDeque;
-
 use reqwest::Method;
 use stockroom_common::{
     Page,
+    change::ChangeEvent,
+    document,
+    job::{NamedPartitions, PartitionAction, PartitionsRequest},
     partition::{Partition, PartitionState},
 };
 
 use crate::{
     context::{Context, Wish},
     event::{Answer, Call, Owner, Reply},
+    jobs::{Begin, Then},
     keys::{Command, Scope},
     overlay::{Confirm, Consent, Overlay},
     screen::Screen,
@@ -24,71 +26,13 @@ pub struct PartitionsScreen {
     pub selected: usize,
     /// The first one on the screen.
     pub top: usize,
-    /// Why the work ended before its end.
-    pub error: Option<String>,
     /// Why the partitions could not be read.
-    pub read_error: Option<String>,
+    pub error: Option<String>,
     pub is_loaded: bool,
-    /// What is under way.
-    pub work: Option<Work>,
     /// What a yes would do.
-    asked: Option<Work>,
+    asked: Option<PartitionsRequest>,
     waiting: Option<u64>,
     is_stale: bool,
-}
-
-/// The same done to some partitions, one after the other.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Work {
-    pub action: Action,
-    /// The names of those to come; the first is under way.
-    pub left: VecDeque<String>,
-    pub total: usize,
-    /// The run of its call.
-    run: u64,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Action {
-    Archive,
-    Restore,
-    /// For good.
-    Delete,
-}
-
-impl Action {
-    pub const fn doing(self) -> &'static str {
-        match self {
-            Self::Archive => "Archiving",
-            Self::Restore => "Restoring",
-            Self::Delete => "Deleting",
-        }
-    }
-
-    const fn done(self) -> &'static str {
-        match self {
-            Self::Archive => "Archived",
-            Self::Restore => "Restored",
-            Self::Delete => "Deleted",
-        }
-    }
-
-    /// In which state a partition must be.
-    const fn wants(self) -> PartitionState {
-        match self {
-            Self::Archive => PartitionState::Attached,
-            Self::Restore | Self::Delete => PartitionState::Archived,
-        }
-    }
-
-    fn request(self, name: &str) -> (Method, String) {
-        let path = format!("/v1/partitions/{name}");
-        match self {
-            Self::Archive => (Method::POST, format!("{path}/archive")),
-            Self::Restore => (Method::POST, format!("{path}/restore")),
-            Self::Delete => (Method::DELETE, path),
-        }
-    }
 }
 
 impl Default for PartitionsScreen {
@@ -98,9 +42,7 @@ impl Default for PartitionsScreen {
             selected: 0,
             top: 0,
             error: None,
-            read_error: None,
             is_loaded: false,
-            work: None,
             asked: None,
             waiting: None,
             is_stale: true,
@@ -111,20 +53,22 @@ impl Default for PartitionsScreen {
 impl PartitionsScreen {
     /// Does what was asked for, now that it was confirmed.
     pub fn confirmed(&mut self, ctx: &mut Context<'_>) {
-        self.work = self.asked.take();
-        self.error = None;
-        self.go_on(ctx);
+        let Some(PartitionsRequest { action, names }) = self.asked.take() else {
+            return;
+        };
+        ctx.wish(Wish::Begin(Begin {
+            path: format!("/v1/partitions/{}", action.as_str()),
+            body: Some(document::to_value(&NamedPartitions { names })),
+            then: Then::Tell,
+        }));
     }
 
-    fn ask(&mut self, action: Action, names: Vec<String>, ctx: &mut Context<'_>) {
-        if self.work.is_some() {
-            return ctx.bad("Something is under way; wait for it.");
-        }
+    fn ask(&mut self, action: PartitionAction, names: Vec<String>, ctx: &mut Context<'_>) {
         let (Some(first), Some(last)) = (names.first(), names.last()) else {
             return ctx.bad(match action {
-                Action::Archive => "Only what is attached can be archived.",
-                Action::Restore => "Only what is archived can be restored.",
-                Action::Delete => {
+                PartitionAction::Archive => "Only what is attached can be archived.",
+                PartitionAction::Restore => "Only what is archived can be restored.",
+                PartitionAction::Delete => {
                     "Only what is archived can be deleted for good: archive it first."
                 }
             });
@@ -135,25 +79,20 @@ impl PartitionsScreen {
             _ => format!("{count} partitions, {last} to {first}"),
         };
         let (question, consequence) = match action {
-            Action::Archive => (
+            PartitionAction::Archive => (
                 format!("Archive {what}?"),
                 "Its rows leave the lists and cannot be opened until it is restored.",
             ),
-            Action::Restore => (
+            PartitionAction::Restore => (
                 format!("Restore {what}?"),
                 "Its rows come back as they were.",
             ),
-            Action::Delete => (
+            PartitionAction::Delete => (
                 format!("Delete {what} for good?"),
                 "Its rows are lost. There is no way back.",
             ),
         };
-        self.asked = Some(Work {
-            action,
-            total: names.len(),
-            left: names.into(),
-            run: 0,
-        });
+        self.asked = Some(PartitionsRequest { action, names });
         ctx.wish(Wish::Open(Overlay::Confirm(Confirm {
             question,
             consequence: match count {
@@ -167,79 +106,29 @@ impl PartitionsScreen {
     }
 
     /// The selected partition, if the action can be done to it.
-    fn selected_for(&self, action: Action) -> Vec<String> {
+    fn selected_for(&self, action: PartitionAction) -> Vec<String> {
         let selected = self.partitions.get(self.selected);
-        let fits = selected.filter(|partition| partition.state == action.wants());
+        let fits = selected.filter(|partition| partition.state == wanted(action));
         fits.into_iter()
             .map(|partition| partition.name.clone())
             .collect()
     }
 
     /// The selected partition and all older ones of its family.
-    fn older_for(&self, action: Action) -> Vec<String> {
+    fn older_for(&self, action: PartitionAction) -> Vec<String> {
         let Some(selected) = self.partitions.get(self.selected) else {
             return Vec::new();
         };
         let older = self.partitions[self.selected..].iter();
         let older = older.filter(|partition| partition.family == selected.family);
-        let fit = older.filter(|partition| partition.state == action.wants());
+        let fit = older.filter(|partition| partition.state == wanted(action));
         fit.map(|partition| partition.name.clone()).collect()
-    }
-
-    fn go_on(&mut self, ctx: &mut Context<'_>) {
-        let Some(work) = &mut self.work else {
-            return;
-        };
-        let Some(name) = work.left.front() else {
-            let (action, total) = (work.action, work.total);
-            self.work = None;
-            ctx.good(match total {
-                1 => format!("{} the partition.", action.done()),
-                total => format!("{} {total} partitions.", action.done()),
-            });
-            ctx.wish(Wish::Expire);
-            return;
-        };
-        let (method, path) = work.action.request(name);
-        let ticket = ctx.ticket(Owner::Archive);
-        work.run = ticket.run;
-        ctx.send(Call::new(ticket, method, path));
-    }
-
-    /// Takes the answer to one piece of work.
-    fn worked(&mut self, reply: &Reply, ctx: &mut Context<'_>) {
-        let Some(work) = self
-            .work
-            .as_mut()
-            .filter(|work| work.run == reply.ticket.run)
-        else {
-            return;
-        };
-        match &reply.result {
-            Ok(answer) => {
-                work.left.pop_front();
-                if let Ok(changed) = answer.read::<Partition>() {
-                    let mut known = self.partitions.iter_mut();
-                    if let Some(known) = known.find(|known| known.name == changed.name) {
-                        *known = changed;
-                    }
-                }
-                self.go_on(ctx);
-            }
-            Err(failure) => {
-                let name = work.left.front().cloned().unwrap_or_default();
-                self.error = Some(format!("{name}: {}", failure.message()));
-                self.work = None;
-                // Some may be done, and of this one it may not be known.
-                ctx.wish(Wish::Expire);
-            }
-        }
     }
 
     fn take(&mut self, answer: &Answer, ctx: &Context<'_>) {
         match answer.read::<Page<Partition>>() {
             Ok(page) => {
-                self.read_error = None;
+                self.error = None;
                 let name = self
                     .partitions
                     .get(self.selected)
@@ -252,7 +141,7 @@ impl PartitionsScreen {
                     .position(|known| Some(&known.name) == name.as_ref());
                 self.select(same.unwrap_or(0), ctx);
             }
-            Err(error) => self.read_error = Some(error),
+            Err(error) => self.error = Some(error),
         }
     }
 
@@ -260,6 +149,14 @@ impl PartitionsScreen {
         self.selected = index.min(self.partitions.len().saturating_sub(1));
         let lowest_top = (self.selected + 1).saturating_sub(ctx.rows);
         self.top = self.top.clamp(lowest_top, self.selected.max(lowest_top));
+    }
+}
+
+/// In which state a partition must be.
+const fn wanted(action: PartitionAction) -> PartitionState {
+    match action {
+        PartitionAction::Archive => PartitionState::Attached,
+        PartitionAction::Restore | PartitionAction::Delete => PartitionState::Archived,
     }
 }
 
@@ -278,16 +175,32 @@ impl Screen for PartitionsScreen {
             Command::Home => self.select(0, ctx),
             Command::End => self.select(usize::MAX, ctx),
             Command::Archive => {
-                self.ask(Action::Archive, self.selected_for(Action::Archive), ctx);
+                self.ask(
+                    PartitionAction::Archive,
+                    self.selected_for(PartitionAction::Archive),
+                    ctx,
+                );
             }
             Command::ArchiveOlder => {
-                self.ask(Action::Archive, self.older_for(Action::Archive), ctx);
+                self.ask(
+                    PartitionAction::Archive,
+                    self.older_for(PartitionAction::Archive),
+                    ctx,
+                );
             }
             Command::Restore => {
-                self.ask(Action::Restore, self.selected_for(Action::Restore), ctx);
+                self.ask(
+                    PartitionAction::Restore,
+                    self.selected_for(PartitionAction::Restore),
+                    ctx,
+                );
             }
             Command::Delete => {
-                self.ask(Action::Delete, self.selected_for(Action::Delete), ctx);
+                self.ask(
+                    PartitionAction::Delete,
+                    self.selected_for(PartitionAction::Delete),
+                    ctx,
+                );
             }
             Command::Refresh if !self.is_loading() => {
                 self.is_stale = true;
@@ -299,9 +212,6 @@ impl Screen for PartitionsScreen {
     }
 
     fn reply(&mut self, reply: &Reply, ctx: &mut Context<'_>) {
-        if reply.ticket.owner == Owner::Archive {
-            return self.worked(reply, ctx);
-        }
         if self
             .waiting
             .take_if(|run| *run == reply.ticket.run)
@@ -310,11 +220,22 @@ impl Screen for PartitionsScreen {
             return;
         }
         match &reply.result {
-            Ok(answer) => self.take(answer, ctx),
+            Ok(answer) => {
+                self.take(answer, ctx);
+                // One more has come or gone meanwhile.
+                self.show(ctx);
+            }
             Err(failure) => {
-                self.read_error = Some(failure.message().to_owned());
+                self.error = Some(failure.message().to_owned());
                 self.is_stale = true;
             }
+        }
+    }
+
+    fn change(&mut self, _: &ChangeEvent, ctx: &mut Context<'_>) {
+        self.is_stale = true;
+        if self.waiting.is_none() {
+            self.show(ctx);
         }
     }
 
@@ -340,6 +261,6 @@ impl Screen for PartitionsScreen {
     }
 
     fn is_loading(&self) -> bool {
-        self.waiting.is_some() || self.work.is_some()
+        self.waiting.is_some()
     }
 }

@@ -7,13 +7,13 @@ mod dashboard;
 mod detail;
 mod form;
 mod import;
+mod jobs;
 mod list;
 mod overlay;
 mod palette;
 mod partitions;
 mod past;
 mod plain;
-mod seed;
 
 use crossterm::event::{MouseButton, MouseEventKind};
 use ratatui::{
@@ -23,6 +23,8 @@ use ratatui::{
     text::{Line, Span},
     widgets::{Clear, Paragraph},
 };
+
+use stockroom_common::job::JobKind;
 
 use crate::{
     app::{App, MIN_SIZE},
@@ -81,8 +83,11 @@ pub fn draw(frame: &mut Frame<'_>, app: &App) {
         Tab::Customers => list::draw(frame, body, &app.customers, &app.link, look),
         Tab::Products => list::draw(frame, body, &app.products, &app.link, look),
         Tab::Categories => list::draw(frame, body, &app.categories, &app.link, look),
-        Tab::Seed => seed::draw(frame, body, &app.seed, look),
-        Tab::Partitions => partitions::draw(frame, body, &app.partitions, look),
+        Tab::Jobs => jobs::draw(frame, body, &app.jobs, look),
+        Tab::Partitions => {
+            let job = app.jobs.under_way(JobKind::Partitions);
+            partitions::draw(frame, body, (&app.partitions, job), look);
+        }
         Tab::Dashboard => dashboard::draw(frame, body, app, look),
     }
     draw_hints(frame, hints, app, look);
@@ -133,7 +138,7 @@ pub fn hit(app: &App, column: u16, row: u16) -> Option<Hit> {
         });
     }
     let below = app.size.1.saturating_sub(2);
-    let has_rows = matches!(app.scope(), Scope::List | Scope::Partitions);
+    let has_rows = matches!(app.scope(), Scope::List | Scope::Jobs | Scope::Partitions);
     (has_rows && (ROWS..below).contains(&row)).then(|| Hit::Row(usize::from(row - ROWS)))
 }
 

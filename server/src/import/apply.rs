@@ -2,10 +2,10 @@
 //! fail are to leave the others alone, a transaction for each batch, so that nobody waits for long. The whole
 //! file is read before anything is written: one that breaks off is refused.
 
-use stockroom_common::Problem;
+use stockroom_common::{Problem, bulk::OnError};
 
 use super::{
-    Import,
+    Import, Step,
     file::{Line, Lines},
     report::Report,
 };
@@ -13,7 +13,7 @@ use crate::{
     cache::Invalidation,
     entity::Entity,
     error::{Error, Result},
-    rows::{self, MAX_FAULTS, OnError, Place, Sent},
+    rows::{self, MAX_FAULTS, Place, Sent},
     write::Write,
 };
 
@@ -23,10 +23,21 @@ const BATCH: usize = 500;
 const ATTEMPTS: usize = 3;
 
 pub(super) async fn apply<E: Entity>(import: &Import) -> Result<(Report, Invalidation)> {
-    if import.on_error == OnError::RejectFailed {
+    import.begin(Step::Reading);
+    if import.request.on_error == OnError::RejectFailed {
         let mut lines = import.file.lines(E::TABLE_COLUMNS).await?;
-        while !lines.next(BATCH, drop).await?.is_empty() {}
+        loop {
+            let rows = lines.next(BATCH, drop).await?.len();
+            if rows == 0 {
+                break;
+            }
+            import.count(Step::Reading, rows)?;
+        }
+        import.is_read();
         return by_batches::<E>(import).await;
+    }
+    if let Some(report) = import.found() {
+        return Ok((report, Invalidation::Done));
     }
     rows::refuse(prepare_all::<E>(import).await?)?;
     let mut attempt = 1;
@@ -46,8 +57,10 @@ async fn prepare_all<E: Entity>(import: &Import) -> Result<Vec<Problem>> {
     loop {
         let mut rows = next::<E>(&mut lines).await?;
         if rows.is_empty() {
+            import.is_read();
             return Ok(faulty);
         }
+        import.count(Step::Reading, rows.len())?;
         for row in &mut rows {
             row.prepare(&import.state).await?;
         }
@@ -60,31 +73,42 @@ async fn in_one<E: Entity>(import: &Import) -> Result<(Report, Invalidation)> {
     let mut lines = import.file.lines(E::TABLE_COLUMNS).await?;
     let mut report = import.report()?;
     let mut write = Write::new(import.state.clone(), import.actor.clone());
+    let mut last_line = 0;
+    import.begin(Step::Writing);
     loop {
         let rows = next::<E>(&mut lines).await?;
-        if rows.is_empty() {
-            break;
-        }
-        for (place, row) in rows::write_all(&mut write, rows, import.on_error).await? {
+        let Some(last) = rows.last() else { break };
+        last_line = line(last.place);
+        let count = rows.len();
+        for (place, row) in rows::write_all(&mut write, rows, import.request.on_error).await? {
             report.push(line(place), row)?;
         }
         write.write_log().await?;
+        import.count(Step::Writing, count)?;
     }
-    if import.is_dry_run {
+    if import.is_dry_run() {
         write.abandon().await?;
         return Ok((report, Invalidation::Done));
     }
+    import.mark(&mut write, last_line, &report).await?;
     Ok((report, write.commit().await?))
 }
 
 async fn by_batches<E: Entity>(import: &Import) -> Result<(Report, Invalidation)> {
     let mut lines = import.file.lines(E::TABLE_COLUMNS).await?;
-    let mut report = import.report()?;
+    let mut report = import.found().map_or_else(|| import.report(), Ok)?;
     let (mut done, mut last_line) = (Invalidation::Done, None);
+    import.begin(Step::Writing);
     loop {
         let mut rows = next::<E>(&mut lines).await?;
         if rows.is_empty() {
             return Ok((report, done));
+        }
+        let count = rows.len();
+        rows.retain(|row| !import.has_seen_to(line(row.place)));
+        if rows.is_empty() {
+            import.count(Step::Writing, count)?;
+            continue;
         }
         let written = one_batch(import, &mut rows, &mut report).await;
         done = match written.map_err(|error| stopped(import, error, last_line))? {
@@ -92,6 +116,7 @@ async fn by_batches<E: Entity>(import: &Import) -> Result<(Report, Invalidation)
             other => other,
         };
         last_line = rows.last().map(|row| line(row.place));
+        import.count(Step::Writing, count)?;
     }
 }
 
@@ -106,7 +131,7 @@ async fn one_batch<E: Entity>(
     let mut attempt = 1;
     loop {
         let mut write = Write::new(import.state.clone(), import.actor.clone());
-        let written = rows::write_all(&mut write, rows.to_vec(), import.on_error).await;
+        let written = rows::write_all(&mut write, rows.to_vec(), import.request.on_error).await;
         let written = match written {
             Err(error) if error.is_lost_lock() && attempt < ATTEMPTS => {
                 attempt += 1;
@@ -114,16 +139,16 @@ async fn one_batch<E: Entity>(
             }
             written => written?,
         };
-        let done = if import.is_dry_run {
-            write.abandon().await?;
-            Invalidation::Done
-        } else {
-            write.commit().await?
-        };
         for (place, row) in written {
             report.push(line(place), row)?;
         }
-        return Ok(done);
+        if import.is_dry_run() {
+            write.abandon().await?;
+            return Ok(Invalidation::Done);
+        }
+        let last_line = rows.last().map_or(0, |row| line(row.place));
+        import.mark(&mut write, last_line, report).await?;
+        return write.commit().await;
     }
 }
 
@@ -142,7 +167,7 @@ const fn line(place: Place) -> u64 {
 /// What stopped an import after some of its batches, which stay.
 fn stopped(import: &Import, error: Error, last_line: Option<u64>) -> Error {
     let mut problem = error.into_problem();
-    if let Some(line) = last_line.filter(|_| !import.is_dry_run) {
+    if let Some(line) = last_line.filter(|_| !import.is_dry_run()) {
         problem.detail = format!(
             "{} The rows up to the one in line {line} were seen to; import those after it again.",
             problem.detail

@@ -19,6 +19,7 @@ use tokio::io::AsyncWriteExt;
 
 use crate::{
     error::{Error, Result},
+    jobs::{Pieces, Run},
     state::AppState,
 };
 
@@ -75,11 +76,34 @@ impl File {
             file.write_all(&chunk).await.map_err(no_room)?;
         }
         file.flush().await.map_err(no_room)?;
-        Ok(Self {
-            file: file.into_std().await,
+        Ok(Self::new(state, file.into_std().await, format))
+    }
+
+    /// Copies the file of a job to this server's disk.
+    pub(super) async fn of_job(run: &Run, format: Format) -> Result<Self> {
+        let mut file = tokio::fs::File::from_std(tempfile::tempfile().map_err(no_room)?);
+        let mut pieces = Pieces::of(run);
+        while let Some(piece) = pieces.next().await? {
+            file.write_all(&piece).await.map_err(no_room)?;
+        }
+        file.flush().await.map_err(no_room)?;
+        Ok(Self::new(&run.state, file.into_std().await, format))
+    }
+
+    fn new(state: &AppState, file: std::fs::File, format: Format) -> Self {
+        let limit = state.options.import_limit.saturating_mul(UNPACKED_LIMIT);
+        Self {
+            file,
             format,
-            limit: limit.saturating_mul(UNPACKED_LIMIT),
-        })
+            limit,
+        }
+    }
+
+    /// How many bytes it has, and the file from its start on.
+    pub(super) fn into_bytes(self) -> Result<(u64, std::fs::File)> {
+        let mut file = self.file;
+        file.rewind().map_err(no_room)?;
+        Ok((file.metadata().map_err(no_room)?.len(), file))
     }
 
     /// The rows from the first on, for a table of those columns.

@@ -40,6 +40,22 @@ impl Report {
         })
     }
 
+    /// Goes on with what was told so far.
+    pub(super) const fn go_on(totals: ImportReport) -> Self {
+        Self {
+            totals,
+            every_row: None,
+        }
+    }
+
+    pub(super) const fn totals(&self) -> &ImportReport {
+        &self.totals
+    }
+
+    pub(super) fn into_totals(self) -> ImportReport {
+        self.totals
+    }
+
     /// Adds what has become of the row that begins in that line.
     pub(super) fn push(&mut self, line: u64, row: BulkRow) -> Result<()> {
         let row = ImportRow { line, row };

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use sqlx::{AssertSqlSafe, PgConnection};
 use stockroom_common::{FieldError, Kind, Problem, change::Op, document, partition::Family};
 
-use super::{Import, file::Line, report::Report};
+use super::{Import, Step, file::Line, report::Report};
 use crate::{
     cache::{Invalidation, Tag},
     changes::Change,
@@ -25,6 +25,9 @@ use crate::{
 const BATCH: usize = 2_000;
 
 pub(super) async fn restore<E: Entity>(import: &Import) -> Result<(Report, Invalidation)> {
+    if let Some(report) = import.found() {
+        return Ok((report, Invalidation::Done));
+    }
     refuse_rows::<E>(&mut *import.state.pool.acquire().await?).await?;
     refuse_faults::<E>(import, None).await?;
     let mut report = import.report()?;
@@ -37,7 +40,7 @@ pub(super) async fn restore<E: Entity>(import: &Import) -> Result<(Report, Inval
     refuse_rows::<E>(write.conn().await?).await?;
     let copy = |rows: Vec<E>| E::copy(&import.state.partitions, rows.into_iter());
     load_all(import, &mut write, &mut report, copy).await?;
-    if import.is_dry_run {
+    if import.is_dry_run() {
         write.abandon().await?;
         return Ok((report, Invalidation::Done));
     }
@@ -50,6 +53,7 @@ pub(super) async fn restore<E: Entity>(import: &Import) -> Result<(Report, Inval
         after: Some(json!({"rows": report.rows()})),
         tags: vec![Tag::epoch()],
     });
+    import.mark(&mut write, report.rows(), &report).await?;
     let done = write.commit().await?;
     let tables = match E::FAMILY {
         Some(_) => "orders, order_items",
@@ -67,6 +71,7 @@ pub(crate) async fn load_all<E: Entity>(
     copy: impl Fn(Vec<E>) -> Result<Vec<TableRows>>,
 ) -> Result<()> {
     let mut lines = import.file.lines(E::TABLE_COLUMNS).await?;
+    import.begin(Step::Writing);
     loop {
         let batch = lines.next(BATCH, read::<E>).await?;
         let Some((first, _)) = batch.first() else {
@@ -82,6 +87,7 @@ pub(crate) async fn load_all<E: Entity>(
             let loaded = table.load(write.conn().await?).await;
             loaded.map_err(|error| at_fault(error, first, &rows))?;
         }
+        import.count(Step::Writing, rows.len())?;
     }
 }
 
@@ -109,11 +115,14 @@ pub(crate) async fn refuse_faults<E: Entity>(
     let state = &import.state;
     let mut lines = import.file.lines(E::TABLE_COLUMNS).await?;
     let mut faulty: Vec<Problem> = Vec::new();
+    import.begin(Step::Reading);
     loop {
         let rows = lines.next(BATCH, read::<E>).await?;
         if rows.is_empty() {
+            import.is_read();
             return rows::refuse(faulty);
         }
+        import.count(Step::Reading, rows.len())?;
         for (line, row) in rows {
             let made = match (row, E::FAMILY) {
                 (Err(problem), _) => Err(problem.into()),

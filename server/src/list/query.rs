@@ -11,6 +11,9 @@ use crate::{
     extract,
 };
 
+/// Bytes that the name of a file may have.
+const MAX_NAME: usize = 255;
+
 /// What `GET /v1/{r}` asks for.
 pub(crate) enum ListQuery<E: Entity> {
     Page(ListRequest<E>),
@@ -156,6 +159,42 @@ impl Parameters {
     pub(crate) fn take(&mut self, name: &str) -> Option<String> {
         let index = self.0.iter().position(|(known, _)| known == name)?;
         Some(self.0.swap_remove(index).1)
+    }
+
+    /// Takes one of the values that a parameter may have, the first where it is absent.
+    pub(crate) fn one_of<T: Copy>(&mut self, name: &str, known: &[(&str, T)]) -> Result<T> {
+        let told = self.take(name);
+        let found = match told.as_deref() {
+            None => known.first(),
+            Some(text) => known.iter().find(|(value, _)| *value == text),
+        };
+        found.map(|(_, value)| *value).ok_or_else(|| {
+            let known: Vec<&str> = known.iter().map(|(value, _)| *value).collect();
+            let told = told.unwrap_or_default();
+            let message = format!("is `{told}`; it may be {}", known.join(" or "));
+            unreadable(name, "unknown_value", message)
+        })
+    }
+
+    /// Takes what the caller calls a file.
+    pub(crate) fn file_name(&mut self) -> Result<Option<String>> {
+        let name = self.take("name").filter(|name| !name.is_empty());
+        match &name {
+            Some(name) if name.len() > MAX_NAME || name.contains('\0') => {
+                let message = format!("may have {MAX_NAME} bytes, and no NUL character");
+                Err(unreadable("name", "too_long", message))
+            }
+            _ => Ok(name),
+        }
+    }
+
+    pub(crate) fn has(&self, name: &str) -> bool {
+        self.0.iter().any(|(known, _)| known == name)
+    }
+
+    /// What is left, as it stands in a URL.
+    pub(crate) fn encoded(&self) -> String {
+        serde_urlencoded::to_string(&self.0).unwrap_or_default()
     }
 
     /// Takes those of the names that are there, in the order of the names.

@@ -27,7 +27,7 @@ use crate::{
     error::{Error, Result},
     export::{self, Source, parse_format},
     extract::Actor,
-    import::{Import, PARAMETERS, report::Report, restore},
+    import::{Asked, Import, PARAMETERS, file::File, report::Report, restore},
     list::Parameters,
     order,
     state::AppState,
@@ -87,7 +87,9 @@ pub(crate) async fn import(
     refuse_unless_dropped(&piece)?;
     let parameters = Parameters::read(&query.unwrap_or_default())?;
     parameters.refuse_rest(PARAMETERS)?;
-    let import = Import::receive(state, actor, parameters, &headers, body).await?;
+    let asked = Asked::take(parameters, &headers, &name)?;
+    let file = File::receive(&state, body, asked.request.format).await?;
+    let import = Import::new(state, actor, asked, file);
     let (report, done) = detached(async move { bring_back(&import, piece).await }).await?;
     Ok(tell(done, report.respond()?))
 }
@@ -102,7 +104,7 @@ async fn bring_back(import: &Import, piece: Piece) -> Result<(Report, Invalidati
     restore::refuse_faults::<Order>(import, Some(&piece.range)).await?;
     lock::patiently(|| make_tables(&import.state, &piece)).await?;
     let loaded = load(import, &piece).await;
-    if import.is_dry_run || loaded.is_err() {
+    if import.is_dry_run() || loaded.is_err() {
         let dropped = lock::patiently(|| drop_tables(&import.state, &piece)).await;
         if let Err(error) = dropped {
             // They are in nobody's way, and dropped when the partition is imported again.
@@ -174,7 +176,7 @@ async fn load(import: &Import, piece: &Piece) -> Result<(Report, Invalidation)> 
     let mut write = Write::new(import.state.clone(), import.actor.clone());
     let copy = |orders: Vec<Order>| order::copy_to(orders.into_iter(), |_| Ok(tables.clone()));
     restore::load_all(import, &mut write, &mut report, copy).await?;
-    if import.is_dry_run {
+    if import.is_dry_run() {
         write.abandon().await?;
         return Ok((report, Invalidation::Done));
     }

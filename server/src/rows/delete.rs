@@ -4,12 +4,12 @@ use std::collections::HashMap;
 
 use stockroom_common::{
     Id, Kind, Problem,
-    bulk::{BulkRow, Outcome, RowToDelete},
+    bulk::{BulkRow, OnError, Outcome, RowToDelete},
     change::Op,
 };
 use uuid::Uuid;
 
-use super::{OnError, Place, begin_row, end_row, failed, undo_row};
+use super::{Place, begin_row, end_row, failed, undo_row};
 use crate::{
     crud,
     entity::Entity,

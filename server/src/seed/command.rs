@@ -8,12 +8,14 @@ use std::{
 
 use stockroom_common::{
     Kind,
-    seed::{NewSeedJob, SeedJob, SeedState},
+    job::{Job, JobKind, JobState},
+    seed::NewSeedJob,
 };
 
-use super::{enqueue, find, runner};
+use super::enqueue;
 use crate::{
     error::{Error, Result},
+    jobs::{self, find},
     state::AppState,
 };
 
@@ -31,7 +33,7 @@ pub async fn command(
     request: NewSeedJob,
     stop: impl Future<Output = ()>,
 ) -> Result<()> {
-    let jobs = super::job::select_latest(&state.pool).await?;
+    let jobs = jobs::of_kind(&state.pool, JobKind::Seed).await?;
     let job = match jobs.into_iter().find(|job| request.is_done_by(job)) {
         Some(job) => job,
         None => enqueue(state, "stockroom-server seed", request).await?,
@@ -43,7 +45,7 @@ pub async fn command(
             if job.state.is_final() || *state.stopping.borrow() {
                 return Ok(job);
             }
-            if !runner::work_off(state).await? {
+            if !jobs::work_off(state, &[JobKind::Seed]).await? {
                 tokio::time::sleep(TELL_EVERY).await;
             }
         }
@@ -51,7 +53,7 @@ pub async fn command(
     let pass_on = async {
         stop.await;
         state.stopping.send_replace(true);
-        std::future::pending::<Result<SeedJob>>().await
+        std::future::pending::<Result<Job>>().await
     };
     let job = tokio::select! {
         done = work => done,
@@ -60,7 +62,7 @@ pub async fn command(
     }?;
     tell_end(&job);
     match job.state {
-        SeedState::Done => Ok(()),
+        JobState::Done => Ok(()),
         state if state.is_final() => Err(Error::refused(Kind::Unavailable, job.to_string())),
         _ => {
             let detail = "Stopped; the same command goes on where it stopped.";
@@ -70,7 +72,7 @@ pub async fn command(
 }
 
 /// Says on standard error how far the job is, for ever.
-async fn tell(state: &AppState, job: &SeedJob) -> Result<SeedJob> {
+async fn tell(state: &AppState, job: &Job) -> Result<Job> {
     let is_terminal = std::io::stderr().is_terminal();
     let every = if is_terminal { TELL_EVERY } else { LOG_EVERY };
     loop {
@@ -86,7 +88,7 @@ async fn tell(state: &AppState, job: &SeedJob) -> Result<SeedJob> {
     }
 }
 
-fn tell_end(job: &SeedJob) {
+fn tell_end(job: &Job) {
     let start = if std::io::stderr().is_terminal() {
         "\r\x1b[K"
     } else {

@@ -1,14 +1,12 @@
 //! Files: a list that is written to one, one that is sent.
 
-use std::path::PathBuf;
-
 use reqwest::{Client, Response};
 use tokio::io::{AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
 use super::{local, refusal, unreachable};
 use crate::{
     event::{Answer, Failure, Written},
-    import::{Upload, Uploaded},
+    overlay::whole_path,
 };
 
 /// Bytes of a file that are sent at once.
@@ -93,29 +91,13 @@ async fn pour(
     Ok(bytes)
 }
 
-/// Sends a file to be imported; reads what has become of it, however long that takes.
-pub(super) async fn send(client: &Client, base: &str, upload: Upload) -> Result<Answer, Failure> {
-    let url = format!("{base}{}", upload.path());
-    let answer = upload_file(client, url, &upload.file).await?;
-    let report = answer.read().map_err(Failure::NoAnswer)?;
-    let body = serde_json::to_vec(&Uploaded { upload, report }).unwrap_or_default();
-    Ok(Answer {
-        body,
-        ..Answer::default()
-    })
-}
-
-/// Sends a file as the body of a request, a piece at a time.
+/// Sends a file to be imported, a piece at a time; the answer is the job that does it.
 pub(crate) async fn upload_file(
     client: &Client,
     url: String,
     file: &str,
 ) -> Result<Answer, Failure> {
-    let path = match file.strip_prefix("~/") {
-        Some(rest) => std::env::home_dir().unwrap_or_default().join(rest),
-        None => PathBuf::from(file),
-    };
-    let opened = tokio::fs::File::open(&path)
+    let opened = tokio::fs::File::open(&whole_path(file))
         .await
         .map_err(|error| local(format!("{file} cannot be read: {error}.")))?;
     let chunks = futures_util::stream::try_unfold(opened, |mut file| async {
@@ -124,7 +106,7 @@ pub(crate) async fn upload_file(
         chunk.truncate(read);
         Ok::<_, std::io::Error>((read > 0).then_some((chunk, file)))
     });
-    let mut request = client.post(url);
+    let mut request = client.post(url).header("prefer", "respond-async");
     if let Ok(actor) = std::env::var("USER") {
         request = request.header("stockroom-actor", actor);
     }

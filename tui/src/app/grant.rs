@@ -1,7 +1,6 @@
 //! What screens wish of the application.
 
 use serde_json::Value;
-use stockroom_common::page;
 use uuid::Uuid;
 
 use super::{App, Step};
@@ -54,10 +53,12 @@ impl App {
             Wish::Remember => self.remember(ctx),
             Wish::Bulk(bulk) => self.bulks.begin(*bulk, ctx),
             Wish::ClearMarks(tab) => self.screen_mut(tab).clear_marks(),
-            Wish::ExportRows(tab, ids) => self.export_rows(tab, &ids, ctx),
+            Wish::ExportRows(tab, ids) => self.export_rows(tab, ids),
             Wish::FilterBy(chips) => self.requery(|query| query.chips = chips, ctx),
-            Wish::SeedWith(sizes) => self.seed.set_request(sizes),
             Wish::WorkOnPartitions => self.partitions.confirmed(ctx),
+            Wish::Begin(begin) => self.jobs.begin(begin, ctx),
+            Wish::Begun(job, then) => self.jobs.begun(*job, then, ctx),
+            Wish::SaveExport(id, file) => self.jobs.save_export(id, file, ctx),
             Wish::Delete(deletion) => self.deletions.begin(*deletion, ctx),
             Wish::Written {
                 tab,
@@ -124,20 +125,15 @@ impl App {
                 (list.columns, list.sort) = (columns, sort);
             }
         }
+        self.memory.exports = self.jobs.exports();
         let memory = Box::new(self.memory.clone());
         ctx.effects.push(Effect::Remember(memory));
     }
 
-    fn export_rows(&mut self, tab: Tab, ids: &[Uuid], ctx: &mut Context<'_>) {
-        if ids.len() > page::MAX_LIMIT as usize {
-            let most = page::MAX_LIMIT;
-            return ctx.bad(format!(
-                "At most {most} marked rows go to a file; filter the list and export that."
-            ));
-        }
-        let ids: Vec<String> = ids.iter().map(Uuid::to_string).collect();
+    fn export_rows(&mut self, tab: Tab, ids: Vec<Uuid>) {
         self.overlays.push(Overlay::Export(Export {
-            path: format!("/v1/{}/export?id={}&", tab.path(), ids.join(",")),
+            path: format!("/v1/{}/export?", tab.path()),
+            ids: Some(ids),
             line: Line::new(format!("{}.csv", tab.path())),
         }));
     }

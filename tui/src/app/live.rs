@@ -18,6 +18,7 @@ impl App {
             // What happened while we were away is not known.
             self.names.clear();
             self.expire();
+            self.jobs.connected(ctx);
             self.screen_mut(self.tab).show(ctx);
         }
     }

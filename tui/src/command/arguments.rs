@@ -54,7 +54,7 @@ pub enum Command {
         #[arg(long)]
         json: bool,
     },
-    /// Seed jobs: those that ran, run and wait
+    /// Jobs: those that ran, run and wait, whoever asked for them
     #[command(subcommand)]
     Jobs(JobAction),
     /// Print the keys in force, with the names by which `config.toml` can change them
@@ -82,7 +82,9 @@ impl Command {
             Self::Customers(action) | Self::Categories(action) => action.changes_something(),
             Self::Products(action) => action.changes_something(),
             Self::Partitions(action) => !matches!(action, PartitionAction::List { .. }),
-            Self::Jobs(action) => !matches!(action, JobAction::List { .. }),
+            Self::Jobs(action) => {
+                matches!(action, JobAction::Cancel { .. } | JobAction::Apply { .. })
+            }
             Self::Seed { .. } => true,
             _ => false,
         }
@@ -253,23 +255,61 @@ pub enum PartitionAction {
         #[command(flatten)]
         output: Output,
     },
-    /// Take a partition off its table; its rows cannot be read until it is restored
-    Archive { name: String },
-    /// Put an archived partition back
-    Restore { name: String },
-    /// Delete an archived partition for good
-    Delete { name: String },
+    /// Take partitions off their tables; their rows cannot be read until they are restored
+    Archive {
+        #[arg(required = true, value_name = "NAME")]
+        names: Vec<String>,
+    },
+    /// Put archived partitions back
+    Restore {
+        #[arg(required = true, value_name = "NAME")]
+        names: Vec<String>,
+    },
+    /// Delete archived partitions for good
+    Delete {
+        #[arg(required = true, value_name = "NAME")]
+        names: Vec<String>,
+    },
 }
 
 #[derive(Debug, Subcommand)]
 pub enum JobAction {
-    /// All of them, the newest first
+    /// The last hundred, the newest first
     List {
+        /// As JSON, a job in each line
         #[arg(long)]
         json: bool,
     },
-    /// Stop a job after its present batches
+    /// One job, with the rows of its file that were refused in its JSON
+    Show {
+        id: Uuid,
+        /// As JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Follow a job to its end
+    Follow {
+        id: Uuid,
+        /// Print it as JSON in the end
+        #[arg(long)]
+        json: bool,
+    },
+    /// Stop a job after what it has begun, or take it out of the queue
     Cancel { id: Uuid },
+    /// Do for good what an import has only tried
+    Apply {
+        id: Uuid,
+        /// Print it as JSON in the end
+        #[arg(long)]
+        json: bool,
+    },
+    /// Save the file of an export; it is kept for a day
+    Save {
+        id: Uuid,
+        /// Where to; `-` for standard output
+        #[arg(default_value = "-")]
+        file: PathBuf,
+    },
 }
 
 #[cfg(test)]

@@ -12,6 +12,7 @@ use stockroom_common::{
     change::{History, HistoryEntry},
     document,
     format::Format,
+    job::Job,
     page, table,
 };
 use uuid::Uuid;
@@ -356,7 +357,7 @@ async fn export<R: Entity>(
 async fn import<R: Entity>(
     shop: &Shop,
     file: &Path,
-    mut pairs: Vec<(&'static str, &'static str)>,
+    mut pairs: Vec<(&'static str, &str)>,
     json: bool,
 ) -> Result<(), Failure> {
     let Some(format) = Format::of_file(file) else {
@@ -374,11 +375,14 @@ async fn import<R: Entity>(
             "ndjson"
         },
     ));
+    let name = file.file_name().unwrap_or_default().to_string_lossy();
+    pairs.push(("name", &name));
     let query = serde_urlencoded::to_string(pairs).unwrap_or_default();
     let (client, base) = shop.client().await?;
     let url = format!("{base}/v1/{}/import?{query}", R::PATH);
     let answer = api::upload_file(&client, url, &file.display().to_string()).await?;
-    let report: ImportReport = answer.read().map_err(Failure::NoAnswer)?;
+    let job: Job = answer.read().map_err(Failure::NoAnswer)?;
+    let report = shop.finish_job(&job).await?.report.unwrap_or_default();
     if json {
         write_out(&document::to_value(&report).to_string())?;
     }
@@ -390,10 +394,7 @@ async fn import<R: Entity>(
             .map(|problem| problem.detail.as_str());
         say(&format!("line {}: {}", row.line, why.unwrap_or_default()));
     }
-    let words = format!(
-        "{} new, {} changed, {} as they are, {} refused.",
-        report.created, report.updated, report.unchanged, report.failed
-    );
+    let words = format!("{}.", counts(&report));
     match report.failed {
         0 => {
             say(&words);
@@ -401,4 +402,12 @@ async fn import<R: Entity>(
         }
         _ => Err(unusable(words)),
     }
+}
+
+/// `3 new, 1 changed, 0 as they are, 2 refused`
+pub(super) fn counts(report: &ImportReport) -> String {
+    format!(
+        "{} new, {} changed, {} as they are, {} refused",
+        report.created, report.updated, report.unchanged, report.failed
+    )
 }

@@ -40,7 +40,7 @@ impl Shop {
         let (client, base) = self.client().await?;
         // Nobody else waits for an answer here.
         let ticket = Ticket {
-            owner: Owner::Seed,
+            owner: Owner::Job,
             run: 0,
         };
         let call = Call {

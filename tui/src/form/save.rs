@@ -8,6 +8,7 @@ use super::{Form, Purpose, Step};
 use crate::{
     context::{Context, Wish},
     event::{Call, Failure, Owner, Precondition, Reply},
+    jobs::Then,
     text,
     undo::Undo,
 };
@@ -97,12 +98,12 @@ impl Form {
                 ctx.wish(Wish::Close);
                 ctx.wish(Wish::FilterBy(chips));
             }
-            Purpose::Seed => {
-                ctx.wish(Wish::Close);
-                ctx.wish(Wish::SeedWith(document));
-            }
-            Purpose::Create(tab) => {
-                let path = format!("/v1/{}", tab.path());
+            Purpose::Create(_) | Purpose::Seed => {
+                let resource = match self.purpose {
+                    Purpose::Create(tab) => tab.path(),
+                    _ => "seed-jobs",
+                };
+                let path = format!("/v1/{resource}");
                 let body = Some(document);
                 self.send(
                     Method::POST,
@@ -157,7 +158,18 @@ impl Form {
         let (tab, verb) = match self.purpose {
             Purpose::Create(tab) => (tab, "Created"),
             Purpose::Edit { tab, .. } => (tab, "Saved"),
-            Purpose::Filter | Purpose::Seed => return,
+            Purpose::Seed => {
+                ctx.wish(Wish::CloseForm);
+                let job = row.and_then(|job| document::from_value(job).ok());
+                return match job {
+                    Some(job) => {
+                        ctx.good("Seeding; you may go on meanwhile, or leave.");
+                        ctx.wish(Wish::Begun(Box::new(job), Then::Tell));
+                    }
+                    None => ctx.bad("The server's answer cannot be read."),
+                };
+            }
+            Purpose::Filter => return,
         };
         let told = row
             .as_ref()

@@ -5,14 +5,16 @@ use super::{
     Binding, Command as C,
     Condition::{Changes, Lines, Marked, Undoable},
     Scope::{
-        self, Confirm, Conflict, Dashboard, Detail, File, Form, Help, ImportFile, List, Menu,
-        Palette, Partitions, Picker, Prompt, Report, Review, Seed,
+        self, Confirm, Conflict, Dashboard, Detail, File, Form, Help, ImportFile, Jobs, List, Menu,
+        Palette, Partitions, Picker, Prompt, Report, Review,
     },
 };
 
-const TABS: &[Scope] = &[List, Detail, Seed, Partitions, Dashboard];
-const ROWS: &[Scope] = &[List, Partitions];
-const PAGES: &[Scope] = &[List, Detail, Partitions, Dashboard, Review, Report, Help];
+const TABS: &[Scope] = &[List, Detail, Jobs, Partitions, Dashboard];
+const ROWS: &[Scope] = &[List, Jobs, Partitions];
+const PAGES: &[Scope] = &[
+    List, Detail, Jobs, Partitions, Dashboard, Review, Report, Help,
+];
 const LINES: &[Scope] = &[Detail, Dashboard, Menu, Review, Report, Conflict, Help];
 const TYPED: &[Scope] = &[Picker, Palette];
 const ONE_ROW: &[Scope] = &[List, Detail];
@@ -244,21 +246,28 @@ pub const BINDINGS: &[Binding] = &[
         "Read again past the server's cache",
     ),
     on(
-        &[Seed],
-        "seed-start",
+        &[Jobs],
+        "job-open",
         &["enter"],
-        C::StartSeed,
-        "Start seeding",
+        C::Open,
+        "Show what it did; save an export, go on with an import that was tried",
     )
-    .hint("start")
-    .when(&[Changes]),
-    on(&[Seed], "seed-sizes", &["e"], C::Edit, "Change the sizes").hint("edit sizes"),
+    .hint("open"),
     on(
-        &[Seed],
-        "seed-cancel",
+        &[Jobs],
+        "job-seed",
+        &["n"],
+        C::New,
+        "Fill the shop with test data",
+    )
+    .hint("seed")
+    .when(&[Changes]),
+    on(
+        &[Jobs],
+        "job-cancel",
         &["c"],
-        C::CancelSeed,
-        "Cancel the running job",
+        C::CancelJob,
+        "Cancel the job",
     )
     .hint("cancel")
     .when(&[Changes]),
@@ -302,7 +311,7 @@ pub const BINDINGS: &[Binding] = &[
     on(TABS, "customers", &["2"], C::Tab(1), "Customers"),
     on(TABS, "products", &["3"], C::Tab(2), "Products"),
     on(TABS, "categories", &["4"], C::Tab(3), "Categories"),
-    on(TABS, "seed", &["5"], C::Tab(4), "Seed"),
+    on(TABS, "jobs", &["5"], C::Tab(4), "Jobs"),
     on(TABS, "partitions", &["6"], C::Tab(5), "Partitions"),
     on(TABS, "dashboard", &["7"], C::Tab(6), "Dashboard"),
     on(TABS, "next-tab", &["tab"], C::NextTab, "Next tab"),
@@ -420,7 +429,9 @@ pub const BINDINGS: &[Binding] = &[
     )
     .hint("look through it"),
     // Not Enter: the preview may come while one opens rows with it.
-    on(&[Review], "import-go", &["y"], C::Yes, "Write the rows").hint("import"),
+    on(&[Review], "import-go", &["y"], C::Yes, "Write the rows")
+        .hint("import")
+        .when(&[Changes]),
     on(
         &[Report],
         "report-close",
@@ -464,7 +475,7 @@ pub const BINDINGS: &[Binding] = &[
     )
     .hint("back"),
     on(
-        &[List, Seed, Partitions, Dashboard],
+        &[List, Jobs, Partitions, Dashboard],
         "wider",
         &["esc"],
         C::Back,

@@ -71,6 +71,7 @@ impl<R: Entity> ListScreen<R> {
         }
         ctx.wish(Wish::Open(Overlay::Export(Export {
             path: format!("/v1/{}/export?{pairs}", R::PATH),
+            ids: None,
             line: Line::new(format!("{}.csv", R::PATH)),
         })));
     }

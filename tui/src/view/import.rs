@@ -5,7 +5,10 @@ use ratatui::{
     layout::Rect,
     text::{Line, Span},
 };
-use stockroom_common::bulk::ImportRow;
+use stockroom_common::{
+    bulk::ImportRow,
+    job::{JobRequest, JobState},
+};
 
 use super::{
     Look,
@@ -23,11 +26,18 @@ pub(super) fn draw_ask(frame: &mut Frame<'_>, area: Rect, ask: &Ask, look: Look<
 }
 
 pub(super) fn draw_review(frame: &mut Frame<'_>, body: Rect, review: &Review, look: Look<'_>) {
-    let (upload, report) = (&review.uploaded.upload, &review.uploaded.report);
-    let name = text::clean(&upload.file).into_owned();
-    let title = match review.is_preview() {
-        true => format!("Import {}?", upload.resource),
-        false => format!("Imported {}", upload.resource),
+    let JobRequest::Import(import) = &review.job.request else {
+        return;
+    };
+    let report = review.job.report.clone().unwrap_or_default();
+    let name = import.name.as_ref().unwrap_or(&import.resource);
+    let name = text::clean(name).into_owned();
+    let title = match (review.is_preview(), review.job.state) {
+        (true, _) => format!("Import {}?", import.resource),
+        // The file of one that was only tried is not kept for ever.
+        (false, _) if import.dry_run => format!("What an import of {} would do", import.resource),
+        (false, JobState::Done) => format!("Imported {}", import.resource),
+        (false, _) => format!("Imported some {}", import.resource),
     };
     let refused = report.refused.len();
     // Beside the rows: borders, the name, the counts, the note, and a line of air around them.

@@ -215,7 +215,7 @@ fn empty_words<R: Entity>(list: &ListScreen<R>) -> String {
     }
     if query.search.is_empty() && query.chips.is_empty() {
         return format!(
-            "No {} yet: n creates the first, 5 goes to Seed for test data.",
+            "No {} yet: n creates the first, 5 leads to test data.",
             R::PATH
         );
     }

@@ -6,17 +6,17 @@ use ratatui::{
     style::Style,
     text::{Line, Span},
 };
-use stockroom_common::partition::{Family, Partition, PartitionState};
+use stockroom_common::{
+    job::{Job, JobRequest, PartitionAction, PartitionsRequest},
+    partition::{Family, Partition, PartitionState},
+};
 
 use super::{
     Look,
     bar::filled,
     cell::{self, Align},
 };
-use crate::{
-    partitions::{PartitionsScreen, Work},
-    text,
-};
+use crate::{partitions::PartitionsScreen, text};
 
 const NAME: usize = 19;
 /// Where there is no room for more: enough for months.
@@ -28,8 +28,17 @@ const BYTES: usize = 9;
 const TEXTS: usize = 1 + NAME + 1 + STATE + ROWS + 1 + BYTES + 1;
 const LONGEST_BAR: usize = 50;
 
-pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, screen: &PartitionsScreen, look: Look<'_>) {
-    let mut lines = vec![summary(screen, look), header(usize::from(area.width), look)];
+/// Draws the partitions, and how far the job is that works on them.
+pub(super) fn draw(
+    frame: &mut Frame<'_>,
+    area: Rect,
+    (screen, job): (&PartitionsScreen, Option<&Job>),
+    look: Look<'_>,
+) {
+    let mut lines = vec![
+        summary(screen, job, look),
+        header(usize::from(area.width), look),
+    ];
     let rows = usize::from(area.height).saturating_sub(lines.len());
     let largest = Family::ALL.map(|family| largest(&screen.partitions, family));
     let shown = screen.partitions.iter().enumerate();
@@ -50,12 +59,12 @@ pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, screen: &PartitionsScreen,
     }
 }
 
-fn summary(screen: &PartitionsScreen, look: Look<'_>) -> Line<'static> {
-    if let Some(error) = screen.error.as_ref().or(screen.read_error.as_ref()) {
+fn summary(screen: &PartitionsScreen, job: Option<&Job>, look: Look<'_>) -> Line<'static> {
+    if let Some(error) = &screen.error {
         return Line::styled(format!(" {}", text::clean(error)), look.theme.bad);
     }
-    if let Some(work) = &screen.work {
-        return progress(work, look);
+    if let Some((job, JobRequest::Partitions(request))) = job.map(|job| (job, &job.request)) {
+        return progress(job, request, look);
     }
     if !screen.is_loaded {
         return Line::styled(" Loading…", look.theme.dim);
@@ -83,15 +92,19 @@ fn summary(screen: &PartitionsScreen, look: Look<'_>) -> Line<'static> {
 }
 
 /// `Archiving orders_2024_03 · 3 of 12`
-fn progress(work: &Work, look: Look<'_>) -> Line<'static> {
-    let name = work.left.front().map_or("", String::as_str);
-    let number = work.total - work.left.len() + 1;
-    let words = format!(
-        " {} {} · {number} of {}",
-        work.action.doing(),
-        text::clean(name),
-        work.total
-    );
+fn progress(job: &Job, request: &PartitionsRequest, look: Look<'_>) -> Line<'static> {
+    let doing = match request.action {
+        PartitionAction::Archive => "Archiving",
+        PartitionAction::Restore => "Restoring",
+        PartitionAction::Delete => "Deleting",
+    };
+    let total = request.names.len();
+    let done = job
+        .present()
+        .map_or(0, |step| step.done.unsigned_abs() as usize);
+    let done = done.min(total.saturating_sub(1));
+    let name = request.names.get(done).map_or("", String::as_str);
+    let words = format!(" {doing} {} · {} of {total}", text::clean(name), done + 1);
     Line::styled(words, look.theme.warn)
 }
 

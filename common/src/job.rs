@@ -1,0 +1,341 @@
+//! Jobs: work that goes on in the server, whoever waits for it. Seeding, files of rows that come and go,
+//! and partitions that are taken off and back.
+
+use std::{fmt, str::FromStr};
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use crate::{
+    Id, Problem,
+    bulk::{ImportReport, OnError},
+    check::Checks,
+    format::Format,
+    seed::NewSeedJob,
+};
+
+/// Partitions that one job may work on.
+pub const MAX_PARTITIONS: usize = 1_000;
+
+/// A job and how far it is.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Job {
+    pub id: Id<Job>,
+    pub state: JobState,
+    pub request: JobRequest,
+    /// Who asked for it.
+    pub actor: String,
+    /// Its steps, in the order in which they are done.
+    pub progress: Vec<Step>,
+    /// What has become of the rows of a file, as far as it was read; lists of jobs leave out the refused
+    /// ones.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub report: Option<ImportReport>,
+    /// Bytes of the file that belongs to it; none where there is none, or it is no longer kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub file_bytes: Option<i64>,
+    /// Why it failed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub problem: Option<Problem>,
+    pub created_at: DateTime<Utc>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub finished_at: Option<DateTime<Utc>>,
+}
+
+/// What is to be done.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum JobRequest {
+    Seed(NewSeedJob),
+    Import(ImportRequest),
+    Export(ExportRequest),
+    Partitions(PartitionsRequest),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum JobKind {
+    Seed,
+    Import,
+    Export,
+    Partitions,
+}
+
+/// A file of rows that is to be written into the shop.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ImportRequest {
+    /// The resource's path, such as `orders`.
+    pub resource: String,
+    /// What the caller calls the file.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    pub format: Format,
+    pub mode: ImportMode,
+    pub on_error: OnError,
+    /// Whether all of it is undone in the end.
+    pub dry_run: bool,
+}
+
+/// How the rows of a file are written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ImportMode {
+    /// By all the rules of a single write.
+    #[default]
+    Apply,
+    /// As they are, into an empty shop.
+    Restore,
+}
+
+/// A list that is to be written to a file.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ExportRequest {
+    /// The resource's path, such as `orders`.
+    pub resource: String,
+    /// What the caller calls the file.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    pub format: Format,
+    /// What narrows and orders the list, as in a URL.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub query: String,
+    /// The rows, where they are named; lists of jobs leave them out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ids: Option<Vec<Uuid>>,
+}
+
+/// Partitions that are to be taken off or put back, one after the other.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PartitionsRequest {
+    pub action: PartitionAction,
+    pub names: Vec<String>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PartitionAction {
+    Archive,
+    Restore,
+    /// For good.
+    Delete,
+}
+
+/// The body of `POST /v1/{r}/export`, where rows are named.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NamedRows {
+    pub ids: Vec<Uuid>,
+}
+
+/// The body of `POST /v1/partitions/archive` and its like.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NamedPartitions {
+    pub names: Vec<String>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum JobState {
+    /// Waits for its turn, or for a server.
+    Queued,
+    Running,
+    Done,
+    /// Stopped on request; what was done until then stays, unless it was to be all or nothing.
+    Cancelled,
+    Failed,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Step {
+    /// What is done: the rows of `orders`, `reading`, `writing`, `partitions`.
+    pub step: String,
+    pub done: i64,
+    /// None where nobody knows before the end; of exports an estimate.
+    pub total: Option<i64>,
+    /// Rows (of the last kind of job: partitions) a second since the step was begun.
+    pub rows_per_second: f64,
+    /// Time left at that rate, in seconds; none before there is a rate.
+    pub eta_seconds: Option<f64>,
+}
+
+impl Job {
+    /// The step that is worked on, or the last one.
+    pub fn present(&self) -> Option<&Step> {
+        let unfinished = self
+            .progress
+            .iter()
+            .find(|step| step.total.is_none_or(|total| step.done < total));
+        unfinished.or(self.progress.last())
+    }
+
+    /// Whether it is an import that was only tried, and can be done for good.
+    pub fn can_be_applied(&self) -> bool {
+        let is_tried = matches!(&self.request, JobRequest::Import(import) if import.dry_run);
+        is_tried && self.state == JobState::Done && self.file_bytes.is_some()
+    }
+
+    /// Whether its file can be fetched.
+    pub fn has_export(&self) -> bool {
+        let is_export = self.request.kind() == JobKind::Export;
+        is_export && self.state == JobState::Done && self.file_bytes.is_some()
+    }
+}
+
+impl JobRequest {
+    pub const fn kind(&self) -> JobKind {
+        match self {
+            Self::Seed(_) => JobKind::Seed,
+            Self::Import(_) => JobKind::Import,
+            Self::Export(_) => JobKind::Export,
+            Self::Partitions(_) => JobKind::Partitions,
+        }
+    }
+}
+
+/// `seed 7`, `import customers.csv`, `archive 3 partitions`
+impl fmt::Display for JobRequest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Seed(seed) => write!(f, "seed {}", seed.seed),
+            Self::Import(import) => {
+                let verb = match (import.dry_run, import.mode) {
+                    (true, _) => "look through",
+                    (false, ImportMode::Apply) => "import",
+                    (false, ImportMode::Restore) => "restore",
+                };
+                write!(f, "{verb} {}", name_or(&import.name, &import.resource))
+            }
+            Self::Export(export) => {
+                write!(f, "export {}", name_or(&export.name, &export.resource))
+            }
+            Self::Partitions(PartitionsRequest { action, names }) => match names.as_slice() {
+                [name] => write!(f, "{} {name}", action.as_str()),
+                names => write!(f, "{} {} partitions", action.as_str(), names.len()),
+            },
+        }
+    }
+}
+
+fn name_or<'a>(name: &'a Option<String>, resource: &'a str) -> &'a str {
+    name.as_deref().unwrap_or(resource)
+}
+
+impl JobKind {
+    pub const ALL: [Self; 4] = [Self::Seed, Self::Import, Self::Export, Self::Partitions];
+
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Seed => "seed",
+            Self::Import => "import",
+            Self::Export => "export",
+            Self::Partitions => "partitions",
+        }
+    }
+}
+
+impl PartitionAction {
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Archive => "archive",
+            Self::Restore => "restore",
+            Self::Delete => "delete",
+        }
+    }
+}
+
+impl NamedPartitions {
+    pub fn check(&self) -> Vec<crate::FieldError> {
+        let mut checks = Checks::new();
+        let most = MAX_PARTITIONS as i64;
+        checks.range("/names", self.names.len() as i64, 1, most);
+        for (index, name) in self.names.iter().enumerate() {
+            if self.names[..index].contains(name) {
+                let message = format!("{name} stands there twice");
+                checks.fail(&format!("/names/{index}"), "duplicate", message);
+            }
+        }
+        checks.into_errors()
+    }
+}
+
+impl JobState {
+    const ALL: [Self; 5] = [
+        Self::Queued,
+        Self::Running,
+        Self::Done,
+        Self::Cancelled,
+        Self::Failed,
+    ];
+
+    /// Whether nothing more comes of the job by itself.
+    pub const fn is_final(self) -> bool {
+        !matches!(self, Self::Queued | Self::Running)
+    }
+
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Queued => "queued",
+            Self::Running => "running",
+            Self::Done => "done",
+            Self::Cancelled => "cancelled",
+            Self::Failed => "failed",
+        }
+    }
+}
+
+impl FromStr for JobState {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let state = Self::ALL.into_iter().find(|state| state.as_str() == text);
+        state.ok_or_else(|| format!("`{text}` is no state of a job"))
+    }
+}
+
+/// `running: orders 45000 of 100000, 41200 rows/s, 2 s left`
+impl fmt::Display for Job {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.state.as_str())?;
+        if let Some(present) = self.present().filter(|_| self.state != JobState::Queued) {
+            write!(f, ": {} {}", present.step, present.done)?;
+            if let Some(total) = present.total {
+                write!(f, " of {total}")?;
+            }
+            if present.rows_per_second > 0.0 && self.request.kind() != JobKind::Partitions {
+                write!(f, ", {} rows/s", present.rows_per_second)?;
+            }
+            let left = present.eta_seconds;
+            if let Some(left) = left.filter(|_| self.state == JobState::Running) {
+                write!(f, ", {left} s left")?;
+            }
+        }
+        match &self.problem {
+            Some(problem) => write!(f, ": {}", problem.detail),
+            None => Ok(()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_request_says_of_what_kind_it_is_and_takes_no_field_of_another() {
+        let seed = json!({"kind": "seed", "seed": 7, "orders": 3});
+        let seed: JobRequest = serde_json::from_value(seed).unwrap();
+        assert_eq!(
+            (seed.kind(), seed.to_string()),
+            (JobKind::Seed, "seed 7".into())
+        );
+        let wrong = json!({"kind": "seed", "seed": 7, "format": "csv"});
+        assert!(serde_json::from_value::<JobRequest>(wrong).is_err());
+        let names = vec!["orders_2024_01".to_owned(); 2];
+        let action = PartitionAction::Archive;
+        let request = JobRequest::Partitions(PartitionsRequest { action, names });
+        assert_eq!(request.to_string(), "archive 2 partitions");
+    }
+}

@@ -1,0 +1,83 @@
+//! An import as a job: its file is kept in the database until it is written, so that any server can do it.
+
+use std::sync::Arc;
+
+use axum::response::Response;
+use sqlx::Connection;
+use stockroom_common::{
+    Category, Customer, Kind, Order, Product, Resource,
+    job::{ImportRequest, JobRequest},
+};
+
+use super::{Import, file::File, run as write_rows};
+use crate::{
+    entity::Entity,
+    error::{Error, Result},
+    extract::Actor,
+    jobs::{self, Ended, NewJob, Outcome, Run},
+    state::AppState,
+};
+
+/// Keeps the file and puts its import into the queue, both or neither.
+pub(super) async fn enqueue(
+    state: &AppState,
+    actor: Actor,
+    request: ImportRequest,
+    file: File,
+) -> Result<Response> {
+    let (bytes, file) = file.into_bytes()?;
+    let new = NewJob {
+        at: state.options.clock.now(),
+        actor: actor.0,
+        request: JobRequest::Import(request),
+        seed: None,
+        file_bytes: i64::try_from(bytes).ok(),
+    };
+    let mut conn = state.pool.acquire().await?;
+    let mut transaction = conn.begin().await?;
+    let job = jobs::insert(&mut transaction, new).await?;
+    jobs::keep(&mut transaction, job.id, file).await?;
+    transaction.commit().await?;
+    state.jobs.notify_one();
+    Ok(jobs::as_preferred(jobs::accepted(&job, "jobs")))
+}
+
+/// Imports the file of a job. Where another server has seen to some of its rows, the others.
+pub(crate) async fn work(run: &Arc<Run>, request: &ImportRequest) -> Result<Outcome, Ended> {
+    let done = match request.resource.as_str() {
+        Category::PATH => import::<Category>(run, request).await,
+        Product::PATH => import::<Product>(run, request).await,
+        Customer::PATH => import::<Customer>(run, request).await,
+        Order::PATH => import::<Order>(run, request).await,
+        other => {
+            let detail = format!("This server knows no {other}.");
+            Err(Error::refused(Kind::NotFound, detail))
+        }
+    };
+    // Whatever went wrong once it was to stop went wrong for that.
+    match (done, run.stopped()) {
+        (Err(_), Some(stop)) => Err(Ended::Stopped(stop)),
+        (done, _) => Ok(done?),
+    }
+}
+
+async fn import<E: Entity>(run: &Arc<Run>, request: &ImportRequest) -> Result<Outcome> {
+    let import = Import {
+        state: run.state.clone(),
+        actor: run.actor.clone(),
+        request: request.clone(),
+        file: File::of_job(run, request.format).await?,
+        wants_every_row: false,
+        run: Some(run.clone()),
+    };
+    let _turn = tokio::select! {
+        turn = run.state.transfers.clone().acquire_owned() => turn,
+        () = run.until_stopped() => return Err(Error::refused(Kind::Unavailable, "The job is to stop.")),
+    };
+    // Where the cache could not be told, the relay does it.
+    let (report, _) = write_rows::<E>(&import).await?;
+    Ok(Outcome {
+        report: Some(report.into_totals()),
+        file_bytes: None,
+    })
+}

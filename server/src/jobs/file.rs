@@ -1,0 +1,205 @@
+//! The files of jobs, kept in pieces in the database: whatever happens to a server, another has them.
+
+use std::io::{self, Read};
+
+use axum::{
+    body::{Body, Bytes},
+    extract::State,
+    http::{HeaderValue, header},
+    response::{IntoResponse, Response},
+};
+use futures_util::stream;
+use sqlx::{PgConnection, PgPool};
+use stockroom_common::{
+    Id, Kind,
+    job::{Job, JobRequest},
+};
+
+use super::{
+    find,
+    run::{Run, Stop},
+};
+use crate::{
+    error::{Error, Result},
+    extract::RowId,
+    state::AppState,
+};
+
+/// Bytes of a piece.
+const PIECE: usize = 1 << 20;
+
+/// `GET /v1/jobs/{id}/file`: what an export has written, or an import was sent.
+pub(crate) async fn fetch(
+    State(state): State<AppState>,
+    RowId(id): RowId<Job>,
+) -> Result<Response> {
+    let job = find(&state.pool, id).await?;
+    let (format, name) = match &job.request {
+        JobRequest::Import(request) => (request.format, &request.resource),
+        JobRequest::Export(request) => (request.format, &request.resource),
+        JobRequest::Seed(_) | JobRequest::Partitions(_) => {
+            let detail = format!("The job ({}) has no file.", job.request);
+            return Err(Error::refused(Kind::NotFound, detail));
+        }
+    };
+    let Some(bytes) = job.file_bytes else {
+        let (kind, detail) = match job.state.is_final() {
+            false => (
+                Kind::Conflict,
+                "The file is not whole yet; wait until the job is done.",
+            ),
+            true => (Kind::Gone, "The file is not kept any more."),
+        };
+        return Err(Error::refused(kind, detail));
+    };
+    let pieces = stream::try_unfold((state, 0), move |(state, number)| async move {
+        let piece = select(&state.pool, id, number).await;
+        let piece = piece.map_err(|error| io::Error::other(error.to_string()))?;
+        Ok::<_, io::Error>(piece.map(|bytes| (Bytes::from(bytes), (state, number + 1))))
+    });
+    let mut response = Body::from_stream(pieces).into_response();
+    let headers = response.headers_mut();
+    // A file that is deleted meanwhile breaks off, and does not seem whole.
+    headers.insert(header::CONTENT_LENGTH, HeaderValue::from(bytes));
+    headers.insert(
+        header::CONTENT_TYPE,
+        HeaderValue::from_static(format.media_type()),
+    );
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    if let Ok(name) = format!("attachment; filename=\"{name}.{format}\"").parse() {
+        headers.insert(header::CONTENT_DISPOSITION, name);
+    }
+    Ok(response)
+}
+
+/// Keeps a file that was received, for the job whose transaction this is.
+pub(crate) async fn keep(
+    conn: &mut PgConnection,
+    id: Id<Job>,
+    mut file: std::fs::File,
+) -> Result<()> {
+    for number in 0.. {
+        let read = move || {
+            let mut piece = Vec::new();
+            file.by_ref().take(PIECE as u64).read_to_end(&mut piece)?;
+            Ok::<_, io::Error>((file, piece))
+        };
+        let (rest, piece) = tokio::task::spawn_blocking(read).await?.map_err(lost)?;
+        if piece.is_empty() {
+            break;
+        }
+        file = rest;
+        sqlx::query("insert into job_pieces (job_id, number, bytes) values ($1, $2, $3)")
+            .bind(id.uuid())
+            .bind(number)
+            .bind(piece)
+            .execute(&mut *conn)
+            .await?;
+    }
+    Ok(())
+}
+
+/// The pieces of a job's file, to be read one after the other.
+pub(crate) struct Pieces<'a> {
+    run: &'a Run,
+    number: i32,
+}
+
+impl<'a> Pieces<'a> {
+    pub(crate) const fn of(run: &'a Run) -> Self {
+        Self { run, number: 0 }
+    }
+
+    /// The next one; none after the last.
+    pub(crate) async fn next(&mut self) -> Result<Option<Vec<u8>>> {
+        let piece = select(&self.run.state.pool, self.run.id, self.number).await?;
+        self.number += 1;
+        Ok(piece)
+    }
+}
+
+/// Takes a file in, in place of what another server may have left of it.
+pub(crate) struct Spool<'a> {
+    run: &'a Run,
+    number: i32,
+    bytes: i64,
+    /// What is no whole piece yet.
+    rest: Vec<u8>,
+}
+
+impl<'a> Spool<'a> {
+    pub(crate) async fn begin(run: &'a Run) -> Result<Self> {
+        sqlx::query("delete from job_pieces where job_id = $1")
+            .bind(run.id.uuid())
+            .execute(&run.state.pool)
+            .await?;
+        Ok(Self {
+            run,
+            number: 0,
+            bytes: 0,
+            rest: Vec::with_capacity(PIECE),
+        })
+    }
+
+    pub(crate) async fn write(&mut self, bytes: &[u8]) -> Result<()> {
+        self.rest.extend_from_slice(bytes);
+        while self.rest.len() >= PIECE {
+            let after = self.rest.split_off(PIECE);
+            let piece = std::mem::replace(&mut self.rest, after);
+            self.put(piece).await?;
+        }
+        Ok(())
+    }
+
+    /// Writes what is left; gives how many bytes there are.
+    pub(crate) async fn end(mut self) -> Result<i64> {
+        let rest = std::mem::take(&mut self.rest);
+        if !rest.is_empty() {
+            self.put(rest).await?;
+        }
+        Ok(self.bytes)
+    }
+
+    async fn put(&mut self, piece: Vec<u8>) -> Result<()> {
+        self.bytes += piece.len() as i64;
+        // A server that was taken for dead must not mix its pieces with those of the next.
+        let put = sqlx::query(
+            "insert into job_pieces (job_id, number, bytes)
+            select id, $3, $4 from jobs
+            where id = $1 and runner = $2 and state = 'running' for share",
+        )
+        .bind(self.run.id.uuid())
+        .bind(self.run.runner)
+        .bind(self.number)
+        .bind(piece)
+        .execute(&self.run.state.pool)
+        .await?;
+        if put.rows_affected() == 0 {
+            self.run.halt(Stop::Lost);
+            return Err(Error::refused(
+                Kind::Unavailable,
+                "Another server has the job.",
+            ));
+        }
+        self.number += 1;
+        Ok(())
+    }
+}
+
+async fn select(pool: &PgPool, id: Id<Job>, number: i32) -> Result<Option<Vec<u8>>> {
+    let bytes =
+        sqlx::query_scalar("select bytes from job_pieces where job_id = $1 and number = $2")
+            .bind(id.uuid())
+            .bind(number)
+            .fetch_optional(pool)
+            .await?;
+    Ok(bytes)
+}
+
+fn lost(error: io::Error) -> Error {
+    tracing::error!(%error, "a file that was received cannot be read");
+    Error::refused(
+        Kind::Unavailable,
+        "The server cannot read the file that it received.",
+    )
+}

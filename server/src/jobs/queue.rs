@@ -1,0 +1,317 @@
+//! Jobs in the database: the queue, who runs what, how far it is.
+
+use chrono::{DateTime, TimeDelta, Utc};
+use sqlx::{AssertSqlSafe, PgConnection, PgPool, Row, postgres::PgRow, types::Json};
+use stockroom_common::{
+    Id, Problem,
+    bulk::ImportReport,
+    job::{Job, JobKind, JobRequest, JobState, Step},
+};
+use uuid::Uuid;
+
+use super::run::{Outcome, Progress};
+use crate::error::{Error, Result};
+
+/// A running job whose server has not said for so many seconds that it lives is taken over. By the clock
+/// of the database: those of servers differ.
+const ABANDONED_AFTER: f64 = 15.0;
+/// How long the files of jobs are kept once they have ended.
+const KEEP_FILES: TimeDelta = TimeDelta::days(1);
+/// Likewise the jobs themselves, but for seeds: those say which data is in the shop.
+const KEEP_JOBS: TimeDelta = TimeDelta::days(30);
+
+pub(crate) const COLUMNS: &str = "id, state, request, actor, progress, report, file_bytes, problem, \
+    created_at, finished_at";
+/// As they stand in a list, without what only one of them is asked for.
+const LISTED: &str = "id, state, request - 'ids' as request, actor, progress, \
+    report || '{\"refused\": []}' as report, file_bytes, problem, created_at, finished_at";
+
+/// A job that is to be put into the queue.
+#[derive(Debug)]
+pub(crate) struct NewJob {
+    pub(crate) at: DateTime<Utc>,
+    pub(crate) actor: String,
+    pub(crate) request: JobRequest,
+    /// The seed of a seed job and the rows in one of its batches.
+    pub(crate) seed: Option<(u32, i64)>,
+    /// Of the file that was sent.
+    pub(crate) file_bytes: Option<i64>,
+}
+
+/// A job that this server has taken.
+#[derive(Debug)]
+pub(super) struct Claimed {
+    pub(super) job: Job,
+    pub(super) batch_rows: Option<i64>,
+    pub(super) lines_done: i64,
+}
+
+pub(crate) async fn insert(conn: &mut PgConnection, new: NewJob) -> Result<Job> {
+    let job = Job {
+        id: Id::mint(new.at, rand::random()),
+        state: JobState::Queued,
+        progress: Progress::of(&new.request).told(),
+        request: new.request,
+        actor: new.actor,
+        report: None,
+        file_bytes: new.file_bytes,
+        problem: None,
+        created_at: new.at,
+        finished_at: None,
+    };
+    sqlx::query(
+        "insert into jobs (id, seed, request, state, progress, cancel_requested, created_at, beat_at,
+            actor, batch_rows, file_bytes)
+        values ($1, $2, $3, $4, $5, false, $6, $6, $7, $8, $9)",
+    )
+    .bind(job.id.uuid())
+    .bind(new.seed.map(|(seed, _)| i64::from(seed)))
+    .bind(Json(&job.request))
+    .bind(job.state.as_str())
+    .bind(Json(&job.progress))
+    .bind(new.at)
+    .bind(&job.actor)
+    .bind(new.seed.map(|(_, batch_rows)| batch_rows))
+    .bind(job.file_bytes)
+    .execute(conn)
+    .await?;
+    Ok(job)
+}
+
+pub(super) async fn select(pool: &PgPool, id: Id<Job>) -> Result<Option<Job>> {
+    let sql = format!("select {COLUMNS} from jobs where id = $1");
+    let job = sqlx::query(AssertSqlSafe(sql))
+        .bind(id.uuid())
+        .try_map(|row| from_row(&row))
+        .fetch_optional(pool)
+        .await?;
+    Ok(job)
+}
+
+/// The last hundred of these kinds, the newest first.
+pub(super) async fn select_latest(pool: &PgPool, kinds: &[JobKind]) -> Result<Vec<Job>> {
+    let sql = format!(
+        "select {LISTED} from jobs where kind = any($1) order by created_at desc, id desc limit 100"
+    );
+    let jobs = sqlx::query(AssertSqlSafe(sql))
+        .bind(words(kinds))
+        .try_map(|row| from_row(&row))
+        .fetch_all(pool)
+        .await?;
+    Ok(jobs)
+}
+
+pub(super) async fn is_any_unfinished(pool: &PgPool) -> Result<bool> {
+    let is_any =
+        sqlx::query_scalar("select exists (select from jobs where state in ('queued', 'running'))")
+            .fetch_one(pool)
+            .await?;
+    Ok(is_any)
+}
+
+pub(super) async fn request_cancel(pool: &PgPool, id: Id<Job>, now: DateTime<Utc>) -> Result<()> {
+    sqlx::query(
+        "update jobs
+        set cancel_requested = true,
+            state = case state when 'queued' then 'cancelled' else state end,
+            finished_at = case state when 'queued' then $2 end
+        where id = $1 and state in ('queued', 'running')",
+    )
+    .bind(id.uuid())
+    .bind(now)
+    .execute(pool)
+    .await?;
+    Ok(())
+}
+
+/// Puts an import that was tried back into the queue, for good this time; none where it is no such job.
+pub(super) async fn apply(pool: &PgPool, id: Id<Job>) -> Result<Option<Job>> {
+    let sql = format!(
+        "update jobs
+        set state = 'queued', finished_at = null, report = null, lines_done = 0,
+            request = request || '{{\"dry_run\": false}}'
+        where id = $1 and kind = 'import' and (request->>'dry_run')::boolean and state = 'done'
+            and file_bytes is not null
+        returning {COLUMNS}"
+    );
+    let job = sqlx::query(AssertSqlSafe(sql))
+        .bind(id.uuid())
+        .try_map(|row| from_row(&row))
+        .fetch_optional(pool)
+        .await?;
+    Ok(job)
+}
+
+/// Takes the job of one of these kinds that is to run next: one whose server is gone, or the first in the
+/// queue while none of its kind runs.
+pub(super) async fn claim(
+    pool: &PgPool,
+    runner: Uuid,
+    kinds: &[JobKind],
+) -> Result<Option<Claimed>> {
+    let sql = format!(
+        "update jobs set state = 'running', runner = $1, beat_at = now()
+        where id = (
+            select id from jobs
+            where kind = any($3) and (
+                state = 'running' and beat_at < now() - $2 * interval '1 second'
+                or state = 'queued' and not exists (
+                    select from jobs as others where others.state = 'running' and others.kind = jobs.kind
+                )
+            )
+            order by state desc, created_at, id limit 1
+            for update skip locked
+        )
+        returning {COLUMNS}, batch_rows, lines_done"
+    );
+    let claimed = sqlx::query(AssertSqlSafe(sql))
+        .bind(runner)
+        .bind(ABANDONED_AFTER)
+        .bind(words(kinds))
+        .try_map(|row: PgRow| {
+            Ok(Claimed {
+                job: from_row(&row)?,
+                batch_rows: row.try_get("batch_rows")?,
+                lines_done: row.try_get("lines_done")?,
+            })
+        })
+        .fetch_optional(pool)
+        .await
+        .map_err(Error::from);
+    match claimed {
+        // Another server was quicker: one job of a kind runs at a time.
+        Err(error) if error.is_unique_violation_of("jobs_running_key") => Ok(None),
+        claimed => claimed,
+    }
+}
+
+/// Says that the job lives and how far it is; tells whether it is to stop, none where it is no longer
+/// this server's.
+pub(super) async fn beat(
+    pool: &PgPool,
+    (id, runner): (Id<Job>, Uuid),
+    progress: &[Step],
+) -> Result<Option<bool>> {
+    let cancelled = sqlx::query_scalar(
+        "update jobs set progress = $3, beat_at = now()
+        where id = $1 and runner = $2 and state = 'running'
+        returning cancel_requested",
+    )
+    .bind(id.uuid())
+    .bind(runner)
+    .bind(Json(progress))
+    .fetch_optional(pool)
+    .await?;
+    Ok(cancelled)
+}
+
+/// Writes down, in the transaction that writes the rows, that those up to a line are seen to; false where
+/// the job is no longer this server's.
+pub(super) async fn mark(
+    conn: &mut PgConnection,
+    (id, runner): (Id<Job>, Uuid),
+    lines_done: i64,
+    report: &ImportReport,
+) -> Result<bool> {
+    let marked = sqlx::query(
+        "update jobs set lines_done = $3, report = $4
+        where id = $1 and runner = $2 and state = 'running'",
+    )
+    .bind(id.uuid())
+    .bind(runner)
+    .bind(lines_done)
+    .bind(Json(report))
+    .execute(conn)
+    .await?;
+    Ok(marked.rows_affected() > 0)
+}
+
+/// Writes down how this server has left the job: ended, or back in the queue.
+pub(super) async fn leave(
+    pool: &PgPool,
+    now: DateTime<Utc>,
+    (id, runner): (Id<Job>, Uuid),
+    state: JobState,
+    (outcome, problem): (&Outcome, Option<Problem>),
+) -> Result<()> {
+    let mut transaction = pool.begin().await?;
+    let left = sqlx::query(
+        "update jobs set state = $3, problem = $4, finished_at = $5, runner = null,
+            report = coalesce($6, report), file_bytes = coalesce($7, file_bytes)
+        where id = $1 and runner = $2 and state = 'running'",
+    )
+    .bind(id.uuid())
+    .bind(runner)
+    .bind(state.as_str())
+    .bind(problem.map(Json))
+    .bind(state.is_final().then_some(now))
+    .bind(outcome.report.as_ref().map(Json))
+    .bind(outcome.file_bytes)
+    .execute(&mut *transaction)
+    .await?;
+    // Where another has the job by now, the rest is for that one to do.
+    if state.is_final() && left.rows_affected() > 0 {
+        for statement in [
+            // The batches of seeds that were given up say where to go on.
+            "delete from seed_batches using jobs
+            where job_id = $1 and jobs.id = $1 and jobs.state = 'done'",
+            // What is in the shop is needed in no file any more.
+            "update jobs set file_bytes = null
+            where id = $1 and kind = 'import' and state = 'done' and not (request->>'dry_run')::boolean",
+            "delete from job_pieces using jobs
+            where job_id = $1 and jobs.id = $1 and jobs.file_bytes is null",
+        ] {
+            sqlx::query(statement)
+                .bind(id.uuid())
+                .execute(&mut *transaction)
+                .await?;
+        }
+    }
+    transaction.commit().await?;
+    Ok(())
+}
+
+/// Deletes files, and then jobs, that were done long ago.
+pub(super) async fn forget(pool: &PgPool, now: DateTime<Utc>) -> Result<()> {
+    sqlx::query(
+        "with old as (
+            update jobs set file_bytes = null
+            where file_bytes is not null and finished_at < $1
+            returning id
+        )
+        delete from job_pieces using old where job_id = old.id",
+    )
+    .bind(now - KEEP_FILES)
+    .execute(pool)
+    .await?;
+    sqlx::query("delete from jobs where kind <> 'seed' and finished_at < $1")
+        .bind(now - KEEP_JOBS)
+        .execute(pool)
+        .await?;
+    Ok(())
+}
+
+fn words(kinds: &[JobKind]) -> Vec<&'static str> {
+    kinds.iter().map(|kind| kind.as_str()).collect()
+}
+
+pub(crate) fn from_row(row: &PgRow) -> sqlx::Result<Job> {
+    let state: String = row.try_get("state")?;
+    let Json(request) = row.try_get("request")?;
+    let Json(progress) = row.try_get("progress")?;
+    let report: Option<Json<ImportReport>> = row.try_get("report")?;
+    let problem: Option<Json<Problem>> = row.try_get("problem")?;
+    let decode = |error: String| sqlx::Error::Decode(error.into());
+    Ok(Job {
+        id: Id::new(row.try_get("id")?),
+        state: state.parse().map_err(decode)?,
+        request,
+        actor: row.try_get("actor")?,
+        progress,
+        report: report.map(|Json(report)| report),
+        file_bytes: row.try_get("file_bytes")?,
+        problem: problem.map(|Json(problem)| problem),
+        created_at: row.try_get("created_at")?,
+        finished_at: row.try_get("finished_at")?,
+    })
+}

@@ -1,0 +1,180 @@
+//! Works off the queue: takes jobs, one of a kind at a time, and keeps saying that they live and how far
+//! they are.
+
+use std::{sync::Arc, time::Duration};
+
+use stockroom_common::{
+    Id, Kind, Problem,
+    job::{Job, JobKind, JobRequest, JobState},
+};
+use tokio::{
+    sync::{OwnedSemaphorePermit, Semaphore},
+    task::JoinSet,
+};
+use uuid::Uuid;
+
+use super::{
+    queue::{self, Claimed},
+    run::{Ended, Outcome, Run, Stop},
+};
+use crate::{
+    error::{Error, Result},
+    export, import, partitions, seed,
+    state::AppState,
+};
+
+/// How often a server looks for a job that nobody told it of.
+const LOOK_EVERY: Duration = Duration::from_secs(2);
+/// How often it says how far a job is.
+const BEAT_EVERY: Duration = Duration::from_millis(250);
+
+/// Takes jobs until the server stops, and then waits for those that it has.
+pub(crate) async fn run(state: AppState) {
+    let mut stopping = state.stopping.subscribe();
+    let turns = JobKind::ALL.map(|kind| (kind, Arc::new(Semaphore::new(1))));
+    let mut running = JoinSet::new();
+    while !*stopping.borrow() {
+        while let Some(turn) = next(&state, &turns).await {
+            running.spawn(turn);
+        }
+        tokio::select! {
+            () = state.jobs.notified() => {}
+            () = tokio::time::sleep(LOOK_EVERY) => {}
+            Some(_) = running.join_next() => {}
+            _ = stopping.wait_for(|stopping| *stopping) => {}
+        }
+    }
+    while running.join_next().await.is_some() {}
+}
+
+/// The next job of a kind that this server has a turn for, if there is one.
+async fn next(
+    state: &AppState,
+    turns: &[(JobKind, Arc<Semaphore>)],
+) -> Option<impl Future<Output = ()> + use<>> {
+    let free = turns
+        .iter()
+        .filter(|(_, turn)| turn.available_permits() > 0);
+    let kinds: Vec<JobKind> = free.map(|(kind, _)| *kind).collect();
+    let (runner, claimed) = match claim(state, &kinds).await {
+        Ok(claimed) => claimed?,
+        Err(error) => {
+            tracing::warn!(%error, "the queue of jobs cannot be worked off");
+            return None;
+        }
+    };
+    let kind = claimed.job.request.kind();
+    let (_, turn) = turns.iter().find(|(of, _)| *of == kind)?;
+    let turn = turn.clone().try_acquire_owned().ok()?;
+    let state = state.clone();
+    Some(async move {
+        let _turn: OwnedSemaphorePermit = turn;
+        work(&state, runner, claimed).await;
+    })
+}
+
+/// Runs the next job of these kinds, until it ends or the server stops; tells whether there was one.
+///
+/// # Errors
+/// Where the database cannot be reached. What goes wrong in the job is written down there.
+pub(crate) async fn work_off(state: &AppState, kinds: &[JobKind]) -> Result<bool> {
+    match claim(state, kinds).await? {
+        Some((runner, claimed)) => {
+            work(state, runner, claimed).await;
+            Ok(true)
+        }
+        None => Ok(false),
+    }
+}
+
+async fn claim(state: &AppState, kinds: &[JobKind]) -> Result<Option<(Uuid, Claimed)>> {
+    let runner: Uuid = Id::<Job>::mint(state.options.clock.now(), rand::random()).uuid();
+    let claimed = queue::claim(&state.pool, runner, kinds).await?;
+    Ok(claimed.map(|claimed| (runner, claimed)))
+}
+
+async fn work(state: &AppState, runner: Uuid, claimed: Claimed) {
+    let request = claimed.job.request.clone();
+    let run = Arc::new(Run::new(state, runner, claimed));
+    let id = run.id;
+    tracing::info!(%id, what = %request, "a job begins");
+    let ended = tokio::select! {
+        ended = dispatch(&run, &request) => ended,
+        lost = keep_beating(&run) => Err(lost),
+    };
+    // How far it came in the end.
+    if let Err(error) = run.beat().await {
+        tracing::warn!(%error, "the job cannot say how far it came");
+    }
+    let (outcome, state_then, problem) = match ended {
+        Ok(outcome) => (outcome, JobState::Done, None),
+        Err(Ended::Stopped(Stop::Cancelled)) => (Outcome::default(), JobState::Cancelled, None),
+        Err(Ended::Stopped(Stop::ServerStops)) => (Outcome::default(), JobState::Queued, None),
+        Err(Ended::Stopped(Stop::Lost | Stop::Failed)) => return,
+        Err(Ended::Failed(error)) => {
+            tracing::error!(%id, %error, "the job failed");
+            (
+                Outcome::default(),
+                JobState::Failed,
+                Some(told(error, &request)),
+            )
+        }
+    };
+    let now = state.options.clock.now();
+    let left = queue::leave(
+        &state.pool,
+        now,
+        (id, runner),
+        state_then,
+        (&outcome, problem),
+    )
+    .await;
+    if let Err(error) = left {
+        // It is taken over once nobody has said for a while that it lives.
+        tracing::warn!(%id, %error, "a job could not be left");
+    }
+    tracing::info!(%id, state = state_then.as_str(), "a job was left");
+}
+
+/// Who does the job.
+async fn dispatch(run: &Arc<Run>, request: &JobRequest) -> Result<Outcome, Ended> {
+    match request {
+        JobRequest::Seed(request) => seed::load(run, request).await,
+        JobRequest::Import(request) => import::job::work(run, request).await,
+        JobRequest::Export(request) => export::job::work(run, request).await,
+        JobRequest::Partitions(request) => partitions::job::work(run, request).await,
+    }
+}
+
+/// What is said of a job that failed.
+fn told(error: Error, request: &JobRequest) -> Problem {
+    let mut problem = match error {
+        Error::Refused(problem) => *problem,
+        _ => Problem::new(
+            Kind::Unavailable,
+            "The database or the server failed; the server's log says how.",
+        ),
+    };
+    if request.kind() == JobKind::Seed {
+        problem.detail += " The same job, given again, goes on where it stopped.";
+    }
+    problem
+}
+
+/// Beats until the job is lost; what else makes it stop is told to those who work on it, who finish what
+/// they have begun.
+async fn keep_beating(run: &Run) -> Ended {
+    let mut ticks = tokio::time::interval(BEAT_EVERY);
+    loop {
+        ticks.tick().await;
+        if *run.state.stopping.borrow() {
+            run.halt(Stop::ServerStops);
+        }
+        match run.beat().await {
+            Ok(true) => {}
+            Ok(false) => return Ended::Stopped(Stop::Lost),
+            // Those who work will find out as well, or it was for a moment.
+            Err(error) => tracing::warn!(%error, "the job cannot say how far it is"),
+        }
+    }
+}

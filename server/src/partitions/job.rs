@@ -1,0 +1,109 @@
+//! Work on some partitions as a job, one after the other. What was done already is done again without
+//! harm, so a server that takes it over begins at the first.
+
+use std::sync::Arc;
+
+use axum::{extract::State, response::Response};
+use stockroom_common::{
+    Kind,
+    job::{JobRequest, NamedPartitions, PartitionAction, PartitionsRequest},
+};
+
+use super::{archive, catalogue::Catalogue};
+use crate::{
+    error::{Error, Result},
+    extract::{Actor, Document},
+    jobs::{self, Ended, NewJob, Outcome, Run},
+    state::AppState,
+};
+
+/// `POST /v1/partitions/archive` `{"names": […]}`
+pub(crate) async fn archive_all(
+    State(state): State<AppState>,
+    actor: Actor,
+    Document(named): Document<NamedPartitions>,
+) -> Result<Response> {
+    create(&state, actor, PartitionAction::Archive, named).await
+}
+
+/// `POST /v1/partitions/restore` `{"names": […]}`
+pub(crate) async fn restore_all(
+    State(state): State<AppState>,
+    actor: Actor,
+    Document(named): Document<NamedPartitions>,
+) -> Result<Response> {
+    create(&state, actor, PartitionAction::Restore, named).await
+}
+
+/// `POST /v1/partitions/delete` `{"names": […]}`: for good.
+pub(crate) async fn delete_all(
+    State(state): State<AppState>,
+    actor: Actor,
+    Document(named): Document<NamedPartitions>,
+) -> Result<Response> {
+    create(&state, actor, PartitionAction::Delete, named).await
+}
+
+async fn create(
+    state: &AppState,
+    actor: Actor,
+    action: PartitionAction,
+    named: NamedPartitions,
+) -> Result<Response> {
+    let mut errors = named.check();
+    let catalogue = Catalogue::read(&mut *state.pool.acquire().await?).await?;
+    for (index, name) in named.names.iter().enumerate() {
+        if catalogue.named(name).is_none() {
+            let message = format!("there is no partition {name}; GET /v1/partitions lists them");
+            let pointer = format!("/names/{index}");
+            errors.push(stockroom_common::FieldError::new(
+                pointer,
+                "not_found",
+                message,
+            ));
+        }
+    }
+    if !errors.is_empty() {
+        return Err(Error::fields(Kind::Invalid, errors));
+    }
+    let names = named.names;
+    let new = NewJob {
+        at: state.options.clock.now(),
+        actor: actor.0,
+        request: JobRequest::Partitions(PartitionsRequest { action, names }),
+        seed: None,
+        file_bytes: None,
+    };
+    jobs::accept(state, new).await
+}
+
+/// Does the same to each partition; the first that refuses ends it.
+pub(crate) async fn work(run: &Arc<Run>, request: &PartitionsRequest) -> Result<Outcome, Ended> {
+    run.progress().began(0);
+    for name in &request.names {
+        run.go_on()?;
+        let (state, actor) = (&run.state, &run.actor);
+        let done = match request.action {
+            PartitionAction::Archive => archive::archive(state, actor, name).await,
+            PartitionAction::Restore => archive::restore(state, actor, name).await,
+            PartitionAction::Delete => archive::delete(state, actor, name).await,
+        };
+        // Where the cache could not be told, the relay does it.
+        done.map_err(|error| at(name, error))?;
+        run.progress().done(0, 1);
+    }
+    Ok(Outcome::default())
+}
+
+/// Says which partition it was, where the refusal does not.
+fn at(name: &str, error: Error) -> Error {
+    match error {
+        Error::Refused(mut problem) => {
+            if !problem.detail.contains(name) {
+                problem.detail = format!("{name}: {}", problem.detail);
+            }
+            Error::Refused(problem)
+        }
+        error => error,
+    }
+}

@@ -1,0 +1,172 @@
+//! Loads the rows of a seed job, some batches at a time. Those that are in the shop already are left out.
+
+use std::{collections::HashSet, sync::Arc};
+
+use futures_util::{StreamExt, stream};
+use sqlx::Connection;
+use stockroom_common::{change::Op, partition::Family, seed::NewSeedJob};
+
+use super::{
+    batch::{Batch, Entity, Part},
+    generate::Generator,
+    job,
+    pace::Pace,
+};
+use crate::{
+    cache::Invalidation,
+    changes::{self, Change},
+    error::Result,
+    jobs::{Ended, Outcome, Run, Stop},
+};
+
+/// Batches that are under way at a time: one is generated while others are loaded. A job with a rate
+/// is to disturb nobody and does one after the other.
+const AT_ONCE: usize = 3;
+
+/// A seed job in the hands of this server.
+struct Task<'a> {
+    run: &'a Run,
+    at_once: usize,
+    generator: Arc<Generator>,
+    pace: Pace,
+}
+
+/// Loads what the job asks for.
+pub(crate) async fn load(run: &Arc<Run>, request: &NewSeedJob) -> Result<Outcome, Ended> {
+    let of = request.clone();
+    let generate = move || Generator::new(&of, of.until.unwrap_or_default());
+    let task = Task {
+        run,
+        at_once: request.rate.map_or(AT_ONCE, |_| 1),
+        generator: Arc::new(tokio::task::spawn_blocking(generate).await?),
+        pace: Pace::new(request.rate),
+    };
+    let done = task.find_done().await?;
+    task.load_all(done).await?;
+    Ok(Outcome::default())
+}
+
+impl Task<'_> {
+    async fn load_all(&self, done: HashSet<i64>) -> Result<(), Ended> {
+        let state = &self.run.state;
+        let partitions = &state.partitions;
+        // Other servers may have changed them since they were read.
+        partitions.reload(&mut *state.pool.acquire().await?).await?;
+        // All at once, before there are rows to vacuum: attaching a partition locks the tables that
+        // it refers to.
+        partitions
+            .ensure_all(&state.pool, Family::Orders, self.generator.span())
+            .await?;
+        // References point back: what refers to an entity waits until that is there.
+        for entity in Entity::ALL {
+            self.run.progress().began(entity as usize);
+            let parts = self.parts().filter(|part| part.entity == entity);
+            self.load_each(parts.filter(|part| !done.contains(&part.number)))
+                .await?;
+        }
+        for table in [
+            "categories",
+            "products",
+            "customers",
+            "orders",
+            "order_items",
+        ] {
+            self.run.go_on()?;
+            self.analyze(table).await?;
+        }
+        Ok(())
+    }
+
+    /// Loads some batches at a time. Where one fails or the job is to stop, no other is begun, and those
+    /// under way are finished.
+    async fn load_each(&self, parts: impl Iterator<Item = Part>) -> Result<(), Ended> {
+        let parts = parts.take_while(|_| self.run.go_on().is_ok());
+        let mut loads = stream::iter(parts)
+            .map(|part| self.load(part))
+            .buffer_unordered(self.at_once);
+        let mut first = None;
+        while let Some(loaded) = loads.next().await {
+            if let Err(error) = loaded {
+                self.run.halt(Stop::Failed);
+                first.get_or_insert(error);
+            }
+        }
+        first.map_or_else(|| self.run.go_on(), Err)
+    }
+
+    /// Which batches a server has loaded before.
+    async fn find_done(&self) -> Result<HashSet<i64>> {
+        let done = job::select_batches(&self.run.state.pool, self.run.id).await?;
+        let done: HashSet<i64> = done.into_iter().collect();
+        if !done.is_empty() {
+            let mut progress = self.run.progress();
+            for part in self.parts().filter(|part| done.contains(&part.number)) {
+                progress.found(part.entity as usize, part.len());
+            }
+        }
+        Ok(done)
+    }
+
+    /// Generates and loads one batch, with its entry in the log and in the list of batches.
+    async fn load(&self, part: Part) -> Result<(), Ended> {
+        tokio::select! {
+            () = self.pace.wait(part.len()) => {}
+            () = self.run.until_stopped() => {}
+        }
+        self.run.go_on()?;
+        let run = self.run;
+        let (generator, state, of) = (self.generator.clone(), run.state.clone(), part.clone());
+        let generate = move || Batch::generate(&generator, &state.partitions, &of);
+        let batch = tokio::task::spawn_blocking(generate).await??;
+        let state = &run.state;
+        let mut conn = state.pool.acquire().await?;
+        let mut transaction = conn.begin().await?;
+        // First of all: where the server that had the job before still loads the same batch, this waits
+        // for how that ends.
+        let number = (part.number, part.len());
+        match job::insert_batch(&mut transaction, run.id, number).await {
+            Err(error) if error.is_unique_violation_of("seed_batches_pkey") => {
+                transaction.rollback().await?;
+                run.progress().done(part.entity as usize, part.len());
+                return Ok(());
+            }
+            inserted => inserted?,
+        }
+        for table in &batch.tables {
+            table.load(&mut transaction).await?;
+        }
+        let change = Change {
+            entity: part.entity.name(),
+            entity_id: None,
+            op: Op::Seed,
+            version: None,
+            before: None,
+            after: Some(serde_json::json!({"job": run.id, "rows": part.len()})),
+            tags: part.tags(),
+        };
+        let now = state.options.clock.now();
+        let logged = changes::append(&mut transaction, now, &run.actor.0, &change).await?;
+        transaction.commit().await?;
+        run.progress().done(part.entity as usize, part.len());
+        if state.cache.invalidate(&change.tags).await == Invalidation::Done {
+            state.relay.push([logged]);
+        }
+        Ok(())
+    }
+
+    /// Tells the planner about the new rows, rather than wait until autovacuum does. A table at a
+    /// time, for its locks are held until the statement ends.
+    async fn analyze(&self, table: &'static str) -> Result<()> {
+        let mut transaction = self.run.state.pool.begin().await?;
+        let sql = format!("set local statement_timeout = 0; analyze {table}");
+        sqlx::raw_sql(sqlx::AssertSqlSafe(sql))
+            .execute(&mut *transaction)
+            .await?;
+        transaction.commit().await?;
+        Ok(())
+    }
+
+    fn parts(&self) -> impl Iterator<Item = Part> + Send {
+        self.generator.parts(self.run.batch_rows)
+    }
+}

@@ -1,0 +1,611 @@
+//! Files and partitions as jobs: they go on without their caller, and on another server.
+
+use std::time::Duration;
+
+use chrono::{DateTime, Days, Utc};
+use reqwest::Method;
+use serde_json::{Value, json};
+use sqlx::PgPool;
+use stockroom_server::{Clock, Options, connect};
+use stockroom_tests::{
+    Answer, Events, Node, Shop, database_url, fresh_database, http_client, path,
+};
+
+/// Sends a file that is to be imported as a job.
+async fn send(shop: &Shop, path: &str, file: String) -> Answer {
+    let request = shop
+        .request(Method::POST, &format!("/v1/{path}"))
+        .header("content-type", "application/x-ndjson")
+        .header("prefer", "wait=10, respond-async");
+    shop.send(request.body(file)).await
+}
+
+fn lines(rows: &[Value]) -> String {
+    let lines: Vec<String> = rows.iter().map(Value::to_string).collect();
+    lines.join("\n")
+}
+
+fn customers(count: usize) -> Vec<Value> {
+    let customer =
+        |n: usize| json!({"name": format!("Customer {n}"), "email": format!("c{n}@example.org")});
+    (0..count).map(customer).collect()
+}
+
+/// Orders of one piece, of the first product in the first rows and of the second in the others.
+fn orders(customer: &Value, products: [&Value; 2], each: usize) -> Vec<Value> {
+    let order = |product: &Value| {
+        json!({
+            "customer_id": customer["id"],
+            "items": [{"product_id": product["id"], "quantity": 1}],
+        })
+    };
+    let orders = products.into_iter();
+    orders
+        .flat_map(|product| std::iter::repeat_n(order(product), each))
+        .collect()
+}
+
+async fn job(shop: &Shop, job: &Value) -> Value {
+    shop.get(&path("jobs", job)).await.ok(200)
+}
+
+async fn count(shop: &Shop, resource: &str) -> i64 {
+    let page = format!("/v1/{resource}?limit=1&count=exact");
+    let page = shop.get(&page).await.ok(200);
+    page["total"]["value"].as_i64().unwrap()
+}
+
+async fn text(shop: &Shop, path: &str) -> String {
+    let response = shop.request(Method::GET, path).send().await.unwrap();
+    assert_eq!(response.status().as_u16(), 200);
+    response.text().await.unwrap()
+}
+
+#[tokio::test]
+async fn a_file_is_tried_and_then_done_for_good_without_being_sent_again() {
+    let shop = Shop::open().await;
+    let mut rows = customers(1_200);
+    rows[700] = json!({"name": "Nobody", "email": "no address"});
+    let file = lines(&rows);
+    let query = "customers/import?dry_run=true&on_error=reject_failed&name=new.ndjson";
+    let answer = send(&shop, query, file.clone()).await;
+    assert_eq!(answer.header("preference-applied"), "respond-async");
+    let location = answer.header("location").to_owned();
+    let tried = answer.ok(202);
+    assert_eq!(location, path("jobs", &tried));
+    let tried = shop.ended(&tried).await;
+    assert_eq!(
+        (&tried["state"], &tried["report"]["created"]),
+        (&json!("done"), &json!(1_199)),
+        "{tried:#}"
+    );
+    assert_eq!(tried["request"]["name"], "new.ndjson");
+    let refused = &tried["report"]["refused"];
+    assert_eq!(
+        (&refused[0]["line"], refused.as_array().unwrap().len()),
+        (&json!(701), 1)
+    );
+    assert_eq!(count(&shop, "customers").await, 0, "nothing is written yet");
+    let listed = shop.get("/v1/jobs").await.ok(200);
+    assert_eq!(listed["items"][0]["report"]["failed"], 1);
+    assert_eq!(listed["items"][0]["report"]["refused"], json!([]));
+    let kept = format!("{}/file", path("jobs", &tried));
+    assert_eq!(text(&shop, &kept).await, file);
+
+    let apply = format!("{}/apply", path("jobs", &tried));
+    let applied = shop.post(&apply, &Value::Null).await.ok(202);
+    assert_eq!(applied["id"], tried["id"]);
+    let done = shop.ended(&applied).await;
+    assert_eq!(
+        (&done["state"], &done["report"]["created"]),
+        (&json!("done"), &json!(1_199)),
+        "{done:#}"
+    );
+    let steps = &done["progress"];
+    for step in [0, 1] {
+        assert_eq!(
+            (&steps[step]["done"], &steps[step]["total"]),
+            (&json!(1_200), &json!(1_200))
+        );
+    }
+    assert_eq!(count(&shop, "customers").await, 1_199);
+    let again = shop.post(&apply, &Value::Null).await.refused(409);
+    assert!(again.contains("import new.ndjson"), "{again}");
+    shop.get(&kept).await.refused(410);
+    let pieces: i64 = sqlx::query_scalar("select count(*) from job_pieces")
+        .fetch_one(&shop.pool)
+        .await
+        .unwrap();
+    assert_eq!(pieces, 0, "what is in the shop is needed in no file");
+}
+
+#[tokio::test]
+async fn a_file_that_is_at_fault_fails_its_job_and_leaves_nothing() {
+    let shop = Shop::open().await;
+    let file = "name,mail\nAda,ada@example.org\n".to_owned();
+    let job = send(&shop, "customers/import?format=csv", file)
+        .await
+        .ok(202);
+    let failed = shop.ended(&job).await;
+    assert_eq!(failed["state"], "failed");
+    assert_eq!(failed["problem"]["status"], 400);
+    assert_eq!(failed["problem"]["errors"][0]["line"], 1);
+    let mut rows = customers(600);
+    rows[599] = json!({"name": "", "email": "x@example.org"});
+    let job = send(&shop, "customers/import", lines(&rows)).await.ok(202);
+    let failed = shop.ended(&job).await;
+    assert_eq!(
+        (&failed["state"], &failed["problem"]["errors"][0]["line"]),
+        (&json!("failed"), &json!(600)),
+        "{failed:#}"
+    );
+    assert_eq!(count(&shop, "customers").await, 0);
+    // What cannot be read at all is refused before there is a job.
+    send(&shop, "customers/import?mode=x", String::new())
+        .await
+        .refused_at(400, "?mode", "unknown_value");
+    // Every row told of is an answer, not a job.
+    let request = shop
+        .request(Method::POST, "/v1/customers/import?report=rows")
+        .header("content-type", "application/x-ndjson")
+        .header("prefer", "respond-async");
+    let told = request.body(lines(&customers(1))).send().await.unwrap();
+    assert_eq!(told.status().as_u16(), 200);
+}
+
+/// A server of its own process with a customer and two products, the second of which somebody holds.
+struct Crash {
+    node: Node,
+    pool: PgPool,
+    customer: Value,
+    products: [Value; 2],
+}
+
+impl Crash {
+    async fn prepare() -> Self {
+        let database = fresh_database().await;
+        let node = Node::start(
+            "stockroom-server",
+            vec![("DATABASE_URL", database_url(&database))],
+        );
+        let pool = connect(database, 4).await.unwrap();
+        let post = async |path: &str, body: Value| {
+            let request = http_client().post(node.url(path)).json_body(&body);
+            Answer::read(request.send().await.unwrap()).await.ok(201)
+        };
+        let customer = post(
+            "/v1/customers",
+            json!({"name": "Ada", "email": "ada@example.org"}),
+        )
+        .await;
+        let category = post("/v1/categories", json!({"name": "Tea"})).await;
+        let product = async |sku: &str| {
+            let product = json!({
+                "category_id": category["id"], "sku": sku, "name": sku, "price_minor": 100, "stock": 5_000,
+            });
+            post("/v1/products", product).await
+        };
+        let products = [product("A-1").await, product("B-1").await];
+        Self {
+            node,
+            pool,
+            customer,
+            products,
+        }
+    }
+
+    /// Lets the server die amid the import of those orders, and another go on; gives that one and the job
+    /// as it ended.
+    async fn amid(mut self, query: &str, is_amid: impl Fn(i64) -> bool) -> (Shop, Value) {
+        let [one, two] = &self.products;
+        let file = lines(&orders(&self.customer, [one, two], 500));
+        let mut holder = self.pool.begin().await.unwrap();
+        sqlx::query("select 1 from products where sku = 'B-1' for update")
+            .execute(&mut *holder)
+            .await
+            .unwrap();
+        let request = http_client()
+            .post(
+                self.node
+                    .url(&format!("/v1/orders/import?format=ndjson{query}")),
+            )
+            .header("prefer", "respond-async")
+            .body(file);
+        let job = Answer::read(request.send().await.unwrap()).await.ok(202);
+        loop {
+            let (done, written): (i64, i64) = sqlx::query_as(
+                "select lines_done, (progress->1->>'done')::bigint from jobs where kind = 'import'",
+            )
+            .fetch_one(&self.pool)
+            .await
+            .unwrap();
+            if written >= 500 && is_amid(done) {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+        self.node.kill();
+        // As if it had been dead for long enough.
+        sqlx::query("update jobs set beat_at = beat_at - interval '1 minute'")
+            .execute(&self.pool)
+            .await
+            .unwrap();
+        holder.rollback().await.unwrap();
+        let shop = Shop::serve(self.pool, Options::default()).await;
+        let done = shop.ended(&job).await;
+        (shop, done)
+    }
+}
+
+/// A request with a JSON body.
+trait JsonBody {
+    fn json_body(self, body: &Value) -> Self;
+}
+
+impl JsonBody for reqwest::RequestBuilder {
+    fn json_body(self, body: &Value) -> Self {
+        self.header("content-type", "application/json")
+            .body(body.to_string())
+    }
+}
+
+async fn has_each_order_once(shop: &Shop, done: &Value) {
+    assert_eq!(
+        (&done["state"], &done["report"]["created"]),
+        (&json!("done"), &json!(1_000)),
+        "{done:#}"
+    );
+    assert_eq!(count(shop, "orders").await, 1_000);
+    let stock: Vec<i64> = sqlx::query_scalar("select stock from products order by sku")
+        .fetch_all(&shop.pool)
+        .await
+        .unwrap();
+    assert_eq!(stock, [4_500, 4_500]);
+}
+
+#[tokio::test]
+async fn an_import_whose_server_dies_goes_on_after_the_rows_that_are_in_the_shop() {
+    let crash = Crash::prepare().await;
+    let (shop, done) = crash
+        .amid("&on_error=reject_failed", |lines_done| lines_done == 500)
+        .await;
+    has_each_order_once(&shop, &done).await;
+}
+
+#[tokio::test]
+async fn an_import_of_all_or_nothing_begins_again_on_the_next_server() {
+    let crash = Crash::prepare().await;
+    let (shop, done) = crash.amid("", |lines_done| lines_done == 0).await;
+    has_each_order_once(&shop, &done).await;
+    // One that is in the shop, of which its server only did not come to say so, is not written again.
+    sqlx::query(
+        "update jobs set state = 'running', beat_at = beat_at - interval '1 minute',
+            runner = gen_random_uuid(), finished_at = null
+        where kind = 'import'",
+    )
+    .execute(&shop.pool)
+    .await
+    .unwrap();
+    let done = shop.ended(&done).await;
+    has_each_order_once(&shop, &done).await;
+}
+
+#[tokio::test]
+async fn an_import_that_is_cancelled_leaves_whole_batches_or_nothing() {
+    let shop = Shop::open().await;
+    let customer = shop.customer("ada@example.org").await;
+    let products = [
+        shop.product("A-1", 5_000).await,
+        shop.product("B-1", 5_000).await,
+    ];
+    let file = lines(&orders(&customer, [&products[0], &products[1]], 500));
+    for (query, left) in [("?on_error=reject_failed", 500), ("", 0)] {
+        let before = count(&shop, "orders").await;
+        let mut holder = shop.pool.begin().await.unwrap();
+        sqlx::query("select 1 from products where sku = 'B-1' for update")
+            .execute(&mut *holder)
+            .await
+            .unwrap();
+        let sent = send(&shop, &format!("orders/import{query}"), file.clone()).await;
+        let sent = sent.ok(202);
+        loop {
+            let job = job(&shop, &sent).await;
+            assert_eq!(job["finished_at"], Value::Null, "{job:#}");
+            if job["progress"][1]["done"].as_i64() >= Some(500) {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+        shop.delete(&path("jobs", &sent)).await.ok(202);
+        // With the second beat from here on the server knows it: the first may have been under way.
+        let mut beats = std::collections::BTreeSet::new();
+        while beats.len() < 3 {
+            let beat: DateTime<Utc> =
+                sqlx::query_scalar("select beat_at from jobs where state = 'running'")
+                    .fetch_one(&shop.pool)
+                    .await
+                    .unwrap();
+            beats.insert(beat);
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        holder.rollback().await.unwrap();
+        let ended = shop.ended(&sent).await;
+        assert_eq!(ended["state"], "cancelled", "{ended:#}");
+        let written = count(&shop, "orders").await - before;
+        match left {
+            0 => assert_eq!(written, 0),
+            _ => assert_eq!(json!(written), ended["report"]["created"], "{ended:#}"),
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_export_is_written_without_its_caller_and_is_what_a_stream_would_be() {
+    let shop = Shop::open().await;
+    let seed = json!({
+        "seed": 5, "categories": 4, "products": 30, "customers": 700, "orders": 2_600, "months": 5,
+    });
+    shop.seed(&seed).await;
+    for (query, format) in [
+        ("status=paid&sort=placed_at", "csv"),
+        ("", "ndjson"),
+        ("q=zzzzzz", "csv"),
+    ] {
+        let path_of = |resource: &str| format!("/v1/{resource}/export?format={format}&{query}");
+        let resource = if query.starts_with('q') {
+            "customers"
+        } else {
+            "orders"
+        };
+        let url = format!("{}&name=x.{format}", path_of(resource));
+        let export = shop.send(shop.request(Method::POST, &url)).await.ok(202);
+        shop.ended(&export).await;
+        let done = job(&shop, &export).await;
+        let file = text(&shop, &format!("{}/file", path("jobs", &export))).await;
+        assert_eq!(file, text(&shop, &path_of(resource)).await);
+        assert_eq!(done["file_bytes"], json!(file.len()));
+        let rows = file.lines().count() - usize::from(format == "csv");
+        let step = &done["progress"][0];
+        assert_eq!(
+            (&step["step"], &step["done"], &step["total"]),
+            (&json!(resource), &json!(rows), &json!(rows))
+        );
+    }
+    // Of more rows than a URL has room for.
+    let all = text(&shop, "/v1/customers/export?format=ndjson").await;
+    let mut customers: Vec<Value> = all
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    customers.truncate(650);
+    let ids: Vec<&Value> = customers.iter().map(|row| &row["id"]).collect();
+    let export = shop
+        .post("/v1/customers/export", &json!({"ids": ids}))
+        .await
+        .ok(202);
+    let done = shop.ended(&export).await;
+    assert_eq!(done["progress"][0]["done"], 650);
+    let listed = shop.get("/v1/jobs").await.ok(200);
+    assert_eq!(listed["items"][0]["request"]["ids"], Value::Null);
+    let file = text(&shop, &format!("{}/file", path("jobs", &export))).await;
+    let named: Vec<Value> = file
+        .lines()
+        .map(|line| serde_json::from_str::<Value>(line).unwrap()["id"].clone())
+        .collect();
+    customers.sort_by_key(|row| row["id"].as_str().unwrap().to_owned());
+    let wanted: Vec<Value> = customers.iter().map(|row| row["id"].clone()).collect();
+    assert_eq!(named, wanted);
+}
+
+#[tokio::test]
+async fn an_export_that_cannot_be_is_refused_before_there_is_a_job() {
+    let shop = Shop::open().await;
+    let post = async |query: &str| {
+        let path = format!("/v1/orders/export?{query}");
+        shop.send(shop.request(Method::POST, &path)).await
+    };
+    post("format=xml")
+        .await
+        .refused_at(400, "?format", "unknown_value");
+    post("status=lost")
+        .await
+        .refused_at(400, "?status", "wrong_type");
+    post("sort=note")
+        .await
+        .refused_at(400, "?sort", "unknown_value");
+    post("id=1")
+        .await
+        .refused_at(400, "?id", "unknown_parameter");
+    shop.post("/v1/orders/export", &json!({"ids": []}))
+        .await
+        .refused_at(422, "/ids", "out_of_range");
+    shop.post("/v1/orders/export?status=paid", &json!({"ids": []}))
+        .await
+        .refused_at(400, "?status", "unknown_parameter");
+    shop.post("/v1/orders/export", &json!({"rows": []}))
+        .await
+        .refused(400);
+    assert_eq!(shop.get("/v1/jobs").await.ok(200)["items"], json!([]));
+}
+
+#[tokio::test]
+async fn an_export_that_is_taken_over_has_no_piece_of_the_first() {
+    let shop = Shop::open().await;
+    let rows = lines(&customers(3_000));
+    let done = send(&shop, "customers/import", rows).await.ok(202);
+    shop.ended(&done).await;
+    let path_of = "/v1/customers/export?format=csv";
+    let export = shop.send(shop.request(Method::POST, path_of)).await.ok(202);
+    shop.ended(&export).await;
+    // As a server would leave it that died before its end.
+    sqlx::raw_sql(
+        "insert into job_pieces select job_id, number + 1, bytes from job_pieces order by number desc;
+        update jobs set state = 'running', runner = gen_random_uuid(), finished_at = null,
+            file_bytes = null, beat_at = beat_at - interval '1 minute'
+        where kind = 'export'",
+    )
+    .execute(&shop.pool)
+    .await
+    .unwrap();
+    shop.get(&format!("{}/file", path("jobs", &export)))
+        .await
+        .refused(409);
+    shop.ended(&export).await;
+    let file = text(&shop, &format!("{}/file", path("jobs", &export))).await;
+    assert_eq!(file, text(&shop, path_of).await);
+}
+
+fn options_at(now: &'static str) -> Options {
+    let now: DateTime<Utc> = now.parse().unwrap();
+    Options {
+        clock: Clock::new(move || now),
+        ..Options::default()
+    }
+}
+
+#[tokio::test]
+async fn partitions_are_archived_one_after_the_other_by_one_job() {
+    let shop = Shop::open_with(options_at("2026-11-24T09:30:00Z")).await;
+    let customer = shop.customer("ada@example.org").await;
+    let product = shop.product("A-1", 90).await;
+    for month in ["01", "02", "03"] {
+        let order = json!({
+            "customer_id": customer["id"], "placed_at": format!("2026-{month}-05T12:00:00Z"),
+            "items": [{"product_id": product["id"], "quantity": 1}],
+        });
+        shop.post("/v1/orders", &order).await.ok(201);
+    }
+    let names = ["orders_2026_03", "orders_2026_02", "orders_2026_01"];
+    let run = async |action: &str, names: &[&str]| {
+        let path = format!("/v1/partitions/{action}");
+        let job = shop.post(&path, &json!({"names": names})).await.ok(202);
+        shop.ended(&job).await
+    };
+    let done = run("archive", &names).await;
+    assert_eq!(
+        (&done["state"], &done["progress"][0]["done"]),
+        (&json!("done"), &json!(3)),
+        "{done:#}"
+    );
+    assert_eq!(count(&shop, "orders").await, 0);
+    let done = run("restore", &names[..2]).await;
+    assert_eq!(done["state"], "done");
+    assert_eq!(count(&shop, "orders").await, 2);
+    // The first that refuses ends it, and is named; what was done stays.
+    let failed = run(
+        "archive",
+        &["orders_2026_03", "orders_2026_11", "orders_2026_02"],
+    )
+    .await;
+    assert_eq!(
+        (&failed["state"], &failed["progress"][0]["done"]),
+        (&json!("failed"), &json!(1))
+    );
+    let detail = failed["problem"]["detail"].as_str().unwrap();
+    assert!(detail.starts_with("orders_2026_11 still fills"), "{detail}");
+    assert_eq!(count(&shop, "orders").await, 1);
+    shop.post(
+        "/v1/partitions/archive",
+        &json!({"names": ["orders_2026_02", "orders_1999_01"]}),
+    )
+    .await
+    .refused_at(422, "/names/1", "not_found");
+    shop.post("/v1/partitions/delete", &json!({"names": []}))
+        .await
+        .refused_at(422, "/names", "out_of_range");
+}
+
+#[tokio::test]
+async fn jobs_of_different_kinds_run_beside_each_other_and_one_stream_tells_of_all() {
+    let shop = Shop::open().await;
+    let stream = shop.request(Method::GET, "/v1/jobs/events").send().await;
+    let mut events = Events::of(stream.unwrap());
+    let first = events.next().await.unwrap();
+    assert_eq!((first.name.as_str(), &first.data), ("jobs", &json!([])));
+    let seed = json!({
+        "seed": 1, "categories": 5, "products": 40, "customers": 100, "orders": 400_000, "months": 6,
+    });
+    let seed = shop.post("/v1/seed-jobs", &seed).await.ok(202);
+    let import = send(&shop, "customers/import", lines(&customers(10)))
+        .await
+        .ok(202);
+    let is = |jobs: &Value, id: &Value, state: &str| {
+        let mut jobs = jobs.as_array().unwrap().iter();
+        jobs.any(|job| &job["id"] == id && job["state"] == state)
+    };
+    let mut has_seen_seed = false;
+    loop {
+        let told = events.next_with_data().await.data;
+        has_seen_seed |= is(&told, &seed["id"], "running");
+        if is(&told, &import["id"], "done") {
+            break;
+        }
+    }
+    assert!(has_seen_seed);
+    assert_eq!(job(&shop, &seed).await["state"], "running");
+    shop.delete(&path("jobs", &seed)).await.ok(202);
+    while !is(
+        &events.next_with_data().await.data,
+        &seed["id"],
+        "cancelled",
+    ) {}
+    // Whoever comes later is told all there is at once.
+    let stream = shop.request(Method::GET, "/v1/jobs/events").send().await;
+    let first = Events::of(stream.unwrap()).next().await.unwrap().data;
+    assert_eq!(first.as_array().unwrap().len(), 2);
+    let seeds = shop.get("/v1/seed-jobs").await.ok(200);
+    assert_eq!(seeds["items"].as_array().unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn files_and_jobs_are_forgotten_in_time_but_for_the_seeds() {
+    let database = fresh_database().await;
+    let pool = connect(database, 8).await.unwrap();
+    let shop = Shop::serve(pool.clone(), Options::default()).await;
+    let seed = json!({"seed": 1, "categories": 1});
+    shop.seed(&seed).await;
+    let export = shop
+        .send(shop.request(Method::POST, "/v1/customers/export?format=csv"))
+        .await
+        .ok(202);
+    shop.ended(&export).await;
+    let file = format!("{}/file", path("jobs", &export));
+    text(&shop, &file).await;
+    shop.close().await;
+    // The next server, two days and then two months later.
+    let mut left = Vec::new();
+    for days in [2, 60] {
+        let clock = Clock::new(move || Utc::now() + Days::new(days));
+        let options = Options {
+            clock,
+            ..Options::default()
+        };
+        let shop = Shop::serve(pool.clone(), options).await;
+        while sqlx::query_scalar::<_, bool>(
+            "select exists (select from jobs where file_bytes is not null)",
+        )
+        .fetch_one(&pool)
+        .await
+        .unwrap()
+            || days == 60
+                && shop.get("/v1/jobs").await.ok(200)["items"]
+                    .as_array()
+                    .unwrap()
+                    .len()
+                    > 1
+        {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        if days == 2 {
+            let gone = shop.get(&file).await.refused(410);
+            assert!(gone.contains("not kept"), "{gone}");
+        }
+        left = shop.get("/v1/jobs").await.ok(200)["items"]
+            .as_array()
+            .unwrap()
+            .clone();
+        shop.close().await;
+    }
+    assert_eq!(left.len(), 1);
+    assert_eq!(left[0]["request"]["kind"], "seed");
+}

@@ -1,0 +1,164 @@
+//! Jobs as commands: those that seed, those that were begun elsewhere, and how any of them is followed to
+//! its end.
+
+use std::{
+    io::{IsTerminal, Write},
+    path::Path,
+    time::Duration,
+};
+
+use reqwest::Method;
+use stockroom_common::{
+    Kind, Page, Problem, document,
+    job::{Job, JobRequest, JobState},
+    seed::NewSeedJob,
+};
+use uuid::Uuid;
+
+use super::{Shop, arguments::JobAction, say, write_out};
+use crate::{
+    api,
+    event::{Failure, Written},
+    overlay::whole_path,
+    text,
+};
+
+/// How long after the stream of events broke the job is asked for again, and how often.
+const RETRY: Duration = Duration::from_secs(1);
+const RETRIES: u32 = 30;
+
+impl Shop {
+    /// Puts a seed job into the queue and follows it to its end.
+    pub(crate) async fn seed(&self, sizes: &NewSeedJob, json: bool) -> Result<(), Failure> {
+        let jobs: Page<Job> = self.get("/v1/seed-jobs").await?;
+        let job = match jobs.items.into_iter().find(|job| sizes.is_done_by(job)) {
+            Some(job) => job,
+            None => {
+                let body = Some(document::to_value(sizes));
+                self.call(Method::POST, "/v1/seed-jobs", body).await?
+            }
+        };
+        let job = self.follow_job(&job).await?;
+        say(&job.to_string());
+        if json {
+            write_out(&document::to_value(&job).to_string())?;
+        }
+        match job.state {
+            JobState::Done => Ok(()),
+            _ => {
+                let detail = "The same command goes on where the job stopped.";
+                Err(Failure::Refused(Problem::new(Kind::Unavailable, detail)))
+            }
+        }
+    }
+
+    /// Follows a job to its end, and says on a terminal how far it is. A connection that is lost is sought
+    /// again: the job goes on meanwhile.
+    pub(super) async fn follow_job(&self, job: &Job) -> Result<Job, Failure> {
+        let is_terminal = std::io::stderr().is_terminal();
+        let path = format!("/v1/jobs/{}/events", job.id);
+        let mut retries = 0;
+        let job = loop {
+            let mut last = None;
+            let follow = self.follow(&path, None, |_, job: Option<Job>| {
+                let Some(job) = job else { return true };
+                if is_terminal {
+                    let line = job.to_string();
+                    let _ = write!(std::io::stderr(), "\r\x1b[K{}", text::clean(&line));
+                }
+                last = Some(job);
+                true
+            });
+            let broke = follow.await;
+            if let Some(job) = last {
+                retries = 0;
+                if job.state.is_final() {
+                    break job;
+                }
+            }
+            retries += 1;
+            if retries > RETRIES {
+                return Err(broke);
+            }
+            tokio::time::sleep(RETRY).await;
+        };
+        if is_terminal {
+            let _ = write!(std::io::stderr(), "\r\x1b[K");
+        }
+        Ok(job)
+    }
+
+    /// Follows a job to its good end.
+    ///
+    /// # Errors
+    /// Why it came to another.
+    pub(super) async fn finish_job(&self, job: &Job) -> Result<Job, Failure> {
+        let job = self.follow_job(job).await?;
+        match (job.state, job.problem) {
+            (JobState::Done, problem) => Ok(Job { problem, ..job }),
+            (_, Some(problem)) => Err(Failure::Refused(problem)),
+            (_, None) => {
+                let detail = format!("The job ({}) was cancelled.", job.request);
+                Err(Failure::Refused(Problem::new(Kind::Conflict, detail)))
+            }
+        }
+    }
+
+    pub(super) async fn jobs(&self, action: JobAction) -> Result<(), Failure> {
+        match action {
+            JobAction::List { json } => {
+                let jobs: Page<Job> = self.get("/v1/jobs").await?;
+                jobs.items.iter().try_for_each(|job| print(job, json))
+            }
+            JobAction::Show { id, json } => {
+                print(&self.get(&format!("/v1/jobs/{id}")).await?, json)
+            }
+            JobAction::Follow { id, json } => {
+                let job: Job = self.get(&format!("/v1/jobs/{id}")).await?;
+                print(&self.finish_job(&job).await?, json)
+            }
+            JobAction::Cancel { id } => {
+                let path = format!("/v1/jobs/{id}");
+                let job: Job = self.call(Method::DELETE, &path, None).await?;
+                say(&told(&job));
+                Ok(())
+            }
+            JobAction::Apply { id, json } => {
+                let path = format!("/v1/jobs/{id}/apply");
+                let job: Job = self.call(Method::POST, &path, None).await?;
+                print(&self.finish_job(&job).await?, json)
+            }
+            JobAction::Save { id, file } => self.save(id, &file).await,
+        }
+    }
+
+    /// Saves the file of a job.
+    async fn save(&self, id: Uuid, file: &Path) -> Result<(), Failure> {
+        let (client, base) = self.client().await?;
+        let url = format!("{base}/v1/jobs/{id}/file");
+        if file == Path::new("-") {
+            let written = api::download_to(&client, url, tokio::io::stdout()).await;
+            return written.map(|_| ());
+        }
+        let name = whole_path(&file.to_string_lossy());
+        let written = api::download(&client, url, name).await?;
+        let written: Written = written.read().map_err(Failure::NoAnswer)?;
+        say(&format!("{}: {}", written.file, text::bytes(written.bytes)));
+        Ok(())
+    }
+}
+
+fn print(job: &Job, json: bool) -> Result<(), Failure> {
+    match json {
+        true => write_out(&document::to_value(job).to_string()),
+        false => write_out(&told(job)),
+    }
+}
+
+fn told(job: &Job) -> String {
+    let mut line = format!("{}  {}: {job}", job.id, job.request);
+    if let (Some(report), JobRequest::Import(_)) = (&job.report, &job.request) {
+        line.push_str(&format!("; {}", super::rows::counts(report)));
+    }
+    text::clean(&line).into_owned()
+}

@@ -1,0 +1,489 @@
+//! The Jobs tab: what the server does in the background, whoever asked for it. It is told as it goes on,
+//! also to a client that was away meanwhile; what was asked for here is brought to its end here.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    time::{Duration, Instant},
+};
+
+use reqwest::Method;
+use serde_json::Value;
+use stockroom_common::{
+    FieldError, document,
+    job::{Job, JobKind, JobRequest, JobState, PartitionAction},
+    seed::NewSeedJob,
+};
+use uuid::Uuid;
+
+use crate::{
+    context::{Context, Wish},
+    entity::{Field, FieldKind},
+    event::{Answer, Call, Owner, Reply, Written},
+    form::Form,
+    import::Review,
+    input::Line,
+    keys::{Command, Scope},
+    overlay::{Overlay, Prompt, Purpose},
+    screen::Screen,
+    text,
+};
+
+/// How long after the stream of events broke it is followed again.
+const RETRY: Duration = Duration::from_secs(2);
+/// Jobs that are listed, as by the server.
+const MOST: usize = 100;
+/// Files that are waited for over the end of a run.
+const MOST_AWAITED: usize = 20;
+
+const SEED_FIELDS: &[Field] = &[
+    Field::required("/seed", "Seed", FieldKind::Integer),
+    Field::required("/categories", "Categories", FieldKind::Integer),
+    Field::required("/products", "Products", FieldKind::Integer),
+    Field::required("/customers", "Customers", FieldKind::Integer),
+    Field::required("/orders", "Orders", FieldKind::Integer),
+    Field::required("/months", "Months", FieldKind::Integer),
+    Field::optional("/rate", "Rows/s", FieldKind::Integer),
+];
+
+/// A job that is to be put into the server's queue.
+#[derive(Clone, Debug)]
+pub struct Begin {
+    pub path: String,
+    pub body: Option<Value>,
+    pub then: Then,
+}
+
+/// What is to be done once a job has ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Then {
+    Tell,
+    /// Show what has become of the rows of a file.
+    Review,
+    /// Save the export under that name.
+    Save(String),
+}
+
+#[derive(Debug)]
+pub struct JobsScreen {
+    /// The newest first.
+    pub jobs: Vec<Job>,
+    pub selected: usize,
+    /// The first one on the screen.
+    pub top: usize,
+    pub is_loaded: bool,
+    /// Why it is not known what there is.
+    pub error: Option<String>,
+    /// The sizes that the form of a seed begins with.
+    request: NewSeedJob,
+    awaited: BTreeMap<Uuid, Then>,
+    asked: HashMap<u64, Want>,
+    /// The run of the stream of events.
+    following: Option<u64>,
+    follow_at: Option<Instant>,
+    /// Whether its first event, which tells all jobs, is yet to come.
+    is_first: bool,
+}
+
+/// What a call is for.
+#[derive(Clone, Debug)]
+enum Want {
+    Begin(Then),
+    Cancel,
+    Review,
+}
+
+impl Default for JobsScreen {
+    fn default() -> Self {
+        Self {
+            jobs: Vec::new(),
+            selected: 0,
+            top: 0,
+            is_loaded: false,
+            error: None,
+            request: NewSeedJob::SMALL,
+            awaited: BTreeMap::new(),
+            asked: HashMap::new(),
+            following: None,
+            follow_at: None,
+            is_first: false,
+        }
+    }
+}
+
+impl JobsScreen {
+    /// The job of that kind that runs, or is next.
+    pub fn under_way(&self, kind: JobKind) -> Option<&Job> {
+        let unfinished = |job: &&Job| job.request.kind() == kind && !job.state.is_final();
+        // The oldest has its turn first.
+        self.jobs.iter().rev().find(unfinished)
+    }
+
+    /// The exports that are waited for, with the names of their files.
+    pub fn exports(&self) -> BTreeMap<Uuid, String> {
+        let awaited = self.awaited.iter();
+        let exports = awaited.filter_map(|(id, then)| match then {
+            Then::Save(file) => Some((*id, file.clone())),
+            _ => None,
+        });
+        exports.take(MOST_AWAITED).collect()
+    }
+
+    /// Goes on waiting for what an earlier run has asked for.
+    pub fn await_exports(&mut self, exports: &BTreeMap<Uuid, String>) {
+        let exports = exports.iter();
+        let exports = exports.map(|(id, file)| (*id, Then::Save(file.clone())));
+        self.awaited.extend(exports);
+    }
+
+    /// The connection is there, or there again.
+    pub fn connected(&mut self, ctx: &mut Context<'_>) {
+        if self.is_loaded || !self.awaited.is_empty() {
+            self.follow(ctx);
+        }
+    }
+
+    /// Puts a job into the server's queue.
+    pub fn begin(&mut self, begin: Begin, ctx: &mut Context<'_>) {
+        let owner = match begin.then {
+            Then::Save(_) => Owner::Export,
+            _ => Owner::Job,
+        };
+        let ticket = ctx.ticket(owner);
+        self.asked.insert(ticket.run, Want::Begin(begin.then));
+        ctx.send(Call {
+            body: begin.body,
+            ..Call::new(ticket, Method::POST, begin.path)
+        });
+    }
+
+    /// Takes a job that is in the queue now.
+    pub fn begun(&mut self, job: Job, then: Then, ctx: &mut Context<'_>) {
+        let is_export = matches!(then, Then::Save(_));
+        self.awaited.insert(job.id.uuid(), then);
+        if is_export {
+            ctx.wish(Wish::Remember);
+        }
+        let id = job.id;
+        self.put(job);
+        self.select_id(id.uuid(), ctx);
+        if self.following.is_none() {
+            self.follow(ctx);
+        }
+    }
+
+    fn follow(&mut self, ctx: &mut Context<'_>) {
+        (self.follow_at, self.is_first) = (None, true);
+        self.following = Some(ctx.follow(Owner::JobEvents, "/v1/jobs/events".into()));
+    }
+
+    /// Takes what the stream of events says, or that it has ended.
+    fn event(&mut self, reply: &Reply, ctx: &mut Context<'_>) {
+        if self.following != Some(reply.ticket.run) {
+            return;
+        }
+        match reply.result.as_ref().map(Answer::read::<Vec<Job>>) {
+            Ok(Ok(jobs)) => self.take(jobs, ctx),
+            Ok(Err(error)) => self.error = Some(error),
+            Err(failure) => {
+                if !self.is_loaded {
+                    self.error = Some(failure.message().to_owned());
+                }
+                self.following = None;
+                self.follow_at = Some(ctx.now + RETRY);
+            }
+        }
+    }
+
+    fn take(&mut self, news: Vec<Job>, ctx: &mut Context<'_>) {
+        let selected = self.selected().map(|job| job.id.uuid());
+        let known = match std::mem::take(&mut self.is_first) {
+            true => std::mem::take(&mut self.jobs),
+            false => self.jobs.clone(),
+        };
+        (self.is_loaded, self.error) = (true, None);
+        for job in news {
+            let was = known.iter().find(|known| known.id == job.id);
+            let was_under_way = was.is_some_and(|known| !known.state.is_final());
+            let has_ended = job.state.is_final();
+            if has_ended && (was_under_way || self.awaited.contains_key(&job.id.uuid())) {
+                self.ended(&job, ctx);
+            }
+            if let JobRequest::Seed(request) = &job.request {
+                // A seed that is not used yet, so that the form just works.
+                let free = request.seed.saturating_add(1);
+                self.request.seed = self.request.seed.max(free);
+            }
+            self.put(job);
+        }
+        if let Some(id) = selected {
+            self.select_id(id, ctx);
+        }
+    }
+
+    fn put(&mut self, job: Job) {
+        match self.jobs.iter_mut().find(|known| known.id == job.id) {
+            Some(known) => *known = job,
+            None => {
+                self.jobs.push(job);
+                self.jobs
+                    .sort_by_key(|job| std::cmp::Reverse((job.created_at, job.id)));
+                self.jobs.truncate(MOST);
+            }
+        }
+    }
+
+    /// Does what was to be done once the job has ended.
+    fn ended(&mut self, job: &Job, ctx: &mut Context<'_>) {
+        let is_written = match &job.request {
+            JobRequest::Import(import) => !import.dry_run,
+            JobRequest::Seed(_) | JobRequest::Partitions(_) => true,
+            JobRequest::Export(_) => false,
+        };
+        if is_written {
+            ctx.wish(Wish::Expire);
+        }
+        let then = self.awaited.remove(&job.id.uuid());
+        if matches!(then, Some(Then::Save(_))) {
+            ctx.wish(Wish::Remember);
+        }
+        match then {
+            Some(Then::Save(file)) if job.has_export() => save(job, file, ctx),
+            Some(Then::Review) if job.state == JobState::Done => self.review(job, ctx),
+            Some(_) => match &job.problem {
+                Some(problem) => ctx.bad(format!("{}: {}", capital(job), problem.detail)),
+                None => ctx.good(told(job)),
+            },
+            None => {}
+        }
+    }
+
+    /// Reads the job with all that is known of its rows.
+    fn review(&mut self, job: &Job, ctx: &mut Context<'_>) {
+        let ticket = ctx.ticket(Owner::Job);
+        self.asked.insert(ticket.run, Want::Review);
+        let path = format!("/v1/jobs/{}", job.id);
+        ctx.send(Call::new(ticket, Method::GET, path));
+    }
+
+    fn cancel(&mut self, ctx: &mut Context<'_>) {
+        match self.selected().filter(|job| !job.state.is_final()) {
+            Some(job) => {
+                let path = format!("/v1/jobs/{}", job.id);
+                let ticket = ctx.ticket(Owner::Job);
+                self.asked.insert(ticket.run, Want::Cancel);
+                ctx.send(Call::new(ticket, Method::DELETE, path));
+                ctx.good("Cancelling it.");
+            }
+            None => ctx.bad("The job has ended; there is nothing to cancel."),
+        }
+    }
+
+    fn open(&mut self, ctx: &mut Context<'_>) {
+        let Some(job) = self.selected().cloned() else {
+            return ctx.bad("There is no job yet.");
+        };
+        if job.has_export() {
+            let JobRequest::Export(export) = &job.request else {
+                return;
+            };
+            let name = match &export.name {
+                Some(name) => name.clone(),
+                None => format!("{}.{}", export.resource, export.format),
+            };
+            return ctx.wish(Wish::Open(Overlay::Prompt(Prompt {
+                title: "Save the export as".into(),
+                line: Line::new(name),
+                purpose: Purpose::SaveExport(job.id.uuid()),
+            })));
+        }
+        if job.report.is_some() {
+            return self.review(&job, ctx);
+        }
+        let words = match job.request.kind() {
+            _ if !job.state.is_final() => "It is under way; all that is known stands below.",
+            JobKind::Export if job.state == JobState::Done => {
+                "Its file is not kept any more; export once more."
+            }
+            _ => "All that is known of it stands below.",
+        };
+        ctx.good(words);
+    }
+
+    /// Saves the export of a job.
+    pub fn save_export(&self, id: Uuid, file: String, ctx: &mut Context<'_>) {
+        if let Some(job) = self.jobs.iter().find(|job| job.id.uuid() == id) {
+            ctx.good("Saving it; you may go on meanwhile.");
+            save(job, file, ctx);
+        }
+    }
+
+    pub fn selected(&self) -> Option<&Job> {
+        self.jobs.get(self.selected)
+    }
+
+    fn select(&mut self, index: usize, ctx: &Context<'_>) {
+        self.selected = index.min(self.jobs.len().saturating_sub(1));
+        let rows = listed(ctx.rows);
+        let lowest_top = (self.selected + 1).saturating_sub(rows);
+        self.top = self.top.clamp(lowest_top, self.selected.max(lowest_top));
+    }
+
+    fn select_id(&mut self, id: Uuid, ctx: &Context<'_>) {
+        let same = self.jobs.iter().position(|job| job.id.uuid() == id);
+        self.select(same.unwrap_or(self.selected), ctx);
+    }
+
+    fn answered(&mut self, want: Want, answer: &Answer, ctx: &mut Context<'_>) {
+        let job = match answer.read::<Job>() {
+            Ok(job) => job,
+            Err(error) => return ctx.bad(error),
+        };
+        match want {
+            Want::Begin(then) => self.begun(job, then, ctx),
+            // The stream tells how that goes on.
+            Want::Cancel => {}
+            Want::Review => {
+                let job = Box::new(job);
+                ctx.wish(Wish::Review(Review { job, top: 0 }));
+            }
+        }
+    }
+}
+
+/// Rows of the list, where so many fit above the hints: the selected job is told of below it.
+pub const fn listed(rows: usize) -> usize {
+    rows - details(rows)
+}
+
+/// Rows in which the selected job is told of.
+pub const fn details(rows: usize) -> usize {
+    let half = rows / 2;
+    if half < 9 { half } else { 9 }
+}
+
+fn save(job: &Job, file: String, ctx: &mut Context<'_>) {
+    let path = format!("/v1/jobs/{}/file", job.id);
+    ctx.download(Owner::Download, path, file);
+}
+
+/// Tells what has become of an export.
+pub fn saved(reply: &Reply, ctx: &mut Context<'_>) {
+    match reply.result.as_ref().map(Answer::read::<Written>) {
+        Ok(Ok(Written { file, bytes })) => {
+            ctx.good(format!("Exported to {file}: {}.", text::bytes(bytes)));
+        }
+        Ok(Err(error)) => ctx.bad(error),
+        Err(failure) => ctx.bad(format!(
+            "{} The export is kept for a day: Enter on the Jobs tab saves it.",
+            failure.message()
+        )),
+    }
+}
+
+fn capital(job: &Job) -> String {
+    let words = job.request.to_string();
+    let mut letters = words.chars();
+    let first = letters.next().map(|first| first.to_uppercase().to_string());
+    first.unwrap_or_default() + letters.as_str()
+}
+
+/// What is said of a job that has come to its end without a fault.
+fn told(job: &Job) -> String {
+    if job.state == JobState::Cancelled {
+        return format!("{}: cancelled.", capital(job));
+    }
+    match &job.request {
+        JobRequest::Partitions(request) => {
+            let done = match request.action {
+                PartitionAction::Archive => "Archived",
+                PartitionAction::Restore => "Restored",
+                PartitionAction::Delete => "Deleted",
+            };
+            match request.names.as_slice() {
+                [name] => format!("{done} {name}."),
+                names => format!("{done} {} partitions.", names.len()),
+            }
+        }
+        _ => format!("{}: done.", capital(job)),
+    }
+}
+
+impl Screen for JobsScreen {
+    fn scope(&self) -> Scope {
+        Scope::Jobs
+    }
+
+    fn command(&mut self, command: Command, ctx: &mut Context<'_>) {
+        let page = listed(ctx.rows).saturating_sub(1).max(1);
+        match command {
+            Command::Up => self.select(self.selected.saturating_sub(1), ctx),
+            Command::Down => self.select(self.selected + 1, ctx),
+            Command::PageUp => self.select(self.selected.saturating_sub(page), ctx),
+            Command::PageDown => self.select(self.selected + page, ctx),
+            Command::Home => self.select(0, ctx),
+            Command::End => self.select(usize::MAX, ctx),
+            Command::Open => self.open(ctx),
+            Command::CancelJob => self.cancel(ctx),
+            Command::New => {
+                let sizes = document::to_value(&self.request);
+                let form = Form::seed(SEED_FIELDS, &sizes, check);
+                ctx.wish(Wish::Open(Overlay::Form(Box::new(form))));
+            }
+            Command::Refresh => self.follow(ctx),
+            Command::Back => ctx.wish(Wish::Return),
+            _ => {}
+        }
+    }
+
+    fn reply(&mut self, reply: &Reply, ctx: &mut Context<'_>) {
+        if reply.ticket.owner == Owner::JobEvents {
+            return self.event(reply, ctx);
+        }
+        if let Some(want) = self.asked.remove(&reply.ticket.run) {
+            match &reply.result {
+                Ok(answer) => self.answered(want, answer, ctx),
+                Err(failure) => ctx.bad(failure.message()),
+            }
+        }
+    }
+
+    fn show(&mut self, ctx: &mut Context<'_>) {
+        if self.following.is_none() {
+            self.follow(ctx);
+        }
+    }
+
+    /// The stream of events keeps it true.
+    fn expire(&mut self) {}
+
+    fn click(&mut self, row: usize, ctx: &mut Context<'_>) {
+        if row < listed(ctx.rows) && self.top + row < self.jobs.len() {
+            self.select(self.top + row, ctx);
+        }
+    }
+
+    fn resize(&mut self, ctx: &mut Context<'_>) {
+        self.select(self.selected, ctx);
+    }
+
+    fn is_loading(&self) -> bool {
+        !self.asked.is_empty() || self.is_first
+    }
+
+    fn deadline(&self) -> Option<Instant> {
+        self.follow_at
+    }
+
+    fn tick(&mut self, ctx: &mut Context<'_>) {
+        if self.follow_at.is_some_and(|at| at <= ctx.now) {
+            self.follow(ctx);
+        }
+    }
+}
+
+fn check(sizes: Value) -> Vec<FieldError> {
+    match document::from_value::<NewSeedJob>(sizes) {
+        Ok(request) => request.check(),
+        Err(error) => vec![error],
+    }
+}

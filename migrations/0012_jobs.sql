@@ -18,9 +18,9 @@ alter table jobs alter column actor drop default;
 alter table jobs alter column seed drop not null;
 alter table jobs alter column batch_rows drop not null, alter column batch_rows drop default;
 
--- Of imports: the last line whose row was seen to, written with the rows, so that whoever takes the job
--- over leaves out what is in the shop; and what has become of the rows up to there.
-alter table jobs add column lines_done bigint not null default 0;
+-- Of imports: how many rows of the file were seen to, written with the rows, so that whoever takes the job
+-- over leaves out what is in the shop; and what has become of them.
+alter table jobs add column rows_done bigint not null default 0;
 alter table jobs add column report jsonb;
 
 -- What an import was sent, or what an export has written; null where it is no longer kept.
@@ -29,9 +29,12 @@ alter table jobs add column file_bytes bigint;
 -- Why it failed, as a problem document.
 alter table jobs add column problem jsonb;
 update jobs set problem = jsonb_build_object('type', 'urn:stockroom:problem:unavailable', 'title',
-    'Not available now', 'status', 503, 'detail', error)
+    'A part of the server is away', 'status', 503, 'detail', error)
 where error is not null;
 alter table jobs drop column error;
+
+-- How often it was taken over from a server that did not come to its end.
+alter table jobs add column taken_over integer not null default 0;
 
 -- One job of each kind runs at a time.
 drop index seed_jobs_running_key;
@@ -46,3 +49,5 @@ create table job_pieces (
     constraint job_pieces_pkey primary key (job_id, number),
     constraint job_pieces_job_id_fkey foreign key (job_id) references jobs (id) on delete cascade
 );
+-- They live for a day; packing them would cost more time than room.
+alter table job_pieces alter column bytes set storage external;

@@ -1,5 +1,7 @@
 //! JSON documents: reading one with the place of the first fault, and RFC 7396 merge patches.
 
+mod fault;
+
 use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
@@ -32,10 +34,10 @@ pub fn from_slice<T: DeserializeOwned>(text: &[u8]) -> Result<T, FieldError> {
         } else {
             pointer(error.path())
         };
-        field_error(pointer, error.inner())
+        fault::of(pointer, error.inner())
     })?;
     json.end()
-        .map_err(|error| field_error(String::new(), &error))?;
+        .map_err(|error| fault::of(String::new(), &error))?;
     Ok(read)
 }
 
@@ -45,7 +47,7 @@ pub fn from_slice<T: DeserializeOwned>(text: &[u8]) -> Result<T, FieldError> {
 /// The first fault and where it is.
 pub fn from_value<T: DeserializeOwned>(value: Value) -> Result<T, FieldError> {
     serde_path_to_error::deserialize(value)
-        .map_err(|error| field_error(pointer(error.path()), error.inner()))
+        .map_err(|error| fault::of(pointer(error.path()), error.inner()))
 }
 
 /// Writes a wire type as a value. The types of this crate always can be.
@@ -184,22 +186,6 @@ pub fn difference(old: &Value, new: &Value) -> Value {
     Value::Object(patch)
 }
 
-fn field_error(pointer: String, error: &serde_json::Error) -> FieldError {
-    let text = error.to_string();
-    let name = pointer.rsplit('/').next().unwrap_or_default();
-    if text.starts_with("unknown field") && READ_ONLY.contains(&name) {
-        return FieldError::new(pointer, "read_only", "is set by the server; leave it out");
-    }
-    let code = match () {
-        () if !error.is_data() => "syntax",
-        () if text.starts_with("unknown field") => "unknown_field",
-        () if text.starts_with("missing field") => "required",
-        () if text.starts_with("unknown variant") => "unknown_value",
-        () => "wrong_type",
-    };
-    FieldError::new(pointer, code, text)
-}
-
 fn pointer(path: &Path) -> String {
     let mut pointer = String::new();
     for segment in path.iter() {
@@ -328,7 +314,7 @@ mod tests {
         );
         assert_eq!(
             fault(json!([{"quantity": 3}])),
-            named("/items/0", "required")
+            named("/items/0/product_id", "required")
         );
     }
 }

@@ -1,7 +1,7 @@
 //! Jobs: work that goes on in the server, whoever waits for it. Seeding, files of rows that come and go,
 //! and partitions that are taken off and back.
 
-use std::{fmt, str::FromStr};
+use std::{collections::HashSet, fmt, str::FromStr};
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -249,8 +249,9 @@ impl NamedPartitions {
         let mut checks = Checks::new();
         let most = MAX_PARTITIONS as i64;
         checks.range("/names", self.names.len() as i64, 1, most);
-        for (index, name) in self.names.iter().enumerate() {
-            if self.names[..index].contains(name) {
+        let mut seen = HashSet::new();
+        for (index, name) in self.names.iter().enumerate().take(MAX_PARTITIONS) {
+            if !seen.insert(name) {
                 let message = format!("{name} stands there twice");
                 checks.fail(&format!("/names/{index}"), "duplicate", message);
             }

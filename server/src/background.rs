@@ -17,6 +17,7 @@ pub(crate) struct Background {
     relay: JoinHandle<()>,
     feed: JoinHandle<()>,
     jobs: JoinHandle<()>,
+    job_news: JoinHandle<()>,
 }
 
 impl Background {
@@ -28,6 +29,7 @@ impl Background {
             relay: tokio::spawn(relay::run(state.clone())),
             feed: tokio::spawn(feed::run(state.clone())),
             jobs: tokio::spawn(jobs::run(state.clone())),
+            job_news: tokio::spawn(jobs::watch_all(state.clone())),
         }
     }
 
@@ -36,6 +38,7 @@ impl Background {
         self.keeper.abort();
         self.relay.abort();
         self.feed.abort();
+        self.job_news.abort();
         if tokio::time::timeout(LAST_BATCHES, &mut self.jobs)
             .await
             .is_err()

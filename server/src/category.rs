@@ -13,6 +13,9 @@ use crate::{
     write::Write,
 };
 
+/// As in the search index.
+const SEARCHED: &str = "name";
+
 impl Entity for Category {
     const TABLE: &'static str = "categories";
     const COLUMNS: &'static str = "id, version, created_at, updated_at, name, description";
@@ -42,6 +45,8 @@ impl Entity for Category {
         expression: "lower(name)",
     });
 
+    const SEARCHED: Option<&'static str> = Some(SEARCHED);
+
     fn from_row(row: &PgRow) -> sqlx::Result<Self> {
         Ok(Self {
             id: Id::new(row.try_get("id")?),
@@ -63,7 +68,7 @@ impl Entity for Category {
         search: Option<&str>,
     ) -> Result<()> {
         if let Some(text) = search {
-            list::search(sql, "name", text);
+            list::search(sql, SEARCHED, text);
         }
         Ok(())
     }

@@ -13,6 +13,9 @@ use crate::{
     write::Write,
 };
 
+/// As in the search index.
+const SEARCHED: &str = "(name || ' ' || email)";
+
 impl Entity for Customer {
     const TABLE: &'static str = "customers";
     const COLUMNS: &'static str =
@@ -47,6 +50,8 @@ impl Entity for Customer {
         expression: "lower(email)",
     });
 
+    const SEARCHED: Option<&'static str> = Some(SEARCHED);
+
     fn from_row(row: &PgRow) -> sqlx::Result<Self> {
         let Json(address) = row.try_get("address")?;
         Ok(Self {
@@ -71,8 +76,7 @@ impl Entity for Customer {
         search: Option<&str>,
     ) -> Result<()> {
         if let Some(text) = search {
-            // As in the search index.
-            list::search(sql, "(name || ' ' || email)", text);
+            list::search(sql, SEARCHED, text);
         }
         Ok(())
     }

@@ -34,6 +34,9 @@ pub(crate) trait Entity: Resource {
     /// What a row is known by besides its id; none where that is all.
     const NATURAL_KEY: Option<NaturalKey> = None;
 
+    /// What `q` searches, as the search index has it; none where that is something else than text.
+    const SEARCHED: Option<&'static str> = None;
+
     fn from_row(row: &PgRow) -> sqlx::Result<Self>;
 
     /// Whether the document would leave the row as it is.

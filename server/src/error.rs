@@ -107,6 +107,11 @@ impl Error {
         no_partition || self.has_code("42P01")
     }
 
+    /// Whether the database lacks a function or an operator, as those of an extension.
+    pub(crate) fn is_missing_function(&self) -> bool {
+        self.has_code("42883")
+    }
+
     /// The value that broke a constraint, as PostgreSQL tells it: `Key (email)=(ada@example.org) …`.
     pub(crate) fn value_at_fault(&self) -> Option<String> {
         let Self::Database(error) = self else {

@@ -123,7 +123,12 @@ pub(crate) async fn respond<S: Source>(
             None => Some((Err(io::Error::other("the export was cut off")), receiver)),
         }
     });
-    let mut response = Body::from_stream(body).into_response();
+    Ok(attachment(Body::from_stream(body), name, format))
+}
+
+/// Answers with a file.
+pub(crate) fn attachment(body: Body, name: &str, format: Format) -> Response {
+    let mut response = body.into_response();
     let headers = response.headers_mut();
     headers.insert(
         header::CONTENT_TYPE,
@@ -133,7 +138,7 @@ pub(crate) async fn respond<S: Source>(
     if let Ok(name) = format!("attachment; filename=\"{name}.{format}\"").parse() {
         headers.insert(header::CONTENT_DISPOSITION, name);
     }
-    Ok(response)
+    response
 }
 
 /// Sends the rows, and in the end that it was the end. A caller who takes nothing for too long, or a server

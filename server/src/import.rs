@@ -27,6 +27,7 @@ use tokio::sync::OwnedSemaphorePermit;
 use self::{file::File, report::Report};
 use crate::{
     bulk::take_on_error,
+    cache::{Invalidation, Tag},
     crud::tell,
     entity::Entity,
     error::{Error, Result},
@@ -111,7 +112,7 @@ pub(crate) async fn import<E: Entity>(
     Ok(tell(done, report.respond()?))
 }
 
-async fn run<E: Entity>(import: &Import) -> Result<(Report, crate::cache::Invalidation)> {
+async fn run<E: Entity>(import: &Import) -> Result<(Report, Invalidation)> {
     match import.request.mode {
         ImportMode::Apply => apply::apply::<E>(import).await,
         ImportMode::Restore => restore::restore::<E>(import).await,
@@ -146,6 +147,11 @@ fn take_format(parameters: &mut Parameters, headers: &HeaderMap) -> Result<Forma
             `format=csv` or `format=ndjson`.";
         Error::refused(Kind::UnsupportedMediaType, detail)
     })
+}
+
+/// What ends an import that is to stop; nobody is told of it.
+fn to_stop() -> Error {
+    Error::refused(Kind::Unavailable, "The job is to stop.")
 }
 
 impl Asked {
@@ -214,32 +220,25 @@ impl Import {
             return Ok(());
         };
         run.progress().done(step as usize, rows as i64);
-        match run.stopped() {
-            None => Ok(()),
-            Some(_) => Err(Error::refused(Kind::Unavailable, "The job is to stop.")),
-        }
+        run.stopped().map_or(Ok(()), |_| Err(to_stop()))
     }
 
-    /// Whether a server that had the job before has seen to the row in that line.
-    fn has_seen_to(&self, line: u64) -> bool {
-        self.run.as_ref().is_some_and(|run| line <= run.lines_done)
-    }
-
-    /// The report of that server, if it came so far.
-    fn found(&self) -> Option<Report> {
-        let found = self.run.as_ref().filter(|run| run.lines_done > 0);
-        found.map(|run| Report::go_on(run.report.clone()))
+    /// How many rows a server has seen to that had the job before, and its report. It may not have come to
+    /// end what is cached.
+    async fn found(&self) -> Option<(u64, Report)> {
+        let run = self.run.as_ref().filter(|run| run.rows_done > 0)?;
+        self.state.cache.invalidate(&[Tag::epoch()]).await;
+        Some((run.rows_done, Report::go_on(run.report.clone())))
     }
 
     /// Writes down in the write's own transaction what it does, for whoever takes the job over.
-    async fn mark(&self, write: &mut Write, last_line: u64, report: &Report) -> Result<()> {
+    async fn mark(&self, write: &mut Write, rows: u64, report: &Report) -> Result<()> {
         let Some(run) = &self.run else {
             return Ok(());
         };
         // From here on the row of the job is locked, which is not to last.
         write.write_log().await?;
-        run.mark(write.conn().await?, last_line, report.totals())
-            .await
+        run.mark(write.conn().await?, rows, report.totals()).await
     }
 
     /// All rows are read: so many are to be written.

@@ -8,6 +8,8 @@ mod queue;
 mod run;
 mod runner;
 
+use std::sync::Arc;
+
 use axum::{
     Json,
     extract::State,
@@ -19,9 +21,10 @@ use stockroom_common::{
     Id, Kind, Page,
     job::{Job, JobKind},
 };
+use tokio::sync::{Notify, watch};
 
 pub(crate) use self::{
-    events::{all_events, events},
+    events::{all_events, events, watch_all},
     file::{Pieces, Spool, fetch, keep},
     queue::{COLUMNS, NewJob, from_row, insert},
     run::{Ended, Outcome, Run, Stop},
@@ -29,9 +32,28 @@ pub(crate) use self::{
 };
 use crate::{
     error::{Error, Result},
-    extract::RowId,
+    extract::{Actor, RowId},
     state::AppState,
 };
+
+/// What the jobs of this server have to tell each other.
+#[derive(Debug, Default)]
+pub(crate) struct Jobs {
+    /// There is one more in the queue.
+    queued: Notify,
+    /// Somebody wants to know of all jobs, or there is one more.
+    asked: Notify,
+    /// All jobs as they were seen last, while anybody listens.
+    seen: watch::Sender<Option<Arc<Vec<Job>>>>,
+}
+
+impl Jobs {
+    /// Says that there is a job in the queue.
+    pub(crate) fn tell(&self) {
+        self.queued.notify_one();
+        self.asked.notify_one();
+    }
+}
 
 const PREFER: HeaderName = HeaderName::from_static("prefer");
 const PREFERENCE_APPLIED: HeaderName = HeaderName::from_static("preference-applied");
@@ -65,10 +87,11 @@ pub(crate) async fn cancel(
 pub(crate) async fn apply(
     State(state): State<AppState>,
     RowId(id): RowId<Job>,
+    actor: Actor,
 ) -> Result<Response> {
-    match queue::apply(&state.pool, id).await? {
+    match queue::apply(&state.pool, id, &actor.0).await? {
         Some(job) => {
-            state.jobs.notify_one();
+            state.jobs.tell();
             Ok((StatusCode::ACCEPTED, Json(job)).into_response())
         }
         None => {
@@ -87,7 +110,7 @@ pub(crate) async fn apply(
 /// Puts a job into the queue and answers 202 with where it is told of.
 pub(crate) async fn accept(state: &AppState, job: NewJob) -> Result<Response> {
     let job = insert(&mut *state.pool.acquire().await?, job).await?;
-    state.jobs.notify_one();
+    state.jobs.tell();
     Ok(accepted(&job, "jobs"))
 }
 

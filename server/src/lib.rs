@@ -1,6 +1,7 @@
 //! Stockroom's server: a REST API over PostgreSQL. [`app`] builds the router that tests drive,
 //! [`run`] serves it until told to stop.
 
+mod alike;
 mod background;
 mod bulk;
 pub mod cache;

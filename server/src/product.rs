@@ -13,6 +13,9 @@ use crate::{
     write::Write,
 };
 
+/// As in the search index.
+const SEARCHED: &str = "(name || ' ' || sku)";
+
 impl Entity for Product {
     const TABLE: &'static str = "products";
     const COLUMNS: &'static str = "id, version, created_at, updated_at, category_id, sku, name, \
@@ -72,6 +75,8 @@ impl Entity for Product {
         expression: "sku",
     });
 
+    const SEARCHED: Option<&'static str> = Some(SEARCHED);
+
     fn from_row(row: &PgRow) -> sqlx::Result<Self> {
         Ok(Self {
             id: Id::new(row.try_get("id")?),
@@ -105,8 +110,7 @@ impl Entity for Product {
             sql.push(" and active = ").push_bind(active);
         }
         if let Some(text) = search {
-            // As in the search index.
-            list::search(sql, "(name || ' ' || sku)", text);
+            list::search(sql, SEARCHED, text);
         }
         Ok(())
     }

@@ -8,7 +8,7 @@ use axum::{
 use stockroom_common::{Category, Customer, Order, Product};
 
 use crate::{
-    bulk, crud,
+    alike, bulk, crud,
     entity::Entity,
     export, feed, health, history, import, jobs, metrics, middleware,
     partitions::{file as partition_file, job as partition_jobs, routes as partitions},
@@ -77,7 +77,12 @@ fn import_route<E: Entity>() -> Router<AppState> {
 
 /// A new entity needs two lines above.
 fn entity_routes<E: Entity>() -> Router<AppState> {
-    Router::new()
+    let routes = Router::new();
+    let routes = match E::SEARCHED {
+        Some(_) => routes.route(&format!("/v1/{}/alike", E::PATH), get(alike::alike::<E>)),
+        None => routes,
+    };
+    routes
         .route(
             &format!("/v1/{}", E::PATH),
             get(crud::list::<E>).post(crud::create::<E>),

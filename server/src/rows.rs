@@ -115,7 +115,7 @@ impl<E: Entity> Row<E> {
         if let Err(fault) = &whole {
             let key = E::NATURAL_KEY.and_then(|key| value[key.field].as_str());
             // A row that is there may be changed in part.
-            let is_part = fault.code == "required" && fault.pointer.is_empty();
+            let is_part = fault.code == "required" && fault.pointer.rfind('/') == Some(0);
             if !is_part || id.is_none() && key.is_none() {
                 return Err(fault.clone());
             }

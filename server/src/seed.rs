@@ -63,7 +63,7 @@ async fn enqueue(state: &AppState, actor: &str, mut request: NewSeedJob) -> Resu
         Some(given_up) => job::take_up(&state.pool, given_up, request).await?,
         None => job::insert(&state.pool, now, actor, request).await?,
     };
-    state.jobs.notify_one();
+    state.jobs.tell();
     Ok(job)
 }
 

@@ -4,13 +4,14 @@ use std::{ops::Deref, sync::Arc, time::Duration};
 
 use chrono::{DateTime, SubsecRound, TimeZone, Utc};
 use sqlx::PgPool;
-use tokio::sync::{Notify, Semaphore, watch};
+use tokio::sync::{Semaphore, watch};
 
 use crate::{
     cache::{Cache, CacheOptions, relay::Done},
     cursor::CursorKey,
     error::Result,
     feed::Feed,
+    jobs::Jobs,
     partitions::{Age, Interval, Partitions, Retention},
     session::Sessions,
 };
@@ -32,8 +33,7 @@ pub struct Shared {
     pub(crate) relay: Done,
     pub(crate) feed: Feed,
     pub(crate) sessions: Sessions,
-    /// Told of each job that this server puts into the queue.
-    pub(crate) jobs: Notify,
+    pub(crate) jobs: Jobs,
     /// Exports and imports that may be under way: each holds a connection for long.
     pub(crate) transfers: Arc<Semaphore>,
     /// Turns true once, when the server stops.
@@ -126,7 +126,7 @@ impl AppState {
             relay: Done::default(),
             feed: Feed::default(),
             sessions: Sessions::default(),
-            jobs: Notify::new(),
+            jobs: Jobs::default(),
             transfers,
             stopping: watch::Sender::new(false),
         })))

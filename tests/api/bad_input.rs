@@ -78,7 +78,7 @@ async fn products_that_break_a_rule_are_refused_at_the_field() {
     ];
     refuse_all(&shop, "/v1/products", &document, cases).await;
     let incomplete = shop.post("/v1/products", &json!({"name": "x"})).await;
-    incomplete.refused_at(400, "", "required");
+    incomplete.refused_at(400, "/category_id", "required");
 }
 
 #[tokio::test]
@@ -213,7 +213,7 @@ async fn changes_that_break_a_rule_are_refused() {
     patched.refused_at(422, "/status", "illegal_transition");
     let null = json!({"name": null});
     let patched = shop.patch(&path("products", &product), &null).await;
-    patched.refused_at(400, "", "required");
+    patched.refused_at(400, "/name", "required");
     shop.patch(&path("products", &product), &json!([]))
         .await
         .refused(400);

@@ -112,11 +112,108 @@ async fn a_file_is_tried_and_then_done_for_good_without_being_sent_again() {
     let again = shop.post(&apply, &Value::Null).await.refused(409);
     assert!(again.contains("import new.ndjson"), "{again}");
     shop.get(&kept).await.refused(410);
-    let pieces: i64 = sqlx::query_scalar("select count(*) from job_pieces")
+    // What is in the shop is needed in no file.
+    while pieces(&shop).await > 0 {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+async fn pieces(shop: &Shop) -> i64 {
+    sqlx::query_scalar("select count(*) from job_pieces")
+        .fetch_one(&shop.pool)
+        .await
+        .unwrap()
+}
+
+#[tokio::test]
+async fn who_does_for_good_what_another_has_tried_answers_for_it() {
+    let shop = Shop::open().await;
+    let file = lines(&customers(1));
+    let tried = send(&shop, "customers/import?dry_run=true", file).await;
+    let tried = shop.ended(&tried.ok(202)).await;
+    // A cancellation that came too late for the trial is none of what follows.
+    sqlx::query("update jobs set cancel_requested = true")
+        .execute(&shop.pool)
+        .await
+        .unwrap();
+    let request = shop
+        .request(Method::POST, &format!("{}/apply", path("jobs", &tried)))
+        .header("stockroom-actor", "bob");
+    let applied = shop.send(request).await.ok(202);
+    let done = shop.ended(&applied).await;
+    assert_eq!(
+        (&done["state"], &done["actor"]),
+        (&json!("done"), &json!("bob"))
+    );
+    let actor: String = sqlx::query_scalar("select actor from changes where op = 'create'")
         .fetch_one(&shop.pool)
         .await
         .unwrap();
-    assert_eq!(pieces, 0, "what is in the shop is needed in no file");
+    assert_eq!(actor, "bob");
+}
+
+#[tokio::test]
+async fn a_refusal_that_repeats_what_no_database_keeps_ends_the_job_all_the_same() {
+    let shop = Shop::open().await;
+    // As it looks where somebody saves UTF-16.
+    let file = "n\0a\0m\0e\0\n\0A\0".to_owned();
+    let job = send(&shop, "categories/import?format=csv", file)
+        .await
+        .ok(202);
+    let failed = shop.ended(&job).await;
+    assert_eq!(failed["state"], "failed");
+    let detail = failed["problem"]["detail"].as_str().unwrap();
+    assert!(detail.contains("n\u{fffd}a\u{fffd}m"), "{detail}");
+    for query in ["&dry_run=true", ""] {
+        let rows = [
+            json!({"name": format!("Tea{query}")}),
+            json!({"name": "x", "na\0me": 1}),
+        ];
+        let query = format!("categories/import?on_error=reject_failed{query}");
+        let job = send(&shop, &query, lines(&rows)).await.ok(202);
+        let done = shop.ended(&job).await;
+        assert_eq!(
+            (
+                &done["state"],
+                &done["report"]["created"],
+                &done["report"]["failed"]
+            ),
+            (&json!("done"), &json!(1), &json!(1)),
+            "{done:#}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_job_that_no_server_comes_to_the_end_of_is_given_up() {
+    let shop = Shop::open().await;
+    let job = send(&shop, "categories/import", lines(&[json!({"name": "Tea"})])).await;
+    let job = shop.ended(&job.ok(202)).await;
+    sqlx::query(
+        "update jobs set state = 'running', runner = gen_random_uuid(), finished_at = null,
+            taken_over = 5, beat_at = beat_at - interval '1 minute'",
+    )
+    .execute(&shop.pool)
+    .await
+    .unwrap();
+    let given_up = shop.ended(&job).await;
+    assert_eq!(given_up["state"], "failed");
+    let detail = given_up["problem"]["detail"].as_str().unwrap();
+    assert!(detail.contains("taken over 5 times"), "{detail}");
+}
+
+#[tokio::test]
+async fn what_a_caller_calls_a_file_is_no_path() {
+    let shop = Shop::open().await;
+    for name in ["..%2Fx.csv", "%00", "%1B%5D0;x"] {
+        let path = format!("/v1/orders/export?format=csv&name={name}");
+        let answer = shop.send(shop.request(Method::POST, &path)).await;
+        answer.refused_at(400, "?name", "invalid_text");
+    }
+    let long = "x".repeat(256);
+    let path = format!("/v1/orders/export?format=csv&name={long}");
+    let answer = shop.send(shop.request(Method::POST, &path)).await;
+    answer.refused_at(400, "?name", "too_long");
 }
 
 #[tokio::test]
@@ -196,25 +293,27 @@ impl Crash {
 
     /// Lets the server die amid the import of those orders, and another go on; gives that one and the job
     /// as it ended.
-    async fn amid(mut self, query: &str, is_amid: impl Fn(i64) -> bool) -> (Shop, Value) {
+    async fn amid(
+        mut self,
+        query: &str,
+        write: impl Fn(&[Value]) -> String,
+        is_amid: impl Fn(i64) -> bool,
+    ) -> (Shop, Value) {
         let [one, two] = &self.products;
-        let file = lines(&orders(&self.customer, [one, two], 500));
+        let file = write(&orders(&self.customer, [one, two], 500));
         let mut holder = self.pool.begin().await.unwrap();
         sqlx::query("select 1 from products where sku = 'B-1' for update")
             .execute(&mut *holder)
             .await
             .unwrap();
         let request = http_client()
-            .post(
-                self.node
-                    .url(&format!("/v1/orders/import?format=ndjson{query}")),
-            )
+            .post(self.node.url(&format!("/v1/orders/import?{query}")))
             .header("prefer", "respond-async")
             .body(file);
         let job = Answer::read(request.send().await.unwrap()).await.ok(202);
         loop {
             let (done, written): (i64, i64) = sqlx::query_as(
-                "select lines_done, (progress->1->>'done')::bigint from jobs where kind = 'import'",
+                "select rows_done, (progress->1->>'done')::bigint from jobs where kind = 'import'",
             )
             .fetch_one(&self.pool)
             .await
@@ -267,7 +366,29 @@ async fn has_each_order_once(shop: &Shop, done: &Value) {
 async fn an_import_whose_server_dies_goes_on_after_the_rows_that_are_in_the_shop() {
     let crash = Crash::prepare().await;
     let (shop, done) = crash
-        .amid("&on_error=reject_failed", |lines_done| lines_done == 500)
+        .amid("format=ndjson&on_error=reject_failed", lines, |rows_done| {
+            rows_done == 500
+        })
+        .await;
+    has_each_order_once(&shop, &done).await;
+}
+
+#[tokio::test]
+async fn an_import_goes_on_also_where_all_rows_stand_in_one_line() {
+    // As old spreadsheets end their lines.
+    let table = |orders: &[Value]| {
+        let row = |order: &Value| {
+            let items = order["items"].to_string().replace('"', "\"\"");
+            format!("{},\"{items}\"\r", order["customer_id"].as_str().unwrap())
+        };
+        let rows: String = orders.iter().map(row).collect();
+        format!("customer_id,items\r{rows}")
+    };
+    let crash = Crash::prepare().await;
+    let (shop, done) = crash
+        .amid("format=csv&on_error=reject_failed", table, |rows_done| {
+            rows_done == 500
+        })
         .await;
     has_each_order_once(&shop, &done).await;
 }
@@ -275,7 +396,9 @@ async fn an_import_whose_server_dies_goes_on_after_the_rows_that_are_in_the_shop
 #[tokio::test]
 async fn an_import_of_all_or_nothing_begins_again_on_the_next_server() {
     let crash = Crash::prepare().await;
-    let (shop, done) = crash.amid("", |lines_done| lines_done == 0).await;
+    let (shop, done) = crash
+        .amid("format=ndjson", lines, |rows_done| rows_done == 0)
+        .await;
     has_each_order_once(&shop, &done).await;
     // One that is in the shop, of which its server only did not come to say so, is not written again.
     sqlx::query(

@@ -1,7 +1,7 @@
 //! Lists: pages in both directions, cursors, totals, rows by id.
 
 use serde_json::{Value, json};
-use stockroom_tests::Shop;
+use stockroom_tests::{Shop, path};
 
 async fn shop_of(categories: usize) -> Shop {
     let shop = Shop::open().await;
@@ -151,6 +151,56 @@ async fn totals_are_given_on_request() {
         .await
         .ok(200);
     assert_eq!(estimated["total"], json!({"value": 12, "exact": false}));
+}
+
+#[tokio::test]
+async fn what_is_mistyped_is_found_by_likeness_and_never_stale() {
+    let shop = Shop::open().await;
+    for (name, email) in [
+        ("Ada Lovelace", "ada@example.org"),
+        ("Grace Hopper", "grace@example.org"),
+        ("Sam Smith", "sam@example.org"),
+    ] {
+        let customer = json!({"name": name, "email": email});
+        shop.post("/v1/customers", &customer).await.ok(201);
+    }
+    let alike = async |path: &str| {
+        let found = shop.get(&format!("/v1/{path}")).await.ok(200);
+        let found = found["items"].as_array().unwrap().iter();
+        let names = found.map(|row| row["name"].as_str().unwrap().to_owned());
+        names.collect::<Vec<_>>()
+    };
+    for (typed, meant) in [
+        ("lovelcae", "Ada Lovelace"),
+        ("gracehoper", "Grace Hopper"),
+        ("smtih", "Sam Smith"),
+        ("Ádá lovelase", "Ada Lovelace"),
+    ] {
+        let found = alike(&format!("customers/alike?q={typed}")).await;
+        assert_eq!(found.first().map(String::as_str), Some(meant), "{typed}");
+    }
+    assert_eq!(alike("customers/alike?q=zzzz").await, [""; 0]);
+    let johnson = json!({"name": "Zzzza Johnson", "email": "z@example.org"});
+    shop.post("/v1/customers", &johnson).await.ok(201);
+    assert_eq!(alike("customers/alike?q=zzzz").await, ["Zzzza Johnson"]);
+
+    let product = shop.product("TEA-1", 9).await;
+    let found = alike("products/alike?q=prodcut&active=true&limit=1").await;
+    assert_eq!(found, ["Product TEA-1"]);
+    shop.patch(&path("products", &product), &json!({"active": false}))
+        .await
+        .ok(200);
+    assert_eq!(alike("products/alike?q=prodcut&active=true").await, [""; 0]);
+
+    let refused = async |query: &str, at: &str, code: &str| {
+        let path = format!("/v1/customers/alike?{query}");
+        shop.get(&path).await.refused_at(400, at, code);
+    };
+    refused("", "?q", "required").await;
+    refused("q=%00", "?q", "required").await;
+    refused("q=x&sort=name", "?sort", "unknown_parameter").await;
+    refused("q=x&limit=0", "?limit", "out_of_range").await;
+    shop.get("/v1/orders/alike?q=x").await.refused(400);
 }
 
 #[tokio::test]

@@ -384,7 +384,7 @@ async fn partitions_jobs_and_figures_are_told() {
     let only_looks = client
         .run(&["--read-only", "partitions", "archive", name])
         .await;
-    assert_eq!(only_looks.code, 2);
+    assert_eq!(only_looks.code, 1);
     assert!(only_looks.err.contains("only looks"), "{}", only_looks.err);
 }
 

@@ -1,6 +1,9 @@
 //! The application without its loop: keys and answers in, pictures and calls out.
 
-use std::time::{Duration, Instant};
+use std::{
+    collections::BTreeMap,
+    time::{Duration, Instant},
+};
 
 use crossterm::event::{
     Event as TerminalEvent, KeyCode, KeyEvent, KeyModifiers, MouseEvent, MouseEventKind,
@@ -16,6 +19,7 @@ use stockroom_tui::{
     text::{self, Zone},
     view,
 };
+use uuid::Uuid;
 
 pub(crate) struct Driver {
     pub(crate) app: App,
@@ -33,6 +37,8 @@ pub(crate) struct Driver {
     edited: Option<String>,
     /// What went to the clipboard last.
     pub(crate) copied: Option<String>,
+    /// Exports that the next run is to wait for, by job.
+    pub(crate) awaited: BTreeMap<Uuid, String>,
     /// What is kept for the next run.
     pub(crate) remembered: Option<Memory>,
     /// Where answers come from.
@@ -56,6 +62,7 @@ impl Driver {
             upload: None,
             edited: None,
             copied: None,
+            awaited: BTreeMap::new(),
             remembered: None,
             source: None,
         }
@@ -168,6 +175,18 @@ impl Driver {
         path
     }
 
+    /// Breaks off what is to be written to a file.
+    pub(crate) fn download_breaks(&mut self) {
+        let (ticket, ..) = self.download.take().expect("nothing is to be written");
+        let result = Err(Failure::NoAnswer("The connection broke.".into()));
+        let took = Duration::from_secs(1);
+        self.update(Event::Reply(Reply {
+            ticket,
+            took,
+            result,
+        }));
+    }
+
     /// Takes what is to be written to a file: its path on the server, and the file; tells that it was.
     pub(crate) fn downloaded(&mut self, bytes: i64) -> (String, String) {
         let (ticket, path, file) = self.download.take().expect("nothing is to be written");
@@ -196,6 +215,10 @@ impl Driver {
             }),
         }));
         upload.path
+    }
+
+    pub(crate) fn has_no_download(&self) -> bool {
+        self.download.is_none()
     }
 
     /// Whether it follows the jobs.
@@ -319,6 +342,12 @@ impl Driver {
                 Effect::Upload { ticket, upload } => self.upload = Some((ticket, upload)),
                 Effect::Cancel(owner) => self.pending.retain(|call| call.ticket.owner != owner),
                 Effect::Copy(text) => self.copied = Some(text),
+                Effect::Await(job, file) => {
+                    self.awaited.insert(job, file);
+                }
+                Effect::Forget(job) => {
+                    self.awaited.remove(&job);
+                }
                 Effect::Remember(memory) => self.remembered = Some(*memory),
                 Effect::Edit(text) => self.edited = Some(text),
                 Effect::Mouse(_) | Effect::Suspend | Effect::Quit => {}

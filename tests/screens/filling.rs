@@ -50,6 +50,7 @@ fn what_is_not_there_is_created_on_the_way() {
     driver.type_text("Zoe Quist");
     driver.wait(Duration::from_millis(150));
     driver.answer("/v1/customers?limit=50&q=Zoe", &page(vec![], 0));
+    driver.answer("/v1/customers/alike?limit=50&q=Zoe", &page(vec![], 0));
     picture("nothing_to_choose", USUAL, &driver);
     driver.control('n');
     assert!(driver.screen().contains("Zoe Quist"), "{}", driver.screen());

@@ -188,18 +188,71 @@ fn an_export_outlives_the_client_that_asked_for_it() {
     driver.type_text("x");
     driver.press(KeyCode::Enter);
     driver.answer("/v1/orders/export", &export(1, "queued", None));
-    let memory = driver.remembered.clone().unwrap();
-    assert_eq!(memory.exports.len(), 1);
+    assert!(driver.screen().contains("or leave"), "{}", driver.screen());
+    let awaited = std::mem::take(&mut driver.awaited);
     // The next run, on the same home.
     let mut driver = Driver::new(USUAL);
-    driver.app.remember_from(memory);
+    driver.app.await_exports(awaited.into_iter().collect());
     driver.link(Link::Up);
     assert!(driver.follows_jobs());
+    driver.event(&json!([export(1, "done", Some(99))]));
+    // It is saved once, however often it is told that it is done.
+    driver.event(&json!([export(1, "done", Some(99))]));
+    driver.download_breaks();
+    assert!(
+        driver.screen().contains("not saved yet"),
+        "{}",
+        driver.screen()
+    );
+    driver.link(Link::Down("gone".into()));
+    driver.link(Link::Up);
     driver.event(&json!([export(1, "done", Some(99))]));
     let (path, file) = driver.downloaded(99);
     assert_eq!(path, format!("/v1/jobs/{}/file", id(9, 1)));
     assert!(file.ends_with("/orders.csv"), "{file}");
-    assert!(driver.remembered.clone().unwrap().exports.is_empty());
+    driver.event(&json!([export(1, "done", Some(99))]));
+    assert!(driver.has_no_download());
+}
+
+#[test]
+fn an_export_that_came_too_late_is_told_and_forgotten() {
+    let awaiting = || {
+        let mut driver = Driver::new(USUAL);
+        let job = id(9, 1).parse().unwrap();
+        driver.awaited.insert(job, "/x/orders.csv".into());
+        driver
+            .app
+            .await_exports(vec![(job, "/x/orders.csv".into())]);
+        driver.link(Link::Up);
+        driver
+    };
+    let mut driver = awaiting();
+    driver.event(&json!([export(1, "done", None)]));
+    assert!(
+        driver.screen().contains("not kept any more"),
+        "{}",
+        driver.screen()
+    );
+    assert!(driver.awaited.is_empty());
+    // One that is no longer listed is asked for.
+    let mut driver = awaiting();
+    driver.event(&json!([]));
+    let path = format!("/v1/jobs/{}", id(9, 1));
+    let call = driver.calls().into_iter().find(|call| call.path == path);
+    assert!(call.is_some());
+    driver.answer(&path, &export(1, "done", Some(7)));
+    assert_eq!(driver.downloaded(7).1, "/x/orders.csv");
+    assert!(driver.awaited.is_empty());
+}
+
+#[test]
+fn news_that_outruns_the_answer_is_not_lost() {
+    let mut driver = jobs_tab(USUAL, &[]);
+    driver.type_text("1x");
+    driver.press(KeyCode::Enter);
+    driver.event(&json!([export(1, "done", Some(99))]));
+    driver.answer("/v1/orders/export", &export(1, "queued", None));
+    driver.downloaded(99);
 }
 
 #[test]

@@ -194,6 +194,30 @@ fn a_choice_among_products() {
 }
 
 #[test]
+fn what_was_mistyped_is_found_by_likeness_and_said_to_be_so() {
+    let mut driver = with_orders((80, 24));
+    driver.press(KeyCode::Char('n'));
+    driver.press(KeyCode::Enter);
+    driver.answer("/v1/customers", &page((0..3).map(customer).collect(), 3));
+    driver.type_text("lovelcae");
+    driver.wait(std::time::Duration::from_secs(1));
+    // What is alike may not be what was meant: it is not taken unseen.
+    driver.press(KeyCode::Enter);
+    driver.answer("/v1/customers?limit=50&q=lovelcae", &page(vec![], 0));
+    driver.answer(
+        "/v1/customers/alike?limit=50&q=lovelcae",
+        &page(vec![customer(2), customer(1)], 2),
+    );
+    picture("alike", (80, 24), &driver);
+    driver.press(KeyCode::Enter);
+    assert!(
+        !driver.screen().contains("Somewhat alike"),
+        "{}",
+        driver.screen()
+    );
+}
+
+#[test]
 fn a_question_before_a_deletion() {
     let mut driver = with_orders((80, 24));
     driver.press(KeyCode::Char('d'));

@@ -44,6 +44,14 @@ pub enum Server {
 }
 
 impl Server {
+    /// Where it is, apart from all others.
+    pub fn place(&self) -> String {
+        match self {
+            Self::Url(url) => url.clone(),
+            Self::Socket(path) => path.display().to_string(),
+        }
+    }
+
     /// A client for it and the start of its URLs.
     ///
     /// # Errors

@@ -13,6 +13,7 @@ use std::{
 use crossterm::event::{Event as TerminalEvent, KeyEventKind};
 use reqwest::Method;
 use stockroom_common::{Category, Customer, Order, Product};
+use uuid::Uuid;
 
 use crate::{
     bulk::Bulks,
@@ -21,7 +22,7 @@ use crate::{
     entity::Tab,
     event::{Effect, Event, Failure, Link, Owner, Reply, Source},
     import,
-    jobs::{self, JobsScreen},
+    jobs::JobsScreen,
     keys::{Condition, Key, Scope},
     list::{Deletions, ListScreen, Query},
     memory::Memory,
@@ -130,8 +131,12 @@ impl App {
                 self.screen_mut(tab).remember(list);
             }
         }
-        self.jobs.await_exports(&memory.exports);
         self.memory = memory;
+    }
+
+    /// Goes on waiting for exports that an earlier run has asked for, each to be saved in a file.
+    pub fn await_exports(&mut self, exports: Vec<(Uuid, String)>) {
+        self.jobs.await_exports(exports);
     }
 
     /// When [`Event::Tick`] is due next, if at all.
@@ -317,8 +322,9 @@ impl App {
             Owner::List(tab) | Owner::History(tab) | Owner::Count(tab) => {
                 self.screen_mut(tab).reply(reply, ctx)
             }
-            Owner::Job | Owner::JobEvents | Owner::Export => self.jobs.reply(reply, ctx),
-            Owner::Download => jobs::saved(reply, ctx),
+            Owner::Job | Owner::Review(_) | Owner::JobEvents | Owner::Export | Owner::Download => {
+                self.jobs.reply(reply, ctx)
+            }
             Owner::Import => import::reply(reply, ctx),
             Owner::Dashboard => self.dashboard.reply(reply, ctx),
             Owner::Partitions => self.partitions.reply(reply, ctx),

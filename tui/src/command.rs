@@ -13,7 +13,7 @@ use std::{io::Write, process::ExitCode, time::Duration};
 use clap::CommandFactory;
 use reqwest::Method;
 use stockroom_common::{
-    Category, Customer, Order, Page, Product,
+    Category, Customer, Kind, Order, Page, Problem, Product,
     change::ChangeEvent,
     document,
     job::{Job, NamedPartitions},
@@ -85,7 +85,8 @@ impl From<Failure> for Trouble {
 async fn dispatch(settings: &Settings, config: &Config, command: Command) -> Result<(), Trouble> {
     if settings.is_read_only(config) && command.changes_something() {
         let words = "This client only looks (--read-only); nothing can be changed.";
-        return Err(Trouble::Usage(words.into()));
+        let refused = Problem::new(Kind::Conflict, words);
+        return Err(Trouble::Failure(Failure::Refused(refused)));
     }
     match command {
         Command::Keys { markdown } => {

@@ -134,10 +134,11 @@ impl Context<'_> {
         self.effects.push(Effect::Send(call));
     }
 
-    /// Writes an answer to a file.
-    pub fn download(&mut self, owner: Owner, path: String, file: String) {
+    /// Writes an answer to a file; gives the run that tells of it.
+    pub fn download(&mut self, owner: Owner, path: String, file: String) -> u64 {
         let ticket = self.ticket(owner);
         self.effects.push(Effect::Download { ticket, path, file });
+        ticket.run
     }
 
     /// Follows an event stream; gives the run of its events.

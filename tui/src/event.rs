@@ -6,6 +6,7 @@ use reqwest::Method;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::Value;
 use stockroom_common::{Problem, change::ChangeEvent};
+use uuid::Uuid;
 
 use crate::{entity::Tab, import::Upload, memory::Memory};
 
@@ -55,6 +56,10 @@ pub enum Effect {
     Copy(String),
     /// Takes the mouse, or leaves it to the terminal and its own selection.
     Mouse(Mouse),
+    /// Keeps in mind that the export of a job is to be saved in that file, in this run or the next.
+    Await(Uuid, String),
+    /// It is saved, or never will be.
+    Forget(Uuid),
     /// Keeps how things are arranged for the next run.
     Remember(Box<Memory>),
     Suspend,
@@ -128,8 +133,10 @@ pub enum Owner {
     /// A form reads its row again.
     Reread,
     Picker,
-    /// Jobs that are begun, cancelled, read.
+    /// Jobs that are begun, cancelled, looked for.
     Job,
+    /// One that is read with all that is known of its rows.
+    Review(Uuid),
     JobEvents,
     Partitions,
     Dashboard,

@@ -3,13 +3,14 @@
 
 use std::{
     collections::{BTreeMap, HashMap},
+    path::Path,
     time::{Duration, Instant},
 };
 
 use reqwest::Method;
 use serde_json::Value;
 use stockroom_common::{
-    FieldError, document,
+    FieldError, Kind, document,
     job::{Job, JobKind, JobRequest, JobState, PartitionAction},
     seed::NewSeedJob,
 };
@@ -18,7 +19,7 @@ use uuid::Uuid;
 use crate::{
     context::{Context, Wish},
     entity::{Field, FieldKind},
-    event::{Answer, Call, Owner, Reply, Written},
+    event::{Answer, Call, Effect, Failure, Owner, Reply, Written},
     form::Form,
     import::Review,
     input::Line,
@@ -32,8 +33,6 @@ use crate::{
 const RETRY: Duration = Duration::from_secs(2);
 /// Jobs that are listed, as by the server.
 const MOST: usize = 100;
-/// Files that are waited for over the end of a run.
-const MOST_AWAITED: usize = 20;
 
 const SEED_FIELDS: &[Field] = &[
     Field::required("/seed", "Seed", FieldKind::Integer),
@@ -89,7 +88,11 @@ pub struct JobsScreen {
 enum Want {
     Begin(Then),
     Cancel,
-    Review,
+    Review(Uuid),
+    /// Whether a job that is awaited has ended.
+    Look(Uuid),
+    /// To save the export of a job.
+    Save(Uuid),
 }
 
 impl Default for JobsScreen {
@@ -118,21 +121,11 @@ impl JobsScreen {
         self.jobs.iter().rev().find(unfinished)
     }
 
-    /// The exports that are waited for, with the names of their files.
-    pub fn exports(&self) -> BTreeMap<Uuid, String> {
-        let awaited = self.awaited.iter();
-        let exports = awaited.filter_map(|(id, then)| match then {
-            Then::Save(file) => Some((*id, file.clone())),
-            _ => None,
-        });
-        exports.take(MOST_AWAITED).collect()
-    }
-
     /// Goes on waiting for what an earlier run has asked for.
-    pub fn await_exports(&mut self, exports: &BTreeMap<Uuid, String>) {
-        let exports = exports.iter();
-        let exports = exports.map(|(id, file)| (*id, Then::Save(file.clone())));
-        self.awaited.extend(exports);
+    pub fn await_exports(&mut self, exports: Vec<(Uuid, String)>) {
+        let exports = exports.into_iter();
+        self.awaited
+            .extend(exports.map(|(job, file)| (job, Then::Save(file))));
     }
 
     /// The connection is there, or there again.
@@ -158,14 +151,21 @@ impl JobsScreen {
 
     /// Takes a job that is in the queue now.
     pub fn begun(&mut self, job: Job, then: Then, ctx: &mut Context<'_>) {
-        let is_export = matches!(then, Then::Save(_));
-        self.awaited.insert(job.id.uuid(), then);
-        if is_export {
-            ctx.wish(Wish::Remember);
+        let id = job.id.uuid();
+        if let Then::Save(file) = &then {
+            ctx.effects.push(Effect::Await(id, file.clone()));
+            ctx.good("Exporting; you may go on meanwhile, or leave.");
         }
-        let id = job.id;
-        self.put(job);
-        self.select_id(id.uuid(), ctx);
+        self.awaited.insert(id, then);
+        // The stream may have been quicker, and say nothing more of it.
+        let news = self.jobs.iter().find(|known| {
+            known.id == job.id && known.request == job.request && known.state.is_final()
+        });
+        match news.cloned() {
+            Some(ended) => self.ended(&ended, ctx),
+            None => self.put(job),
+        }
+        self.select_id(id, ctx);
         if self.following.is_none() {
             self.follow(ctx);
         }
@@ -197,7 +197,10 @@ impl JobsScreen {
     fn take(&mut self, news: Vec<Job>, ctx: &mut Context<'_>) {
         let selected = self.selected().map(|job| job.id.uuid());
         let known = match std::mem::take(&mut self.is_first) {
-            true => std::mem::take(&mut self.jobs),
+            true => {
+                self.look_for_others(&news, ctx);
+                std::mem::take(&mut self.jobs)
+            }
             false => self.jobs.clone(),
         };
         (self.is_loaded, self.error) = (true, None);
@@ -242,12 +245,13 @@ impl JobsScreen {
         if is_written {
             ctx.wish(Wish::Expire);
         }
-        let then = self.awaited.remove(&job.id.uuid());
-        if matches!(then, Some(Then::Save(_))) {
-            ctx.wish(Wish::Remember);
-        }
-        match then {
-            Some(Then::Save(file)) if job.has_export() => save(job, file, ctx),
+        let id = job.id.uuid();
+        match self.awaited.get(&id).cloned() {
+            // It is awaited until it is saved.
+            Some(Then::Save(file)) if job.has_export() => return self.save(job, file, ctx),
+            Some(Then::Save(_)) if job.state == JobState::Done => {
+                ctx.bad(format!("{}: its file is not kept any more.", capital(job)));
+            }
             Some(Then::Review) if job.state == JobState::Done => self.review(job, ctx),
             Some(_) => match &job.problem {
                 Some(problem) => ctx.bad(format!("{}: {}", capital(job), problem.detail)),
@@ -255,13 +259,71 @@ impl JobsScreen {
             },
             None => {}
         }
+        self.forget(id, ctx);
+    }
+
+    fn forget(&mut self, id: Uuid, ctx: &mut Context<'_>) {
+        if let Some(Then::Save(_)) = self.awaited.remove(&id) {
+            ctx.effects.push(Effect::Forget(id));
+        }
+    }
+
+    /// Asks for jobs that are awaited and no longer listed.
+    fn look_for_others(&mut self, listed: &[Job], ctx: &mut Context<'_>) {
+        let awaited = self.awaited.keys().copied();
+        let others: Vec<Uuid> = awaited
+            .filter(|id| listed.iter().all(|job| job.id.uuid() != *id))
+            .collect();
+        for id in others {
+            let ticket = ctx.ticket(Owner::Review(id));
+            self.asked.insert(ticket.run, Want::Look(id));
+            ctx.send(Call::new(ticket, Method::GET, format!("/v1/jobs/{id}")));
+        }
+    }
+
+    /// Saves the export of a job, unless that is under way.
+    fn save(&mut self, job: &Job, file: String, ctx: &mut Context<'_>) {
+        let id = job.id.uuid();
+        let mut asked = self.asked.values();
+        if asked.any(|want| matches!(want, Want::Save(saving) if *saving == id)) {
+            return;
+        }
+        let path = format!("/v1/jobs/{id}/file");
+        let run = ctx.download(Owner::Download, path, file);
+        self.asked.insert(run, Want::Save(id));
+    }
+
+    /// Takes what has become of the file of an export.
+    fn saved(&mut self, id: Uuid, reply: &Reply, ctx: &mut Context<'_>) {
+        match reply.result.as_ref().map(Answer::read::<Written>) {
+            Ok(Ok(Written { file, bytes })) => {
+                ctx.good(format!("Exported to {file}: {}.", text::bytes(bytes)));
+            }
+            Ok(Err(error)) => ctx.bad(error),
+            // It is tried again once the server is there again.
+            Err(failure @ (Failure::NoAnswer(_) | Failure::Unreachable(_))) => {
+                return ctx.bad(format!(
+                    "The export is not saved yet: {}",
+                    failure.message()
+                ));
+            }
+            Err(failure) => ctx.bad(format!(
+                "{} The export is kept for a day: Enter on the Jobs tab saves it.",
+                failure.message()
+            )),
+        }
+        self.forget(id, ctx);
     }
 
     /// Reads the job with all that is known of its rows.
     fn review(&mut self, job: &Job, ctx: &mut Context<'_>) {
-        let ticket = ctx.ticket(Owner::Job);
-        self.asked.insert(ticket.run, Want::Review);
-        let path = format!("/v1/jobs/{}", job.id);
+        let id = job.id.uuid();
+        let ticket = ctx.ticket(Owner::Review(id));
+        // An earlier one is given up, and never answered.
+        self.asked
+            .retain(|_, want| !matches!(want, Want::Review(asked) if *asked == id));
+        self.asked.insert(ticket.run, Want::Review(id));
+        let path = format!("/v1/jobs/{id}");
         ctx.send(Call::new(ticket, Method::GET, path));
     }
 
@@ -286,10 +348,10 @@ impl JobsScreen {
             let JobRequest::Export(export) = &job.request else {
                 return;
             };
-            let name = match &export.name {
-                Some(name) => name.clone(),
-                None => format!("{}.{}", export.resource, export.format),
-            };
+            // Somebody else may have called it so: no folder is taken over from there.
+            let name = export.name.as_ref().map(Path::new);
+            let name = name.and_then(|name| Some(name.file_name()?.to_string_lossy().into_owned()));
+            let name = name.unwrap_or_else(|| format!("{}.{}", export.resource, export.format));
             return ctx.wish(Wish::Open(Overlay::Prompt(Prompt {
                 title: "Save the export as".into(),
                 line: Line::new(name),
@@ -309,11 +371,13 @@ impl JobsScreen {
         ctx.good(words);
     }
 
-    /// Saves the export of a job.
-    pub fn save_export(&self, id: Uuid, file: String, ctx: &mut Context<'_>) {
-        if let Some(job) = self.jobs.iter().find(|job| job.id.uuid() == id) {
-            ctx.good("Saving it; you may go on meanwhile.");
-            save(job, file, ctx);
+    /// Saves the export of a job under that name.
+    pub fn save_export(&mut self, id: Uuid, file: String, ctx: &mut Context<'_>) {
+        if let Some(job) = self.jobs.iter().find(|job| job.id.uuid() == id).cloned() {
+            ctx.good("Saving it; you may go on meanwhile, or leave.");
+            ctx.effects.push(Effect::Await(id, file.clone()));
+            self.awaited.insert(id, Then::Save(file.clone()));
+            self.save(&job, file, ctx);
         }
     }
 
@@ -342,10 +406,12 @@ impl JobsScreen {
             Want::Begin(then) => self.begun(job, then, ctx),
             // The stream tells how that goes on.
             Want::Cancel => {}
-            Want::Review => {
+            Want::Review(_) => {
                 let job = Box::new(job);
                 ctx.wish(Wish::Review(Review { job, top: 0 }));
             }
+            Want::Look(_) if job.state.is_final() => self.ended(&job, ctx),
+            Want::Look(_) | Want::Save(_) => {}
         }
     }
 }
@@ -359,25 +425,6 @@ pub const fn listed(rows: usize) -> usize {
 pub const fn details(rows: usize) -> usize {
     let half = rows / 2;
     if half < 9 { half } else { 9 }
-}
-
-fn save(job: &Job, file: String, ctx: &mut Context<'_>) {
-    let path = format!("/v1/jobs/{}/file", job.id);
-    ctx.download(Owner::Download, path, file);
-}
-
-/// Tells what has become of an export.
-pub fn saved(reply: &Reply, ctx: &mut Context<'_>) {
-    match reply.result.as_ref().map(Answer::read::<Written>) {
-        Ok(Ok(Written { file, bytes })) => {
-            ctx.good(format!("Exported to {file}: {}.", text::bytes(bytes)));
-        }
-        Ok(Err(error)) => ctx.bad(error),
-        Err(failure) => ctx.bad(format!(
-            "{} The export is kept for a day: Enter on the Jobs tab saves it.",
-            failure.message()
-        )),
-    }
 }
 
 fn capital(job: &Job) -> String {
@@ -439,11 +486,19 @@ impl Screen for JobsScreen {
         if reply.ticket.owner == Owner::JobEvents {
             return self.event(reply, ctx);
         }
-        if let Some(want) = self.asked.remove(&reply.ticket.run) {
-            match &reply.result {
-                Ok(answer) => self.answered(want, answer, ctx),
-                Err(failure) => ctx.bad(failure.message()),
+        let Some(want) = self.asked.remove(&reply.ticket.run) else {
+            return;
+        };
+        match (want, &reply.result) {
+            (Want::Save(id), _) => self.saved(id, reply, ctx),
+            (want, Ok(answer)) => self.answered(want, answer, ctx),
+            (Want::Look(id), Err(Failure::Refused(problem))) if problem.is(Kind::NotFound) => {
+                ctx.bad("An export that was asked for is not kept any more.");
+                self.forget(id, ctx);
             }
+            // It is looked for again once the server is there again.
+            (Want::Look(_), Err(_)) => {}
+            (_, Err(failure)) => ctx.bad(failure.message()),
         }
     }
 

@@ -3,6 +3,7 @@
 
 pub mod api;
 pub mod app;
+mod awaited;
 pub mod bulk;
 mod category;
 mod clipboard;

@@ -4,7 +4,6 @@
 use std::{collections::BTreeMap, io::Write, path::PathBuf};
 
 use serde::{Deserialize, Serialize};
-use uuid::Uuid;
 
 use crate::{
     entity::Tab,
@@ -21,8 +20,6 @@ pub const MAX_VIEWS: usize = 50;
 pub struct Memory {
     /// By resource, as in paths.
     pub lists: BTreeMap<String, ListMemory>,
-    /// Exports that were asked for and are not saved yet, by job, with the names of their files.
-    pub exports: BTreeMap<Uuid, String>,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

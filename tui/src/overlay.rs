@@ -244,7 +244,6 @@ impl Export {
                 let query = serde_urlencoded::to_string(pairs).unwrap_or_default();
                 let ids = self.ids.take();
                 ctx.wish(Wish::Close);
-                ctx.good("Exporting; you may go on meanwhile, or leave.");
                 ctx.wish(Wish::Begin(Begin {
                     path: format!("{}{query}", self.path),
                     body: ids.map(|ids| document::to_value(&NamedRows { ids })),
@@ -270,16 +269,15 @@ pub(crate) fn whole_path(file: &str) -> String {
 /// The help, scrolled to a line.
 #[derive(Debug)]
 pub struct Help {
-    pub scope: Scope,
     pub top: usize,
-    /// How many lines it has.
-    pub lines: usize,
+    /// What stands for what, the keys first.
+    pub lines: Vec<(String, &'static str)>,
 }
 
 impl Help {
     /// Where the last line stands at the bottom of the box.
     fn last_top(&self, ctx: &Context<'_>) -> usize {
-        self.lines.saturating_sub(ctx.rows)
+        self.lines.len().saturating_sub(ctx.rows)
     }
 
     fn command(&mut self, command: Command, ctx: &mut Context<'_>) {

@@ -6,7 +6,7 @@ use stockroom_common::{
     Page,
     change::ChangeEvent,
     document,
-    job::{NamedPartitions, PartitionAction, PartitionsRequest},
+    job::{MAX_PARTITIONS, NamedPartitions, PartitionAction, PartitionsRequest},
     partition::{Partition, PartitionState},
 };
 
@@ -63,7 +63,9 @@ impl PartitionsScreen {
         }));
     }
 
-    fn ask(&mut self, action: PartitionAction, names: Vec<String>, ctx: &mut Context<'_>) {
+    fn ask(&mut self, action: PartitionAction, mut names: Vec<String>, ctx: &mut Context<'_>) {
+        // One job takes no more; the oldest stand last.
+        names.drain(..names.len().saturating_sub(MAX_PARTITIONS));
         let (Some(first), Some(last)) = (names.first(), names.last()) else {
             return ctx.bad(match action {
                 PartitionAction::Archive => "Only what is attached can be archived.",

@@ -22,6 +22,8 @@ use crate::{
 /// How long typing must rest before the server is asked.
 const DEBOUNCE: Duration = Duration::from_millis(120);
 const LIMIT: usize = 50;
+/// What is shorter is like too much.
+const LEAST_TYPED: usize = 3;
 
 #[derive(Debug)]
 pub struct Picker {
@@ -33,6 +35,8 @@ pub struct Picker {
     pub error: Option<String>,
     ask_at: Option<Instant>,
     run: Option<u64>,
+    /// Nothing was found: the choices are only called somewhat like that.
+    pub is_alike: bool,
     /// What the choices were asked for with.
     shown: String,
     /// Enter was pressed before the answer was there: it takes the first choice when it comes.
@@ -68,6 +72,7 @@ impl Picker {
             error: None,
             ask_at: Some(now),
             run: None,
+            is_alike: false,
             shown: String::new(),
             takes_first: false,
         }
@@ -92,12 +97,14 @@ impl Picker {
         }
         self.ask_at = None;
         self.shown = self.search.text().to_owned();
+        self.is_alike = false;
+        self.ask(self.tab.path(), ctx);
+    }
+
+    fn ask(&mut self, resource: &str, ctx: &mut Context<'_>) {
         let ticket = ctx.ticket(Owner::Picker);
         self.run = Some(ticket.run);
-        let mut query = vec![
-            ("limit", LIMIT.to_string()),
-            ("q", self.search.text().to_owned()),
-        ];
+        let mut query = vec![("limit", LIMIT.to_string()), ("q", self.shown.clone())];
         if self.which == Which::Orderable {
             query.push(("active", "true".into()));
         }
@@ -105,7 +112,7 @@ impl Picker {
         ctx.send(Call::new(
             ticket,
             Method::GET,
-            format!("/v1/{}?{query}", self.tab.path()),
+            format!("/v1/{resource}?{query}"),
         ));
     }
 
@@ -119,11 +126,21 @@ impl Picker {
             Err(failure) => Err(failure.message().to_owned()),
         };
         match rows {
+            Ok(page) if page.items.is_empty() && self.may_be_mistyped() => {
+                self.is_alike = true;
+                // It may be something else than what was meant.
+                self.takes_first = false;
+                self.ask(&format!("{}/alike", self.tab.path()), ctx);
+            }
             Ok(page) => {
                 self.error = None;
                 self.selected = 0;
-                let choices = page.items.iter().filter_map(Choice::read);
-                self.choices = ranked(choices.collect(), &self.shown);
+                let choices: Vec<Choice> = page.items.iter().filter_map(Choice::read).collect();
+                self.choices = match self.is_alike {
+                    // The likest come first.
+                    true => choices,
+                    false => ranked(choices, &self.shown),
+                };
                 if std::mem::take(&mut self.takes_first) {
                     self.choose(ctx);
                 }
@@ -134,6 +151,10 @@ impl Picker {
                 self.takes_first = false;
             }
         }
+    }
+
+    fn may_be_mistyped(&self) -> bool {
+        !self.is_alike && self.shown.trim().chars().count() >= LEAST_TYPED
     }
 
     pub fn command(&mut self, command: Command, ctx: &mut Context<'_>) {

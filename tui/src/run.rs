@@ -13,6 +13,7 @@ use tokio::{
 use crate::{
     api::Api,
     app::App,
+    awaited::Awaited,
     clipboard::Clipboard,
     editor,
     event::{Effect, Event, Mouse},
@@ -60,6 +61,8 @@ pub async fn run(settings: &Settings) -> Result<(), Error> {
     let size = (size.width, size.height);
     let mut app = App::new(server.to_string(), Zone::Local, size, preferences);
     app.remember_from(Memory::load());
+    let mut awaited = Awaited::of(server.place());
+    app.await_exports(awaited.take_over());
     screen.set_title(&format!("Stockroom · {}", app.server))?;
     screen.terminal.draw(|frame| view::draw(frame, &app))?;
 
@@ -90,6 +93,12 @@ pub async fn run(settings: &Settings) -> Result<(), Error> {
                 Effect::Cancel(owner) => api.cancel(owner),
                 Effect::Copy(text) => clipboard.copy(&text),
                 Effect::Mouse(mouse) => screen.set_mouse(mouse)?,
+                Effect::Await(job, file) => {
+                    if let Err(error) = awaited.keep(job, &file) {
+                        tracing::warn!(%error, "an export is forgotten when the client leaves");
+                    }
+                }
+                Effect::Forget(job) => awaited.forget(job),
                 Effect::Remember(memory) => {
                     tokio::task::spawn_blocking(move || memory.save());
                 }

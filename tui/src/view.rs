@@ -15,6 +15,8 @@ mod partitions;
 mod past;
 mod plain;
 
+pub use self::list::LEGEND;
+
 use crossterm::event::{MouseButton, MouseEventKind};
 use ratatui::{
     Frame,

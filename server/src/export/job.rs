@@ -128,11 +128,13 @@ async fn spool<S: Source>(run: &Run, source: S, request: &ExportRequest) -> Resu
     loop {
         run.go_on()?;
         let before = rows.rows;
-        let Some(batch) = rows.next().await? else {
+        // What was read is kept while more is read.
+        let (batch, ()) = tokio::try_join!(rows.next(), file.store())?;
+        let Some(batch) = batch else {
             break;
         };
         run.progress().done(0, (rows.rows - before) as i64);
-        file.write(&batch).await?;
+        file.push(&batch);
     }
     run.progress().ended(0);
     Ok(Outcome {

@@ -36,7 +36,7 @@ pub(super) async fn apply<E: Entity>(import: &Import) -> Result<(Report, Invalid
         import.is_read();
         return by_batches::<E>(import).await;
     }
-    if let Some(report) = import.found() {
+    if let Some((_, report)) = import.found().await {
         return Ok((report, Invalidation::Done));
     }
     rows::refuse(prepare_all::<E>(import).await?)?;
@@ -73,13 +73,15 @@ async fn in_one<E: Entity>(import: &Import) -> Result<(Report, Invalidation)> {
     let mut lines = import.file.lines(E::TABLE_COLUMNS).await?;
     let mut report = import.report()?;
     let mut write = Write::new(import.state.clone(), import.actor.clone());
-    let mut last_line = 0;
+    let mut rows_read = 0;
     import.begin(Step::Writing);
     loop {
         let rows = next::<E>(&mut lines).await?;
-        let Some(last) = rows.last() else { break };
-        last_line = line(last.place);
+        if rows.is_empty() {
+            break;
+        }
         let count = rows.len();
+        rows_read += count as u64;
         for (place, row) in rows::write_all(&mut write, rows, import.request.on_error).await? {
             report.push(line(place), row)?;
         }
@@ -90,14 +92,17 @@ async fn in_one<E: Entity>(import: &Import) -> Result<(Report, Invalidation)> {
         write.abandon().await?;
         return Ok((report, Invalidation::Done));
     }
-    import.mark(&mut write, last_line, &report).await?;
+    import.mark(&mut write, rows_read, &report).await?;
     Ok((report, write.commit().await?))
 }
 
 async fn by_batches<E: Entity>(import: &Import) -> Result<(Report, Invalidation)> {
     let mut lines = import.file.lines(E::TABLE_COLUMNS).await?;
-    let mut report = import.found().map_or_else(|| import.report(), Ok)?;
-    let (mut done, mut last_line) = (Invalidation::Done, None);
+    let (seen_to, mut report) = match import.found().await {
+        Some(found) => found,
+        None => (0, import.report()?),
+    };
+    let (mut done, mut last_line, mut rows_read) = (Invalidation::Done, None, 0);
     import.begin(Step::Writing);
     loop {
         let mut rows = next::<E>(&mut lines).await?;
@@ -105,12 +110,16 @@ async fn by_batches<E: Entity>(import: &Import) -> Result<(Report, Invalidation)
             return Ok((report, done));
         }
         let count = rows.len();
-        rows.retain(|row| !import.has_seen_to(line(row.place)));
+        let skipped = usize::try_from(seen_to - seen_to.min(rows_read)).unwrap_or(usize::MAX);
+        rows_read += count as u64;
+        if let Some(last) = rows.drain(..skipped.min(count)).next_back() {
+            last_line = Some(line(last.place));
+        }
         if rows.is_empty() {
             import.count(Step::Writing, count)?;
             continue;
         }
-        let written = one_batch(import, &mut rows, &mut report).await;
+        let written = one_batch(import, (&mut rows, rows_read), &mut report).await;
         done = match written.map_err(|error| stopped(import, error, last_line))? {
             Invalidation::Done => done,
             other => other,
@@ -122,7 +131,7 @@ async fn by_batches<E: Entity>(import: &Import) -> Result<(Report, Invalidation)
 
 async fn one_batch<E: Entity>(
     import: &Import,
-    rows: &mut [Sent<E>],
+    (rows, rows_read): (&mut [Sent<E>], u64),
     report: &mut Report,
 ) -> Result<Invalidation> {
     for row in &mut *rows {
@@ -146,8 +155,7 @@ async fn one_batch<E: Entity>(
             write.abandon().await?;
             return Ok(Invalidation::Done);
         }
-        let last_line = rows.last().map_or(0, |row| line(row.place));
-        import.mark(&mut write, last_line, report).await?;
+        import.mark(&mut write, rows_read, report).await?;
         return write.commit().await;
     }
 }

@@ -9,7 +9,7 @@ use stockroom_common::{
     job::{ImportRequest, JobRequest},
 };
 
-use super::{Import, file::File, run as write_rows};
+use super::{Import, file::File, run as write_rows, to_stop, turn};
 use crate::{
     entity::Entity,
     error::{Error, Result},
@@ -33,12 +33,14 @@ pub(super) async fn enqueue(
         seed: None,
         file_bytes: i64::try_from(bytes).ok(),
     };
+    // It holds a connection for as long as the file takes.
+    let _turn = turn(state).await?;
     let mut conn = state.pool.acquire().await?;
     let mut transaction = conn.begin().await?;
     let job = jobs::insert(&mut transaction, new).await?;
     jobs::keep(&mut transaction, job.id, file).await?;
     transaction.commit().await?;
-    state.jobs.notify_one();
+    state.jobs.tell();
     Ok(jobs::as_preferred(jobs::accepted(&job, "jobs")))
 }
 
@@ -54,11 +56,7 @@ pub(crate) async fn work(run: &Arc<Run>, request: &ImportRequest) -> Result<Outc
             Err(Error::refused(Kind::NotFound, detail))
         }
     };
-    // Whatever went wrong once it was to stop went wrong for that.
-    match (done, run.stopped()) {
-        (Err(_), Some(stop)) => Err(Ended::Stopped(stop)),
-        (done, _) => Ok(done?),
-    }
+    Ok(done?)
 }
 
 async fn import<E: Entity>(run: &Arc<Run>, request: &ImportRequest) -> Result<Outcome> {
@@ -72,7 +70,7 @@ async fn import<E: Entity>(run: &Arc<Run>, request: &ImportRequest) -> Result<Ou
     };
     let _turn = tokio::select! {
         turn = run.state.transfers.clone().acquire_owned() => turn,
-        () = run.until_stopped() => return Err(Error::refused(Kind::Unavailable, "The job is to stop.")),
+        () = run.until_stopped() => return Err(to_stop()),
     };
     // Where the cache could not be told, the relay does it.
     let (report, _) = write_rows::<E>(&import).await?;

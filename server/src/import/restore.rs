@@ -25,7 +25,7 @@ use crate::{
 const BATCH: usize = 2_000;
 
 pub(super) async fn restore<E: Entity>(import: &Import) -> Result<(Report, Invalidation)> {
-    if let Some(report) = import.found() {
+    if let Some((_, report)) = import.found().await {
         return Ok((report, Invalidation::Done));
     }
     refuse_rows::<E>(&mut *import.state.pool.acquire().await?).await?;

@@ -1,6 +1,6 @@
 //! Jobs as event streams: one to its end, or all of them for as long as anybody listens.
 
-use std::{convert::Infallible, time::Duration};
+use std::{convert::Infallible, sync::Arc, time::Duration};
 
 use axum::{
     extract::State,
@@ -11,8 +11,9 @@ use axum::{
 };
 use futures_util::{Stream, stream};
 use stockroom_common::job::{Job, JobKind};
+use tokio::sync::watch;
 
-use super::{find, queue};
+use super::{Jobs, find, queue};
 use crate::{error::Result, extract::RowId, state::AppState};
 
 /// How often jobs are looked at while some are under way: they may be on another server.
@@ -20,8 +21,8 @@ const LOOK_EVERY: Duration = Duration::from_millis(200);
 /// How often while none is.
 const LOOK_AT_REST_EVERY: Duration = Duration::from_secs(2);
 
-/// `GET /v1/jobs/{id}/events`: `job` each time it has come further, as `GET /v1/jobs/{id}` answers it,
-/// until it has ended.
+/// `GET /v1/jobs/{id}/events`: `job` each time it has come further, as lists tell of it, and in the end as
+/// `GET /v1/jobs/{id}` does.
 pub(crate) async fn events(
     State(state): State<AppState>,
     RowId(id): RowId<Job>,
@@ -34,8 +35,11 @@ pub(crate) async fn events(
         }
         loop {
             // A database that is away for a moment is no end of the stream.
-            let found = find(&state.pool, id).await.ok();
-            if let Some(job) = found.filter(|job| Some(job) != last.as_ref()) {
+            let found = queue::select_listed(&state.pool, id).await.ok().flatten();
+            if let Some(mut job) = found.filter(|job| Some(job) != last.as_ref()) {
+                if job.state.is_final() {
+                    job = find(&state.pool, id).await.unwrap_or(job);
+                }
                 let event = Event::default().event("job").json_data(&job).ok()?;
                 return Some((Ok(event), (state, Some(job))));
             }
@@ -50,30 +54,80 @@ pub(crate) async fn events(
 pub(crate) async fn all_events(
     State(state): State<AppState>,
 ) -> Sse<impl Stream<Item = Result<Event, Infallible>>> {
-    let none: Option<Vec<Job>> = None;
-    let jobs = stream::unfold((state, none), |(state, last)| async move {
-        let mut last = last;
-        loop {
-            if let Ok(jobs) = queue::select_latest(&state.pool, &JobKind::ALL).await {
-                let known = last.as_deref().unwrap_or_default();
-                let news: Vec<&Job> = jobs.iter().filter(|job| !known.contains(job)).collect();
-                // The first event comes at once, also where there are none.
-                if last.is_none() || !news.is_empty() {
-                    let event = Event::default().event("jobs").json_data(&news).ok()?;
-                    return Some((Ok(event), (state, Some(jobs))));
-                }
-                last = Some(jobs);
-            }
-            let mut known = last.iter().flatten();
-            let is_any_under_way = known.any(|job| !job.state.is_final());
-            let pause = match is_any_under_way {
-                true => LOOK_EVERY,
-                false => LOOK_AT_REST_EVERY,
-            };
-            wait(&state, pause).await?;
-        }
+    let listener = Listener {
+        seen: state.jobs.seen.subscribe(),
+        stopping: state.stopping.subscribe(),
+        told: None,
+    };
+    state.jobs.asked.notify_one();
+    let jobs = stream::unfold(listener, |mut listener| async {
+        let event = listener.next().await?;
+        Some((Ok(event), listener))
     });
     Sse::new(jobs).keep_alive(KeepAlive::new())
+}
+
+/// Somebody who is told of all jobs.
+struct Listener {
+    seen: watch::Receiver<Option<Arc<Vec<Job>>>>,
+    stopping: watch::Receiver<bool>,
+    /// As they were told last.
+    told: Option<Arc<Vec<Job>>>,
+}
+
+impl Listener {
+    /// The next event; none once the server stops.
+    async fn next(&mut self) -> Option<Event> {
+        let told = self.told.take();
+        let is_news = |jobs: &Option<Arc<Vec<Job>>>| match (jobs, &told) {
+            (Some(jobs), Some(told)) => !Arc::ptr_eq(jobs, told),
+            (jobs, _) => jobs.is_some(),
+        };
+        let jobs = tokio::select! {
+            seen = self.seen.wait_for(is_news) => seen.ok()?.clone()?,
+            _ = self.stopping.wait_for(|stopping| *stopping) => return None,
+        };
+        let known: &[Job] = told.as_ref().map_or(&[], |told| told);
+        let news: Vec<&Job> = jobs.iter().filter(|job| !known.contains(job)).collect();
+        let event = Event::default().event("jobs").json_data(&news).ok()?;
+        self.told = Some(jobs);
+        Some(event)
+    }
+}
+
+/// Looks at all jobs for everybody who listens, as long as anybody does.
+pub(crate) async fn watch_all(state: AppState) {
+    let Jobs { asked, seen, .. } = &state.jobs;
+    loop {
+        if seen.receiver_count() == 0 {
+            // Whoever comes next is told what is so then.
+            seen.send_replace(None);
+            asked.notified().await;
+            continue;
+        }
+        // A database that is away for a moment is no end of the streams.
+        if let Ok(jobs) = queue::select_latest(&state.pool, &JobKind::ALL).await {
+            seen.send_if_modified(|seen| {
+                let is_news = seen.as_ref().is_none_or(|seen| **seen != jobs);
+                if is_news {
+                    *seen = Some(Arc::new(jobs));
+                }
+                is_news
+            });
+        }
+        let is_any_under_way = seen.borrow().iter().any(|jobs| {
+            let mut jobs = jobs.iter();
+            jobs.any(|job| !job.state.is_final())
+        });
+        let pause = match is_any_under_way {
+            true => LOOK_EVERY,
+            false => LOOK_AT_REST_EVERY,
+        };
+        tokio::select! {
+            () = tokio::time::sleep(pause) => {}
+            () = asked.notified() => {}
+        }
+    }
 }
 
 /// Waits; none once the server stops.

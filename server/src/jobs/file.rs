@@ -6,21 +6,19 @@ use axum::{
     body::{Body, Bytes},
     extract::State,
     http::{HeaderValue, header},
-    response::{IntoResponse, Response},
+    response::Response,
 };
 use futures_util::stream;
 use sqlx::{PgConnection, PgPool};
 use stockroom_common::{
     Id, Kind,
-    job::{Job, JobRequest},
+    job::{Job, JobRequest, JobState},
 };
 
-use super::{
-    find,
-    run::{Run, Stop},
-};
+use super::{find, queue::PIECES_AT_ONCE, run::Run};
 use crate::{
     error::{Error, Result},
+    export,
     extract::RowId,
     state::AppState,
 };
@@ -43,12 +41,16 @@ pub(crate) async fn fetch(
         }
     };
     let Some(bytes) = job.file_bytes else {
-        let (kind, detail) = match job.state.is_final() {
-            false => (
+        let (kind, detail) = match job.state {
+            JobState::Queued | JobState::Running => (
                 Kind::Conflict,
                 "The file is not whole yet; wait until the job is done.",
             ),
-            true => (Kind::Gone, "The file is not kept any more."),
+            JobState::Done => (Kind::Gone, "The file is not kept any more."),
+            JobState::Cancelled | JobState::Failed => (
+                Kind::NotFound,
+                "The job did not come to its end; it has no file.",
+            ),
         };
         return Err(Error::refused(kind, detail));
     };
@@ -57,18 +59,12 @@ pub(crate) async fn fetch(
         let piece = piece.map_err(|error| io::Error::other(error.to_string()))?;
         Ok::<_, io::Error>(piece.map(|bytes| (Bytes::from(bytes), (state, number + 1))))
     });
-    let mut response = Body::from_stream(pieces).into_response();
-    let headers = response.headers_mut();
+    let mut response = export::attachment(Body::from_stream(pieces), name, format);
     // A file that is deleted meanwhile breaks off, and does not seem whole.
-    headers.insert(header::CONTENT_LENGTH, HeaderValue::from(bytes));
-    headers.insert(
-        header::CONTENT_TYPE,
-        HeaderValue::from_static(format.media_type()),
-    );
-    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    if let Ok(name) = format!("attachment; filename=\"{name}.{format}\"").parse() {
-        headers.insert(header::CONTENT_DISPOSITION, name);
-    }
+    let length = HeaderValue::from(bytes);
+    response
+        .headers_mut()
+        .insert(header::CONTENT_LENGTH, length);
     Ok(response)
 }
 
@@ -129,10 +125,22 @@ pub(crate) struct Spool<'a> {
 
 impl<'a> Spool<'a> {
     pub(crate) async fn begin(run: &'a Run) -> Result<Self> {
-        sqlx::query("delete from job_pieces where job_id = $1")
+        let delete = || {
+            sqlx::query(
+                "delete from job_pieces where job_id = $1 and number in (
+                    select number from job_pieces
+                    where job_id = $1 and exists (
+                        select from jobs where id = $1 and runner = $2 and state = 'running'
+                    )
+                    limit $3
+                )",
+            )
             .bind(run.id.uuid())
+            .bind(run.runner)
+            .bind(PIECES_AT_ONCE)
             .execute(&run.state.pool)
-            .await?;
+        };
+        while delete().await?.rows_affected() > 0 {}
         Ok(Self {
             run,
             number: 0,
@@ -141,8 +149,12 @@ impl<'a> Spool<'a> {
         })
     }
 
-    pub(crate) async fn write(&mut self, bytes: &[u8]) -> Result<()> {
+    pub(crate) fn push(&mut self, bytes: &[u8]) {
         self.rest.extend_from_slice(bytes);
+    }
+
+    /// Writes the pieces that are whole.
+    pub(crate) async fn store(&mut self) -> Result<()> {
         while self.rest.len() >= PIECE {
             let after = self.rest.split_off(PIECE);
             let piece = std::mem::replace(&mut self.rest, after);
@@ -153,6 +165,7 @@ impl<'a> Spool<'a> {
 
     /// Writes what is left; gives how many bytes there are.
     pub(crate) async fn end(mut self) -> Result<i64> {
+        self.store().await?;
         let rest = std::mem::take(&mut self.rest);
         if !rest.is_empty() {
             self.put(rest).await?;
@@ -175,11 +188,7 @@ impl<'a> Spool<'a> {
         .execute(&self.run.state.pool)
         .await?;
         if put.rows_affected() == 0 {
-            self.run.halt(Stop::Lost);
-            return Err(Error::refused(
-                Kind::Unavailable,
-                "Another server has the job.",
-            ));
+            return Err(self.run.lost());
         }
         self.number += 1;
         Ok(())

@@ -1,10 +1,13 @@
 //! Jobs in the database: the queue, who runs what, how far it is.
 
 use chrono::{DateTime, TimeDelta, Utc};
+use serde::Serialize;
+use serde_json::Value;
 use sqlx::{AssertSqlSafe, PgConnection, PgPool, Row, postgres::PgRow, types::Json};
 use stockroom_common::{
     Id, Problem,
     bulk::ImportReport,
+    document,
     job::{Job, JobKind, JobRequest, JobState, Step},
 };
 use uuid::Uuid;
@@ -19,6 +22,8 @@ const ABANDONED_AFTER: f64 = 15.0;
 const KEEP_FILES: TimeDelta = TimeDelta::days(1);
 /// Likewise the jobs themselves, but for seeds: those say which data is in the shop.
 const KEEP_JOBS: TimeDelta = TimeDelta::days(30);
+/// Pieces of files that one statement deletes.
+pub(super) const PIECES_AT_ONCE: i64 = 64;
 
 pub(crate) const COLUMNS: &str = "id, state, request, actor, progress, report, file_bytes, problem, \
     created_at, finished_at";
@@ -43,7 +48,9 @@ pub(crate) struct NewJob {
 pub(super) struct Claimed {
     pub(super) job: Job,
     pub(super) batch_rows: Option<i64>,
-    pub(super) lines_done: i64,
+    pub(super) rows_done: i64,
+    /// How often it was taken over from a server that did not come to its end.
+    pub(super) taken_over: i32,
 }
 
 pub(crate) async fn insert(conn: &mut PgConnection, new: NewJob) -> Result<Job> {
@@ -88,6 +95,17 @@ pub(super) async fn select(pool: &PgPool, id: Id<Job>) -> Result<Option<Job>> {
     Ok(job)
 }
 
+/// One as it stands in a list.
+pub(super) async fn select_listed(pool: &PgPool, id: Id<Job>) -> Result<Option<Job>> {
+    let sql = format!("select {LISTED} from jobs where id = $1");
+    let job = sqlx::query(AssertSqlSafe(sql))
+        .bind(id.uuid())
+        .try_map(|row| from_row(&row))
+        .fetch_optional(pool)
+        .await?;
+    Ok(job)
+}
+
 /// The last hundred of these kinds, the newest first.
 pub(super) async fn select_latest(pool: &PgPool, kinds: &[JobKind]) -> Result<Vec<Job>> {
     let sql = format!(
@@ -124,18 +142,20 @@ pub(super) async fn request_cancel(pool: &PgPool, id: Id<Job>, now: DateTime<Utc
     Ok(())
 }
 
-/// Puts an import that was tried back into the queue, for good this time; none where it is no such job.
-pub(super) async fn apply(pool: &PgPool, id: Id<Job>) -> Result<Option<Job>> {
+/// Puts an import that was tried back into the queue, for good this time and on that actor's account; none
+/// where it is no such job.
+pub(super) async fn apply(pool: &PgPool, id: Id<Job>, actor: &str) -> Result<Option<Job>> {
     let sql = format!(
         "update jobs
-        set state = 'queued', finished_at = null, report = null, lines_done = 0,
-            request = request || '{{\"dry_run\": false}}'
+        set state = 'queued', finished_at = null, report = null, actor = $2, cancel_requested = false,
+            taken_over = 0, request = request || '{{\"dry_run\": false}}'
         where id = $1 and kind = 'import' and (request->>'dry_run')::boolean and state = 'done'
             and file_bytes is not null
         returning {COLUMNS}"
     );
     let job = sqlx::query(AssertSqlSafe(sql))
         .bind(id.uuid())
+        .bind(actor)
         .try_map(|row| from_row(&row))
         .fetch_optional(pool)
         .await?;
@@ -150,7 +170,8 @@ pub(super) async fn claim(
     kinds: &[JobKind],
 ) -> Result<Option<Claimed>> {
     let sql = format!(
-        "update jobs set state = 'running', runner = $1, beat_at = now()
+        "update jobs set state = 'running', runner = $1, beat_at = now(),
+            taken_over = case state when 'running' then taken_over + 1 else taken_over end
         where id = (
             select id from jobs
             where kind = any($3) and (
@@ -162,7 +183,7 @@ pub(super) async fn claim(
             order by state desc, created_at, id limit 1
             for update skip locked
         )
-        returning {COLUMNS}, batch_rows, lines_done"
+        returning {COLUMNS}, batch_rows, rows_done, taken_over"
     );
     let claimed = sqlx::query(AssertSqlSafe(sql))
         .bind(runner)
@@ -172,7 +193,8 @@ pub(super) async fn claim(
             Ok(Claimed {
                 job: from_row(&row)?,
                 batch_rows: row.try_get("batch_rows")?,
-                lines_done: row.try_get("lines_done")?,
+                rows_done: row.try_get("rows_done")?,
+                taken_over: row.try_get("taken_over")?,
             })
         })
         .fetch_optional(pool)
@@ -190,37 +212,37 @@ pub(super) async fn claim(
 pub(super) async fn beat(
     pool: &PgPool,
     (id, runner): (Id<Job>, Uuid),
-    progress: &[Step],
+    progress: Option<Vec<Step>>,
 ) -> Result<Option<bool>> {
     let cancelled = sqlx::query_scalar(
-        "update jobs set progress = $3, beat_at = now()
+        "update jobs set progress = coalesce($3, progress), beat_at = now()
         where id = $1 and runner = $2 and state = 'running'
         returning cancel_requested",
     )
     .bind(id.uuid())
     .bind(runner)
-    .bind(Json(progress))
+    .bind(progress.map(Json))
     .fetch_optional(pool)
     .await?;
     Ok(cancelled)
 }
 
-/// Writes down, in the transaction that writes the rows, that those up to a line are seen to; false where
-/// the job is no longer this server's.
+/// Writes down, in the transaction that writes the rows, that so many are seen to; false where the job is
+/// no longer this server's.
 pub(super) async fn mark(
     conn: &mut PgConnection,
     (id, runner): (Id<Job>, Uuid),
-    lines_done: i64,
+    rows_done: i64,
     report: &ImportReport,
 ) -> Result<bool> {
     let marked = sqlx::query(
-        "update jobs set lines_done = $3, report = $4
+        "update jobs set rows_done = $3, report = $4
         where id = $1 and runner = $2 and state = 'running'",
     )
     .bind(id.uuid())
     .bind(runner)
-    .bind(lines_done)
-    .bind(Json(report))
+    .bind(rows_done)
+    .bind(storable(report))
     .execute(conn)
     .await?;
     Ok(marked.rows_affected() > 0)
@@ -232,63 +254,88 @@ pub(super) async fn leave(
     now: DateTime<Utc>,
     (id, runner): (Id<Job>, Uuid),
     state: JobState,
-    (outcome, problem): (&Outcome, Option<Problem>),
+    (outcome, problem): (&Outcome, Option<&Problem>),
 ) -> Result<()> {
     let mut transaction = pool.begin().await?;
     let left = sqlx::query(
         "update jobs set state = $3, problem = $4, finished_at = $5, runner = null,
-            report = coalesce($6, report), file_bytes = coalesce($7, file_bytes)
+            report = coalesce($6, report),
+            file_bytes = case
+                -- What is in the shop is needed in no file any more.
+                when $3 = 'done' and kind = 'import' and not (request->>'dry_run')::boolean then null
+                else coalesce($7, file_bytes)
+            end
         where id = $1 and runner = $2 and state = 'running'",
     )
     .bind(id.uuid())
     .bind(runner)
     .bind(state.as_str())
-    .bind(problem.map(Json))
+    .bind(problem.map(storable))
     .bind(state.is_final().then_some(now))
-    .bind(outcome.report.as_ref().map(Json))
+    .bind(outcome.report.as_ref().map(storable))
     .bind(outcome.file_bytes)
     .execute(&mut *transaction)
     .await?;
-    // Where another has the job by now, the rest is for that one to do.
-    if state.is_final() && left.rows_affected() > 0 {
-        for statement in [
-            // The batches of seeds that were given up say where to go on.
-            "delete from seed_batches using jobs
-            where job_id = $1 and jobs.id = $1 and jobs.state = 'done'",
-            // What is in the shop is needed in no file any more.
-            "update jobs set file_bytes = null
-            where id = $1 and kind = 'import' and state = 'done' and not (request->>'dry_run')::boolean",
-            "delete from job_pieces using jobs
-            where job_id = $1 and jobs.id = $1 and jobs.file_bytes is null",
-        ] {
-            sqlx::query(statement)
-                .bind(id.uuid())
-                .execute(&mut *transaction)
-                .await?;
-        }
+    // The batches of seeds that were given up say where to go on; those of others nobody needs.
+    if state == JobState::Done && left.rows_affected() > 0 {
+        sqlx::query("delete from seed_batches where job_id = $1")
+            .bind(id.uuid())
+            .execute(&mut *transaction)
+            .await?;
     }
     transaction.commit().await?;
     Ok(())
 }
 
-/// Deletes files, and then jobs, that were done long ago.
+/// Deletes the pieces of files that belong to no job any more, some at a time: there may be many.
+pub(super) async fn sweep(pool: &PgPool) -> Result<()> {
+    let deleted = || {
+        sqlx::query(
+            "delete from job_pieces where (job_id, number) in (
+                select job_id, number from job_pieces join jobs on jobs.id = job_id
+                where file_bytes is null and state in ('done', 'cancelled', 'failed')
+                limit $1
+            )",
+        )
+        .bind(PIECES_AT_ONCE)
+        .execute(pool)
+    };
+    while deleted().await?.rows_affected() > 0 {}
+    Ok(())
+}
+
+/// Forgets files, and then jobs, that were done long ago.
 pub(super) async fn forget(pool: &PgPool, now: DateTime<Utc>) -> Result<()> {
     sqlx::query(
-        "with old as (
-            update jobs set file_bytes = null
-            where file_bytes is not null and finished_at < $1
-            returning id
-        )
-        delete from job_pieces using old where job_id = old.id",
+        "update jobs set file_bytes = null where file_bytes is not null and finished_at < $1",
     )
     .bind(now - KEEP_FILES)
     .execute(pool)
     .await?;
-    sqlx::query("delete from jobs where kind <> 'seed' and finished_at < $1")
-        .bind(now - KEEP_JOBS)
-        .execute(pool)
-        .await?;
+    sweep(pool).await?;
+    sqlx::query(
+        "delete from jobs where kind <> 'seed' and finished_at < $1
+            and not exists (select from job_pieces where job_id = jobs.id)",
+    )
+    .bind(now - KEEP_JOBS)
+    .execute(pool)
+    .await?;
     Ok(())
+}
+
+/// As the database can keep it: what callers send may hold NUL characters, and refusals repeat it.
+fn storable(of: &impl Serialize) -> Value {
+    fn clean(value: &mut Value) {
+        match value {
+            Value::String(text) if text.contains('\0') => *text = text.replace('\0', "\u{fffd}"),
+            Value::Array(elements) => elements.iter_mut().for_each(clean),
+            Value::Object(members) => members.values_mut().for_each(clean),
+            _ => {}
+        }
+    }
+    let mut value = document::to_value(of);
+    clean(&mut value);
+    value
 }
 
 fn words(kinds: &[JobKind]) -> Vec<&'static str> {

@@ -59,8 +59,8 @@ pub(crate) struct Run {
     pub(crate) actor: Actor,
     /// Of a seed job, the rows in one batch.
     pub(crate) batch_rows: i64,
-    /// Of an import, the last line that is seen to, and what became of the rows up to there.
-    pub(crate) lines_done: u64,
+    /// Of an import, how many rows are seen to, and what became of them.
+    pub(crate) rows_done: u64,
     pub(crate) report: ImportReport,
     pub(super) runner: Uuid,
     progress: Mutex<Progress>,
@@ -74,7 +74,7 @@ impl Run {
             id: claimed.job.id,
             actor: Actor(claimed.job.actor),
             batch_rows: claimed.batch_rows.unwrap_or(1),
-            lines_done: claimed.lines_done.unsigned_abs(),
+            rows_done: claimed.rows_done.unsigned_abs(),
             report: claimed.job.report.unwrap_or_default(),
             runner,
             progress: Mutex::new(Progress::of(&claimed.job.request)),
@@ -111,32 +111,34 @@ impl Run {
         let _ = self.stop.subscribe().wait_for(Option::is_some).await;
     }
 
-    /// Writes down, in the transaction that writes its rows, that those up to a line are seen to.
+    /// Writes down, in the transaction that writes its rows, that so many are seen to.
     ///
     /// # Errors
     /// 503 where the job is no longer this server's: then the rows must not be written.
     pub(crate) async fn mark(
         &self,
         conn: &mut PgConnection,
-        lines_done: u64,
+        rows_done: u64,
         report: &ImportReport,
     ) -> Result<()> {
-        let lines_done = i64::try_from(lines_done).unwrap_or(i64::MAX);
-        if queue::mark(conn, (self.id, self.runner), lines_done, report).await? {
-            return Ok(());
+        let rows_done = i64::try_from(rows_done).unwrap_or(i64::MAX);
+        match queue::mark(conn, (self.id, self.runner), rows_done, report).await? {
+            true => Ok(()),
+            false => Err(self.lost()),
         }
+    }
+
+    /// Stops, for another server has the job.
+    pub(super) fn lost(&self) -> Error {
         self.halt(Stop::Lost);
-        Err(Error::refused(
-            Kind::Unavailable,
-            "Another server has the job.",
-        ))
+        Error::refused(Kind::Unavailable, "Another server has the job.")
     }
 
     /// Says that it lives and how far it is; false where it is lost. Where it was cancelled, it is told to
     /// stop.
     pub(super) async fn beat(&self) -> Result<bool> {
-        let told = self.progress().told();
-        let cancelled = queue::beat(&self.state.pool, (self.id, self.runner), &told).await?;
+        let told = self.progress().known();
+        let cancelled = queue::beat(&self.state.pool, (self.id, self.runner), told).await?;
         if cancelled == Some(true) {
             self.halt(Stop::Cancelled);
         }
@@ -146,7 +148,11 @@ impl Run {
 
 /// The steps of a job, and since when each is worked on.
 #[derive(Debug)]
-pub(crate) struct Progress(Vec<Count>);
+pub(crate) struct Progress {
+    counts: Vec<Count>,
+    /// Whether this server knows how far the job is: another may have had it before.
+    is_known: bool,
+}
 
 #[derive(Clone, Debug)]
 struct Count {
@@ -184,50 +190,62 @@ impl Progress {
             since: None,
             until: None,
         });
-        Self(counts.collect())
+        Self {
+            counts: counts.collect(),
+            is_known: false,
+        }
+    }
+
+    fn at(&mut self, step: usize) -> &mut Count {
+        self.is_known = true;
+        &mut self.counts[step]
     }
 
     /// Counts what was done already.
     pub(crate) fn found(&mut self, step: usize, done: i64) {
-        let count = &mut self.0[step];
+        let count = self.at(step);
         count.done += done;
         count.found += done;
     }
 
     /// Begins a step, where it is not begun yet.
     pub(crate) fn began(&mut self, step: usize) {
-        self.0[step].since.get_or_insert_with(Instant::now);
+        self.at(step).since.get_or_insert_with(Instant::now);
     }
 
     /// Begins a step anew.
     pub(crate) fn restart(&mut self, step: usize) {
-        let count = &mut self.0[step];
+        let count = self.at(step);
         (count.done, count.found) = (0, 0);
         (count.since, count.until) = (Some(Instant::now()), None);
     }
 
     pub(crate) fn expect(&mut self, step: usize, total: i64) {
-        self.0[step].total = Some(total);
+        self.at(step).total = Some(total);
     }
 
     pub(crate) fn done(&mut self, step: usize, done: i64) {
-        let count = &mut self.0[step];
+        let count = self.at(step);
         count.done += done;
-        if Some(count.done) == count.total {
-            count.until = Some(Instant::now());
-        }
+        // An estimate may be met on the way.
+        count.until = (Some(count.done) == count.total).then(Instant::now);
     }
 
     /// Ends a step: what was done is all there was.
     pub(crate) fn ended(&mut self, step: usize) -> i64 {
-        let count = &mut self.0[step];
+        let count = self.at(step);
         count.total = Some(count.done);
         count.until.get_or_insert_with(Instant::now);
         count.done
     }
 
     pub(super) fn told(&self) -> Vec<Step> {
-        self.0.iter().map(Count::told).collect()
+        self.counts.iter().map(Count::told).collect()
+    }
+
+    /// The same, where this server knows it.
+    pub(super) fn known(&self) -> Option<Vec<Step>> {
+        self.is_known.then(|| self.told())
     }
 }
 

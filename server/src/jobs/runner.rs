@@ -27,6 +27,8 @@ use crate::{
 const LOOK_EVERY: Duration = Duration::from_secs(2);
 /// How often it says how far a job is.
 const BEAT_EVERY: Duration = Duration::from_millis(250);
+/// How often a job is taken over before it is given up.
+const MOST_TAKEN_OVER: i32 = 5;
 
 /// Takes jobs until the server stops, and then waits for those that it has.
 pub(crate) async fn run(state: AppState) {
@@ -38,7 +40,7 @@ pub(crate) async fn run(state: AppState) {
             running.spawn(turn);
         }
         tokio::select! {
-            () = state.jobs.notified() => {}
+            () = state.jobs.queued.notified() => {}
             () = tokio::time::sleep(LOOK_EVERY) => {}
             Some(_) = running.join_next() => {}
             _ = stopping.wait_for(|stopping| *stopping) => {}
@@ -95,18 +97,25 @@ async fn claim(state: &AppState, kinds: &[JobKind]) -> Result<Option<(Uuid, Clai
 
 async fn work(state: &AppState, runner: Uuid, claimed: Claimed) {
     let request = claimed.job.request.clone();
+    let taken_over = claimed.taken_over;
     let run = Arc::new(Run::new(state, runner, claimed));
     let id = run.id;
     tracing::info!(%id, what = %request, "a job begins");
     let ended = tokio::select! {
-        ended = dispatch(&run, &request) => ended,
-        lost = keep_beating(&run) => Err(lost),
+        ended = dispatch(&run, &request), if taken_over <= MOST_TAKEN_OVER => ended,
+        lost = keep_beating(&run), if taken_over <= MOST_TAKEN_OVER => Err(lost),
+        else => Err(Ended::Failed(given_up())),
     };
     // How far it came in the end.
     if let Err(error) = run.beat().await {
         tracing::warn!(%error, "the job cannot say how far it came");
     }
-    let (outcome, state_then, problem) = match ended {
+    // Whatever went wrong once it was to stop went wrong for that.
+    let ended = match (ended, run.stopped()) {
+        (Err(Ended::Failed(_)), Some(stop)) if stop != Stop::Failed => Err(Ended::Stopped(stop)),
+        (ended, _) => ended,
+    };
+    let (outcome, left_as, problem) = match ended {
         Ok(outcome) => (outcome, JobState::Done, None),
         Err(Ended::Stopped(Stop::Cancelled)) => (Outcome::default(), JobState::Cancelled, None),
         Err(Ended::Stopped(Stop::ServerStops)) => (Outcome::default(), JobState::Queued, None),
@@ -121,19 +130,24 @@ async fn work(state: &AppState, runner: Uuid, claimed: Claimed) {
         }
     };
     let now = state.options.clock.now();
-    let left = queue::leave(
-        &state.pool,
-        now,
-        (id, runner),
-        state_then,
-        (&outcome, problem),
-    )
-    .await;
-    if let Err(error) = left {
+    let what = (&outcome, problem.as_ref());
+    match queue::leave(&state.pool, now, (id, runner), left_as, what).await {
+        Ok(()) => tracing::info!(%id, state = left_as.as_str(), "a job was left"),
         // It is taken over once nobody has said for a while that it lives.
-        tracing::warn!(%id, %error, "a job could not be left");
+        Err(error) => tracing::warn!(%id, %error, "a job could not be left"),
     }
-    tracing::info!(%id, state = state_then.as_str(), "a job was left");
+    if let Err(error) = queue::sweep(&state.pool).await {
+        tracing::warn!(%error, "pieces of files are left for the keeper");
+    }
+}
+
+/// What is said of a job that servers do not come to the end of: it may be what ends them.
+fn given_up() -> Error {
+    let detail = format!(
+        "It was taken over {MOST_TAKEN_OVER} times from servers that did not come to its end; their logs \
+         may say why."
+    );
+    Error::refused(Kind::Unavailable, detail)
 }
 
 /// Who does the job.

@@ -180,9 +180,13 @@ impl Parameters {
     pub(crate) fn file_name(&mut self) -> Result<Option<String>> {
         let name = self.take("name").filter(|name| !name.is_empty());
         match &name {
-            Some(name) if name.len() > MAX_NAME || name.contains('\0') => {
-                let message = format!("may have {MAX_NAME} bytes, and no NUL character");
+            Some(name) if name.len() > MAX_NAME => {
+                let message = format!("has {} bytes; at most {MAX_NAME} are allowed", name.len());
                 Err(unreadable("name", "too_long", message))
+            }
+            Some(name) if name.contains('/') || name.chars().any(char::is_control) => {
+                let message = "is the name of a file alone, without its folder";
+                Err(unreadable("name", "invalid_text", message))
             }
             _ => Ok(name),
         }

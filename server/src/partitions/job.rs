@@ -1,7 +1,7 @@
 //! Work on some partitions as a job, one after the other. What was done already is done again without
 //! harm, so a server that takes it over begins at the first.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use axum::{extract::State, response::Response};
 use stockroom_common::{
@@ -16,6 +16,9 @@ use crate::{
     jobs::{self, Ended, NewJob, Outcome, Run},
     state::AppState,
 };
+
+/// How long after the tables were in use they are tried again.
+const AGAIN: Duration = Duration::from_secs(1);
 
 /// `POST /v1/partitions/archive` `{"names": […]}`
 pub(crate) async fn archive_all(
@@ -82,17 +85,32 @@ pub(crate) async fn work(run: &Arc<Run>, request: &PartitionsRequest) -> Result<
     run.progress().began(0);
     for name in &request.names {
         run.go_on()?;
-        let (state, actor) = (&run.state, &run.actor);
-        let done = match request.action {
-            PartitionAction::Archive => archive::archive(state, actor, name).await,
-            PartitionAction::Restore => archive::restore(state, actor, name).await,
-            PartitionAction::Delete => archive::delete(state, actor, name).await,
-        };
-        // Where the cache could not be told, the relay does it.
-        done.map_err(|error| at(name, error))?;
+        // Exports and long imports hold the tables for as long as they take.
+        while let Err(error) = once(run, request.action, name).await {
+            match error {
+                Error::Refused(problem) if problem.is(Kind::Unavailable) => {}
+                error => return Err(at(name, error).into()),
+            }
+            tokio::select! {
+                () = tokio::time::sleep(AGAIN) => {}
+                () = run.until_stopped() => {}
+            }
+            run.go_on()?;
+        }
         run.progress().done(0, 1);
     }
     Ok(Outcome::default())
+}
+
+async fn once(run: &Run, action: PartitionAction, name: &str) -> Result<()> {
+    let (state, actor) = (&run.state, &run.actor);
+    // Where the cache could not be told, the relay does it.
+    match action {
+        PartitionAction::Archive => archive::archive(state, actor, name).await,
+        PartitionAction::Restore => archive::restore(state, actor, name).await,
+        PartitionAction::Delete => archive::delete(state, actor, name).await,
+    }
+    .map(|_| ())
 }
 
 /// Says which partition it was, where the refusal does not.

@@ -32,7 +32,7 @@ pub(crate) async fn download(
         return Err(failed(std::io::ErrorKind::AlreadyExists.into()));
     }
     // Whoever leaves meanwhile leaves something behind that cannot be taken for the whole.
-    let part = format!("{file}.part");
+    let part = format!("{file}.{}.part", std::process::id());
     let mut out = tokio::fs::File::create(&part).await.map_err(failed)?;
     let written = async {
         let bytes = pour(response, &mut out, failed).await?;

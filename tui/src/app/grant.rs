@@ -90,6 +90,8 @@ impl App {
             Wish::Follow(target) => self.follow(&target, ctx),
             Wish::Return => self.go_back(ctx),
             Wish::Run(command) => self.run(command, ctx),
+            // What goes well does not hide what went wrong; any key does.
+            Wish::Toast(Toast::Good(_)) if matches!(self.toast, Some(Toast::Bad(_))) => {}
             Wish::Toast(toast) => self.toast = Some(toast),
         }
     }
@@ -125,7 +127,6 @@ impl App {
                 (list.columns, list.sort) = (columns, sort);
             }
         }
-        self.memory.exports = self.jobs.exports();
         let memory = Box::new(self.memory.clone());
         ctx.effects.push(Effect::Remember(memory));
     }

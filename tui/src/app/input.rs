@@ -7,7 +7,7 @@ use crate::{
     context::Context,
     entity::{Show, Tab},
     event::{Effect, Mouse},
-    keys::{self, Binding, Command, Condition, Found},
+    keys::{self, Binding, Command, Condition, Found, Scope},
     overlay::{Help, Overlay},
     palette::Palette,
     text,
@@ -100,11 +100,8 @@ impl App {
                 ctx.effects.push(Effect::Mouse(mouse));
             }
             Command::Help => {
-                let scope = self.scope();
-                let lines = self.preferences.keys.bound(scope).count();
-                let top = 0;
-                self.overlays
-                    .push(Overlay::Help(Help { scope, top, lines }));
+                let lines = self.help();
+                self.overlays.push(Overlay::Help(Help { top: 0, lines }));
             }
             Command::Palette => {
                 let holds = |binding: &Binding| self.is_usable(binding);
@@ -160,6 +157,25 @@ impl App {
             }
         }
         hints
+    }
+
+    /// The keys of where one is, but for those that a client which only looks refuses, and the marks that
+    /// stand before rows there.
+    fn help(&self) -> Vec<(String, &'static str)> {
+        let scope = self.scope();
+        let is_refused = |binding: &Binding| {
+            binding.conditions.contains(&Condition::Changes) && self.preferences.is_read_only
+        };
+        let bound = self.preferences.keys.bound(scope);
+        let bound = bound.filter(|bound| !is_refused(bound.binding));
+        let mut lines: Vec<_> = bound
+            .map(|bound| (bound.all(), bound.binding.help))
+            .collect();
+        if scope == Scope::List {
+            let legend = view::LEGEND.iter();
+            lines.extend(legend.map(|(mark, words)| (format!("{mark} before a row"), *words)));
+        }
+        lines
     }
 
     fn neighbour(&self, steps: usize) -> Tab {

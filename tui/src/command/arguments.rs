@@ -29,6 +29,7 @@ pub enum Command {
         /// How many months back
         #[arg(long, default_value_t = 12)]
         months: u32,
+        /// As JSON
         #[arg(long)]
         json: bool,
     },
@@ -40,6 +41,7 @@ pub enum Command {
         /// Go on after the change at this position
         #[arg(long)]
         after: Option<i64>,
+        /// As JSON
         #[arg(long)]
         json: bool,
     },
@@ -65,6 +67,7 @@ pub enum Command {
     },
     /// Look whether all is well: paths, settings, the terminal, the server
     Doctor {
+        /// As JSON
         #[arg(long)]
         json: bool,
     },
@@ -111,6 +114,7 @@ pub enum Action<F: Args> {
     /// One row
     Get {
         id: Uuid,
+        /// As JSON
         #[arg(long)]
         json: bool,
     },
@@ -118,6 +122,7 @@ pub enum Action<F: Args> {
     Create {
         #[command(flatten)]
         fields: Fields,
+        /// As JSON
         #[arg(long)]
         json: bool,
     },
@@ -129,6 +134,7 @@ pub enum Action<F: Args> {
         /// Only if the row is at this version
         #[arg(long)]
         if_version: Option<i64>,
+        /// As JSON
         #[arg(long)]
         json: bool,
     },
@@ -136,12 +142,14 @@ pub enum Action<F: Args> {
     Delete {
         #[arg(required = true)]
         ids: Vec<Uuid>,
+        /// As JSON
         #[arg(long)]
         json: bool,
     },
     /// Who changed a row, when, and what of it
     History {
         id: Uuid,
+        /// As JSON
         #[arg(long)]
         json: bool,
     },
@@ -171,6 +179,7 @@ pub enum Action<F: Args> {
         /// Into an empty shop: rows with their ids and versions, as they were
         #[arg(long)]
         restore: bool,
+        /// As JSON
         #[arg(long)]
         json: bool,
     },

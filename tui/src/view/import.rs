@@ -74,7 +74,8 @@ pub(super) fn draw_review(frame: &mut Frame<'_>, body: Rect, review: &Review, lo
     let more = report.failed as usize > review.top + shown;
     let note = match (review.is_preview(), review.changes()) {
         (true, 0) if refused == 0 => "All of it is there already.".to_owned(),
-        (true, 0) => "Nothing of it can be written.".to_owned(),
+        (true, 0) if report.unchanged > 0 => "All else is there already.".into(),
+        (true, 0) => "Nothing of it can be written.".into(),
         (true, _) if refused > 0 => "y writes the others; Esc leaves all as it is.".into(),
         (true, _) => "y writes them; Esc leaves all as it is.".into(),
         (false, _) => "Enter closes this.".into(),

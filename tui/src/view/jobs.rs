@@ -7,8 +7,8 @@ use ratatui::{
     text::{Line, Span},
 };
 use stockroom_common::{
-    bulk::ImportReport,
-    job::{Job, JobKind, JobState, Step},
+    bulk::{ImportReport, OnError},
+    job::{Job, JobKind, JobRequest, JobState, Step},
 };
 
 use super::{
@@ -182,8 +182,13 @@ fn detail(job: &Job, (width, height): (usize, usize), look: Look<'_>) -> Vec<Lin
         JobState::Running => "is running; c cancels it",
         JobState::Done if job.can_be_applied() => "is done; nothing is written yet",
         JobState::Done => "is done",
-        JobState::Cancelled => match job.request.kind() {
-            JobKind::Export => "was cancelled",
+        JobState::Cancelled => match &job.request {
+            JobRequest::Export(_) => "was cancelled",
+            JobRequest::Import(import)
+                if import.dry_run || import.on_error == OnError::RejectAll =>
+            {
+                "was cancelled; nothing was written"
+            }
             _ => "was cancelled; what was done until then stays",
         },
         JobState::Failed => "has failed",

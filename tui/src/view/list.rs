@@ -19,6 +19,18 @@ use crate::{
 };
 
 /// From this width on the detail pane stands beside the rows.
+const MARKED: &str = "✓";
+const CHANGED: &str = "•";
+const BOTH: &str = "◉";
+const DELETED: &str = "✗";
+/// What stands before rows, and what it means.
+pub const LEGEND: &[(&str, &str)] = &[
+    (MARKED, "You have marked it"),
+    (CHANGED, "Somebody has just changed it"),
+    (BOTH, "Marked, and just changed"),
+    (DELETED, "Somebody has deleted it"),
+];
+
 const WIDE: u16 = 110;
 /// Columns between two columns.
 const GAP: usize = 2;
@@ -182,10 +194,10 @@ fn draw_table<R: Entity>(
             list.marks.has(row.id().uuid()),
         );
         let (mark, style) = match (lit, is_marked) {
-            (Some(Lit::Deleted), _) => ("✗", look.theme.bad),
-            (Some(Lit::Changed), false) => ("•", look.theme.fresh),
-            (Some(Lit::Changed), true) => ("◉", look.theme.fresh),
-            (None, true) => ("✓", look.theme.bold),
+            (Some(Lit::Deleted), _) => (DELETED, look.theme.bad),
+            (Some(Lit::Changed), false) => (CHANGED, look.theme.fresh),
+            (Some(Lit::Changed), true) => (BOTH, look.theme.fresh),
+            (None, true) => (MARKED, look.theme.bold),
             (None, false) => (" ", look.theme.plain),
         };
         let mut line = Line::from(Span::raw(if is_selected { "›" } else { " " }));

@@ -71,6 +71,10 @@ pub(super) fn draw_picker(frame: &mut Frame<'_>, body: Rect, picker: &Picker, lo
     if let Some((words, style)) = note {
         return line_at(frame, inner, 2, Line::styled(words, style));
     }
+    if picker.is_alike {
+        let words = "Nothing is called so. Somewhat alike:";
+        line_at(frame, inner, 1, Line::styled(words, look.theme.warn));
+    }
     let top = (picker.selected + 1).saturating_sub(height);
     for (row, (index, choice)) in picker
         .choices
@@ -88,10 +92,14 @@ pub(super) fn draw_picker(frame: &mut Frame<'_>, body: Rect, picker: &Picker, lo
         let half = width * 11 / 20;
         let name = cell::fit(
             &format!("{mark}{}", text::clean(&choice.label)),
-            half,
+            half - 1,
             Align::Left,
         );
-        let note = cell::fit(&text::clean(&choice.note), width - half, Align::Left);
+        let note = cell::fit(
+            &format!(" {}", text::clean(&choice.note)),
+            width + 1 - half,
+            Align::Left,
+        );
         let style = if index == picker.selected {
             look.theme.selected
         } else {
@@ -209,13 +217,13 @@ pub(super) fn draw_line(
 }
 
 pub(super) fn draw_help(frame: &mut Frame<'_>, body: Rect, help: &Help, look: Look<'_>) {
-    let mut lines = Vec::new();
-    for bound in look.keys.bound(help.scope) {
-        lines.push(Line::from(vec![
-            Span::styled(cell::fit(&bound.all(), 14, Align::Left), look.theme.bold),
-            Span::raw(bound.binding.help),
-        ]));
-    }
+    let line = |(keys, words): &(String, &'static str)| {
+        Line::from(vec![
+            Span::styled(cell::fit(keys, 14, Align::Left), look.theme.bold),
+            Span::raw(*words),
+        ])
+    };
+    let lines: Vec<Line<'_>> = help.lines.iter().map(line).collect();
     let shown = usize::from(body.height.saturating_sub(2)).min(lines.len());
     let top = help.top.min(lines.len() - shown);
     let title = match shown < lines.len() {

@@ -15,7 +15,7 @@ use stockroom_tests::{
     Shop, Terminal,
     figures::{cpu_seconds, median, percentile, write_section},
     fresh_database, path,
-    proxy::{Flow, Proxy},
+    proxy::{Flow, Proxy, answering},
     say, temp_dir,
 };
 use stockroom_tui::{
@@ -71,6 +71,14 @@ async fn main() {
             &format!("key → frame, {what}"),
             "p50 5 ms, p95 16 ms",
             format!("{p50:.2} ms, {p95:.2} ms"),
+        );
+    }
+    for (what, times, longest) in faults(&shop).await {
+        let (p50, p95) = (percentile(times.clone(), 50), percentile(times, 95));
+        row(
+            &format!("a server that {what}: key → frame; longest turn of the loop"),
+            "p50 5 ms, p95 16 ms; 50 ms",
+            format!("{p50:.2} ms, {p95:.2} ms; {longest:.2} ms"),
         );
     }
     let [few, many] = [1_000, 10_000_000].map(frames);
@@ -155,6 +163,51 @@ async fn keys(shop: &Shop, home: &Path) -> Vec<(&'static str, Vec<f64>)> {
         ("while a request hangs", hanging),
         ("while a seed job streams its progress", seeding),
     ]
+}
+
+/// How long keys wait, and how long the longest turn of the loop takes in which no key is answered, while
+/// the server does what it should not.
+async fn faults(shop: &Shop) -> Vec<(&'static str, Vec<f64>, f64)> {
+    let address: SocketAddr = shop.base.trim_start_matches("http://").parse().unwrap();
+    let (hangs, slow) = (Proxy::start(address).await, Proxy::start(address).await);
+    hangs.set(|faults| faults.replies = Flow::Held);
+    slow.set(|faults| faults.replies = Flow::Delayed(Duration::from_millis(300)));
+    let garbage = b"HTTP/1.1 200 OK\r\ncontent-length: 99999999\r\n\r\n\x1b[2J{]{\x07";
+    let (garbage, server) = answering(garbage).await;
+    let servers = [
+        ("hangs", format!("http://{}", hangs.address)),
+        ("refuses", "http://127.0.0.1:1".into()),
+        ("answers slowly", format!("http://{}", slow.address)),
+        ("sends garbage", garbage),
+    ];
+    let measure = |(what, base): (&'static str, String)| {
+        let home = temp_dir("terminal-fault");
+        let mut terminal = open(&base, home.path());
+        terminal.sees("1 Orders");
+        let times = (0..KEYS).map(|index| {
+            // What is on its way to the server, and the help over it.
+            if index.is_multiple_of(10) {
+                terminal.send("r");
+            }
+            std::thread::sleep(Duration::from_millis(20));
+            millis(terminal.answers("?"))
+        });
+        let times = times.collect();
+        terminal.send("q");
+        assert!(terminal.wait());
+        (what, times, longest_turn(home.path()))
+    };
+    let measured = servers.map(measure).into_iter().collect();
+    server.abort();
+    measured
+}
+
+/// Milliseconds of the longest turn of the loop, as the client's log tells in the end.
+fn longest_turn(home: &Path) -> f64 {
+    let log = home.join(".local/state/stockroom/client.log");
+    let log = std::fs::read_to_string(log).unwrap();
+    let (_, longest) = log.rsplit_once("longest_micros=").unwrap();
+    longest.trim().parse::<f64>().unwrap() / 1_000.0
 }
 
 /// The cursor up and down, one key after the other has its frame.

@@ -4,32 +4,11 @@ use std::{net::SocketAddr, time::Duration};
 
 use stockroom_tests::{
     Shop, Terminal,
-    proxy::{Flow, Proxy},
+    proxy::{Flow, Proxy, answering},
     temp_dir,
-};
-use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
-    net::TcpListener,
-    task::JoinHandle,
 };
 
 const ESC: &str = "\x1b";
-
-/// Somebody who answers every request with these bytes and closes the connection.
-async fn answering(bytes: &'static [u8]) -> (String, JoinHandle<()>) {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let base = format!("http://{}", listener.local_addr().unwrap());
-    let task = tokio::spawn(async move {
-        while let Ok((mut caller, _)) = listener.accept().await {
-            tokio::spawn(async move {
-                let mut request = [0; 4096];
-                let _ = caller.read(&mut request).await;
-                let _ = caller.write_all(bytes).await;
-            });
-        }
-    });
-    (base, task)
-}
 
 /// Goes through help, palette, tabs and a form, and leaves; the log tells how long the loop's turns were.
 fn goes_on(terminal: &mut Terminal, home: &std::path::Path) {

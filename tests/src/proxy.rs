@@ -139,3 +139,18 @@ async fn pump(
         }
     }
 }
+/// Somebody who answers every request with these bytes and closes the connection.
+pub async fn answering(bytes: &'static [u8]) -> (String, JoinHandle<()>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let base = format!("http://{}", listener.local_addr().unwrap());
+    let task = tokio::spawn(async move {
+        while let Ok((mut caller, _)) = listener.accept().await {
+            tokio::spawn(async move {
+                let mut request = [0; 4096];
+                let _ = caller.read(&mut request).await;
+                let _ = caller.write_all(bytes).await;
+            });
+        }
+    });
+    (base, task)
+}

@@ -2,6 +2,7 @@
 
 mod commands;
 mod faults;
+mod jobs;
 mod newcomer;
 
 use std::time::{Duration, Instant};

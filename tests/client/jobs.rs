@@ -1,0 +1,101 @@
+//! Jobs outlive the connection and the client that asked for them.
+
+use std::net::SocketAddr;
+
+use reqwest::Method;
+use stockroom_tests::{Shop, Terminal, eventually, proxy::Proxy, temp_dir};
+
+/// Lets no export begin until the row is deleted: one is running, as far as anybody can tell.
+async fn hold_exports(shop: &Shop) {
+    sqlx::query(
+        "insert into jobs (id, request, state, progress, cancel_requested, created_at, beat_at, actor, runner)
+        values (gen_random_uuid(),
+            '{\"kind\": \"export\", \"resource\": \"orders\", \"format\": \"csv\", \"name\": \"other.csv\"}',
+            'running', '[]', false, now() - interval '1 hour', now() + interval '1 hour', 'grace',
+            gen_random_uuid())",
+    )
+    .execute(&shop.pool)
+    .await
+    .unwrap();
+}
+
+async fn release_exports(shop: &Shop) {
+    sqlx::query("delete from jobs where actor = 'grace'")
+        .execute(&shop.pool)
+        .await
+        .unwrap();
+}
+
+async fn exported(shop: &Shop) -> String {
+    let response = shop.request(Method::GET, "/v1/customers/export?format=csv");
+    response.send().await.unwrap().text().await.unwrap()
+}
+
+/// Asks for the customers in that file.
+fn export(terminal: &mut Terminal, file: &str) {
+    terminal.send("2");
+    terminal.sees("ada@example.org");
+    terminal.send("x");
+    terminal.sees("Export to");
+    terminal.send(&format!("\x15{file}\r"));
+    terminal.sees("Exporting");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_export_is_saved_by_the_next_client_where_the_one_that_asked_has_gone() {
+    let shop = Shop::open().await;
+    shop.customer("ada@example.org").await;
+    hold_exports(&shop).await;
+    let home = temp_dir("export-outlives");
+    let file = home.path().join("customers.csv");
+    let name = file.to_str().unwrap();
+    let open = || Terminal::open(140, 30, &["--server", &shop.base], home.path());
+    let mut terminal = open();
+    export(&mut terminal, name);
+    terminal.send("5");
+    terminal.sees("export customers.csv");
+    terminal.sees("queued");
+    terminal.send("q");
+    assert!(terminal.wait());
+    release_exports(&shop).await;
+    assert!(!file.exists());
+    let mut terminal = open();
+    terminal.sees("Exported to ");
+    assert_eq!(
+        std::fs::read_to_string(&file).unwrap(),
+        exported(&shop).await
+    );
+    terminal.send("q");
+    assert!(terminal.wait());
+    // It is waited for no more.
+    let waiting = home.path().join(".local/state/stockroom/exports");
+    assert_eq!(std::fs::read_dir(waiting).unwrap().count(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_export_goes_on_while_the_connection_is_lost() {
+    let shop = Shop::open().await;
+    shop.customer("ada@example.org").await;
+    hold_exports(&shop).await;
+    let address: SocketAddr = shop.base.trim_start_matches("http://").parse().unwrap();
+    let proxy = Proxy::start(address).await;
+    let home = temp_dir("export-lost");
+    let file = home.path().join("customers.csv");
+    let base = format!("http://{}", proxy.address);
+    let mut terminal = Terminal::open(140, 30, &["--server", &base], home.path());
+    export(&mut terminal, file.to_str().unwrap());
+    proxy.set(|faults| faults.refuses = true);
+    proxy.cut();
+    // What was told last goes with the next key.
+    terminal.send("j");
+    terminal.sees("offline");
+    release_exports(&shop).await;
+    proxy.heal();
+    eventually("the file", || file.exists().then_some(()));
+    assert_eq!(
+        std::fs::read_to_string(&file).unwrap(),
+        exported(&shop).await
+    );
+    terminal.send("q");
+    assert!(terminal.wait());
+}

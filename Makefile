@@ -26,7 +26,7 @@ bench:
 	@./deploy/install-tools bench
 	cargo build --release --bins
 	cargo bench -p stockroom-tests --bench cache --bench paging --bench seeding --bench partitioning \
-		--bench importing --bench terminal
+		--bench importing --bench feed --bench terminal
 
 # Looks for stale reads under random faults: make chaos SECONDS=600 SEED=7
 SECONDS ?= 120

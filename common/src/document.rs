@@ -1,6 +1,6 @@
 //! JSON documents: reading one with the place of the first fault, and RFC 7396 merge patches.
 
-mod fault;
+pub mod fault;
 
 use std::collections::BTreeSet;
 

@@ -4,6 +4,7 @@
 
 mod events;
 mod file;
+mod progress;
 mod queue;
 mod run;
 mod runner;

@@ -20,3 +20,4 @@ mod pruning;
 mod readme;
 mod seed;
 mod server;
+mod takeover;

@@ -10,27 +10,27 @@ use std::{
 use serde_json::{Value, json};
 use stockroom_tests::{Shop, binary, temp_dir};
 
-struct Ran {
-    code: i32,
-    out: String,
-    err: String,
+pub(crate) struct Ran {
+    pub(crate) code: i32,
+    pub(crate) out: String,
+    pub(crate) err: String,
 }
 
 impl Ran {
     #[track_caller]
-    fn done(self) -> String {
+    pub(crate) fn done(self) -> String {
         assert_eq!(self.code, 0, "{}{}", self.out, self.err);
         self.out
     }
 
     #[track_caller]
-    fn json(self) -> Value {
+    pub(crate) fn json(self) -> Value {
         serde_json::from_str(&self.done()).unwrap()
     }
 
     /// The documents of each line.
     #[track_caller]
-    fn lines(self) -> Vec<Value> {
+    pub(crate) fn lines(self) -> Vec<Value> {
         let out = self.done();
         out.lines()
             .map(|line| serde_json::from_str(line).unwrap())
@@ -38,13 +38,13 @@ impl Ran {
     }
 }
 
-struct Client {
+pub(crate) struct Client {
     base: String,
-    home: tempfile::TempDir,
+    pub(crate) home: tempfile::TempDir,
 }
 
 impl Client {
-    fn of(shop: &Shop) -> Self {
+    pub(crate) fn of(shop: &Shop) -> Self {
         Self {
             base: shop.base.clone(),
             home: temp_dir("commands"),
@@ -65,7 +65,7 @@ impl Client {
         command
     }
 
-    async fn run(&self, arguments: &[&str]) -> Ran {
+    pub(crate) async fn run(&self, arguments: &[&str]) -> Ran {
         self.run_with(arguments, "").await
     }
 
@@ -386,56 +386,6 @@ async fn partitions_jobs_and_figures_are_told() {
         .await;
     assert_eq!(only_looks.code, 1);
     assert!(only_looks.err.contains("only looks"), "{}", only_looks.err);
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn jobs_are_shown_followed_done_for_good_and_saved() {
-    let shop = Shop::open().await;
-    let client = Client::of(&shop);
-    let file = client.home.path().join("new.csv");
-    std::fs::write(&file, "name\nTea\nCoffee\n").unwrap();
-    let name = file.to_str().unwrap();
-    let tried = client
-        .run(&["categories", "import", name, "--dry-run"])
-        .await;
-    assert!(tried.err.contains("2 new, 0 changed"), "{}", tried.err);
-    let jobs = client.run(&["jobs", "list", "--json"]).await.lines();
-    let id = jobs[0]["id"].as_str().unwrap();
-    let shown = client.run(&["jobs", "show", id]).await.done();
-    assert!(shown.contains("look through new.csv: done"), "{shown}");
-    let only_looks = client.run(&["--read-only", "jobs", "apply", id]).await;
-    assert_eq!(only_looks.code, 1);
-    let done = client.run(&["jobs", "apply", id]).await.done();
-    assert!(done.contains("import new.csv: done"), "{done}");
-    let again = client.run(&["jobs", "apply", id]).await;
-    assert_eq!(again.code, 1);
-    let export = shop.request(reqwest::Method::POST, "/v1/categories/export?format=csv");
-    let export = shop.send(export).await.ok(202);
-    let id = export["id"].as_str().unwrap();
-    let followed = client.run(&["jobs", "follow", id, "--json"]).await.json();
-    assert_eq!(followed["state"], "done");
-    let rows = client.run(&["jobs", "save", id]).await.done();
-    assert!(
-        rows.contains(",Coffee,") && rows.lines().count() == 3,
-        "{rows}"
-    );
-    let saved = client.home.path().join("saved.csv");
-    let name = saved.to_str().unwrap();
-    client
-        .run(&["--read-only", "jobs", "save", id, name])
-        .await
-        .done();
-    assert_eq!(std::fs::read_to_string(saved).unwrap(), rows);
-    let ended = client.run(&["jobs", "cancel", id]).await;
-    assert!(
-        ended.err.contains("export categories: done"),
-        "{}",
-        ended.err
-    );
-    let none = client
-        .run(&["jobs", "show", "0192d3f0-0000-7000-8000-000000000000"])
-        .await;
-    assert_eq!(none.code, 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -5,6 +5,8 @@ use std::net::SocketAddr;
 use reqwest::Method;
 use stockroom_tests::{Shop, Terminal, eventually, proxy::Proxy, temp_dir};
 
+use super::commands::Client;
+
 /// Lets no export begin until the row is deleted: one is running, as far as anybody can tell.
 async fn hold_exports(shop: &Shop) {
     sqlx::query(
@@ -98,4 +100,54 @@ async fn an_export_goes_on_while_the_connection_is_lost() {
     );
     terminal.send("q");
     assert!(terminal.wait());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn jobs_are_shown_followed_done_for_good_and_saved() {
+    let shop = Shop::open().await;
+    let client = Client::of(&shop);
+    let file = client.home.path().join("new.csv");
+    std::fs::write(&file, "name\nTea\nCoffee\n").unwrap();
+    let name = file.to_str().unwrap();
+    let tried = client
+        .run(&["categories", "import", name, "--dry-run"])
+        .await;
+    assert!(tried.err.contains("2 new, 0 changed"), "{}", tried.err);
+    let jobs = client.run(&["jobs", "list", "--json"]).await.lines();
+    let id = jobs[0]["id"].as_str().unwrap();
+    let shown = client.run(&["jobs", "show", id]).await.done();
+    assert!(shown.contains("look through new.csv: done"), "{shown}");
+    let only_looks = client.run(&["--read-only", "jobs", "apply", id]).await;
+    assert_eq!(only_looks.code, 1);
+    let done = client.run(&["jobs", "apply", id]).await.done();
+    assert!(done.contains("import new.csv: done"), "{done}");
+    let again = client.run(&["jobs", "apply", id]).await;
+    assert_eq!(again.code, 1);
+    let export = shop.request(Method::POST, "/v1/categories/export?format=csv");
+    let export = shop.send(export).await.ok(202);
+    let id = export["id"].as_str().unwrap();
+    let followed = client.run(&["jobs", "follow", id, "--json"]).await.json();
+    assert_eq!(followed["state"], "done");
+    let rows = client.run(&["jobs", "save", id]).await.done();
+    assert!(
+        rows.contains(",Coffee,") && rows.lines().count() == 3,
+        "{rows}"
+    );
+    let saved = client.home.path().join("saved.csv");
+    let name = saved.to_str().unwrap();
+    client
+        .run(&["--read-only", "jobs", "save", id, name])
+        .await
+        .done();
+    assert_eq!(std::fs::read_to_string(saved).unwrap(), rows);
+    let ended = client.run(&["jobs", "cancel", id]).await;
+    assert!(
+        ended.err.contains("export categories: done"),
+        "{}",
+        ended.err
+    );
+    let none = client
+        .run(&["jobs", "show", "0192d3f0-0000-7000-8000-000000000000"])
+        .await;
+    assert_eq!(none.code, 1);
 }

@@ -23,7 +23,12 @@ pub(super) fn of(pointer: String, error: &Error) -> FieldError {
         return FieldError::new(pointer, "syntax", format!("is no JSON: {text}"));
     }
     // Where it stands is told by the pointer.
-    let text = text.split(" at line ").next().unwrap_or_default();
+    let text = match error.line() {
+        0 => text.as_str(),
+        _ => text
+            .rsplit_once(" at line ")
+            .map_or(&*text, |(told, _)| told),
+    };
     let name = pointer.rsplit('/').next().unwrap_or_default();
     if let Some(rest) = text.strip_prefix("unknown field ") {
         return match (READ_ONLY.contains(&name), known(rest)) {
@@ -41,15 +46,19 @@ pub(super) fn of(pointer: String, error: &Error) -> FieldError {
         let missing = quoted(rest).unwrap_or_default();
         return FieldError::new(format!("{pointer}/{missing}"), "required", "is missing");
     }
-    if let Some(rest) = text.strip_prefix("unknown variant ") {
-        let (value, known) = (quoted(rest).unwrap_or_default(), known(rest));
-        let message = format!("is `{value}`; it may be {}", known.unwrap_or_default());
-        return FieldError::new(pointer, "unknown_value", message);
-    }
-    FieldError::new(pointer, "wrong_type", wrong_type(text))
+    let code = match text.starts_with("unknown variant ") {
+        true => "unknown_value",
+        false => "wrong_type",
+    };
+    FieldError::new(pointer, code, words(text))
 }
 
-fn wrong_type(text: &str) -> String {
+/// What is wrong with a value, from what serde says of it.
+pub fn words(text: &str) -> String {
+    if let Some(rest) = text.strip_prefix("unknown variant ") {
+        let (value, known) = (quoted(rest).unwrap_or_default(), known(rest));
+        return format!("is `{value}`; it may be {}", known.unwrap_or_default());
+    }
     if NO_TIME.contains(&text) {
         return "is no time; write it as 2026-11-24T09:30:00Z".into();
     }

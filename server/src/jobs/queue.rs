@@ -12,7 +12,7 @@ use stockroom_common::{
 };
 use uuid::Uuid;
 
-use super::run::{Outcome, Progress};
+use super::{progress::Progress, run::Outcome};
 use crate::error::{Error, Result};
 
 /// A running job whose server has not said for so many seconds that it lives is taken over. By the clock

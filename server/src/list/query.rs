@@ -1,6 +1,8 @@
 //! Reading the query string of a list: every name must be known and stand once.
 
-use stockroom_common::{Count, FieldError, Id, Kind, Resource, order::parse_moment, page};
+use stockroom_common::{
+    Count, FieldError, Id, Kind, Resource, document::fault, order::parse_moment, page,
+};
 use uuid::Uuid;
 
 use super::{KeyValue, ListRequest};
@@ -302,7 +304,8 @@ fn parse_filter<F: serde::de::DeserializeOwned>(filters: &[(&'static str, String
     // All filters are optional, so each can be read alone; that tells which one is at fault.
     for filter in filters {
         if let Err(error) = parse(std::slice::from_ref(filter)) {
-            return Err(unreadable(filter.0, "wrong_type", error.to_string()));
+            let message = fault::words(&error.to_string());
+            return Err(unreadable(filter.0, "wrong_type", message));
         }
     }
     parse(filters).map_err(|error| Error::refused(Kind::Unreadable, error.to_string()))

@@ -1,0 +1,269 @@
+//! Jobs whose server dies, or that are to stop: the next server goes on, and nothing is done twice.
+
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use reqwest::Method;
+use serde_json::{Value, json};
+use sqlx::PgPool;
+use stockroom_server::{Options, connect};
+use stockroom_tests::{Answer, Node, Shop, database_url, fresh_database, http_client, path};
+
+use super::jobs::{count, customers, job, lines, orders, send, text};
+
+/// A server of its own process with a customer and two products, the second of which somebody holds.
+struct Crash {
+    node: Node,
+    pool: PgPool,
+    customer: Value,
+    products: [Value; 2],
+}
+
+impl Crash {
+    async fn prepare() -> Self {
+        let database = fresh_database().await;
+        let node = Node::start(
+            "stockroom-server",
+            vec![("DATABASE_URL", database_url(&database))],
+        );
+        let pool = connect(database, 4).await.unwrap();
+        let post = async |path: &str, body: Value| {
+            let request = http_client().post(node.url(path)).json_body(&body);
+            Answer::read(request.send().await.unwrap()).await.ok(201)
+        };
+        let customer = post(
+            "/v1/customers",
+            json!({"name": "Ada", "email": "ada@example.org"}),
+        )
+        .await;
+        let category = post("/v1/categories", json!({"name": "Tea"})).await;
+        let product = async |sku: &str| {
+            let product = json!({
+                "category_id": category["id"], "sku": sku, "name": sku, "price_minor": 100, "stock": 5_000,
+            });
+            post("/v1/products", product).await
+        };
+        let products = [product("A-1").await, product("B-1").await];
+        Self {
+            node,
+            pool,
+            customer,
+            products,
+        }
+    }
+
+    /// Lets the server die amid the import of those orders, and another go on; gives that one and the job
+    /// as it ended.
+    async fn amid(
+        mut self,
+        query: &str,
+        write: impl Fn(&[Value]) -> String,
+        is_amid: impl Fn(i64) -> bool,
+    ) -> (Shop, Value) {
+        let [one, two] = &self.products;
+        let file = write(&orders(&self.customer, [one, two], 500));
+        let mut holder = self.pool.begin().await.unwrap();
+        sqlx::query("select 1 from products where sku = 'B-1' for update")
+            .execute(&mut *holder)
+            .await
+            .unwrap();
+        let request = http_client()
+            .post(self.node.url(&format!("/v1/orders/import?{query}")))
+            .header("prefer", "respond-async")
+            .body(file);
+        let job = Answer::read(request.send().await.unwrap()).await.ok(202);
+        loop {
+            let (done, written): (i64, i64) = sqlx::query_as(
+                "select rows_done, (progress->1->>'done')::bigint from jobs where kind = 'import'",
+            )
+            .fetch_one(&self.pool)
+            .await
+            .unwrap();
+            if written >= 500 && is_amid(done) {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+        self.node.kill();
+        // As if it had been dead for long enough.
+        sqlx::query("update jobs set beat_at = beat_at - interval '1 minute'")
+            .execute(&self.pool)
+            .await
+            .unwrap();
+        holder.rollback().await.unwrap();
+        let shop = Shop::serve(self.pool, Options::default()).await;
+        let done = shop.ended(&job).await;
+        (shop, done)
+    }
+}
+
+/// A request with a JSON body.
+trait JsonBody {
+    fn json_body(self, body: &Value) -> Self;
+}
+
+impl JsonBody for reqwest::RequestBuilder {
+    fn json_body(self, body: &Value) -> Self {
+        self.header("content-type", "application/json")
+            .body(body.to_string())
+    }
+}
+
+async fn has_each_order_once(shop: &Shop, done: &Value) {
+    assert_eq!(
+        (&done["state"], &done["report"]["created"]),
+        (&json!("done"), &json!(1_000)),
+        "{done:#}"
+    );
+    assert_eq!(count(shop, "orders").await, 1_000);
+    let stock: Vec<i64> = sqlx::query_scalar("select stock from products order by sku")
+        .fetch_all(&shop.pool)
+        .await
+        .unwrap();
+    assert_eq!(stock, [4_500, 4_500]);
+}
+
+#[tokio::test]
+async fn an_import_whose_server_dies_goes_on_after_the_rows_that_are_in_the_shop() {
+    let crash = Crash::prepare().await;
+    let (shop, done) = crash
+        .amid("format=ndjson&on_error=reject_failed", lines, |rows_done| {
+            rows_done == 500
+        })
+        .await;
+    has_each_order_once(&shop, &done).await;
+}
+
+#[tokio::test]
+async fn an_import_goes_on_also_where_all_rows_stand_in_one_line() {
+    // As old spreadsheets end their lines.
+    let table = |orders: &[Value]| {
+        let row = |order: &Value| {
+            let items = order["items"].to_string().replace('"', "\"\"");
+            format!("{},\"{items}\"\r", order["customer_id"].as_str().unwrap())
+        };
+        let rows: String = orders.iter().map(row).collect();
+        format!("customer_id,items\r{rows}")
+    };
+    let crash = Crash::prepare().await;
+    let (shop, done) = crash
+        .amid("format=csv&on_error=reject_failed", table, |rows_done| {
+            rows_done == 500
+        })
+        .await;
+    has_each_order_once(&shop, &done).await;
+}
+
+#[tokio::test]
+async fn an_import_of_all_or_nothing_begins_again_on_the_next_server() {
+    let crash = Crash::prepare().await;
+    let (shop, done) = crash
+        .amid("format=ndjson", lines, |rows_done| rows_done == 0)
+        .await;
+    has_each_order_once(&shop, &done).await;
+    // One that is in the shop, of which its server only did not come to say so, is not written again.
+    sqlx::query(
+        "update jobs set state = 'running', beat_at = beat_at - interval '1 minute',
+            runner = gen_random_uuid(), finished_at = null
+        where kind = 'import'",
+    )
+    .execute(&shop.pool)
+    .await
+    .unwrap();
+    let done = shop.ended(&done).await;
+    has_each_order_once(&shop, &done).await;
+}
+
+#[tokio::test]
+async fn an_import_that_is_cancelled_leaves_whole_batches_or_nothing() {
+    let shop = Shop::open().await;
+    let customer = shop.customer("ada@example.org").await;
+    let products = [
+        shop.product("A-1", 5_000).await,
+        shop.product("B-1", 5_000).await,
+    ];
+    let file = lines(&orders(&customer, [&products[0], &products[1]], 500));
+    for (query, left) in [("?on_error=reject_failed", 500), ("", 0)] {
+        let before = count(&shop, "orders").await;
+        let mut holder = shop.pool.begin().await.unwrap();
+        sqlx::query("select 1 from products where sku = 'B-1' for update")
+            .execute(&mut *holder)
+            .await
+            .unwrap();
+        let sent = send(&shop, &format!("orders/import{query}"), file.clone()).await;
+        let sent = sent.ok(202);
+        loop {
+            let job = job(&shop, &sent).await;
+            assert_eq!(job["finished_at"], Value::Null, "{job:#}");
+            if job["progress"][1]["done"].as_i64() >= Some(500) {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+        shop.delete(&path("jobs", &sent)).await.ok(202);
+        // With the second beat from here on the server knows it: the first may have been under way.
+        let mut beats = std::collections::BTreeSet::new();
+        while beats.len() < 3 {
+            let beat: DateTime<Utc> =
+                sqlx::query_scalar("select beat_at from jobs where state = 'running'")
+                    .fetch_one(&shop.pool)
+                    .await
+                    .unwrap();
+            beats.insert(beat);
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        holder.rollback().await.unwrap();
+        let ended = shop.ended(&sent).await;
+        assert_eq!(ended["state"], "cancelled", "{ended:#}");
+        let written = count(&shop, "orders").await - before;
+        match left {
+            0 => assert_eq!(written, 0),
+            _ => assert_eq!(json!(written), ended["report"]["created"], "{ended:#}"),
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_export_that_is_taken_over_has_no_piece_of_the_first() {
+    let shop = Shop::open().await;
+    let rows = lines(&customers(3_000));
+    let done = send(&shop, "customers/import", rows).await.ok(202);
+    shop.ended(&done).await;
+    let path_of = "/v1/customers/export?format=csv";
+    let export = shop.send(shop.request(Method::POST, path_of)).await.ok(202);
+    shop.ended(&export).await;
+    // As a server would leave it that died before its end.
+    sqlx::raw_sql(
+        "insert into job_pieces select job_id, number + 1, bytes from job_pieces order by number desc;
+        update jobs set state = 'running', runner = gen_random_uuid(), finished_at = null,
+            file_bytes = null, beat_at = beat_at - interval '1 minute'
+        where kind = 'export'",
+    )
+    .execute(&shop.pool)
+    .await
+    .unwrap();
+    shop.get(&format!("{}/file", path("jobs", &export)))
+        .await
+        .refused(409);
+    shop.ended(&export).await;
+    let file = text(&shop, &format!("{}/file", path("jobs", &export))).await;
+    assert_eq!(file, text(&shop, path_of).await);
+}
+
+#[tokio::test]
+async fn a_job_that_no_server_comes_to_the_end_of_is_given_up() {
+    let shop = Shop::open().await;
+    let job = send(&shop, "categories/import", lines(&[json!({"name": "Tea"})])).await;
+    let job = shop.ended(&job.ok(202)).await;
+    sqlx::query(
+        "update jobs set state = 'running', runner = gen_random_uuid(), finished_at = null,
+            taken_over = 5, beat_at = beat_at - interval '1 minute'",
+    )
+    .execute(&shop.pool)
+    .await
+    .unwrap();
+    let given_up = shop.ended(&job).await;
+    assert_eq!(given_up["state"], "failed");
+    let detail = given_up["problem"]["detail"].as_str().unwrap();
+    assert!(detail.contains("taken over 5 times"), "{detail}");
+}

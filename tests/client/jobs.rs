@@ -57,16 +57,21 @@ async fn an_export_is_saved_by_the_next_client_where_the_one_that_asked_has_gone
     terminal.send("5");
     terminal.sees("export customers.csv");
     terminal.sees("queued");
-    terminal.send("q");
+    // Also one that is asked for with the last key but one.
+    let other = home.path().join("other.csv");
+    terminal.send("2");
+    terminal.sees("ada@example.org");
+    terminal.send(&format!("x\x15{}\rq", other.display()));
     assert!(terminal.wait());
     release_exports(&shop).await;
     assert!(!file.exists());
     let mut terminal = open();
+    for file in [file, other] {
+        eventually("the file", || file.exists().then_some(()));
+        let rows = std::fs::read_to_string(&file).unwrap();
+        assert_eq!(rows, exported(&shop).await);
+    }
     terminal.sees("Exported to ");
-    assert_eq!(
-        std::fs::read_to_string(&file).unwrap(),
-        exported(&shop).await
-    );
     terminal.send("q");
     assert!(terminal.wait());
     // It is waited for no more.

@@ -47,11 +47,15 @@ impl Awaited {
         }
     }
 
-    /// Keeps in mind that the export of a job is to be saved in that file.
-    ///
-    /// # Errors
-    /// Where the folder cannot be written to.
-    pub(crate) fn keep(&mut self, job: Uuid, file: &str) -> io::Result<()> {
+    /// Keeps in mind that the export of a job is to be saved in that file. Where the folder cannot be written
+    /// to, only this run knows.
+    pub(crate) fn keep(&mut self, job: Uuid, file: &str) {
+        if let Err(error) = self.write(job, file) {
+            tracing::warn!(%error, "an export is forgotten when the client leaves");
+        }
+    }
+
+    fn write(&mut self, job: Uuid, file: &str) -> io::Result<()> {
         let Some(folder) = &self.folder else {
             return Ok(());
         };
@@ -125,7 +129,7 @@ mod tests {
         let client = |server: &str| Awaited::in_folder(Some(folder.clone()), server.into());
         let job = Uuid::now_v7();
         let mut first = client("shop");
-        first.keep(job, "/tmp/orders.csv").unwrap();
+        first.keep(job, "/tmp/orders.csv");
         let mut second = client("shop");
         assert_eq!(second.take_over(), [], "the first client waits for it");
         drop(first);

@@ -8,6 +8,7 @@ use futures_util::StreamExt;
 use tokio::{
     signal::unix::{SignalKind, signal},
     sync::mpsc::{self, UnboundedReceiver, UnboundedSender},
+    task::JoinHandle,
 };
 
 use crate::{
@@ -55,7 +56,7 @@ pub async fn run(settings: &Settings) -> Result<(), Error> {
     let (server, local) = settings.server(&config).map_err(Error::Settings)?;
     let preferences = settings.preferences(&config).map_err(Error::Settings)?;
     let (sender, mut events) = mpsc::unbounded_channel();
-    let mut api = Api::new(&server, sender.clone())?;
+    let api = Api::new(&server, sender.clone())?;
     let mut screen = Screen::take()?;
     let size = screen.terminal.size()?;
     let size = (size.width, size.height);
@@ -69,13 +70,21 @@ pub async fn run(settings: &Settings) -> Result<(), Error> {
     if app.preferences.has_mouse {
         screen.set_mouse(Mouse::Ours)?;
     }
-    let mut clipboard = Clipboard::new();
     tokio::spawn(link::hold(server, local, sender.clone()));
     tokio::spawn(forward_signals(sender.clone()));
-    let mut keys = tokio::spawn(forward_terminal(sender.clone()));
+    let keys = tokio::spawn(forward_terminal(sender.clone()));
+    let mut hands = Hands {
+        api,
+        awaited,
+        clipboard: Clipboard::new(),
+        screen,
+        sender,
+        keys,
+        heartbeat: Heartbeat::default(),
+    };
     let mut effects = Vec::new();
-    let mut heartbeat = Heartbeat::default();
-    loop {
+    let mut is_leaving = false;
+    while !is_leaving {
         let event = next_event(&app, &mut events).await;
         let turn = Instant::now();
         app.update(event, Instant::now(), &mut effects);
@@ -85,52 +94,87 @@ pub async fn run(settings: &Settings) -> Result<(), Error> {
             app.update(event, Instant::now(), &mut effects);
         }
         for effect in effects.drain(..) {
-            match effect {
-                Effect::Send(call) => api.send(call),
-                Effect::Follow { ticket, path } => api.follow(ticket, &path),
-                Effect::Download { ticket, path, file } => api.download(ticket, &path, file),
-                Effect::Upload { ticket, upload } => api.upload(ticket, upload),
-                Effect::Cancel(owner) => api.cancel(owner),
-                Effect::Copy(text) => clipboard.copy(&text),
-                Effect::Mouse(mouse) => screen.set_mouse(mouse)?,
-                Effect::Await(job, file) => {
-                    if let Err(error) = awaited.keep(job, &file) {
-                        tracing::warn!(%error, "an export is forgotten when the client leaves");
-                    }
-                }
-                Effect::Forget(job) => awaited.forget(job),
-                Effect::Remember(memory) => {
-                    tokio::task::spawn_blocking(move || memory.save());
-                }
-                Effect::Edit(text) => {
-                    // Nobody but the editor may read the terminal meanwhile.
-                    keys.abort();
-                    let edited = screen.lend(editor::edit(&text)).await?;
-                    heartbeat.skip();
-                    let _ = sender.send(Event::Edited(edited));
-                    keys = tokio::spawn(forward_terminal(sender.clone()));
-                }
-                Effect::Suspend => {
-                    // Nobody but the shell may read the terminal meanwhile.
-                    keys.abort();
-                    screen.suspend()?;
-                    heartbeat.skip();
-                    let size = screen.terminal.size()?;
-                    let resized = TerminalEvent::Resize(size.width, size.height);
-                    // Nothing is sent back: the sender lives in this function.
-                    let _ = sender.send(Event::Terminal(resized));
-                    keys = tokio::spawn(forward_terminal(sender.clone()));
-                }
-                Effect::Quit => {
-                    drop(screen);
-                    api.finish().await;
-                    heartbeat.tell();
-                    return Ok(());
-                }
-            }
+            is_leaving |= matches!(effect, Effect::Quit);
+            hands.carry_out(effect).await?;
         }
-        screen.terminal.draw(|frame| view::draw(frame, &app))?;
-        heartbeat.beat(turn.elapsed());
+        let terminal = &mut hands.screen.terminal;
+        terminal.draw(|frame| view::draw(frame, &app))?;
+        hands.heartbeat.beat(turn.elapsed());
+    }
+    let mut awaited = hands.leave().await;
+    // What was asked for last may have been granted meanwhile: the next client saves it.
+    while let Ok(event) = events.try_recv() {
+        app.update(event, Instant::now(), &mut effects);
+    }
+    for effect in effects {
+        if let Effect::Await(job, file) = effect {
+            awaited.keep(job, &file);
+        }
+    }
+    Ok(())
+}
+
+/// What carries out the effects.
+struct Hands {
+    api: Api,
+    awaited: Awaited,
+    clipboard: Clipboard,
+    screen: Screen,
+    sender: UnboundedSender<Event>,
+    /// Who reads the terminal.
+    keys: JoinHandle<()>,
+    heartbeat: Heartbeat,
+}
+
+impl Hands {
+    async fn carry_out(&mut self, effect: Effect) -> Result<(), Error> {
+        match effect {
+            Effect::Send(call) => self.api.send(call),
+            Effect::Follow { ticket, path } => self.api.follow(ticket, &path),
+            Effect::Download { ticket, path, file } => self.api.download(ticket, &path, file),
+            Effect::Upload { ticket, upload } => self.api.upload(ticket, upload),
+            Effect::Cancel(owner) => self.api.cancel(owner),
+            Effect::Copy(text) => self.clipboard.copy(&text),
+            Effect::Mouse(mouse) => self.screen.set_mouse(mouse)?,
+            Effect::Await(job, file) => self.awaited.keep(job, &file),
+            Effect::Forget(job) => self.awaited.forget(job),
+            Effect::Remember(memory) => {
+                tokio::task::spawn_blocking(move || memory.save());
+            }
+            Effect::Edit(text) => {
+                // Nobody but the editor may read the terminal meanwhile.
+                self.keys.abort();
+                let edited = self.screen.lend(editor::edit(&text)).await?;
+                self.is_back(Event::Edited(edited));
+            }
+            Effect::Suspend => {
+                // Nobody but the shell may read the terminal meanwhile.
+                self.keys.abort();
+                self.screen.suspend()?;
+                let size = self.screen.terminal.size()?;
+                let resized = TerminalEvent::Resize(size.width, size.height);
+                self.is_back(Event::Terminal(resized));
+            }
+            // The loop sees to it.
+            Effect::Quit => {}
+        }
+        Ok(())
+    }
+
+    /// The terminal is ours again, and this is what has come of it.
+    fn is_back(&mut self, event: Event) {
+        self.heartbeat.skip();
+        // It is received as long as the loop runs.
+        let _ = self.sender.send(event);
+        self.keys = tokio::spawn(forward_terminal(self.sender.clone()));
+    }
+
+    /// Gives the terminal back and lets what is on its way arrive; gives what the next run is to wait for.
+    async fn leave(mut self) -> Awaited {
+        drop(self.screen);
+        self.api.finish().await;
+        self.heartbeat.tell();
+        self.awaited
     }
 }
 

@@ -5,6 +5,23 @@ use serde::{Deserialize, Serialize};
 /// The media type of a problem.
 pub const MEDIA_TYPE: &str = "application/problem+json";
 
+/// Bytes that a pointer may have: what callers send may be long, and refusals repeat it.
+const MAX_POINTER: usize = 200;
+/// Likewise of a message.
+const MAX_TEXT: usize = 500;
+
+fn cut(mut text: String, limit: usize) -> String {
+    if text.len() > limit {
+        let mut end = limit;
+        while !text.is_char_boundary(end) {
+            end -= 1;
+        }
+        text.truncate(end);
+        text.push('…');
+    }
+    text
+}
+
 /// A refusal. `errors` names each field at fault, where fields are.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Problem {
@@ -26,7 +43,7 @@ impl Problem {
             type_uri: format!("urn:stockroom:problem:{slug}"),
             title: title.into(),
             status,
-            detail: detail.into(),
+            detail: cut(detail.into(), 2 * MAX_TEXT),
             errors: Vec::new(),
         }
     }
@@ -71,9 +88,9 @@ impl FieldError {
         message: impl Into<String>,
     ) -> Self {
         Self {
-            pointer: pointer.into(),
+            pointer: cut(pointer.into(), MAX_POINTER),
             code: code.into(),
-            message: message.into(),
+            message: cut(message.into(), MAX_TEXT),
             line: None,
         }
     }

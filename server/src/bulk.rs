@@ -16,7 +16,7 @@ use crate::{
     crud::tell,
     entity::Entity,
     error::{Error, Result},
-    extract::{Actor, Document},
+    extract::{Actor, Documents},
     list::Parameters,
     rows::{self, Place, Sent},
     state::AppState,
@@ -31,7 +31,7 @@ pub(crate) async fn bulk<E: Entity>(
     State(state): State<AppState>,
     RawQuery(query): RawQuery,
     actor: Actor,
-    Document(values): Document<Vec<Value>>,
+    Documents(values): Documents<Value>,
 ) -> Result<Response> {
     let mut parameters = Parameters::read(&query.unwrap_or_default())?;
     let on_error = take_on_error(&mut parameters)?;
@@ -63,7 +63,7 @@ pub(crate) async fn delete<E: Entity>(
     State(state): State<AppState>,
     RawQuery(query): RawQuery,
     actor: Actor,
-    Document(targets): Document<Vec<RowToDelete>>,
+    Documents(targets): Documents<RowToDelete>,
 ) -> Result<Response> {
     let mut parameters = Parameters::read(&query.unwrap_or_default())?;
     let on_error = take_on_error(&mut parameters)?;

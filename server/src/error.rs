@@ -107,6 +107,15 @@ impl Error {
         no_partition || self.has_code("42P01")
     }
 
+    /// Whether it is for now alone: the database is away or busy.
+    pub(crate) fn may_pass(&self) -> bool {
+        match self {
+            Self::Refused(problem) => problem.is(Kind::Unavailable),
+            Self::Database(error) => kind_of(error) == Kind::Unavailable,
+            Self::Migration(_) | Self::Task(_) => false,
+        }
+    }
+
     /// Whether the database lacks a function or an operator, as those of an extension.
     pub(crate) fn is_missing_function(&self) -> bool {
         self.has_code("42883")

@@ -6,7 +6,7 @@ use axum::{
     http::{HeaderMap, StatusCode, header, request::Parts},
 };
 use serde::de::DeserializeOwned;
-use stockroom_common::{Id, Kind, Resource, document};
+use stockroom_common::{FieldError, Id, Kind, Resource, document};
 
 use crate::error::{Error, Result};
 
@@ -17,28 +17,50 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Document<T> {
     type Rejection = Error;
 
     async fn from_request(request: Request, state: &S) -> Result<Self> {
-        if !is_json(request.headers()) {
-            return Err(Error::refused(
-                Kind::UnsupportedMediaType,
-                "Send the body as `Content-Type: application/json`.",
-            ));
+        let body = json(request, state).await?;
+        // A struct could be read from an array as well, and then no field would have a name.
+        if body.trim_ascii_start().starts_with(b"[") {
+            let fault = FieldError::new("", "wrong_type", "is a list; it must be an object");
+            return Err(Error::fields(Kind::Unreadable, vec![fault]));
         }
-        let body = Bytes::from_request(request, state)
-            .await
-            .map_err(|rejection| {
-                if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE {
-                    Error::refused(
-                        Kind::TooLarge,
-                        "The body is larger than the server takes; split it or shorten it.",
-                    )
-                } else {
-                    Error::refused(Kind::Unreadable, "The body did not arrive whole.")
-                }
-            })?;
-        document::from_slice(&body)
-            .map(Self)
-            .map_err(|error| Error::fields(Kind::Unreadable, vec![error]))
+        read(&body).map(Self)
     }
+}
+
+/// Likewise an array.
+pub(crate) struct Documents<T>(pub(crate) Vec<T>);
+
+impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Documents<T> {
+    type Rejection = Error;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self> {
+        read(&json(request, state).await?).map(Self)
+    }
+}
+
+fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T> {
+    document::from_slice(body).map_err(|error| Error::fields(Kind::Unreadable, vec![error]))
+}
+
+async fn json<S: Send + Sync>(request: Request, state: &S) -> Result<Bytes> {
+    if !is_json(request.headers()) {
+        return Err(Error::refused(
+            Kind::UnsupportedMediaType,
+            "Send the body as `Content-Type: application/json`.",
+        ));
+    }
+    Bytes::from_request(request, state)
+        .await
+        .map_err(|rejection| {
+            if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE {
+                Error::refused(
+                    Kind::TooLarge,
+                    "The body is larger than the server takes; split it or shorten it.",
+                )
+            } else {
+                Error::refused(Kind::Unreadable, "The body did not arrive whole.")
+            }
+        })
 }
 
 fn is_json(headers: &HeaderMap) -> bool {

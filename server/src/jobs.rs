@@ -93,7 +93,7 @@ pub(crate) async fn apply(
     match queue::apply(&state.pool, id, &actor.0).await? {
         Some(job) => {
             state.jobs.tell();
-            Ok((StatusCode::ACCEPTED, Json(job)).into_response())
+            Ok(accepted(&job, "jobs"))
         }
         None => {
             let job = find(&state.pool, id).await?;
@@ -126,7 +126,11 @@ pub(crate) fn is_preferred(headers: &HeaderMap) -> bool {
     let preferences = headers.get_all(PREFER).into_iter();
     let texts = preferences.filter_map(|value| value.to_str().ok());
     let mut preferences = texts.flat_map(|text| text.split(','));
-    preferences.any(|preference| preference.trim().eq_ignore_ascii_case(RESPOND_ASYNC))
+    preferences.any(|preference| {
+        // Parameters, if there are any, say nothing that we know.
+        let name = preference.split(';').next().unwrap_or_default();
+        name.trim().eq_ignore_ascii_case(RESPOND_ASYNC)
+    })
 }
 
 /// Says that the preference was followed.

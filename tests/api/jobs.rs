@@ -13,7 +13,7 @@ pub(crate) async fn send(shop: &Shop, path: &str, file: String) -> Answer {
     let request = shop
         .request(Method::POST, &format!("/v1/{path}"))
         .header("content-type", "application/x-ndjson")
-        .header("prefer", "wait=10, respond-async");
+        .header("prefer", "wait=10, Respond-Async; foo=1");
     shop.send(request.body(file)).await
 }
 
@@ -182,6 +182,58 @@ async fn a_refusal_that_repeats_what_no_database_keeps_ends_the_job_all_the_same
 }
 
 #[tokio::test]
+async fn refusals_repeat_no_more_than_one_can_read() {
+    let shop = Shop::open().await;
+    let long = "x".repeat(300_000);
+    let rows: Vec<Value> = (0..30)
+        .map(|_| json!({"name": "Tea", long.clone(): long}))
+        .collect();
+    for on_error in ["reject_failed", "reject_all"] {
+        let query = format!("categories/import?on_error={on_error}");
+        let job = send(&shop, &query, lines(&rows)).await.ok(202);
+        let ended = shop.ended(&job).await;
+        let told = ended.to_string().len();
+        assert!(told < 60_000, "{told} bytes of 18 MB");
+        let refused = on_error == "reject_failed";
+        assert_eq!(ended["state"] == "done", refused, "{ended:#}");
+    }
+    let listed = shop.get("/v1/jobs").await.ok(200);
+    assert_eq!(listed["items"][0]["problem"]["errors"], Value::Null);
+}
+
+#[tokio::test]
+async fn no_job_is_lost_sight_of_among_many() {
+    let shop = Shop::open().await;
+    let stream = shop.request(Method::GET, "/v1/jobs/events").send().await;
+    let mut events = Events::of(stream.unwrap());
+    events.next().await.unwrap();
+    let seed = json!({
+        "seed": 1, "categories": 5, "products": 40, "customers": 100, "orders": 1_000_000, "months": 6,
+        "rate": 2_000,
+    });
+    let seed = shop.post("/v1/seed-jobs", &seed).await.ok(202);
+    let mut waiting = std::collections::HashSet::new();
+    for _ in 0..150 {
+        let export = shop.request(Method::POST, "/v1/categories/export?format=csv");
+        let export = shop.send(export).await.ok(202);
+        waiting.insert(export["id"].as_str().unwrap().to_owned());
+    }
+    while !waiting.is_empty() {
+        for job in events.next_with_data().await.data.as_array().unwrap() {
+            if job["state"] == "done" {
+                waiting.remove(job["id"].as_str().unwrap());
+            }
+        }
+    }
+    let listed = shop.get("/v1/jobs").await.ok(200);
+    let listed = listed["items"].as_array().unwrap();
+    assert_eq!(listed.len(), 101);
+    assert_eq!(listed.last().unwrap()["id"], seed["id"]);
+    shop.delete(&path("jobs", &seed)).await.ok(202);
+    shop.ended(&seed).await;
+}
+
+#[tokio::test]
 async fn what_a_caller_calls_a_file_is_no_path() {
     let shop = Shop::open().await;
     for name in ["..%2Fx.csv", "%00", "%1B%5D0;x"] {
@@ -303,6 +355,13 @@ async fn an_export_that_cannot_be_is_refused_before_there_is_a_job() {
     post("sort=note")
         .await
         .refused_at(400, "?sort", "unknown_value");
+    let untyped = shop
+        .request(Method::POST, "/v1/orders/export")
+        .body("{\"ids\": []}");
+    shop.send(untyped).await.refused(415);
+    shop.post("/v1/orders/export", &json!([["x"]]))
+        .await
+        .refused_at(400, "", "wrong_type");
     post("id=1")
         .await
         .refused_at(400, "?id", "unknown_parameter");

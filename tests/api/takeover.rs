@@ -267,3 +267,48 @@ async fn a_job_that_no_server_comes_to_the_end_of_is_given_up() {
     let detail = given_up["problem"]["detail"].as_str().unwrap();
     assert!(detail.contains("taken over 5 times"), "{detail}");
 }
+
+#[tokio::test]
+async fn a_job_whose_connection_breaks_goes_on_when_the_database_is_there_again() {
+    let shop = Shop::open().await;
+    let customer = shop.customer("ada@example.org").await;
+    let products = [
+        shop.product("A-1", 5_000).await,
+        shop.product("B-1", 5_000).await,
+    ];
+    let file = lines(&orders(&customer, [&products[0], &products[1]], 500));
+    let mut holder = shop.pool.begin().await.unwrap();
+    sqlx::query("select 1 from products where sku = 'B-1' for update")
+        .execute(&mut *holder)
+        .await
+        .unwrap();
+    let sent = send(&shop, "orders/import?on_error=reject_failed", file).await;
+    let sent = sent.ok(202);
+    // The one that waits for the product is the import's.
+    loop {
+        let ended: Vec<bool> = sqlx::query_scalar(
+            "select pg_terminate_backend(pid) from pg_stat_activity
+            where datname = current_database() and wait_event_type = 'Lock'",
+        )
+        .fetch_all(&shop.pool)
+        .await
+        .unwrap();
+        if !ended.is_empty() {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    holder.rollback().await.unwrap();
+    while job(&shop, &sent).await["finished_at"].is_null() {
+        // As if more time passed.
+        sqlx::query(
+            "update jobs set beat_at = beat_at - interval '1 minute' where rows_done = 500",
+        )
+        .execute(&shop.pool)
+        .await
+        .unwrap();
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+    let done = shop.ended(&sent).await;
+    has_each_order_once(&shop, &done).await;
+}

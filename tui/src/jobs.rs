@@ -32,8 +32,8 @@ use crate::{
 
 /// How long after the stream of events broke it is followed again.
 const RETRY: Duration = Duration::from_secs(2);
-/// Jobs that are listed, as by the server.
-const MOST: usize = 100;
+/// Jobs that are listed, as by the server: a thousand under way and a hundred that have ended.
+const MOST: usize = 1_100;
 
 const SEED_FIELDS: &[Field] = &[
     Field::required("/seed", "Seed", FieldKind::Integer),

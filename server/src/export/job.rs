@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::{
     extract::{FromRequest, RawQuery, Request, State},
-    http::header,
+    http::{HeaderMap, header},
     response::Response,
 };
 use stockroom_common::{
@@ -43,6 +43,10 @@ pub(crate) async fn create<E: Entity>(
             check_size(ids.len())?;
             Some(ids)
         }
+        false if is_sent(request.headers()) => {
+            let detail = "Send the ids as `Content-Type: application/json`.";
+            return Err(Error::refused(Kind::UnsupportedMediaType, detail));
+        }
         false => {
             list_of::<E>(&state, &query)?;
             None
@@ -63,6 +67,12 @@ pub(crate) async fn create<E: Entity>(
         file_bytes: None,
     };
     jobs::accept(&state, new).await
+}
+
+/// Whether there is a body.
+fn is_sent(headers: &HeaderMap) -> bool {
+    let length = headers.get(header::CONTENT_LENGTH);
+    headers.contains_key(header::TRANSFER_ENCODING) || length.is_some_and(|length| length != "0")
 }
 
 fn check_size(rows: usize) -> Result<()> {

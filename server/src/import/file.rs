@@ -3,7 +3,10 @@
 use std::{
     collections::VecDeque,
     io::{self, BufRead, BufReader, Read, Seek},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
 };
 
 use axum::body::Body;
@@ -25,6 +28,8 @@ use crate::{
 
 /// Bytes that a row may have.
 const ROW_LIMIT: usize = 1 << 20;
+/// Bytes of rows that are held at a time.
+const BATCH_BYTES: u64 = 4 << 20;
 /// Unpacked, a file may be so many times as large as it may be when it is sent.
 const UNPACKED_LIMIT: u64 = 32;
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
@@ -45,7 +50,11 @@ pub(crate) type Line = (u64, Result<Value, FieldError>);
 type Reader = Box<dyn Iterator<Item = Result<Line, FieldError>> + Send>;
 
 /// Rows on their way out of a file.
-pub(crate) struct Lines(Option<Reader>);
+pub(crate) struct Lines {
+    reader: Option<Reader>,
+    /// Bytes that were read for them so far.
+    read: Arc<AtomicU64>,
+}
 
 impl File {
     /// Takes in a body.
@@ -113,6 +122,8 @@ impl File {
     pub(crate) async fn lines(&self, columns: &'static [Column]) -> Result<Lines> {
         let mut file = self.file.try_clone().map_err(no_room)?;
         let (format, limit) = (self.format, self.limit);
+        let read = Arc::new(AtomicU64::new(0));
+        let counter = read.clone();
         let open = move || {
             file.rewind()?;
             let mut start = [0; 2];
@@ -122,7 +133,11 @@ impl File {
                 true => Box::new(MultiGzDecoder::new(BufReader::new(file))),
                 false => Box::new(file),
             };
-            let bytes = Limited { bytes, left: limit };
+            let bytes = Limited {
+                bytes,
+                left: limit,
+                read: counter,
+            };
             Ok::<_, io::Error>(match format {
                 Format::Csv => csv_lines(bytes, columns),
                 Format::Ndjson => Ok(ndjson_lines(bytes)),
@@ -130,14 +145,18 @@ impl File {
         };
         let lines = tokio::task::spawn_blocking(open).await?.map_err(no_room)?;
         match lines {
-            Ok(lines) => Ok(Lines(Some(lines))),
+            Ok(lines) => Ok(Lines {
+                reader: Some(lines),
+                read,
+            }),
             Err(fault) => Err(Error::fields(Kind::Unreadable, vec![fault.at_line(1)])),
         }
     }
 }
 
 impl Lines {
-    /// The next rows, at most `limit`, as `read` makes of them; none after the last.
+    /// The next rows, at most `limit` and of no more than some MiB, as `read` makes of them; none after the
+    /// last.
     ///
     /// # Errors
     /// 400 where the file breaks off, or a row has no end.
@@ -146,16 +165,24 @@ impl Lines {
         limit: usize,
         read: impl Fn(Line) -> T + Send + 'static,
     ) -> Result<Vec<T>> {
-        let Some(mut lines) = self.0.take() else {
+        let Some(mut lines) = self.reader.take() else {
             return Ok(Vec::new());
         };
+        let counter = self.read.clone();
+        let begun = counter.load(Relaxed);
         let take = move || {
-            let rows = lines.by_ref().take(limit).map(|line| line.map(&read));
+            let mut is_first = true;
+            let rows = std::iter::from_fn(|| {
+                let has_room = counter.load(Relaxed) - begun < BATCH_BYTES;
+                let is_next = std::mem::take(&mut is_first) || has_room;
+                is_next.then(|| lines.next()).flatten()
+            });
+            let rows = rows.take(limit).map(|line| line.map(&read));
             let rows: Result<Vec<T>, FieldError> = rows.collect();
             (lines, rows)
         };
         let (lines, rows) = tokio::task::spawn_blocking(take).await?;
-        self.0 = Some(lines);
+        self.reader = Some(lines);
         rows.map_err(|fault| Error::fields(Kind::Unreadable, vec![fault]))
     }
 }
@@ -191,7 +218,7 @@ fn ndjson_lines(bytes: impl Read + Send + 'static) -> Reader {
                     return Some(Err(too_long().at_line(number)));
                 }
                 Ok(_) if line.trim_ascii().is_empty() => {}
-                Ok(_) => return Some(Ok((number, document::from_slice(&line)))),
+                Ok(_) => return Some(Ok((number, ndjson_row(&line, number)))),
                 Err(error) => {
                     is_over = true;
                     return Some(Err(broken(&error).at_line(number)));
@@ -199,6 +226,21 @@ fn ndjson_lines(bytes: impl Read + Send + 'static) -> Reader {
             }
         }
     }))
+}
+
+fn ndjson_row(line: &[u8], number: u64) -> Result<Value, FieldError> {
+    let line = match number {
+        1 => line.strip_prefix(BYTE_ORDER_MARK).unwrap_or(line),
+        _ => line,
+    };
+    if std::str::from_utf8(line).is_err() || line.contains(&0) {
+        return Err(no_utf8());
+    }
+    document::from_slice(line)
+}
+
+fn no_utf8() -> FieldError {
+    FieldError::new("", "syntax", "is not UTF-8; save the file in that encoding")
 }
 
 fn csv_lines(
@@ -280,9 +322,7 @@ fn sniff_delimiter(bytes: &mut impl BufRead) -> io::Result<u8> {
 
 fn cells(record: &csv::ByteRecord) -> Result<Vec<&str>, FieldError> {
     let cells = record.iter().map(std::str::from_utf8);
-    cells
-        .collect::<Result<_, _>>()
-        .map_err(|_| FieldError::new("", "syntax", "is not UTF-8; save the file in that encoding"))
+    cells.collect::<Result<_, _>>().map_err(|_| no_utf8())
 }
 
 fn csv_fault(error: &csv::Error) -> FieldError {
@@ -366,11 +406,13 @@ impl<R: Read> Read for Watched<R> {
 struct Limited {
     bytes: Box<dyn Read + Send>,
     left: u64,
+    read: Arc<AtomicU64>,
 }
 
 impl Read for Limited {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let read = self.bytes.read(buffer)?;
+        self.read.fetch_add(read as u64, Relaxed);
         match self.left.checked_sub(read as u64) {
             Some(left) => self.left = left,
             None => return Err(io::Error::other("it unpacks to too much; split it")),
@@ -394,6 +436,7 @@ mod tests {
         let bytes = Limited {
             bytes: Box::new(b"{}\n{}\n{}\n".as_slice()),
             left: 6,
+            read: Arc::default(),
         };
         let fault = ndjson_lines(bytes).find_map(Result::err).unwrap();
         assert!(fault.message.contains("unpacks to too much"));

@@ -6,10 +6,11 @@ use axum::response::Response;
 use sqlx::Connection;
 use stockroom_common::{
     Category, Customer, Kind, Order, Product, Resource,
+    bulk::OnError,
     job::{ImportRequest, JobRequest},
 };
 
-use super::{Import, file::File, run as write_rows, to_stop, turn};
+use super::{Import, Step, file::File, run as write_rows, to_stop, turn};
 use crate::{
     entity::Entity,
     error::{Error, Result},
@@ -73,7 +74,12 @@ async fn import<E: Entity>(run: &Arc<Run>, request: &ImportRequest) -> Result<Ou
         () = run.until_stopped() => return Err(to_stop()),
     };
     // Where the cache could not be told, the relay does it.
-    let (report, _) = write_rows::<E>(&import).await?;
+    let written = write_rows::<E>(&import).await;
+    if written.is_err() && request.on_error == OnError::RejectAll {
+        // Nothing of it is left.
+        import.begin(Step::Writing);
+    }
+    let (report, _) = written?;
     Ok(Outcome {
         report: Some(report.into_totals()),
         file_bytes: None,

@@ -1,6 +1,6 @@
 //! Jobs as event streams: one to its end, or all of them for as long as anybody listens.
 
-use std::{convert::Infallible, sync::Arc, time::Duration};
+use std::{collections::HashSet, convert::Infallible, sync::Arc, time::Duration};
 
 use axum::{
     extract::State,
@@ -10,7 +10,10 @@ use axum::{
     },
 };
 use futures_util::{Stream, stream};
-use stockroom_common::job::{Job, JobKind};
+use stockroom_common::{
+    Id,
+    job::{Job, JobKind},
+};
 use tokio::sync::watch;
 
 use super::{Jobs, find, queue};
@@ -35,7 +38,8 @@ pub(crate) async fn events(
         }
         loop {
             // A database that is away for a moment is no end of the stream.
-            let found = queue::select_listed(&state.pool, id).await.ok().flatten();
+            let found = queue::select_listed(&state.pool, &[id]).await;
+            let found = found.ok().and_then(|mut jobs| jobs.pop());
             if let Some(mut job) = found.filter(|job| Some(job) != last.as_ref()) {
                 if job.state.is_final() {
                     job = find(&state.pool, id).await.unwrap_or(job);
@@ -106,7 +110,8 @@ pub(crate) async fn watch_all(state: AppState) {
             continue;
         }
         // A database that is away for a moment is no end of the streams.
-        if let Ok(jobs) = queue::select_latest(&state.pool, &JobKind::ALL).await {
+        let last = seen.borrow().clone();
+        if let Ok(jobs) = look(&state, last.as_deref()).await {
             seen.send_if_modified(|seen| {
                 let is_news = seen.as_ref().is_none_or(|seen| **seen != jobs);
                 if is_news {
@@ -128,6 +133,19 @@ pub(crate) async fn watch_all(state: AppState) {
             () = asked.notified() => {}
         }
     }
+}
+
+/// All jobs, and those that were seen under way and have since left the list: their end is told as well.
+async fn look(state: &AppState, last: Option<&Vec<Job>>) -> Result<Vec<Job>> {
+    let mut jobs = queue::select_latest(&state.pool, &JobKind::ALL).await?;
+    let listed: HashSet<Id<Job>> = jobs.iter().map(|job| job.id).collect();
+    let last = last.into_iter().flatten();
+    let left = last.filter(|job| !job.state.is_final() && !listed.contains(&job.id));
+    let left: Vec<Id<Job>> = left.map(|job| job.id).collect();
+    if !left.is_empty() {
+        jobs.extend(queue::select_listed(&state.pool, &left).await?);
+    }
+    Ok(jobs)
 }
 
 /// Waits; none once the server stops.

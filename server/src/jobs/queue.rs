@@ -29,7 +29,11 @@ pub(crate) const COLUMNS: &str = "id, state, request, actor, progress, report, f
     created_at, finished_at";
 /// As they stand in a list, without what only one of them is asked for.
 const LISTED: &str = "id, state, request - 'ids' as request, actor, progress, \
-    report || '{\"refused\": []}' as report, file_bytes, problem, created_at, finished_at";
+    report || '{\"refused\": []}' as report, file_bytes, problem - 'errors' as problem, created_at, \
+    finished_at";
+/// Jobs that a list holds: those under way, and those that have ended.
+const MOST_UNFINISHED: i64 = 1_000;
+const MOST_ENDED: i64 = 100;
 
 /// A job that is to be put into the queue.
 #[derive(Debug)]
@@ -95,24 +99,32 @@ pub(super) async fn select(pool: &PgPool, id: Id<Job>) -> Result<Option<Job>> {
     Ok(job)
 }
 
-/// One as it stands in a list.
-pub(super) async fn select_listed(pool: &PgPool, id: Id<Job>) -> Result<Option<Job>> {
-    let sql = format!("select {LISTED} from jobs where id = $1");
-    let job = sqlx::query(AssertSqlSafe(sql))
-        .bind(id.uuid())
+/// Jobs as they stand in a list, whichever of them there are.
+pub(super) async fn select_listed(pool: &PgPool, ids: &[Id<Job>]) -> Result<Vec<Job>> {
+    let sql = format!("select {LISTED} from jobs where id = any($1)");
+    let ids: Vec<Uuid> = ids.iter().map(|id| id.uuid()).collect();
+    let jobs = sqlx::query(AssertSqlSafe(sql))
+        .bind(ids)
         .try_map(|row| from_row(&row))
-        .fetch_optional(pool)
+        .fetch_all(pool)
         .await?;
-    Ok(job)
+    Ok(jobs)
 }
 
-/// The last hundred of these kinds, the newest first.
+/// Those of these kinds that are under way, and the last hundred that have ended; the newest first.
 pub(super) async fn select_latest(pool: &PgPool, kinds: &[JobKind]) -> Result<Vec<Job>> {
     let sql = format!(
-        "select {LISTED} from jobs where kind = any($1) order by created_at desc, id desc limit 100"
+        "(select {LISTED} from jobs where kind = any($1) and state in ('queued', 'running')
+            order by created_at desc limit $2)
+        union all
+        (select {LISTED} from jobs where kind = any($1) and state not in ('queued', 'running')
+            order by created_at desc limit $3)
+        order by created_at desc, id desc"
     );
     let jobs = sqlx::query(AssertSqlSafe(sql))
         .bind(words(kinds))
+        .bind(MOST_UNFINISHED)
+        .bind(MOST_ENDED)
         .try_map(|row| from_row(&row))
         .fetch_all(pool)
         .await?;
@@ -148,7 +160,12 @@ pub(super) async fn apply(pool: &PgPool, id: Id<Job>, actor: &str) -> Result<Opt
     let sql = format!(
         "update jobs
         set state = 'queued', finished_at = null, report = null, actor = $2, cancel_requested = false,
-            taken_over = 0, request = request || '{{\"dry_run\": false}}'
+            taken_over = 0,
+            progress = (
+                select jsonb_agg(step || '{{\"done\": 0, \"total\": null, \"rows_per_second\": 0, \"eta_seconds\": null}}')
+                from jsonb_array_elements(progress) as steps (step)
+            ),
+            request = request || '{{\"dry_run\": false}}'
         where id = $1 and kind = 'import' and (request->>'dry_run')::boolean and state = 'done'
             and file_bytes is not null
         returning {COLUMNS}"

@@ -120,8 +120,15 @@ async fn work(state: &AppState, runner: Uuid, claimed: Claimed) {
         Err(Ended::Stopped(Stop::Cancelled)) => (Outcome::default(), JobState::Cancelled, None),
         Err(Ended::Stopped(Stop::ServerStops)) => (Outcome::default(), JobState::Queued, None),
         Err(Ended::Stopped(Stop::Lost | Stop::Failed)) => return,
+        Err(Ended::Failed(error)) if error.may_pass() && taken_over <= MOST_TAKEN_OVER => {
+            // As if this server had died: whoever takes it over finds the database there again, or what
+            // was locked free.
+            tracing::warn!(%id, error = ?error.to_string(), "the job is left to be taken over");
+            return;
+        }
         Err(Ended::Failed(error)) => {
-            tracing::error!(%id, %error, "the job failed");
+            // What callers sent stands in it.
+            tracing::warn!(%id, error = ?error.to_string(), "the job failed");
             (
                 Outcome::default(),
                 JobState::Failed,

@@ -382,7 +382,9 @@ async fn import<R: Entity>(
     let url = format!("{base}/v1/{}/import?{query}", R::PATH);
     let answer = api::upload_file(&client, url, &file.display().to_string()).await?;
     let job: Job = answer.read().map_err(Failure::NoAnswer)?;
-    let report = shop.finish_job(&job).await?.report.unwrap_or_default();
+    let job = shop.finish_job(&job).await?;
+    let can_be_applied = job.can_be_applied();
+    let report = job.report.unwrap_or_default();
     if json {
         write_out(&document::to_value(&report).to_string())?;
     }
@@ -394,7 +396,13 @@ async fn import<R: Entity>(
             .map(|problem| problem.detail.as_str());
         say(&format!("line {}: {}", row.line, why.unwrap_or_default()));
     }
-    let words = format!("{}.", counts(&report));
+    let mut words = format!("{}.", counts(&report));
+    if can_be_applied && report.created + report.updated > 0 {
+        words.push_str(&format!(
+            " Nothing is written yet; stockroom jobs apply {} does it.",
+            job.id
+        ));
+    }
     match report.failed {
         0 => {
             say(&words);

@@ -61,7 +61,7 @@ const PREFERENCE_APPLIED: HeaderName = HeaderName::from_static("preference-appli
 /// The preference of a caller who does not want to wait (RFC 7240).
 const RESPOND_ASYNC: &str = "respond-async";
 
-/// `GET /v1/jobs`: the last hundred jobs, the newest first.
+/// `GET /v1/jobs`: those under way and the last hundred that have ended, the newest first.
 pub(crate) async fn list(State(state): State<AppState>) -> Result<Json<Page<Job>>> {
     let jobs = queue::select_latest(&state.pool, &JobKind::ALL).await?;
     Ok(Json(Page::whole(jobs)))

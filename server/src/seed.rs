@@ -95,7 +95,7 @@ fn check_times(
     Ok(())
 }
 
-/// `GET /v1/seed-jobs`: the last hundred seed jobs, the newest first.
+/// `GET /v1/seed-jobs`: the same of seed jobs alone.
 pub(crate) async fn list(State(state): State<AppState>) -> Result<Json<Page<Job>>> {
     let jobs = jobs::of_kind(&state.pool, JobKind::Seed).await?;
     Ok(Json(Page::whole(jobs)))

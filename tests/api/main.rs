@@ -7,6 +7,7 @@ mod categories;
 mod changes;
 mod customers;
 mod export;
+mod export_jobs;
 mod feed;
 mod history;
 mod import;

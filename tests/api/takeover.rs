@@ -125,11 +125,15 @@ async fn has_each_order_once(shop: &Shop, done: &Value) {
 
 #[tokio::test]
 async fn an_import_whose_server_dies_goes_on_after_the_rows_that_are_in_the_shop() {
+    goes_on_after_a_batch("ndjson", lines).await;
+}
+
+/// Lets the server die when the first batch of a file is in the shop; the next writes the others alone.
+async fn goes_on_after_a_batch(format: &str, write: impl Fn(&[Value]) -> String) {
+    let query = format!("format={format}&on_error=reject_failed");
     let crash = Crash::prepare().await;
     let (shop, done) = crash
-        .amid("format=ndjson&on_error=reject_failed", lines, |rows_done| {
-            rows_done == 500
-        })
+        .amid(&query, write, |rows_done| rows_done == 500)
         .await;
     has_each_order_once(&shop, &done).await;
 }
@@ -145,13 +149,7 @@ async fn an_import_goes_on_also_where_all_rows_stand_in_one_line() {
         let rows: String = orders.iter().map(row).collect();
         format!("customer_id,items\r{rows}")
     };
-    let crash = Crash::prepare().await;
-    let (shop, done) = crash
-        .amid("format=csv&on_error=reject_failed", table, |rows_done| {
-            rows_done == 500
-        })
-        .await;
-    has_each_order_once(&shop, &done).await;
+    goes_on_after_a_batch("csv", table).await;
 }
 
 #[tokio::test]

@@ -23,8 +23,8 @@ const BATCH: usize = 500;
 const ATTEMPTS: usize = 3;
 
 pub(super) async fn apply<E: Entity>(import: &Import) -> Result<(Report, Invalidation)> {
-    import.begin(Step::Reading);
     if import.request.on_error == OnError::RejectFailed {
+        import.begin(Step::Reading);
         let mut lines = import.file.lines(E::TABLE_COLUMNS).await?;
         loop {
             let rows = lines.next(BATCH, drop).await?.len();
@@ -54,6 +54,7 @@ pub(super) async fn apply<E: Entity>(import: &Import) -> Result<(Report, Invalid
 async fn prepare_all<E: Entity>(import: &Import) -> Result<Vec<Problem>> {
     let mut lines = import.file.lines(E::TABLE_COLUMNS).await?;
     let mut faulty = Vec::new();
+    import.begin(Step::Reading);
     loop {
         let mut rows = next::<E>(&mut lines).await?;
         if rows.is_empty() {

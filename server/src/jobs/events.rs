@@ -80,22 +80,28 @@ struct Listener {
 }
 
 impl Listener {
-    /// The next event; none once the server stops.
+    /// The next event; none once the server stops. The first comes at once; later, jobs that have only left
+    /// the list are no news.
     async fn next(&mut self) -> Option<Event> {
-        let told = self.told.take();
-        let is_news = |jobs: &Option<Arc<Vec<Job>>>| match (jobs, &told) {
-            (Some(jobs), Some(told)) => !Arc::ptr_eq(jobs, told),
-            (jobs, _) => jobs.is_some(),
-        };
-        let jobs = tokio::select! {
-            seen = self.seen.wait_for(is_news) => seen.ok()?.clone()?,
-            _ = self.stopping.wait_for(|stopping| *stopping) => return None,
-        };
-        let known: &[Job] = told.as_ref().map_or(&[], |told| told);
-        let news: Vec<&Job> = jobs.iter().filter(|job| !known.contains(job)).collect();
-        let event = Event::default().event("jobs").json_data(&news).ok()?;
-        self.told = Some(jobs);
-        Some(event)
+        loop {
+            let told = self.told.take();
+            let differs = |jobs: &Option<Arc<Vec<Job>>>| match (jobs, &told) {
+                (Some(jobs), Some(told)) => !Arc::ptr_eq(jobs, told),
+                (jobs, _) => jobs.is_some(),
+            };
+            let jobs = tokio::select! {
+                seen = self.seen.wait_for(differs) => seen.ok()?.clone()?,
+                _ = self.stopping.wait_for(|stopping| *stopping) => return None,
+            };
+            let known: &[Job] = told.as_ref().map_or(&[], |told| told);
+            let news: Vec<&Job> = jobs.iter().filter(|job| !known.contains(job)).collect();
+            let event = Event::default().event("jobs").json_data(&news).ok()?;
+            let is_told = told.is_none() || !news.is_empty();
+            self.told = Some(jobs);
+            if is_told {
+                return Some(event);
+            }
+        }
     }
 }
 

@@ -283,7 +283,7 @@ pub enum PartitionAction {
 
 #[derive(Debug, Subcommand)]
 pub enum JobAction {
-    /// The last hundred, the newest first
+    /// Those under way and the last hundred that have ended, the newest first
     List {
         /// As JSON, a job in each line
         #[arg(long)]

@@ -32,12 +32,13 @@ pub(super) fn draw_review(frame: &mut Frame<'_>, body: Rect, review: &Review, lo
     let report = review.job.report.clone().unwrap_or_default();
     let name = import.name.as_ref().unwrap_or(&import.resource);
     let name = text::clean(name).into_owned();
+    let resource = text::clean(&import.resource);
     let title = match (review.is_preview(), review.job.state) {
-        (true, _) => format!("Import {}?", import.resource),
+        (true, _) => format!("Import {resource}?"),
         // The file of one that was only tried is not kept for ever.
-        (false, _) if import.dry_run => format!("What an import of {} would do", import.resource),
-        (false, JobState::Done) => format!("Imported {}", import.resource),
-        (false, _) => format!("Imported some {}", import.resource),
+        (false, _) if import.dry_run => format!("What an import of {resource} would do"),
+        (false, JobState::Done) => format!("Imported {resource}"),
+        (false, _) => format!("Imported some {resource}"),
     };
     let refused = report.refused.len();
     // Beside the rows: borders, the name, the counts, the note, and a line of air around them.

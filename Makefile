@@ -3,7 +3,7 @@
 SHELL := bash
 .ONESHELL:
 .SHELLFLAGS := -euo pipefail -c
-.PHONY: run test lint bench chaos tools
+.PHONY: run test lint bench chaos tools test-tools
 
 # Opens the client on its own server. Settings are in README.md.
 run: tools
@@ -11,7 +11,7 @@ run: tools
 	exec ./target/release/stockroom $(ARGS)
 
 # The binaries come first: the tests start them.
-test: tools
+test: test-tools
 	cargo build --workspace --bins
 	cargo test --workspace
 
@@ -26,12 +26,12 @@ bench:
 	@./deploy/install-tools bench
 	cargo build --release --bins
 	cargo bench -p stockroom-tests --bench cache --bench paging --bench seeding --bench partitioning \
-		--bench importing --bench feed --bench terminal
+		--bench importing --bench feed --bench terminal --bench memory
 
 # Looks for stale reads under random faults: make chaos SECONDS=600 SEED=7
 SECONDS ?= 120
 SEED ?=
-chaos: tools
+chaos: test-tools
 	cargo build --release --bins -p stockroom-server -p stockroom-tests
 	export STOCKROOM_CHAOS_SECONDS=$(SECONDS)
 	[ -z "$(SEED)" ] || export STOCKROOM_CHAOS_SEED=$(SEED)
@@ -40,3 +40,6 @@ chaos: tools
 
 tools:
 	@./deploy/install-tools
+
+test-tools:
+	@./deploy/install-tools test

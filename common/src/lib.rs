@@ -1,5 +1,6 @@
 //! What the server and the client say to each other: wire types, the rules that both check, and the
-//! place where a local pair of them meets. No I/O and no async runtime in here; SQL types neither.
+//! place where a local pair of them meets; and the log that holds neither of them up. No async runtime in
+//! here; SQL types neither.
 
 pub mod bulk;
 pub mod category;
@@ -10,6 +11,7 @@ pub mod document;
 pub mod format;
 pub mod id;
 pub mod job;
+pub mod log_sink;
 pub mod order;
 pub mod page;
 pub mod partition;
@@ -24,6 +26,7 @@ pub mod table;
 pub use category::{Category, CategoryFilter, NewCategory};
 pub use customer::{Address, Customer, CustomerFilter, NewCustomer};
 pub use id::Id;
+pub use log_sink::LogSink;
 pub use order::{NewOrder, NewOrderItem, Order, OrderFilter, OrderItem, OrderStatus};
 pub use page::{Count, Page, Total};
 pub use problem::{FieldError, Kind, Problem};

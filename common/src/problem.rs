@@ -134,9 +134,13 @@ pub enum Kind {
     /// It can be read but breaks a rule.
     Invalid,
     PreconditionRequired,
+    /// As many of its kind are under way as may be.
+    TooMany,
     Internal,
-    /// A part that is needed is away; the same request may succeed later.
+    /// A part that is needed is away; nothing was done, and the same request may succeed later.
     Unavailable,
+    /// A write was begun, and nobody can say whether it was done.
+    OutcomeUnknown,
 }
 
 impl Kind {
@@ -158,8 +162,14 @@ impl Kind {
             Self::PreconditionRequired => {
                 (428, "precondition-required", "A precondition is missing")
             }
+            Self::TooMany => (429, "too-many", "Too many of these are under way"),
             Self::Internal => (500, "internal", "The server failed"),
             Self::Unavailable => (503, "unavailable", "A part of the server is away"),
+            Self::OutcomeUnknown => (
+                504,
+                "outcome-unknown",
+                "The outcome of the write is unknown",
+            ),
         }
     }
 

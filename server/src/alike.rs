@@ -7,11 +7,12 @@ use axum::{
     extract::{RawQuery, State},
     response::Response,
 };
-use sqlx::{Connection, PgConnection, Postgres, QueryBuilder, postgres::PgRow};
+use sqlx::{Postgres, QueryBuilder, postgres::PgRow};
 use stockroom_common::{Page, page};
 
 use crate::{
     cache::{Answer, EntryKey, Loaded, Reader, Tag, Wanted},
+    database::Connection,
     entity::Entity,
     error::Result,
     list::{ListRequest, Parameters, parse_limit, unreadable},
@@ -63,7 +64,7 @@ pub(crate) async fn alike<E: Entity>(
 }
 
 async fn load<E: Entity>(state: AppState, asked: Arc<Asked<E>>) -> Result<Loaded> {
-    let mut conn = state.pool.acquire().await?;
+    let mut conn = state.database.reads.acquire().await?;
     let rows = match select(&mut conn, &asked).await {
         Err(error) if error.is_missing_function() => Vec::new(),
         rows => rows?,
@@ -74,8 +75,8 @@ async fn load<E: Entity>(state: AppState, asked: Arc<Asked<E>>) -> Result<Loaded
     })
 }
 
-async fn select<E: Entity>(conn: &mut PgConnection, asked: &Asked<E>) -> Result<Vec<E>> {
-    let mut transaction = conn.begin().await?;
+async fn select<E: Entity>(conn: &mut Connection, asked: &Asked<E>) -> Result<Vec<E>> {
+    let mut transaction = conn.begin("begin").await?;
     sqlx::query("select set_config('pg_trgm.word_similarity_threshold', $1::text, true)")
         .bind(LEAST.to_string())
         .execute(&mut *transaction)

@@ -2,18 +2,20 @@
 
 use std::time::Duration;
 
+use stockroom_common::LogSink;
 use tokio::task::JoinHandle;
 
-use crate::{cache::relay, feed, jobs, partitions::Partitions, state::AppState};
+use crate::{cache::relay, error::Error, feed, jobs, partitions::Partitions, state::AppState};
 
-/// How often the keeper looks whether partitions are due, and jobs old.
-const KEEPER_PERIOD: Duration = Duration::from_secs(3_600);
+/// How often one looks at the clock and at the log.
+const WATCH_PERIOD: Duration = Duration::from_secs(60);
 /// How long jobs may take to finish what they have begun once the server stops.
 const LAST_BATCHES: Duration = Duration::from_secs(10);
 
 /// What runs beside the requests.
 pub(crate) struct Background {
     keeper: JoinHandle<()>,
+    watch: JoinHandle<()>,
     relay: JoinHandle<()>,
     feed: JoinHandle<()>,
     jobs: JoinHandle<()>,
@@ -22,10 +24,11 @@ pub(crate) struct Background {
 
 impl Background {
     /// Starts the keeper of the partitions, the relay of the cache, who reads the change log for those who
-    /// follow it, and who works off jobs.
+    /// follow it, who works off jobs, and who watches over the server itself.
     pub(crate) fn start(state: &AppState) -> Self {
         Self {
             keeper: tokio::spawn(keep_house(state.clone())),
+            watch: tokio::spawn(watch_over(state.clone())),
             relay: tokio::spawn(relay::run(state.clone())),
             feed: tokio::spawn(feed::run(state.clone())),
             jobs: tokio::spawn(jobs::run(state.clone())),
@@ -36,6 +39,7 @@ impl Background {
     /// Ends all of it; jobs get to finish the batches that they have begun.
     pub(crate) async fn stop(mut self) {
         self.keeper.abort();
+        self.watch.abort();
         self.relay.abort();
         self.feed.abort();
         self.job_news.abort();
@@ -50,14 +54,40 @@ impl Background {
 }
 
 async fn keep_house(state: AppState) {
-    let mut ticks = tokio::time::interval(KEEPER_PERIOD);
+    let mut ticks = tokio::time::interval(state.options.sweep_every);
     loop {
         ticks.tick().await;
+        // Nothing is deleted by a clock that is wrong.
+        if let Err(error) = state.database.check_clock(&state.options.clock).await {
+            tracing::warn!(%error, "partitions and jobs are left as they are");
+            continue;
+        }
         if let Err(error) = Partitions::keep(&state).await {
             tracing::error!(%error, "the partitions could not be kept");
         }
         if let Err(error) = jobs::forget(&state).await {
             tracing::error!(%error, "old jobs could not be forgotten");
+        }
+    }
+}
+
+/// Says what an operator should know of and no request tells.
+async fn watch_over(state: AppState) {
+    let mut ticks = tokio::time::interval(WATCH_PERIOD);
+    let mut told = 0;
+    loop {
+        ticks.tick().await;
+        if let Err(error @ Error::Clock(_)) = state.database.check_clock(&state.options.clock).await
+        {
+            tracing::warn!(%error, "this server goes by the clock of the database");
+        }
+        let lost = state.options.log.as_ref().map_or(0, LogSink::lost);
+        if lost > told {
+            tracing::warn!(
+                lines = lost - told,
+                "lines of this log were lost: nobody read it, or it could not be written"
+            );
+            told = lost;
         }
     }
 }

@@ -31,7 +31,10 @@ pub(crate) async fn bulk<E: Entity>(
     State(state): State<AppState>,
     RawQuery(query): RawQuery,
     actor: Actor,
-    Documents(values): Documents<Value>,
+    Documents {
+        rows: values,
+        permit,
+    }: Documents<Value>,
 ) -> Result<Response> {
     let mut parameters = Parameters::read(&query.unwrap_or_default())?;
     let on_error = take_on_error(&mut parameters)?;
@@ -40,6 +43,7 @@ pub(crate) async fn bulk<E: Entity>(
     let read = |(index, value)| Sent::<E>::read(Place::Index(index), Ok(value));
     let mut rows: Vec<Sent<E>> = values.into_iter().enumerate().map(read).collect();
     let (report, done) = detached(async move {
+        let _permit = permit;
         // What needs other connections comes before the transaction, which never waits for one.
         for row in &mut rows {
             row.prepare(&state).await?;
@@ -47,7 +51,7 @@ pub(crate) async fn bulk<E: Entity>(
         if on_error == OnError::RejectAll {
             rows::refuse(rows.iter().filter_map(Sent::faults).collect())?;
         }
-        let mut write = Write::new(state, actor);
+        let mut write = Write::bulk(state, actor);
         let mut report = BulkReport::default();
         for (_, row) in rows::write_all(&mut write, rows, on_error).await? {
             report.push(row);
@@ -63,14 +67,18 @@ pub(crate) async fn delete<E: Entity>(
     State(state): State<AppState>,
     RawQuery(query): RawQuery,
     actor: Actor,
-    Documents(targets): Documents<RowToDelete>,
+    Documents {
+        rows: targets,
+        permit,
+    }: Documents<RowToDelete>,
 ) -> Result<Response> {
     let mut parameters = Parameters::read(&query.unwrap_or_default())?;
     let on_error = take_on_error(&mut parameters)?;
     parameters.refuse_rest(&["on_error"])?;
     check_size(targets.len())?;
     let (report, done) = detached(async move {
-        let mut write = Write::new(state, actor);
+        let _permit = permit;
+        let mut write = Write::bulk(state, actor);
         let mut report = BulkReport::default();
         for row in rows::delete_all::<E>(&mut write, &targets, on_error).await? {
             report.push(row);

@@ -26,7 +26,7 @@ use chrono::{DateTime, Utc};
 use prometheus_client::registry::Registry;
 use quick_cache::sync::Cache as NearCache;
 use sha2::{Digest, Sha256};
-use sqlx::PgPool;
+
 use stockroom_common::stats::CacheStats;
 
 pub use axum::body::Bytes;
@@ -37,7 +37,7 @@ use self::{
     flight::Flights,
     group::{Check, Fetch, Group},
     memory::MemoryStore,
-    redis::RedisStore,
+    redis::{KeyPrefix, RedisStore},
 };
 pub use self::{
     entry::EntryKey,
@@ -50,7 +50,7 @@ pub(crate) use self::{
     entry::{Answer, Entry},
     served::{Reader, Served, Status, Why},
 };
-use crate::{error::Result, state::Clock};
+use crate::{database::Database, error::Result, state::Clock};
 
 /// Tags that one write deletes by name; one that touches more deletes the epoch alone.
 pub(crate) const MAX_TAGS: usize = 1_000;
@@ -143,25 +143,35 @@ impl Cache {
     ///
     /// # Errors
     /// Where the database cannot be reached. That of Redis is no error, now or later.
-    pub(crate) async fn open(pool: &PgPool, options: &CacheOptions, clock: Clock) -> Result<Self> {
+    pub(crate) async fn open(
+        database: &Database,
+        options: &CacheOptions,
+        clock: Clock,
+    ) -> Result<Self> {
         let counters = Counters::default();
         let (name, store): (_, Arc<dyn Store>) = match &options.place {
-            Place::Off => return Ok(Self::new(None, pool, counters, clock)),
-            Place::Memory => ("memory", Arc::new(MemoryStore::new(options.memory_bytes))),
+            Place::Off => return Ok(Self::new(None, database, counters, clock)),
+            Place::Memory => (
+                "memory",
+                Arc::new(MemoryStore::new(options.memory_bytes / 2)),
+            ),
             Place::Redis(address) => {
-                let prefix = key_prefix(pool).await?;
+                let prefix = KeyPrefix {
+                    shop: shop_prefix(database).await?.into(),
+                    timeline: database.timeline(),
+                };
                 (
                     "redis",
-                    Arc::new(RedisStore::new(
-                        address.clone(),
-                        prefix.into(),
-                        options.budget,
-                    )),
+                    Arc::new(RedisStore::new(address.clone(), prefix, options.budget)),
                 )
             }
         };
         let store = options.wrap.map_or(store.clone(), |wrap| wrap(store));
-        let bytes = options.memory_bytes;
+        // The store in memory holds the same answers once more.
+        let bytes = match options.place {
+            Place::Memory => options.memory_bytes / 2,
+            Place::Off | Place::Redis(_) => options.memory_bytes,
+        };
         let items = usize::try_from(bytes / 1_024).unwrap_or(usize::MAX);
         let backend = Backend {
             name,
@@ -170,14 +180,23 @@ impl Cache {
             fetches: Group::start(store.clone(), counters.clone(), MAX_FETCHES),
             store,
         };
-        Ok(Self::new(Some(Arc::new(backend)), pool, counters, clock))
+        Ok(Self::new(
+            Some(Arc::new(backend)),
+            database,
+            counters,
+            clock,
+        ))
     }
 
-    fn new(backend: Option<Arc<Backend>>, pool: &PgPool, counters: Counters, clock: Clock) -> Self {
-        let connections = pool.options().get_max_connections() as usize;
+    fn new(
+        backend: Option<Arc<Backend>>,
+        database: &Database,
+        counters: Counters,
+        clock: Clock,
+    ) -> Self {
         Self(Arc::new(Shared {
             backend,
-            flights: Flights::new((connections * 3 / 4).max(1)),
+            flights: Flights::new(database.reads.size() as usize),
             counters,
             clock,
         }))
@@ -353,15 +372,26 @@ impl Cache {
 }
 
 /// What stands before every key of this shop, for a Redis may serve others: a copy of the database
-/// under another name is another shop.
-async fn key_prefix(pool: &PgPool) -> Result<String> {
+/// under another name, or in another cluster, is another shop.
+async fn shop_prefix(database: &Database) -> Result<String> {
+    let pool = &database.background;
     let secret = crate::database::secret(pool, "shop").await?;
+    let mut conn = pool.acquire().await?;
     let name: String = sqlx::query_scalar("select current_database()::text")
-        .fetch_one(pool)
+        .fetch_one(&mut *conn)
         .await?;
+    let cluster = "select system_identifier::text from pg_control_system()";
+    let cluster: sqlx::Result<String> = sqlx::query_scalar(cluster).fetch_one(&mut *conn).await;
+    let cluster = cluster.unwrap_or_else(|error| {
+        tracing::warn!(%error, "the database does not say which cluster it is: do not let a copy of it under \
+            the same name use this Redis");
+        String::new()
+    });
     let hash = Sha256::new()
         .chain_update(secret)
         .chain_update(name)
+        .chain_update([0])
+        .chain_update(cluster)
         .finalize();
     let short = u64::from_be_bytes(hash[..8].try_into().unwrap_or_default());
     Ok(format!("stockroom:{short:016x}:"))

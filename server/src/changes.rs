@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use serde_json::Value;
-use sqlx::{PgConnection, Row, postgres::PgRow};
+use sqlx::{Row, postgres::PgRow};
 use stockroom_common::{
     Id,
     change::Op,
@@ -12,6 +12,7 @@ use uuid::Uuid;
 
 use crate::{
     cache::{Tag, relay::LogRun},
+    database::Connection,
     entity::Entity,
     error::Result,
 };
@@ -82,7 +83,7 @@ const ROOM_TO_COUNT: u128 = 1 << 61;
 
 /// Appends an entry to the log; tells where it stands there.
 pub(crate) async fn append(
-    conn: &mut PgConnection,
+    conn: &mut Connection,
     at: DateTime<Utc>,
     actor: &str,
     change: &Change,
@@ -93,7 +94,7 @@ pub(crate) async fn append(
 /// Appends entries to the log by one statement, one after the other and behind those that the same write has
 /// there already; tells where they stand.
 pub(crate) async fn append_all(
-    conn: &mut PgConnection,
+    conn: &mut Connection,
     at: DateTime<Utc>,
     actor: &str,
     changes: &[Change],
@@ -169,7 +170,7 @@ pub(crate) async fn append_all(
 
 /// The tags of these rows' entries that no writer and no relay has marked as deleted yet.
 pub(crate) async fn unrelayed_tags<E: Entity>(
-    conn: &mut PgConnection,
+    conn: &mut Connection,
     ids: &[Id<E>],
 ) -> Result<Vec<Tag>> {
     let tags: Vec<String> = sqlx::query_scalar(
@@ -185,7 +186,7 @@ pub(crate) async fn unrelayed_tags<E: Entity>(
 
 /// The last entry of a row that is told: its version, and the row as it was before.
 pub(crate) async fn last_of<E: Entity>(
-    conn: &mut PgConnection,
+    conn: &mut Connection,
     id: Id<E>,
 ) -> Result<Option<(i64, Option<Value>)>> {
     let last = sqlx::query_as(

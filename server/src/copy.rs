@@ -2,9 +2,10 @@
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;
-use sqlx::PgConnection;
+
 use uuid::Uuid;
 
+use crate::database::Connection;
 use crate::error::Result;
 
 const SIGNATURE: &[u8] = b"PGCOPY\n\xff\r\n\0";
@@ -24,11 +25,8 @@ pub(crate) struct TableRows {
 }
 
 impl TableRows {
-    pub(crate) async fn load(&self, conn: &mut PgConnection) -> Result<()> {
-        let mut copy = conn.copy_in_raw(&self.statement).await?;
-        copy.send(self.bytes.as_slice()).await?;
-        copy.finish().await?;
-        Ok(())
+    pub(crate) async fn load(&self, conn: &mut Connection) -> Result<()> {
+        conn.copy_in(&self.statement, &self.bytes).await
     }
 }
 

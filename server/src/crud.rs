@@ -10,12 +10,13 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use serde_json::Value;
-use sqlx::PgConnection;
+
 use stockroom_common::{Id, Kind, Page, change::Op, document};
 
 use crate::{
     cache::{Answer, EntryKey, Invalidation, Loaded, Reader, Tag, Wanted},
     changes, conditions,
+    database::Connection,
     entity::{Entity, Identity},
     error::{Error, Result},
     extract::{Actor, Document, RowId, checked},
@@ -69,7 +70,7 @@ pub(crate) async fn list<E: Entity>(
 
 async fn load_page<E: Entity>(state: AppState, request: Arc<ListRequest<E>>) -> Result<Loaded> {
     let now = state.options.clock.now();
-    let mut conn = state.pool.acquire().await?;
+    let mut conn = state.database.reads.acquire().await?;
     let ReadPage { mut page, end } = request.read(&mut conn, &state.cursor_key).await?;
     if let Some(family) = E::FAMILY {
         page.archived_before = archive::archived_before(&mut conn, family).await?;
@@ -84,7 +85,7 @@ async fn load_page<E: Entity>(state: AppState, request: Arc<ListRequest<E>>) -> 
 }
 
 async fn load_rows<E: Entity>(state: AppState, ids: Arc<[Id<E>]>) -> Result<Loaded> {
-    let mut conn = state.pool.acquire().await?;
+    let mut conn = state.database.reads.acquire().await?;
     let items = E::by_ids(&state.partitions, &mut conn, &ids).await?;
     // A row that is not there may come by a load in bulk, which does not name it.
     let depends_on =
@@ -111,7 +112,7 @@ pub(crate) async fn get<E: Entity>(
 }
 
 pub(crate) async fn load_row<E: Entity>(state: AppState, id: Id<E>) -> Result<Loaded> {
-    let mut conn = state.pool.acquire().await?;
+    let mut conn = state.database.reads.acquire().await?;
     let mut row = E::by_ids(&state.partitions, &mut conn, &[id]).await?.pop();
     for _ in 0..looks::<E>() {
         if row.is_some() {
@@ -154,7 +155,7 @@ pub(crate) async fn replace<E: Entity>(
     if !conditions::wants_create(&headers) {
         return update::<E>(state, actor, id, headers, |_| Ok(new)).await;
     }
-    let mut conn = state.pool.acquire().await?;
+    let mut conn = state.database.reads.acquire().await?;
     if !E::by_ids(&state.partitions, &mut conn, &[id])
         .await?
         .is_empty()
@@ -199,7 +200,7 @@ pub(crate) async fn delete<E: Entity>(
     headers: HeaderMap,
     actor: Actor,
 ) -> Result<Response> {
-    let pool = state.pool.clone();
+    let pool = state.database.reads.clone();
     let deleted = detached(async move {
         let mut write = Write::new(state, actor);
         let required = write.state.options.require_if_match;
@@ -305,7 +306,7 @@ const fn looks<E: Entity>() -> usize {
 ///
 /// # Errors
 /// 410 where its partition is archived or dropped.
-pub(crate) async fn absent<E: Entity>(conn: &mut PgConnection, id: Id<E>) -> Result<()> {
+pub(crate) async fn absent<E: Entity>(conn: &mut Connection, id: Id<E>) -> Result<()> {
     let (Some(family), Some(at)) = (E::FAMILY, id.time()) else {
         return Ok(());
     };
@@ -323,7 +324,7 @@ fn exists<E: Entity>() -> Error {
 }
 
 /// Says what keeps a row from being deleted, and how much of it there is.
-pub(crate) async fn referenced<E: Entity>(conn: &mut PgConnection, id: Id<E>) -> Result<Error> {
+pub(crate) async fn referenced<E: Entity>(conn: &mut Connection, id: Id<E>) -> Result<Error> {
     let mut reasons = Vec::new();
     for reference in E::REFERENCES {
         let count = sqlx::query(reference.select)

@@ -3,12 +3,13 @@
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
-use sqlx::PgPool;
+
 use stockroom_common::Kind;
 use uuid::Uuid;
 
 use crate::{
     database,
+    database::Pool,
     error::{Error, Result},
 };
 
@@ -34,7 +35,7 @@ pub(crate) enum Direction {
 pub(crate) struct CursorKey(Vec<u8>);
 
 impl CursorKey {
-    pub(crate) async fn load(pool: &PgPool) -> Result<Self> {
+    pub(crate) async fn load(pool: &Pool) -> Result<Self> {
         Ok(Self(database::secret(pool, "cursor").await?))
     }
 

@@ -5,12 +5,13 @@ use std::future::Future;
 
 use chrono::{DateTime, Utc};
 use serde_json::Value;
-use sqlx::{PgConnection, Postgres, QueryBuilder, postgres::PgRow};
-use stockroom_common::{Id, Resource, document, partition::Family};
+use sqlx::{Postgres, QueryBuilder, postgres::PgRow};
+use stockroom_common::{Id, Product, Resource, document, partition::Family};
 
 use crate::{
     cache::Tag,
     copy::TableRows,
+    database::Connection,
     error::{Constraint, Result},
     list::{self, KeyValue, ListRequest},
     partitions::Partitions,
@@ -74,7 +75,7 @@ pub(crate) trait Entity: Resource {
 
     /// The rows of a page and their sort keys, one row more than its limit where there are more.
     fn page(
-        conn: &mut PgConnection,
+        conn: &mut Connection,
         request: &ListRequest<Self>,
     ) -> impl Future<Output = Result<Vec<(Self, KeyValue)>>> + Send {
         list::select_page(conn, request)
@@ -83,7 +84,7 @@ pub(crate) trait Entity: Resource {
     /// The rows with these ids that exist, in any order.
     fn by_ids(
         _partitions: &Partitions,
-        conn: &mut PgConnection,
+        conn: &mut Connection,
         ids: &[Id<Self>],
     ) -> impl Future<Output = Result<Vec<Self>>> + Send {
         list::select_by_ids(conn, ids)
@@ -91,7 +92,7 @@ pub(crate) trait Entity: Resource {
 
     /// The row, kept from being changed by others until the transaction ends.
     fn lock(
-        conn: &mut PgConnection,
+        conn: &mut Connection,
         id: Id<Self>,
     ) -> impl Future<Output = Result<Option<Self>>> + Send {
         list::select_for_update(conn, id)
@@ -101,7 +102,7 @@ pub(crate) trait Entity: Resource {
     /// others until the transaction ends. They are locked in the order of their ids, so that two who
     /// write many of them never wait for each other in a circle.
     fn lock_many(
-        conn: &mut PgConnection,
+        conn: &mut Connection,
         ids: &[Id<Self>],
         keys: &[String],
     ) -> impl Future<Output = Result<Vec<(Self, String)>>> + Send {
@@ -110,11 +111,22 @@ pub(crate) trait Entity: Resource {
 
     /// Likewise keeps what these rows, as they were and as they are to be, share with others.
     fn lock_shared(
-        _conn: &mut PgConnection,
+        _conn: &mut Connection,
         _old: &[&Self],
         _new: &[&Value],
     ) -> impl Future<Output = Result<()>> + Send {
         std::future::ready(Ok(()))
+    }
+
+    /// The products that the fields of a row name, and whose stock they may move.
+    fn products_of(_fields: &Value) -> Vec<Id<Product>> {
+        Vec::new()
+    }
+
+    /// Locks the rows that the table `rows_to_lock` names, in the order of their ids, and adds the products that
+    /// they hold to `products_to_lock`: see [`crate::rows::lock`].
+    fn lock_listed(conn: &mut Connection) -> impl Future<Output = Result<()>> + Send {
+        list::lock_listed::<Self>(conn)
     }
 
     /// What has to be there before a row can be written, and is made on other connections. The fields

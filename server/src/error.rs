@@ -1,5 +1,7 @@
 //! Everything that can go wrong in the server, and the one place where it becomes a response.
 
+use std::sync::Arc;
+
 use axum::{
     http::{HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
@@ -17,6 +19,15 @@ pub enum Error {
     /// Logged; the caller learns only whether to try again.
     #[error("database: {0}")]
     Database(#[from] sqlx::Error),
+    /// Likewise.
+    #[error("PostgreSQL cannot be reached: {0}")]
+    Unreachable(Arc<str>),
+    /// The server was told to commit and did not hear whether it has.
+    #[error("nobody knows whether a write was done: {0}")]
+    OutcomeUnknown(sqlx::Error),
+    /// Ends a server before it begins.
+    #[error("{0}")]
+    Clock(String),
     #[error("migration: {0}")]
     Migration(#[from] sqlx::migrate::MigrateError),
     /// A spawned write panicked or was ended with the runtime.
@@ -29,6 +40,11 @@ impl From<Problem> for Error {
         Self::Refused(Box::new(problem))
     }
 }
+
+/// What the caller of such a write is told.
+pub(crate) const OUTCOME_UNKNOWN: &str = "The write was begun, and it is not known whether it was done. Read \
+    what it would have changed before you send it again. A PUT with an id of your own and `If-None-Match: *` \
+    can be sent again safely: it creates the row once.";
 
 /// A constraint that a write may break, and what the caller is told then.
 #[derive(Clone, Copy, Debug)]
@@ -112,7 +128,8 @@ impl Error {
         match self {
             Self::Refused(problem) => problem.is(Kind::Unavailable),
             Self::Database(error) => kind_of(error) == Kind::Unavailable,
-            Self::Migration(_) | Self::Task(_) => false,
+            Self::Unreachable(_) => true,
+            Self::OutcomeUnknown(_) | Self::Clock(_) | Self::Migration(_) | Self::Task(_) => false,
         }
     }
 
@@ -171,9 +188,15 @@ impl Error {
         let kind = match self {
             Self::Refused(problem) => return *problem,
             Self::Database(ref error) => kind_of(error),
-            Self::Migration(_) | Self::Task(_) => Kind::Internal,
+            Self::Unreachable(_) => Kind::Unavailable,
+            Self::OutcomeUnknown(_) => Kind::OutcomeUnknown,
+            Self::Clock(_) | Self::Migration(_) | Self::Task(_) => Kind::Internal,
         };
         match kind {
+            Kind::OutcomeUnknown => {
+                tracing::error!(error = %self, "outcome unknown");
+                Problem::new(kind, OUTCOME_UNKNOWN)
+            }
             Kind::Unavailable => {
                 tracing::warn!(error = %self, "unavailable");
                 Problem::new(
@@ -210,10 +233,9 @@ fn kind_of(error: &sqlx::Error) -> Kind {
                 .map_or("", PgDatabaseError::code);
             match code.as_bytes() {
                 // A lost race (deadlock, lock or statement timeout), too many connections or a
-                // server that starts or stops.
-                b"40001" | b"40P01" | b"55P03" | b"57014" | b"57P01" | b"57P02" | b"57P03" => {
-                    Kind::Unavailable
-                }
+                // server that starts or stops, or became a standby.
+                b"25006" | b"40001" | b"40P01" | b"55P03" | b"57014" | b"57P01" | b"57P02"
+                | b"57P03" => Kind::Unavailable,
                 [b'0', b'8', ..] | [b'5', b'3', ..] => Kind::Unavailable,
                 // Data exceptions: a value that no check of ours foresaw.
                 [b'2', b'2', ..] => Kind::Invalid,

@@ -12,14 +12,16 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use futures_util::stream;
-use sqlx::{AssertSqlSafe, PgConnection, Postgres, Transaction};
+use sqlx::AssertSqlSafe;
 use stockroom_common::{Id, Kind, document, format::Format, page, table::Column};
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
 
 use crate::{
+    database::{Connection, Lease, Transaction},
     entity::Entity,
     error::{Error, Result},
     import::BUSY,
+    lifecycle::Phase,
     list::{self, ListQuery, ListRequest, Parameters, unreadable},
     state::AppState,
 };
@@ -52,7 +54,7 @@ pub(crate) trait Source: Send + 'static {
     /// The next rows, and whether they are the last.
     fn next(
         &mut self,
-        conn: &mut PgConnection,
+        conn: &mut Connection,
     ) -> impl Future<Output = Result<(Vec<Self::Row>, bool)>> + Send;
 }
 
@@ -61,7 +63,7 @@ struct List<E: Entity>(ListRequest<E>);
 impl<E: Entity> Source for List<E> {
     type Row = E;
 
-    async fn next(&mut self, conn: &mut PgConnection) -> Result<(Vec<E>, bool)> {
+    async fn next(&mut self, conn: &mut Connection) -> Result<(Vec<E>, bool)> {
         let mut rows = E::page(conn, &self.0).await?;
         // One more than asked for where the list goes on.
         let is_over = rows.len() <= BATCH as usize;
@@ -92,7 +94,7 @@ impl<E: Entity> Named<E> {
 impl<E: Entity> Source for Named<E> {
     type Row = E;
 
-    async fn next(&mut self, conn: &mut PgConnection) -> Result<(Vec<E>, bool)> {
+    async fn next(&mut self, conn: &mut Connection) -> Result<(Vec<E>, bool)> {
         let rest = self.ids.len().saturating_sub(page::MAX_LIMIT as usize);
         let next = self.ids.split_off(rest);
         let mut rows = E::by_ids(&self.state.partitions, conn, &next).await?;
@@ -142,20 +144,19 @@ pub(crate) fn attachment(body: Body, name: &str, format: Format) -> Response {
 }
 
 /// Sends the rows, and in the end that it was the end. A caller who takes nothing for too long, or a server
-/// that stops, ends it before: then the connection is free again, whatever becomes of the caller.
+/// that has waited for long enough, ends it before: then the connection is free again, whatever becomes of the caller.
 async fn send<S: Source>(
     state: AppState,
     mut rows: Rows<S>,
     first: Bytes,
     sender: mpsc::Sender<Option<Bytes>>,
 ) {
-    let mut stopping = state.stopping.subscribe();
     let mut batch = Some(first);
     loop {
         let is_last = batch.is_none();
         let sent = tokio::select! {
             sent = sender.send_timeout(batch, state.options.request_timeout) => sent.is_ok(),
-            _ = stopping.wait_for(|stopping| *stopping) => false,
+            () = state.lifecycle.until(Phase::Over) => false,
         };
         if is_last || !sent {
             return;
@@ -173,7 +174,7 @@ async fn send<S: Source>(
 
 /// Rows on their way out.
 struct Rows<S: Source> {
-    snapshot: Transaction<'static, Postgres>,
+    snapshot: Transaction<Lease>,
     source: S,
     format: Format,
     /// So many were read.
@@ -190,7 +191,7 @@ impl<S: Source> Rows<S> {
         format: Format,
         permit: OwnedSemaphorePermit,
     ) -> Result<Self> {
-        let mut snapshot = state.pool.begin_with(list::SNAPSHOT).await?;
+        let mut snapshot = state.database.bulk.begin_with(list::SNAPSHOT).await?;
         // While a batch is taken the transaction is idle, for no longer than `send` waits.
         let idle = state.options.request_timeout * 2;
         let idle = format!(

@@ -1,5 +1,7 @@
 //! What handlers take from a request, each refused with a problem where it cannot be read.
 
+use std::time::Duration;
+
 use axum::{
     body::Bytes,
     extract::{FromRequest, FromRequestParts, Path, Request},
@@ -8,7 +10,17 @@ use axum::{
 use serde::de::DeserializeOwned;
 use stockroom_common::{FieldError, Id, Kind, Resource, document};
 
-use crate::error::{Error, Result};
+use tokio::sync::OwnedSemaphorePermit;
+
+use crate::{
+    error::{Error, Result},
+    state::AppState,
+};
+
+/// Bytes from which on a body takes a turn.
+const LARGE: usize = 256 << 10;
+/// How long it waits for that.
+const TURN_LIMIT: Duration = Duration::from_secs(20);
 
 /// A JSON body. Unknown fields and wrong types are refused with a pointer to them.
 pub(crate) struct Document<T>(pub(crate) T);
@@ -27,14 +39,39 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Document<T> {
     }
 }
 
-/// Likewise an array.
-pub(crate) struct Documents<T>(pub(crate) Vec<T>);
+/// Likewise an array, which may be large.
+pub(crate) struct Documents<T> {
+    pub(crate) rows: Vec<T>,
+    /// To be held as long as what was made of them.
+    pub(crate) permit: Option<OwnedSemaphorePermit>,
+}
 
-impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Documents<T> {
+impl<T: DeserializeOwned> FromRequest<AppState> for Documents<T> {
     type Rejection = Error;
 
-    async fn from_request(request: Request, state: &S) -> Result<Self> {
-        read(&json(request, state).await?).map(Self)
+    async fn from_request(request: Request, state: &AppState) -> Result<Self> {
+        let length = request.headers().get(header::CONTENT_LENGTH);
+        let length = length.and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
+        let permit = match length {
+            Some(length) if length <= LARGE => None,
+            // How much follows is known only in the end.
+            _ => Some(take_turn(state).await?),
+        };
+        let rows = read(&json(request, state).await?)?;
+        Ok(Self { rows, permit })
+    }
+}
+
+/// Waits until so few other large bodies are in memory that there is room for one more.
+async fn take_turn(state: &AppState) -> Result<OwnedSemaphorePermit> {
+    let turn = state.large_bodies.clone().acquire_owned();
+    match tokio::time::timeout(TURN_LIMIT, turn).await {
+        Ok(Ok(permit)) => Ok(permit),
+        _ => {
+            let detail = "As many large requests as may be are under way; send it again later, or fewer rows at a \
+                time.";
+            Err(Error::refused(Kind::Unavailable, detail))
+        }
     }
 }
 
@@ -101,7 +138,7 @@ pub(crate) fn parse_id<R>(text: &str) -> Result<Id<R>> {
 pub(crate) struct Actor(pub(crate) String);
 
 impl Actor {
-    const HEADER: &'static str = "stockroom-actor";
+    pub(crate) const HEADER: &'static str = "stockroom-actor";
     const MAX_LENGTH: usize = 200;
 }
 

@@ -15,15 +15,17 @@ use axum::{
     },
 };
 use futures_util::{Stream, stream};
-use sqlx::PgConnection;
+
 use stockroom_common::{Category, Customer, Kind, Order, Product, Resource, change::ChangeEvent};
-use tokio::sync::watch;
+use tokio::sync::{OwnedSemaphorePermit, watch};
 
 pub(crate) use self::recent::{Feed, run};
 use crate::{
+    database::Connection,
     error::{Error, Result},
+    lifecycle::Phase,
     list::{Parameters, unreadable},
-    session::Attached,
+    session::{Attached, take_stream},
     state::AppState,
 };
 
@@ -44,11 +46,11 @@ struct Follower {
     told: i64,
     ready: VecDeque<Arc<ChangeEvent>>,
     moved: watch::Receiver<i64>,
-    stopping: watch::Receiver<bool>,
     /// When something was told last.
     told_at: Instant,
     /// A local server stays while somebody follows it.
     _attached: Attached,
+    _permit: OwnedSemaphorePermit,
 }
 
 /// Each event is called `change`, its id the position. One without data tells how far the log has come.
@@ -62,7 +64,8 @@ pub(crate) async fn changes(
         None => None,
         Some(value) => Some(parse_position(value.as_bytes())?),
     };
-    let mut conn = state.pool.acquire().await?;
+    let permit = take_stream(&state)?;
+    let mut conn = state.database.reads.acquire().await?;
     let last = last_position(&mut conn).await?;
     let position = after.unwrap_or(last);
     check_reach(&mut conn, position, last).await?;
@@ -76,8 +79,8 @@ pub(crate) async fn changes(
         ready: VecDeque::new(),
         told_at: Instant::now(),
         _attached: Attached::new(state.clone()),
+        _permit: permit,
         moved: state.feed.subscribe(),
-        stopping: state.stopping.subscribe(),
         state,
     };
     let events = stream::unfold(follower, |mut follower| async {
@@ -144,7 +147,7 @@ impl Follower {
             let due = self.told_at + self.state.options.heartbeat;
             tokio::select! {
                 _ = tokio::time::timeout_at(due.into(), self.moved.changed()) => {}
-                _ = self.stopping.wait_for(|stopping| *stopping) => return None,
+                () = self.state.lifecycle.until(Phase::Stopping) => return None,
             }
             // However much is told to others meanwhile.
             if due <= Instant::now() {
@@ -164,7 +167,11 @@ impl Follower {
 
     async fn read(&mut self) {
         while self.ready.is_empty() {
-            let read = self.state.feed.after(&self.state.pool, self.position).await;
+            let read = self
+                .state
+                .feed
+                .after(&self.state.database.reads, self.position)
+                .await;
             let Ok(events) = read else {
                 // A database that is away for a moment is no end of the stream; the next move tries again.
                 return;
@@ -187,7 +194,7 @@ fn parse_position(text: &[u8]) -> Result<i64> {
     })
 }
 
-async fn last_position(conn: &mut PgConnection) -> Result<i64> {
+async fn last_position(conn: &mut Connection) -> Result<i64> {
     let last = sqlx::query_scalar("select position from feed where id = 1");
     Ok(last.fetch_one(conn).await?)
 }
@@ -196,7 +203,7 @@ async fn last_position(conn: &mut PgConnection) -> Result<i64> {
 ///
 /// # Errors
 /// 410: the caller must read everything again.
-async fn check_reach(conn: &mut PgConnection, position: i64, last: i64) -> Result<()> {
+async fn check_reach(conn: &mut Connection, position: i64, last: i64) -> Result<()> {
     if position == last {
         return Ok(());
     }

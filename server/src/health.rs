@@ -1,24 +1,35 @@
 //! Probes: is the process alive, can it serve.
 
-use std::time::Duration;
-
 use axum::{Json, extract::State, response::IntoResponse};
 use serde_json::json;
 
-use crate::{error::Result, state::AppState};
+use stockroom_common::Kind;
+
+use crate::{
+    error::{Error, Result},
+    lifecycle::Phase,
+    state::AppState,
+};
 
 /// `GET /livez`: the process answers.
 pub(crate) async fn live() -> impl IntoResponse {
     Json(json!({"status": "alive"}))
 }
 
-/// `GET /readyz`: the database answers, within a second.
+/// `GET /readyz`: the database answers within a second and takes writes, calls do not hang, and the server is
+/// not about to stop.
 pub(crate) async fn ready(State(state): State<AppState>) -> Result<impl IntoResponse> {
-    let ping = sqlx::query("select 1").execute(&state.pool);
-    match tokio::time::timeout(Duration::from_secs(1), ping).await {
-        Ok(answer) => answer?,
-        Err(_) => return Err(sqlx::Error::PoolTimedOut.into()),
-    };
+    if state.lifecycle.has_reached(Phase::Leaving) {
+        return Err(Error::refused(
+            Kind::Unavailable,
+            "The server is about to stop.",
+        ));
+    }
+    if state.database.health().await?.is_read_only {
+        let detail =
+            "The database is read-only: it may be a standby by now. Send writes to the primary.";
+        return Err(Error::refused(Kind::Unavailable, detail));
+    }
     let version = env!("CARGO_PKG_VERSION");
     Ok(Json(json!({"status": "ready", "version": version})))
 }

@@ -5,7 +5,7 @@ use axum::{
     extract::{RawQuery, State},
     response::Response,
 };
-use sqlx::{PgConnection, Row, postgres::PgRow};
+use sqlx::{Row, postgres::PgRow};
 use stockroom_common::{
     Id,
     change::{History, HistoryEntry, Op},
@@ -17,6 +17,7 @@ use crate::{
     cache::{Answer, EntryKey, Loaded, Reader, Tag, Wanted},
     changes::Difference,
     crud,
+    database::Connection,
     entity::Entity,
     error::Result,
     extract::RowId,
@@ -51,7 +52,7 @@ pub(crate) async fn history<E: Entity>(
 }
 
 async fn load<E: Entity>(state: AppState, id: Id<E>, limit: u32, before: Place) -> Result<Loaded> {
-    let mut conn = state.pool.acquire().await?;
+    let mut conn = state.database.reads.acquire().await?;
     let mut items = select(&mut conn, id, limit + 1, before).await?;
     let next = match items.len() > limit as usize {
         true => {
@@ -77,7 +78,7 @@ async fn load<E: Entity>(state: AppState, id: Id<E>, limit: u32, before: Place) 
 }
 
 async fn select<E: Entity>(
-    conn: &mut PgConnection,
+    conn: &mut Connection,
     id: Id<E>,
     limit: u32,
     before: Place,

@@ -4,7 +4,9 @@
 
 pub(crate) mod apply;
 pub(crate) mod file;
+pub(crate) mod interrupt;
 pub(crate) mod job;
+pub(crate) mod receive;
 pub(crate) mod report;
 pub(crate) mod restore;
 
@@ -24,7 +26,7 @@ use stockroom_common::{
 };
 use tokio::sync::OwnedSemaphorePermit;
 
-use self::{file::File, report::Report};
+use self::{file::File, interrupt::Interrupt, receive::receive, report::Report};
 use crate::{
     bulk::take_on_error,
     cache::{Invalidation, Tag},
@@ -59,6 +61,7 @@ pub(crate) struct Import {
     pub(crate) actor: Actor,
     pub(crate) request: ImportRequest,
     file: File,
+    interrupt: Interrupt,
     wants_every_row: bool,
     /// The job that does it; none where its caller waits for the answer.
     run: Option<Arc<Run>>,
@@ -99,11 +102,13 @@ pub(crate) async fn import<E: Entity>(
         name,
         ..asked.request
     };
-    let file = File::receive(&state, body, asked.request.format).await?;
+    let (interrupt, _waiting) = Interrupt::of_caller(&state);
+    let interrupted = interrupt.interrupted.clone();
+    let file = receive(&state, body, asked.request.format, interrupted).await?;
     if jobs::is_preferred(&headers) && !asked.wants_every_row {
         return job::enqueue(&state, actor, asked.request, file).await;
     }
-    let import = Import::new(state, actor, asked, file);
+    let import = Import::new(state, actor, asked, (file, interrupt));
     let (report, done) = detached(async move {
         let _permit = turn(&import.state).await?;
         run::<E>(&import).await
@@ -181,7 +186,12 @@ impl Asked {
 }
 
 impl Import {
-    pub(crate) fn new(state: AppState, actor: Actor, asked: Asked, file: File) -> Self {
+    pub(crate) fn new(
+        state: AppState,
+        actor: Actor,
+        asked: Asked,
+        (file, interrupt): (File, Interrupt),
+    ) -> Self {
         let Asked {
             request,
             wants_every_row,
@@ -191,6 +201,7 @@ impl Import {
             actor,
             request,
             file,
+            interrupt,
             wants_every_row,
             run: None,
         }
@@ -216,11 +227,18 @@ impl Import {
     /// # Errors
     /// 503 where the job is to stop: what is not committed is given up.
     fn count(&self, step: Step, rows: usize) -> Result<()> {
-        let Some(run) = &self.run else {
-            return Ok(());
-        };
-        run.progress().done(step as usize, rows as i64);
-        run.stopped().map_or(Ok(()), |_| Err(to_stop()))
+        if let Some(run) = &self.run {
+            run.progress().done(step as usize, rows as i64);
+        }
+        self.check_running()
+    }
+
+    /// Refuses to go on where nobody wants it any more.
+    fn check_running(&self) -> Result<()> {
+        let run = self.run.as_ref();
+        run.and_then(|run| run.stopped())
+            .map_or(Ok(()), |_| Err(to_stop()))?;
+        self.interrupt.interrupted.check()
     }
 
     /// How many rows a server has seen to that had the job before, and its report. It may not have come to

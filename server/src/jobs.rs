@@ -17,7 +17,7 @@ use axum::{
     http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
-use sqlx::PgPool;
+
 use stockroom_common::{
     Id, Kind, Page,
     job::{Job, JobKind},
@@ -32,6 +32,7 @@ pub(crate) use self::{
     runner::{run, work_off},
 };
 use crate::{
+    database::Pool,
     error::{Error, Result},
     extract::{Actor, RowId},
     state::AppState,
@@ -63,13 +64,13 @@ const RESPOND_ASYNC: &str = "respond-async";
 
 /// `GET /v1/jobs`: those under way and the last hundred that have ended, the newest first.
 pub(crate) async fn list(State(state): State<AppState>) -> Result<Json<Page<Job>>> {
-    let jobs = queue::select_latest(&state.pool, &JobKind::ALL).await?;
+    let jobs = queue::select_latest(&state.database.background, &JobKind::ALL).await?;
     Ok(Json(Page::whole(jobs)))
 }
 
 /// `GET /v1/jobs/{id}`
 pub(crate) async fn get(State(state): State<AppState>, RowId(id): RowId<Job>) -> Result<Json<Job>> {
-    find(&state.pool, id).await.map(Json)
+    find(&state.database.background, id).await.map(Json)
 }
 
 /// `DELETE /v1/jobs/{id}`: takes a job out of the queue, or asks one that runs to stop. Nothing where it
@@ -78,8 +79,8 @@ pub(crate) async fn cancel(
     State(state): State<AppState>,
     RowId(id): RowId<Job>,
 ) -> Result<Response> {
-    queue::request_cancel(&state.pool, id, state.options.clock.now()).await?;
-    let job = find(&state.pool, id).await?;
+    queue::request_cancel(&state.database.background, id, state.options.clock.now()).await?;
+    let job = find(&state.database.background, id).await?;
     Ok((StatusCode::ACCEPTED, Json(job)).into_response())
 }
 
@@ -90,13 +91,13 @@ pub(crate) async fn apply(
     RowId(id): RowId<Job>,
     actor: Actor,
 ) -> Result<Response> {
-    match queue::apply(&state.pool, id, &actor.0).await? {
+    match queue::apply(&state.database.background, id, &actor.0).await? {
         Some(job) => {
             state.jobs.tell();
             Ok(accepted(&job, "jobs"))
         }
         None => {
-            let job = find(&state.pool, id).await?;
+            let job = find(&state.database.background, id).await?;
             let detail = format!(
                 "The job ({}) is {}; only an import that was tried and whose file is still kept can be \
                  done for good.",
@@ -110,7 +111,7 @@ pub(crate) async fn apply(
 
 /// Puts a job into the queue and answers 202 with where it is told of.
 pub(crate) async fn accept(state: &AppState, job: NewJob) -> Result<Response> {
-    let job = insert(&mut *state.pool.acquire().await?, job).await?;
+    let job = insert(&mut *state.database.background.acquire().await?, job).await?;
     state.jobs.tell();
     Ok(accepted(&job, "jobs"))
 }
@@ -141,20 +142,20 @@ pub(crate) fn as_preferred(mut response: Response) -> Response {
 }
 
 /// Whether a job runs on any server, or waits for one. Where nobody can tell, none does.
-pub(crate) async fn is_busy(pool: &PgPool) -> bool {
+pub(crate) async fn is_busy(pool: &Pool) -> bool {
     queue::is_any_unfinished(pool).await.unwrap_or(false)
 }
 
 /// Forgets files and jobs that have been done for long enough.
 pub(crate) async fn forget(state: &AppState) -> Result<()> {
-    queue::forget(&state.pool, state.options.clock.now()).await
+    queue::forget(&state.database.background, state.options.clock.now()).await
 }
 
-pub(crate) async fn of_kind(pool: &PgPool, kind: JobKind) -> Result<Vec<Job>> {
+pub(crate) async fn of_kind(pool: &Pool, kind: JobKind) -> Result<Vec<Job>> {
     queue::select_latest(pool, &[kind]).await
 }
 
-pub(crate) async fn find(pool: &PgPool, id: Id<Job>) -> Result<Job> {
+pub(crate) async fn find(pool: &Pool, id: Id<Job>) -> Result<Job> {
     let job = queue::select(pool, id).await?;
     job.ok_or_else(|| Error::refused(Kind::NotFound, format!("There is no job {id}.")))
 }

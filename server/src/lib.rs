@@ -22,7 +22,9 @@ mod health;
 mod history;
 mod import;
 mod jobs;
+mod lifecycle;
 mod list;
+mod listener;
 pub mod local;
 mod metrics;
 pub mod middleware;
@@ -39,7 +41,7 @@ mod stats;
 mod write;
 
 pub use crate::{
-    database::{connect, migrate},
+    database::{Connection, Database, Lease, MIN_CONNECTIONS, Pool, migrate, wait_for},
     error::Error,
     partitions::{Age, Interval, Partitions, Retention},
     router::app,
@@ -47,17 +49,15 @@ pub use crate::{
     state::{AppState, Clock, Options},
 };
 
-use std::{
-    future::{Future, IntoFuture},
-    time::Duration,
-};
+use std::future::{Future, IntoFuture};
 
 use axum::{Router, serve::Listener};
 
-use crate::background::Background;
-
-/// How long open requests may take to finish once the server stops.
-const DRAIN: Duration = Duration::from_secs(10);
+use crate::{
+    background::Background,
+    lifecycle::Phase,
+    listener::{Caller, Guarded},
+};
 
 /// Serves the API on `listener` until `shutdown` is ready, then lets open requests finish.
 ///
@@ -90,27 +90,28 @@ where
     L::Addr: std::fmt::Debug,
 {
     let background = Background::start(&state);
-    let stopping = state.stopping.clone();
-    let mut stopped = state.stopping.subscribe();
-    let serve = axum::serve(listener, router).with_graceful_shutdown(async move {
+    let of = state.clone();
+    let router = router.into_make_service_with_connect_info::<Caller>();
+    let serve = axum::serve(Guarded(listener), router).with_graceful_shutdown(async move {
         shutdown.await;
+        of.lifecycle.advance_to(Phase::Leaving);
+        tokio::time::sleep(of.options.leave_delay).await;
         // Streams have no end of their own; this ends them.
-        stopping.send_replace(true);
+        of.lifecycle.advance_to(Phase::Stopping);
     });
+    let limit = state.options.drain_limit;
     let drained = async {
-        // An error would mean that no sender is left, and the server with it.
-        let _ = stopped.wait_for(|stopping| *stopping).await;
-        tokio::time::sleep(DRAIN).await;
+        state.lifecycle.until(Phase::Stopping).await;
+        tokio::time::sleep(limit).await;
     };
     let result = tokio::select! {
         result = serve.into_future() => result,
         () = drained => {
-            tracing::warn!("some requests did not finish in {DRAIN:?}; they are cut off");
+            tracing::warn!("some requests did not finish in {limit:?}; they are cut off");
             Ok(())
         }
     };
-    // Where the listener failed, nobody has said so yet.
-    state.stopping.send_replace(true);
+    state.lifecycle.advance_to(Phase::Over);
     background.stop().await;
     // What is not marked now would be relayed once more by the next server, for nothing.
     if let Err(error) = cache::relay::mark(&state).await {

@@ -6,13 +6,14 @@ mod query;
 use axum::http::HeaderValue;
 use chrono::{DateTime, SecondsFormat, Utc};
 use serde_json::Value;
-use sqlx::{AssertSqlSafe, PgConnection, Postgres, QueryBuilder, Row, postgres::PgRow};
+use sqlx::{AssertSqlSafe, Postgres, QueryBuilder, Row, postgres::PgRow};
 use stockroom_common::{Count, Id, Page, Total};
 use uuid::Uuid;
 
 pub(crate) use self::query::{ListQuery, Parameters, parse_limit, unreadable};
 use crate::{
     cursor::{Cursor, CursorKey, Direction},
+    database::Connection,
     entity::{Entity, KeyKind, NaturalKey, SortKey},
     error::Result,
     write::Write,
@@ -78,7 +79,7 @@ impl<E: Entity> ListRequest<E> {
     /// What the database or the entity's filter refuses.
     pub(crate) async fn read(
         &self,
-        conn: &mut PgConnection,
+        conn: &mut Connection,
         cursor_key: &CursorKey,
     ) -> Result<ReadPage<E>> {
         let mut rows = E::page(conn, self).await?;
@@ -164,7 +165,7 @@ impl<E: Entity> ListRequest<E> {
         targets.into_iter().filter_map(link).collect()
     }
 
-    async fn total(&self, conn: &mut PgConnection) -> Result<Option<Total>> {
+    async fn total(&self, conn: &mut Connection) -> Result<Option<Total>> {
         let search = self.search.as_deref();
         match self.count {
             Count::None => Ok(None),
@@ -215,7 +216,7 @@ impl KeyValue {
 
 /// How many rows there are: reads every one of them.
 pub(crate) async fn count<E: Entity>(
-    conn: &mut PgConnection,
+    conn: &mut Connection,
     filter: &E::Filter,
     search: Option<&str>,
 ) -> Result<Total> {
@@ -228,7 +229,7 @@ pub(crate) async fn count<E: Entity>(
 
 /// How many rows there are by the planner's guess, which reads none of them.
 pub(crate) async fn estimate<E: Entity>(
-    conn: &mut PgConnection,
+    conn: &mut Connection,
     filter: &E::Filter,
     search: Option<&str>,
 ) -> Result<Total> {
@@ -245,7 +246,7 @@ pub(crate) async fn estimate<E: Entity>(
 
 /// Selects the rows of a page, and one more to see whether the list goes on.
 pub(crate) async fn select_page<E: Entity>(
-    conn: &mut PgConnection,
+    conn: &mut Connection,
     request: &ListRequest<E>,
 ) -> Result<Vec<(E, KeyValue)>> {
     let mut sql = page_sql(request)?;
@@ -259,7 +260,19 @@ pub(crate) async fn select_page<E: Entity>(
         })
         .fetch_all(conn)
         .await?;
+    let mut rows: Vec<_> = rows;
+    rows.truncate(request.limit as usize + 1);
     Ok(rows)
+}
+
+/// The limit that is written out for one that was asked for. Each text is a statement of its own, which every
+/// connection keeps with its plan: of few limits there are few.
+fn rounded(limit: u32) -> u32 {
+    const LIMITS: [u32; 9] = [1, 2, 5, 10, 20, 50, 100, 200, 1_000];
+    LIMITS
+        .into_iter()
+        .find(|known| *known >= limit)
+        .unwrap_or(limit)
 }
 
 fn page_sql<E: Entity>(request: &ListRequest<E>) -> Result<QueryBuilder<Postgres>> {
@@ -292,7 +305,7 @@ fn page_sql<E: Entity>(request: &ListRequest<E>) -> Result<QueryBuilder<Postgres
         sql.push(", ").push_bind(*id).push(")");
     }
     // Written out: a plan for any limit would not stop early, but read and sort every partition.
-    let limit = request.limit + 1;
+    let limit = rounded(request.limit) + 1;
     sql.push(format_args!(
         " order by {expression} {order}, id {order} limit {limit}"
     ));
@@ -301,7 +314,7 @@ fn page_sql<E: Entity>(request: &ListRequest<E>) -> Result<QueryBuilder<Postgres
 
 /// Selects rows by their ids.
 pub(crate) async fn select_by_ids<E: Entity>(
-    conn: &mut PgConnection,
+    conn: &mut Connection,
     ids: &[Id<E>],
 ) -> Result<Vec<E>> {
     let sql = format!("select {} from {} where id = any($1)", E::COLUMNS, E::TABLE);
@@ -316,7 +329,7 @@ pub(crate) async fn select_by_ids<E: Entity>(
 
 /// Selects a row that nobody else can change until the transaction ends.
 pub(crate) async fn select_for_update<E: Entity>(
-    conn: &mut PgConnection,
+    conn: &mut Connection,
     id: Id<E>,
 ) -> Result<Option<E>> {
     let sql = format!(
@@ -335,7 +348,7 @@ pub(crate) async fn select_for_update<E: Entity>(
 /// Selects the rows with these ids or natural keys, each with its key, which nobody else can change until
 /// the transaction ends.
 pub(crate) async fn select_many_for_update<E: Entity>(
-    conn: &mut PgConnection,
+    conn: &mut Connection,
     ids: &[Id<E>],
     keys: &[String],
 ) -> Result<Vec<(E, String)>> {
@@ -356,9 +369,25 @@ pub(crate) async fn select_many_for_update<E: Entity>(
     Ok(rows)
 }
 
+/// Locks the rows that `rows_to_lock` names by id or natural key, in the order of their ids.
+pub(crate) async fn lock_listed<E: Entity>(conn: &mut Connection) -> Result<()> {
+    let key = E::NATURAL_KEY.map_or("null", |key| key.expression);
+    let table = E::TABLE;
+    let sql = format!(
+        "select from {table} where id in (
+            select id from rows_to_lock where id is not null
+            union all
+            select id from {table} where {key} in (select key from rows_to_lock where key is not null)
+        )
+        order by id for update"
+    );
+    sqlx::query(AssertSqlSafe(sql)).execute(conn).await?;
+    Ok(())
+}
+
 /// What of natural keys must be unique: equal ones name the same row.
 pub(crate) async fn unique_parts(
-    conn: &mut PgConnection,
+    conn: &mut Connection,
     NaturalKey { field, expression }: NaturalKey,
     keys: &[String],
 ) -> Result<Vec<String>> {

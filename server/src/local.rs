@@ -51,7 +51,8 @@ pub enum LocalError {
     #[error("another stockroom-server (process {0}) already serves this folder")]
     Occupied(String),
     #[error(
-        "as root PostgreSQL must run as another user, and there is neither `postgres` nor `nobody`"
+        "as root PostgreSQL must run as another user, and there is no `postgres`; make one with: \
+        useradd --system --no-create-home stockroom"
     )]
     NoUser,
     #[error("{what} {}: {source}", path.display())]

@@ -2,46 +2,59 @@
 
 use std::{
     fs,
-    io::IsTerminal,
+    io::{IsTerminal, Write},
     os::unix::fs::{FileTypeExt, PermissionsExt},
     path::Path,
     process::ExitCode,
-    str::FromStr,
     time::Duration,
 };
 
 use clap::{CommandFactory, FromArgMatches, parser::ValueSource};
-use futures_util::FutureExt;
+use rustix::{fs::Mode, net::sockopt, process::umask};
 use sqlx::postgres::PgConnectOptions;
-use stockroom_common::place;
+use stockroom_common::{LogSink, place};
 use stockroom_server::{
-    AppState, Options,
+    AppState, Database, Options,
     cache::{CacheOptions, Place, RedisAddress},
-    connect,
     local::{self, Durability, LocalPostgres, ServerLock},
     migrate, run, seed,
-    settings::{Command, DATABASE_URL, Listen, REDIS_URL, Settings},
+    settings::{Command, Listen, REDIS_URL, Settings},
+    wait_for,
 };
 use tokio::{
     net::{TcpListener, UnixListener},
     signal::unix::{SignalKind, signal},
+    sync::watch,
 };
 
+/// Bytes that wait in the kernel for a caller at the most; Linux counts double.
+const SEND_BUFFER: usize = 256 << 10;
 /// How long callers may take to read what they have begun to, once the server stops.
 const LAST_ANSWERS: Duration = Duration::from_secs(5);
 
 type Failure = Box<dyn std::error::Error + Send + Sync>;
 
+/// How long the last lines of the log may take to be written.
+const LAST_LINES: Duration = Duration::from_secs(1);
+
 #[tokio::main]
 async fn main() -> ExitCode {
     let settings = parse();
-    start_log(&settings);
-    match serve(settings).await {
-        Ok(()) => ExitCode::SUCCESS,
+    let log = match start_log(&settings) {
+        Ok(log) => log,
         Err(error) => {
-            tracing::error!("{error}");
-            ExitCode::FAILURE
+            let _ = writeln!(std::io::stderr(), "stockroom-server: cannot log: {error}");
+            return ExitCode::FAILURE;
         }
+    };
+    let served = serve(settings, &log).await;
+    if let Err(error) = &served {
+        tracing::error!("{error}");
+    }
+    log.drain(LAST_LINES);
+    match served {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(_) => ExitCode::FAILURE,
     }
 }
 
@@ -50,6 +63,12 @@ fn parse() -> Settings {
     let matches = Settings::command().get_matches();
     let told = matches.value_source("listen") != Some(ValueSource::DefaultValue);
     let mut settings = Settings::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
+    let urls = settings.database().map(drop);
+    if let Err(message) = urls.and(settings.redis().map(drop)) {
+        Settings::command()
+            .error(clap::error::ErrorKind::ValueValidation, message)
+            .exit();
+    }
     if settings.local
         && !told
         && let Ok(data_dir) = local::data_dir(settings.data_dir.as_deref())
@@ -59,21 +78,27 @@ fn parse() -> Settings {
     settings
 }
 
-fn start_log(settings: &Settings) {
+/// Logs to standard error, which may be full, stuck or gone: that must not hold up or end the server.
+fn start_log(settings: &Settings) -> std::io::Result<LogSink> {
+    let sink = LogSink::start(std::io::stderr())?;
     let filter = tracing_subscriber::EnvFilter::new(&settings.log);
+    let writer = sink.clone();
     let log = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_ansi(std::io::stderr().is_terminal())
-        .with_writer(std::io::stderr);
+        .with_writer(move || writer.clone())
+        // What goes wrong in writing is counted; saying so on standard error would go wrong as well.
+        .log_internal_errors(false);
     if settings.log_json {
         log.json().init();
     } else {
         log.init();
     }
     std::panic::set_hook(Box::new(|panic| tracing::error!("{panic}")));
+    Ok(sink)
 }
 
-async fn serve(settings: Settings) -> Result<(), Failure> {
+async fn serve(settings: Settings, log: &LogSink) -> Result<(), Failure> {
     if let Some(Command::Guard { ephemeral }) = settings.command {
         let durability = if ephemeral {
             Durability::Ephemeral
@@ -91,31 +116,41 @@ async fn serve(settings: Settings) -> Result<(), Failure> {
     // Fails if there is a provider already, which is as good.
     let _ = rustls::crypto::ring::default_provider().install_default();
 
-    let stop = stop_signal()?.shared();
+    let signals = Signals::listen()?;
     let database = tokio::select! {
-        database = Database::open(&settings) => database?,
-        () = stop.clone() => return Ok(()),
+        database = Server::open(&settings) => database?,
+        () = signals.first() => return Ok(()),
     };
-    let result = serve_database(&settings, &database, stop).await;
+    let result = serve_database(&settings, &database, &signals, log).await;
     database.close().await;
     result
 }
 
 async fn serve_database(
     settings: &Settings,
-    database: &Database,
-    stop: impl Future<Output = ()> + Clone + Send + 'static,
+    server: &Server,
+    signals: &Signals,
+    log: &LogSink,
 ) -> Result<(), Failure> {
-    let place = cache_place(settings, database)?;
+    let place = cache_place(settings, server)?;
+    let seconds = |seconds: u32| Duration::from_secs(seconds.into());
     let prepare = async {
-        let pool = connect(database.options.clone(), settings.max_connections).await?;
-        migrate(&pool).await?;
+        wait_for(&server.options, seconds(settings.start_timeout)).await?;
+        migrate(&server.options).await?;
+        let database = Database::new(server.options.clone(), settings.max_connections);
         let options = Options {
             orders_from: settings.orders_from(),
             require_if_match: settings.require_if_match,
             partition_interval: settings.partition_interval,
             orders_retention: settings.orders_retention,
             changes_retention: settings.changes_retention,
+            leave_delay: match settings.local {
+                true => Duration::ZERO,
+                false => seconds(settings.leave_delay),
+            },
+            drain_limit: seconds(settings.drain_limit),
+            log: Some(log.clone()),
+            log_without_queries: settings.log_without_queries,
             cache: CacheOptions {
                 place,
                 memory_bytes: u64::from(settings.cache_memory) << 20,
@@ -123,38 +158,34 @@ async fn serve_database(
             },
             ..Options::default()
         };
-        AppState::new(pool, options).await
+        database.check_clock(&options.clock).await?;
+        AppState::new(database, options).await
     };
     let state = tokio::select! {
         state = prepare => state?,
-        () = stop.clone() => return Ok(()),
+        () = signals.first() => return Ok(()),
     };
     if matches!(settings.command, Some(Command::Migrate)) {
         tracing::info!("the schema is up to date");
         return Ok(());
     }
     if let Some(Command::Seed(request)) = &settings.command {
-        return Ok(seed::command(&state, request.clone(), stop).await?);
+        return Ok(seed::command(&state, request.clone(), signals.first()).await?);
     }
-    let (pool, leaving, leaves) = (state.pool().clone(), state.clone(), settings.local);
-    let shutdown = async move {
-        tokio::select! {
-            () = stop => tracing::info!("stopping"),
-            () = leaving.deserted(), if leaves => tracing::info!("the last client has gone"),
-        }
-    };
+    let shutdown = shutdown(state.clone(), signals.clone(), settings.local);
     tracing::info!(
         version = env!("CARGO_PKG_VERSION"),
         "listening on {}",
         settings.listen
     );
+    let database = state.database().clone();
     match &settings.listen {
         Listen::Tcp(address) => run(bind_tcp(address).await?, state, shutdown).await?,
         // The socket stays behind: by now it may be that of the next server.
         Listen::Unix(path) => run(bind_unix(path)?, state, shutdown).await?,
     }
     // A caller who takes his time with an export keeps its connection; he is cut off with the process.
-    if tokio::time::timeout(LAST_ANSWERS, pool.close())
+    if tokio::time::timeout(LAST_ANSWERS, database.close())
         .await
         .is_err()
     {
@@ -163,15 +194,24 @@ async fn serve_database(
     Ok(())
 }
 
-/// Where to cache: as told, or with a private PostgreSQL in the Redis beside it or in memory.
-fn cache_place(settings: &Settings, database: &Database) -> Result<Place, Failure> {
-    if let Some(url) = settings.redis_url.as_ref().filter(|_| !settings.local) {
-        let address = url.expose().parse::<RedisAddress>();
-        return Ok(Place::Redis(
-            address.map_err(|error| format!("{REDIS_URL} {error}"))?,
-        ));
+/// Ready once the server is to stop; whoever then asks once more does not want to wait.
+async fn shutdown(state: AppState, signals: Signals, leaves: bool) {
+    tokio::select! {
+        () = signals.first() => tracing::info!("stopping; a second signal does so at once"),
+        () = state.deserted(), if leaves => tracing::info!("the last client has gone"),
     }
-    let Some((postgres, _)) = &database.private else {
+    tokio::spawn(async move {
+        signals.second().await;
+        state.stop_at_once();
+    });
+}
+
+/// Where to cache: as told, or with a private PostgreSQL in the Redis beside it or in memory.
+fn cache_place(settings: &Settings, server: &Server) -> Result<Place, Failure> {
+    if let Some(address) = settings.redis()? {
+        return Ok(Place::Redis(address));
+    }
+    let Some((postgres, _)) = &server.private else {
         tracing::warn!(
             "caching is off, for another server of this database could not tell this one what it \
              changed; set {REDIS_URL} to where they meet"
@@ -185,8 +225,14 @@ fn cache_place(settings: &Settings, database: &Database) -> Result<Place, Failur
 }
 
 async fn bind_tcp(address: &std::net::SocketAddr) -> Result<TcpListener, Failure> {
-    let bound = TcpListener::bind(address).await;
-    bound.map_err(|error| format!("cannot listen on {address}: {error}").into())
+    let failed = |error: std::io::Error| format!("cannot listen on {address}: {error}");
+    let listener = TcpListener::bind(address).await.map_err(failed)?;
+    // Connections inherit both. Callers who have gone without a word are found out, and one who takes nothing
+    // costs no more than this.
+    sockopt::set_socket_keepalive(&listener, true).map_err(|error| failed(error.into()))?;
+    sockopt::set_socket_send_buffer_size(&listener, SEND_BUFFER)
+        .map_err(|error| failed(error.into()))?;
+    Ok(listener)
 }
 
 /// Binds a socket that only this user can open, in place of one that an earlier server left.
@@ -200,23 +246,24 @@ fn bind_unix(path: &Path) -> Result<UnixListener, Failure> {
         Ok(_) => return Err(format!("{} is there and no socket", path.display()).into()),
         Err(_) => {}
     }
-    let listener = UnixListener::bind(path).map_err(failed)?;
+    // From the first moment on: whoever connects before the permissions are set stays connected.
+    let before = umask(Mode::from_raw_mode(0o177));
+    let bound = UnixListener::bind(path);
+    umask(before);
+    let listener = bound.map_err(failed)?;
     fs::set_permissions(path, fs::Permissions::from_mode(0o600)).map_err(failed)?;
     Ok(listener)
 }
 
-/// The database to serve from, and, where it is private, what keeps it running.
-struct Database {
+/// How to reach the database to serve from, and, where it is private, what keeps it running.
+struct Server {
     options: PgConnectOptions,
     private: Option<(LocalPostgres, ServerLock)>,
 }
 
-impl Database {
+impl Server {
     async fn open(settings: &Settings) -> Result<Self, Failure> {
-        if let Some(url) = settings.database_url.as_ref().filter(|_| !settings.local) {
-            // The parser's own message would repeat the URL, and with it the password.
-            let options = PgConnectOptions::from_str(url.expose())
-                .map_err(|_| format!("{DATABASE_URL} is not a PostgreSQL URL"))?;
+        if let Some(options) = settings.database()? {
             let private = None;
             return Ok(Self { options, private });
         }
@@ -245,16 +292,39 @@ impl Database {
     }
 }
 
-/// Ready at ctrl-c, SIGTERM or SIGHUP.
-fn stop_signal() -> std::io::Result<impl Future<Output = ()> + Send + 'static> {
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut hangup = signal(SignalKind::hangup())?;
-    Ok(async move {
-        tokio::select! {
-            _ = interrupt.recv() => {}
-            _ = terminate.recv() => {}
-            _ = hangup.recv() => {}
-        }
-    })
+/// Counts ctrl-c, SIGTERM and SIGHUP.
+#[derive(Clone)]
+struct Signals(watch::Receiver<u32>);
+
+impl Signals {
+    fn listen() -> std::io::Result<Self> {
+        let mut interrupt = signal(SignalKind::interrupt())?;
+        let mut terminate = signal(SignalKind::terminate())?;
+        let mut hangup = signal(SignalKind::hangup())?;
+        let (count, signals) = watch::channel(0);
+        tokio::spawn(async move {
+            loop {
+                tokio::select! {
+                    _ = interrupt.recv() => {}
+                    _ = terminate.recv() => {}
+                    _ = hangup.recv() => {}
+                }
+                count.send_modify(|count| *count += 1);
+            }
+        });
+        Ok(Self(signals))
+    }
+
+    async fn first(&self) {
+        self.reach(1).await;
+    }
+
+    async fn second(&self) {
+        self.reach(2).await;
+    }
+
+    async fn reach(&self, number: u32) {
+        // The sender lives as long as the runtime.
+        let _ = self.0.clone().wait_for(|count| *count >= number).await;
+    }
 }

@@ -5,7 +5,11 @@ use axum::{
     http::header,
     response::{IntoResponse, Response},
 };
-use prometheus_client::{encoding::text::encode, metrics::gauge::Gauge, registry::Registry};
+use prometheus_client::{
+    encoding::text::encode,
+    metrics::{counter::Counter, gauge::Gauge},
+    registry::Registry,
+};
 
 use crate::state::AppState;
 
@@ -21,21 +25,30 @@ pub(crate) async fn get(State(state): State<AppState>) -> Response {
         let help = "1 while the store of the cache does not answer and is not asked";
         registry.register("cache_breaker_open", help, open);
     }
-    let (used, most) = (
-        state.pool.size(),
-        state.pool.options().get_max_connections(),
-    );
+    let pools = state.database.pools();
+    let open = pools.iter().map(|pool| pool.open_connections() as i64);
+    let most = pools.iter().map(|pool| i64::from(pool.size()));
     for (name, help, value) in [
-        ("database_connections", "Connections to PostgreSQL", used),
+        (
+            "database_connections",
+            "Connections to PostgreSQL",
+            open.sum(),
+        ),
         (
             "database_connections_max",
             "Connections to PostgreSQL at the most",
-            most,
+            most.sum::<i64>(),
         ),
     ] {
         let gauge = Gauge::<i64>::default();
-        gauge.set(i64::from(value));
+        gauge.set(value);
         registry.register(name, help, gauge);
+    }
+    if let Some(log) = &state.options.log {
+        let lost = Counter::<u64>::default();
+        lost.inc_by(log.lost());
+        let help = "Lines of the log that could not be written, or that nobody took in time";
+        registry.register("log_lines_lost", help, lost);
     }
     let mut text = String::new();
     // Into a string this cannot fail.

@@ -5,7 +5,7 @@ use std::{any::Any, time::Duration};
 
 use axum::{
     Router,
-    extract::{Request, State},
+    extract::{ConnectInfo, Request, State},
     http::{HeaderName, Method, Uri},
     middleware::{Next, from_fn_with_state},
     response::{IntoResponse, Response},
@@ -17,10 +17,16 @@ use tower_http::{
     request_id::{MakeRequestId, PropagateRequestIdLayer, RequestId, SetRequestIdLayer},
     trace::TraceLayer,
 };
-use tracing::Span;
+use tracing::{Level, Span};
 use uuid::Uuid;
 
-use crate::{error::Error, state::AppState};
+use crate::{
+    error::{Error, OUTCOME_UNKNOWN},
+    extract::Actor,
+    listener::Caller,
+    state::AppState,
+    write,
+};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
@@ -30,17 +36,36 @@ pub fn limit_time(routes: Router<AppState>, state: &AppState) -> Router<AppState
 }
 
 /// Puts the layers around the routes, the outermost first.
-pub fn wrap(routes: Router<AppState>) -> Router<AppState> {
+pub fn wrap(routes: Router<AppState>, state: &AppState) -> Router<AppState> {
+    let without_queries = state.options.log_without_queries;
     let trace = TraceLayer::new_for_http()
-        .make_span_with(|request: &Request| {
-            let id = request.headers().get(REQUEST_ID);
-            let id = id.and_then(|id| id.to_str().ok()).unwrap_or_default();
-            tracing::info_span!("request", id, method = %request.method(), uri = %request.uri())
+        .make_span_with(move |request: &Request| {
+            if !tracing::enabled!(Level::INFO) {
+                return Span::none();
+            }
+            let header = |name| {
+                let value = request.headers().get(name);
+                value
+                    .and_then(|value| value.to_str().ok())
+                    .unwrap_or_default()
+            };
+            let (id, actor) = (header(REQUEST_ID.as_str()), header(Actor::HEADER));
+            let uri = match without_queries {
+                true => request.uri().path().to_owned(),
+                false => request.uri().to_string(),
+            };
+            let caller = request.extensions().get::<ConnectInfo<Caller>>();
+            let caller = caller.map_or_else(String::new, |ConnectInfo(caller)| caller.to_string());
+            // In quotes: what callers send must not end the line or look like another field.
+            tracing::info_span!("request", id, caller, actor, method = %request.method(), uri)
         })
         .on_request(())
         .on_response(|response: &Response, took: Duration, _: &Span| {
             let (status, micros) = (response.status().as_u16(), took.as_micros() as u64);
-            tracing::info!(status, micros, "answered");
+            match status {
+                500 => tracing::error!(status, micros, "failed"),
+                _ => tracing::info!(status, micros, "answered"),
+            }
         })
         .on_failure(());
     let routes = routes.layer(CatchPanicLayer::custom(answer_panic));
@@ -68,11 +93,14 @@ pub(crate) async fn method_not_allowed(method: Method, uri: Uri) -> Error {
     Error::refused(Kind::MethodNotAllowed, detail)
 }
 
-/// Ends a request that takes too long. A write goes on in its own task and may still succeed.
+/// Ends a request that takes too long. A write that was begun goes on in its own task: whoever sends it again
+/// may do it twice, so the answer must not say "try again".
 async fn end_in_time(State(state): State<AppState>, request: Request, next: Next) -> Response {
     let limit = state.options.request_timeout;
-    match tokio::time::timeout(limit, next.run(request)).await {
+    let (answer, is_begun) = write::watched(tokio::time::timeout(limit, next.run(request))).await;
+    match answer {
         Ok(response) => response,
+        Err(_) if is_begun => Error::refused(Kind::OutcomeUnknown, OUTCOME_UNKNOWN).into_response(),
         Err(_) => Error::refused(
             Kind::Unavailable,
             format!("The request took longer than {limit:?}; try again or ask for less."),

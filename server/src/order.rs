@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 
 use chrono::{DateTime, Duration, SubsecRound, Utc};
 use serde_json::Value;
-use sqlx::{Connection, PgConnection, Postgres, QueryBuilder, Row, postgres::PgRow};
+use sqlx::{Postgres, QueryBuilder, Row, postgres::PgRow};
 use stockroom_common::{
     Id, Kind, NewOrder, Order, OrderFilter, OrderItem, OrderStatus, Product, Resource,
     order::OrderNumber, partition::Family,
@@ -28,6 +28,7 @@ use crate::{
     cache::Tag,
     changes,
     copy::TableRows,
+    database::Connection,
     entity::{Entity, Identity, KeyKind, Reference, SortKey},
     error::{Constraint, Error, Result},
     list::{self, KeyValue, ListRequest},
@@ -144,14 +145,14 @@ impl Entity for Order {
     }
 
     async fn page(
-        conn: &mut PgConnection,
+        conn: &mut Connection,
         request: &ListRequest<Self>,
     ) -> Result<Vec<(Self, KeyValue)>> {
         if conn.is_in_transaction() {
             // Of the caller, who sees one instant already.
             return page_as_of_now(conn, request).await;
         }
-        let mut snapshot = conn.begin_with(list::SNAPSHOT).await?;
+        let mut snapshot = conn.begin(list::SNAPSHOT).await?;
         let rows = page_as_of_now(&mut snapshot, request).await?;
         snapshot.commit().await?;
         Ok(rows)
@@ -159,7 +160,7 @@ impl Entity for Order {
 
     async fn by_ids(
         partitions: &Partitions,
-        conn: &mut PgConnection,
+        conn: &mut Connection,
         ids: &[Id<Self>],
     ) -> Result<Vec<Self>> {
         match ids {
@@ -171,12 +172,12 @@ impl Entity for Order {
         }
     }
 
-    async fn lock(conn: &mut PgConnection, id: Id<Self>) -> Result<Option<Self>> {
+    async fn lock(conn: &mut Connection, id: Id<Self>) -> Result<Option<Self>> {
         lock_one(conn, id).await
     }
 
     async fn lock_many(
-        conn: &mut PgConnection,
+        conn: &mut Connection,
         ids: &[Id<Self>],
         _keys: &[String],
     ) -> Result<Vec<(Self, String)>> {
@@ -185,15 +186,21 @@ impl Entity for Order {
         Ok(keyless.collect())
     }
 
+    fn products_of(fields: &Value) -> Vec<Id<Product>> {
+        let items = fields["items"].as_array().into_iter().flatten();
+        let named = items.filter_map(|item| item["product_id"].as_str());
+        named.filter_map(|id| id.parse().ok()).collect()
+    }
+
+    async fn lock_listed(conn: &mut Connection) -> Result<()> {
+        read::lock_listed(conn).await
+    }
+
     /// The products, whose stock moves.
-    async fn lock_shared(conn: &mut PgConnection, old: &[&Self], new: &[&Value]) -> Result<()> {
+    async fn lock_shared(conn: &mut Connection, old: &[&Self], new: &[&Value]) -> Result<()> {
         let held = old.iter().flat_map(|order| &order.items);
         let mut products: Vec<Id<Product>> = held.map(|item| item.product_id).collect();
-        let items = new.iter().filter_map(|fields| fields["items"].as_array());
-        let named = items
-            .flatten()
-            .filter_map(|item| item["product_id"].as_str());
-        products.extend(named.filter_map(|id| id.parse::<Id<Product>>().ok()));
+        products.extend(new.iter().flat_map(|fields| Self::products_of(fields)));
         products.sort();
         products.dedup();
         stock::lock(conn, &products).await?;
@@ -211,7 +218,7 @@ impl Entity for Order {
         }
         let partitions = &state.partitions;
         partitions
-            .ensure(&state.pool, Family::Orders, placed_at)
+            .ensure(&state.database.background, Family::Orders, placed_at)
             .await
     }
 
@@ -227,7 +234,7 @@ impl Entity for Order {
         let (state, at) = (write.state.clone(), write.at);
         state
             .partitions
-            .ensure(&state.pool, Family::Orders, placed_at)
+            .ensure(&state.database.background, Family::Orders, placed_at)
             .await?;
         allow_first_status(write, id, &new).await?;
 

@@ -17,15 +17,24 @@ use std::{
 };
 
 use chrono::{DateTime, Datelike, Months, NaiveDate, Utc};
-use sqlx::{AssertSqlSafe, PgConnection, PgPool};
+use sqlx::AssertSqlSafe;
 use stockroom_common::partition::{Family, PartitionState};
 
-use self::{catalogue::Catalogue, lock::Mode};
+use self::retention::Announced;
+use self::{
+    catalogue::{Catalogue, Piece},
+    lock::Mode,
+};
 pub use self::{
     interval::Interval,
     retention::{Age, Retention},
 };
-use crate::{error::Result, state::AppState};
+use crate::{
+    database::{Connection, Pool},
+    error::Result,
+    extract::Actor,
+    state::AppState,
+};
 
 type Instant = DateTime<Utc>;
 
@@ -34,6 +43,16 @@ type Instant = DateTime<Utc>;
 pub struct Partitions {
     interval: Interval,
     known: RwLock<Arc<Catalogue>>,
+    announced: Announced,
+}
+
+/// What becomes of a partition that was deleted and is wanted again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Dropped {
+    /// Rows of its time are refused, for they would stand alone in a month that had others.
+    Stays,
+    /// It is made anew: the shop cannot go on without it.
+    ComesBack,
 }
 
 /// The tables of a family, the one that stands for it first.
@@ -54,21 +73,26 @@ const fn referenced(family: Family) -> &'static [&'static str] {
 
 impl Partitions {
     /// Reads what partitions there are.
-    pub async fn load(pool: &PgPool, interval: Interval) -> Result<Self> {
+    pub async fn load(pool: &Pool, interval: Interval) -> Result<Self> {
         let catalogue = Catalogue::read(&mut *pool.acquire().await?).await?;
         let known = RwLock::new(Arc::new(catalogue));
-        Ok(Self { interval, known })
+        Ok(Self {
+            interval,
+            known,
+            announced: Announced::default(),
+        })
     }
 
-    /// Makes the partition of `now` and the next few, of every family.
-    pub async fn make_ahead(&self, pool: &PgPool, now: DateTime<Utc>) -> Result<()> {
+    /// Makes the partition of `now` and the next few, of every family. One of them that was deleted, which only
+    /// a wrong clock can have done, is made anew; one that was archived is left to [`Partitions::keep`].
+    pub async fn make_ahead(&self, pool: &Pool, now: DateTime<Utc>) -> Result<()> {
         for family in Family::ALL {
-            self.ensure(pool, family, now).await?;
+            self.ensure_due(pool, family, now).await?;
             let mut at = now;
             for _ in 0..self.interval.ahead() {
                 at = self.end_of(family, at);
                 // There is time to try again before it is needed.
-                if let Err(error) = self.ensure(pool, family, at).await {
+                if let Err(error) = self.ensure_due(pool, family, at).await {
                     tracing::warn!(%error, "a partition could not be made ahead");
                     break;
                 }
@@ -82,13 +106,25 @@ impl Partitions {
     ///
     /// # Errors
     /// 409 where it is archived or dropped.
-    pub async fn ensure(&self, pool: &PgPool, family: Family, at: DateTime<Utc>) -> Result<()> {
+    pub async fn ensure(&self, pool: &Pool, family: Family, at: DateTime<Utc>) -> Result<()> {
         let known = self.known();
         let piece = known.find(family, at);
         if piece.is_some_and(|piece| piece.state == PartitionState::Attached) {
             return Ok(());
         }
-        let catalogue = lock::patiently(|| self.make(pool, family, at)).await?;
+        let catalogue = lock::patiently(|| self.make(pool, family, at, Dropped::Stays)).await?;
+        self.replace(catalogue);
+        Ok(())
+    }
+
+    /// As [`Partitions::ensure`], of a partition that is needed now or soon.
+    async fn ensure_due(&self, pool: &Pool, family: Family, at: DateTime<Utc>) -> Result<()> {
+        let known = self.known();
+        match known.find(family, at).map(|piece| piece.state) {
+            Some(PartitionState::Attached | PartitionState::Archived) => return Ok(()),
+            Some(PartitionState::Dropped) | None => {}
+        }
+        let catalogue = lock::patiently(|| self.make(pool, family, at, Dropped::ComesBack)).await?;
         self.replace(catalogue);
         Ok(())
     }
@@ -99,7 +135,7 @@ impl Partitions {
     /// As [`Partitions::ensure`].
     pub(crate) async fn ensure_all(
         &self,
-        pool: &PgPool,
+        pool: &Pool,
         family: Family,
         instants: Range<DateTime<Utc>>,
     ) -> Result<()> {
@@ -116,13 +152,28 @@ impl Partitions {
     pub(crate) fn suffix_of(&self, family: Family, at: DateTime<Utc>) -> Option<String> {
         let known = self.known();
         let piece = known.find(family, at)?;
-        Some(piece.suffix.clone())
+        piece.is_plain().then(|| piece.suffix.clone())
     }
 
     /// Makes what is due, and archives or drops what has come of age.
     pub(crate) async fn keep(state: &AppState) -> Result<()> {
         let now = state.options.clock.now();
-        state.partitions.make_ahead(&state.pool, now).await?;
+        let partitions = &state.partitions;
+        partitions
+            .make_ahead(&state.database.background, now)
+            .await?;
+        // Nobody can archive what still fills, but a clock that was wrong.
+        let known = partitions.known();
+        let is_due =
+            |piece: &&Piece| piece.state == PartitionState::Archived && piece.range.end > now;
+        for piece in known.pieces().filter(is_due) {
+            let name = piece.name();
+            tracing::warn!(
+                partition = name,
+                "an archived partition is needed now; it is restored"
+            );
+            archive::restore(state, &Actor("retention".into()), &name).await?;
+        }
         retention::sweep(state).await
     }
 
@@ -130,11 +181,12 @@ impl Partitions {
     pub(crate) fn attached_suffix(&self, family: Family, at: DateTime<Utc>) -> Option<String> {
         let known = self.known();
         let piece = known.find(family, at)?;
-        (piece.state == PartitionState::Attached).then(|| piece.suffix.clone())
+        let is_attached = piece.state == PartitionState::Attached;
+        (is_attached && piece.is_plain()).then(|| piece.suffix.clone())
     }
 
     /// Reads again what there is, where a statement found it otherwise.
-    pub(crate) async fn reload(&self, conn: &mut PgConnection) -> Result<()> {
+    pub(crate) async fn reload(&self, conn: &mut Connection) -> Result<()> {
         self.replace(Catalogue::read(conn).await?);
         Ok(())
     }
@@ -146,18 +198,39 @@ impl Partitions {
         piece.map_or(self.interval.around(at).end, |piece| piece.range.end)
     }
 
-    async fn make(&self, pool: &PgPool, family: Family, at: Instant) -> Result<Catalogue> {
+    async fn make(
+        &self,
+        pool: &Pool,
+        family: Family,
+        at: Instant,
+        dropped: Dropped,
+    ) -> Result<Catalogue> {
         let mut transaction = pool.begin().await?;
         lock::take_turns(&mut transaction).await?;
         // Another server may have been first.
         let catalogue = Catalogue::read(&mut transaction).await?;
         match catalogue.find(family, at) {
             Some(piece) if piece.state == PartitionState::Attached => return Ok(catalogue),
+            Some(piece)
+                if piece.state == PartitionState::Dropped && dropped == Dropped::ComesBack =>
+            {
+                tracing::warn!(
+                    partition = piece.name(),
+                    "a deleted partition is needed now; it is made anew, without the rows that it had"
+                );
+                forget_dropped(&mut transaction, piece).await?;
+            }
             Some(piece) => return Err(piece.refuses()),
             None => {}
         }
-        let range = catalogue.free_around(family, at, self.interval.around(at));
-        let suffix = self.interval.suffix(&range);
+        let (range, suffix) = match catalogue.find(family, at) {
+            Some(piece) => (piece.range.clone(), piece.suffix.clone()),
+            None => {
+                let range = catalogue.free_around(family, at, self.interval.around(at));
+                let suffix = self.interval.suffix(&range);
+                (range, suffix)
+            }
+        };
         for table in tables(family) {
             execute(
                 &mut transaction,
@@ -198,7 +271,7 @@ impl Partitions {
 
 /// Attaches the tables of one partition. `partition of` would lock the parent against every reader.
 async fn attach(
-    conn: &mut PgConnection,
+    conn: &mut Connection,
     family: Family,
     suffix: &str,
     Range { start, end }: &Range<Instant>,
@@ -214,7 +287,16 @@ async fn attach(
     Ok(())
 }
 
-async fn execute(conn: &mut PgConnection, statement: &str) -> Result<()> {
+/// Takes a deleted partition off the list of those that may not be made.
+async fn forget_dropped(conn: &mut Connection, piece: &Piece) -> Result<()> {
+    sqlx::query("delete from archived_partitions where name = $1 and state = 'dropped'")
+        .bind(piece.name())
+        .execute(conn)
+        .await?;
+    Ok(())
+}
+
+async fn execute(conn: &mut Connection, statement: &str) -> Result<()> {
     sqlx::raw_sql(AssertSqlSafe(statement.to_owned()))
         .execute(conn)
         .await?;

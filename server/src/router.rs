@@ -64,7 +64,7 @@ pub fn app(state: AppState) -> Router {
             "/v1/partitions/{name}/import",
             post(partition_file::import).layer(DefaultBodyLimit::disable()),
         );
-    middleware::wrap(routes).with_state(state)
+    middleware::wrap(routes, &state).with_state(state)
 }
 
 /// A file is never held in memory.
@@ -91,7 +91,7 @@ fn entity_routes<E: Entity>() -> Router<AppState> {
             &format!("/v1/{}/export", E::PATH),
             get(export::export::<E>)
                 .post(export::job::create::<E>)
-                .layer(DefaultBodyLimit::max(bulk::BODY_LIMIT)),
+                .layer(DefaultBodyLimit::max(export::job::BODY_LIMIT)),
         )
         .route(
             &format!("/v1/{}/bulk", E::PATH),

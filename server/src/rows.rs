@@ -3,11 +3,12 @@
 //! left out stays. Any other is created.
 
 mod delete;
+pub(crate) mod lock;
 
 use std::collections::HashMap;
 
 use serde_json::{Map, Value};
-use sqlx::PgConnection;
+
 use stockroom_common::{
     FieldError, Id, Kind, Problem,
     bulk::{BulkRow, OnError, Outcome},
@@ -19,6 +20,7 @@ use uuid::Uuid;
 pub(crate) use self::delete::delete_all;
 use crate::{
     changes,
+    database::Connection,
     entity::{Entity, Identity, NaturalKey},
     error::{Error, Result},
     list,
@@ -324,7 +326,7 @@ struct Twins<E> {
 }
 
 impl<E: Entity> Twins<E> {
-    async fn lock(conn: &mut PgConnection, rows: &[Sent<E>]) -> Result<Self> {
+    async fn lock(conn: &mut Connection, rows: &[Sent<E>]) -> Result<Self> {
         let sent = || rows.iter().map(|sent| sent.row.as_ref().ok());
         let named: Vec<Option<&str>> = sent().map(|row| row?.key()).collect();
         let keys = match E::NATURAL_KEY {
@@ -448,7 +450,7 @@ pub(crate) fn refuse(faulty: Vec<Problem>) -> Result<()> {
     .into())
 }
 
-async fn execute(conn: &mut PgConnection, statement: &'static str) -> Result<()> {
+async fn execute(conn: &mut Connection, statement: &'static str) -> Result<()> {
     sqlx::raw_sql(statement).execute(conn).await?;
     Ok(())
 }

@@ -47,7 +47,7 @@ async fn enqueue(state: &AppState, actor: &str, mut request: NewSeedJob) -> Resu
         return Err(Error::fields(Kind::Invalid, errors));
     }
     let now = state.options.clock.now();
-    let given_up = job::select_given_up(&state.pool, request.seed).await?;
+    let given_up = job::select_given_up(&state.database.background, request.seed).await?;
     let began_with = given_up.as_ref().and_then(|job| match &job.request {
         JobRequest::Seed(request) => Some((job, request)),
         _ => None,
@@ -60,8 +60,8 @@ async fn enqueue(state: &AppState, actor: &str, mut request: NewSeedJob) -> Resu
     let until = *request.until.get_or_insert(default_until);
     check_times(state, &request, until, now)?;
     let job = match began_with {
-        Some(given_up) => job::take_up(&state.pool, given_up, request).await?,
-        None => job::insert(&state.pool, now, actor, request).await?,
+        Some(given_up) => job::take_up(&state.database.background, given_up, request).await?,
+        None => job::insert(&state.database.background, now, actor, request).await?,
     };
     state.jobs.tell();
     Ok(job)
@@ -97,7 +97,7 @@ fn check_times(
 
 /// `GET /v1/seed-jobs`: the same of seed jobs alone.
 pub(crate) async fn list(State(state): State<AppState>) -> Result<Json<Page<Job>>> {
-    let jobs = jobs::of_kind(&state.pool, JobKind::Seed).await?;
+    let jobs = jobs::of_kind(&state.database.background, JobKind::Seed).await?;
     Ok(Json(Page::whole(jobs)))
 }
 

@@ -11,9 +11,15 @@ use axum::{
     },
 };
 use futures_util::{Stream, StreamExt, stream};
-use tokio::sync::watch;
+use stockroom_common::Kind;
+use tokio::sync::{OwnedSemaphorePermit, watch};
 
-use crate::{jobs, state::AppState};
+use crate::{
+    error::{Error, Result},
+    jobs,
+    lifecycle::Phase,
+    state::AppState,
+};
 
 /// How long a server that was started for a client waits for it.
 const FIRST_CLIENT: Duration = Duration::from_secs(30);
@@ -37,11 +43,27 @@ impl Sessions {
             if came {
                 // The sender lives in `self`, so this cannot fail.
                 let _ = attached.wait_for(|&count| count == 0).await;
-            } else if !state.is_transferring() && !jobs::is_busy(&state.pool).await {
+            } else if !state.is_transferring() && !jobs::is_busy(&state.database.background).await {
                 return;
             }
         }
     }
+}
+
+/// Event streams that may be open: each has a connection, and memory in the kernel.
+pub(crate) const MAX_STREAMS: usize = 1_000;
+
+/// The right to hold an event stream open.
+///
+/// # Errors
+/// 503 where as many are open as may be.
+pub(crate) fn take_stream(state: &AppState) -> Result<OwnedSemaphorePermit> {
+    state.streams.clone().try_acquire_owned().map_err(|_| {
+        let detail = format!(
+            "{MAX_STREAMS} event streams are open, as many as may be; close some, or follow another server."
+        );
+        Error::refused(Kind::Unavailable, detail)
+    })
 }
 
 /// Counts one client as long as it lives.
@@ -63,15 +85,14 @@ impl Drop for Attached {
 /// `GET /v1/session`: an event stream that says `attached` and then only keeps the line alive.
 pub(crate) async fn attach(
     State(state): State<AppState>,
-) -> Sse<impl Stream<Item = Result<Event, Infallible>>> {
-    let mut stopping = state.stopping.subscribe();
-    let attached = Attached::new(state);
+) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>> {
+    let permit = take_stream(&state)?;
+    let attached = Attached::new(state.clone());
     let hello = stream::iter([Ok(Event::default().event("attached").data(""))]);
     let until_stop = async move {
-        let _attached = attached;
-        // An error would mean that the server is gone already.
-        let _ = stopping.wait_for(|stopping| *stopping).await;
+        let (_attached, _permit) = (attached, permit);
+        state.lifecycle.until(Phase::Stopping).await;
     };
     let rest = stream::once(until_stop).filter_map(|()| async { None });
-    Sse::new(hello.chain(rest)).keep_alive(KeepAlive::new())
+    Ok(Sse::new(hello.chain(rest)).keep_alive(KeepAlive::new()))
 }

@@ -4,9 +4,14 @@ use std::{fmt, net::SocketAddr, path::PathBuf, str::FromStr};
 
 use chrono::{DateTime, NaiveDate, Utc};
 use clap::{Parser, Subcommand};
+use sqlx::postgres::PgConnectOptions;
 use stockroom_common::{place, seed::NewSeedJob};
 
-use crate::partitions::{Interval, Retention};
+use crate::{
+    cache::RedisAddress,
+    database::MIN_CONNECTIONS,
+    partitions::{Interval, Retention},
+};
 
 /// The variables that hold the URLs of PostgreSQL and of Redis.
 pub const DATABASE_URL: &str = "DATABASE_URL";
@@ -45,9 +50,29 @@ pub struct Settings {
     #[arg(long, env = place::DATA_DIR_VARIABLE, global = true)]
     pub data_dir: Option<PathBuf>,
 
-    /// Connections to PostgreSQL at the most.
-    #[arg(long, env = "STOCKROOM_MAX_CONNECTIONS", default_value_t = 16)]
+    /// Connections to PostgreSQL at the most, shared out among reads, writes, bulk work and what keeps the
+    /// server going; one more watches over them.
+    #[arg(long, env = "STOCKROOM_MAX_CONNECTIONS", default_value_t = 24,
+        value_parser = clap::value_parser!(u32).range(i64::from(MIN_CONNECTIONS)..=10_000))]
     pub max_connections: u32,
+
+    /// For how many seconds to try to reach the database at the start.
+    #[arg(
+        long,
+        env = "STOCKROOM_START_TIMEOUT",
+        default_value_t = 30,
+        global = true
+    )]
+    pub start_timeout: u32,
+
+    /// For how many seconds a server that is told to stop still answers, while /readyz says 503, so that load
+    /// balancers look elsewhere first. A second signal ends the wait; a local server does not wait.
+    #[arg(long, env = "STOCKROOM_LEAVE_DELAY", default_value_t = 3)]
+    pub leave_delay: u32,
+
+    /// For how many seconds requests and exports that are under way may then go on.
+    #[arg(long, env = "STOCKROOM_DRAIN_LIMIT", default_value_t = 30)]
+    pub drain_limit: u32,
 
     /// The earliest date that an order may have.
     #[arg(long, env = "STOCKROOM_ORDERS_FROM", default_value = "2000-01-01")]
@@ -77,6 +102,10 @@ pub struct Settings {
     /// Log one JSON object a line instead of text.
     #[arg(long, env = "STOCKROOM_LOG_JSON", global = true)]
     pub log_json: bool,
+
+    /// Leave the queries of requests out of the log: they may hold names and e-mail addresses.
+    #[arg(long, env = "STOCKROOM_LOG_WITHOUT_QUERIES")]
+    pub log_without_queries: bool,
 
     /// Memory for cached answers, in MiB.
     #[arg(long, env = "STOCKROOM_CACHE_MEMORY", default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..))]
@@ -165,6 +194,36 @@ impl fmt::Debug for Secret {
 }
 
 impl Settings {
+    /// How to reach the database that is given; none where the server brings its own.
+    ///
+    /// # Errors
+    /// Where the URL is none of PostgreSQL. It is not repeated: it holds a password.
+    pub fn database(&self) -> Result<Option<PgConnectOptions>, String> {
+        let Some(url) = self.database_url.as_ref().filter(|_| !self.local) else {
+            return Ok(None);
+        };
+        let is_postgres = ["postgres://", "postgresql://"]
+            .iter()
+            .any(|scheme| url.expose().starts_with(scheme));
+        let options = PgConnectOptions::from_str(url.expose()).ok();
+        let options = options.filter(|_| is_postgres).ok_or_else(|| {
+            format!("{DATABASE_URL} is not a PostgreSQL URL; write postgres://user:password@host:5432/database")
+        })?;
+        Ok(Some(options))
+    }
+
+    /// Where servers of the database share their cache, if that is given.
+    ///
+    /// # Errors
+    /// Where the URL is none of Redis.
+    pub fn redis(&self) -> Result<Option<RedisAddress>, String> {
+        let url = self.redis_url.as_ref().filter(|_| !self.local);
+        let address = url.map(|url| url.expose().parse::<RedisAddress>());
+        address
+            .transpose()
+            .map_err(|error| format!("{REDIS_URL} {error}"))
+    }
+
     /// The instant before which no order may be placed.
     pub fn orders_from(&self) -> DateTime<Utc> {
         self.orders_from.and_time(chrono::NaiveTime::MIN).and_utc()
@@ -191,6 +250,27 @@ mod tests {
         assert!(remote("0.0.0.0:7878"));
         assert!(remote("192.0.2.1:7878"));
         assert!("localhost".parse::<Listen>().is_err());
+    }
+
+    #[test]
+    fn a_url_of_something_else_is_refused_without_repeating_it() {
+        let settings = |database: &str| Settings {
+            database_url: Some(Secret(database.into())),
+            ..Settings::parse_from(["stockroom-server"])
+        };
+        assert!(
+            settings("postgres://ada:secret@db/shop")
+                .database()
+                .unwrap()
+                .is_some()
+        );
+        let told = settings("foo://ada:secret@bar").database().unwrap_err();
+        assert!(told.contains("postgres://user:password@host"), "{told}");
+        assert!(!told.contains("secret"), "{told}");
+        for connections in ["0", "3", "many"] {
+            let flags = ["stockroom-server", "--max-connections", connections];
+            assert!(Settings::try_parse_from(flags).is_err(), "{connections}");
+        }
     }
 
     #[test]

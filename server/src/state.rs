@@ -1,23 +1,35 @@
 //! What every handler may reach.
 
-use std::{ops::Deref, sync::Arc, time::Duration};
+use std::{
+    ops::Deref,
+    sync::{
+        Arc,
+        atomic::{AtomicI64, Ordering::Relaxed},
+    },
+    time::Duration,
+};
 
 use chrono::{DateTime, SubsecRound, TimeZone, Utc};
-use sqlx::PgPool;
-use tokio::sync::{Semaphore, watch};
+
+use rustix::time::{ClockId, clock_gettime};
+use stockroom_common::LogSink;
+use tokio::sync::Semaphore;
 
 use crate::{
     cache::{Cache, CacheOptions, relay::Done},
     cursor::CursorKey,
+    database::Database,
     error::Result,
     feed::Feed,
+    import::receive::Spool,
     jobs::Jobs,
+    lifecycle::{Lifecycle, Phase},
     partitions::{Age, Interval, Partitions, Retention},
-    session::Sessions,
+    session::{MAX_STREAMS, Sessions},
 };
 
-/// One of so many connections may be taken by exports and imports.
-const CONNECTIONS_PER_TRANSFER: u32 = 4;
+/// A body of some MiB is read into many times its size.
+const MAX_LARGE_BODIES: usize = 3;
 
 /// Shared by all requests; cheap to clone.
 #[derive(Clone)]
@@ -25,7 +37,7 @@ pub struct AppState(Arc<Shared>);
 
 #[derive(Debug)]
 pub struct Shared {
-    pub(crate) pool: PgPool,
+    pub(crate) database: Database,
     pub(crate) options: Options,
     pub(crate) partitions: Partitions,
     pub(crate) cursor_key: CursorKey,
@@ -34,10 +46,13 @@ pub struct Shared {
     pub(crate) feed: Feed,
     pub(crate) sessions: Sessions,
     pub(crate) jobs: Jobs,
+    pub(crate) streams: Arc<Semaphore>,
+    pub(crate) spool: Spool,
+    /// Requests with large bodies that may be under way.
+    pub(crate) large_bodies: Arc<Semaphore>,
     /// Exports and imports that may be under way: each holds a connection for long.
     pub(crate) transfers: Arc<Semaphore>,
-    /// Turns true once, when the server stops.
-    pub(crate) stopping: watch::Sender<bool>,
+    pub(crate) lifecycle: Lifecycle,
 }
 
 /// What may differ between servers and between tests.
@@ -50,8 +65,14 @@ pub struct Options {
     pub body_limit: usize,
     /// Largest file that is imported, in bytes as it is sent.
     pub import_limit: u64,
+    /// Bytes of files that may lie on this server's disk while they are imported.
+    pub spool_limit: u64,
     /// Longest time that a request may take.
     pub request_timeout: Duration,
+    /// How long a server that is told to stop still answers, while `/readyz` says that it will.
+    pub leave_delay: Duration,
+    /// How long requests and exports under way may then take to finish.
+    pub drain_limit: Duration,
     /// How often an event stream without news says that it lives.
     pub heartbeat: Duration,
     /// Whether PUT, PATCH and DELETE must say which version they mean (428 otherwise).
@@ -61,6 +82,12 @@ pub struct Options {
     pub partition_interval: Interval,
     pub orders_retention: Retention,
     pub changes_retention: Retention,
+    /// How often partitions that are due are made and those that have come of age taken off.
+    pub sweep_every: Duration,
+    /// Where the log goes, to tell what of it was lost.
+    pub log: Option<LogSink>,
+    /// Whether the log of requests leaves their queries out, which may hold names and e-mail addresses.
+    pub log_without_queries: bool,
 }
 
 impl Default for Options {
@@ -70,34 +97,80 @@ impl Default for Options {
             orders_from: Utc.timestamp_opt(946_684_800, 0).unwrap(),
             body_limit: 256 * 1024,
             import_limit: 4 << 30,
+            spool_limit: 16 << 30,
             request_timeout: Duration::from_secs(30),
+            leave_delay: Duration::ZERO,
+            drain_limit: Duration::from_secs(30),
             heartbeat: Duration::from_secs(15),
             require_if_match: false,
             cache: CacheOptions::default(),
             partition_interval: Interval::default(),
             orders_retention: Retention::Keep,
             changes_retention: Retention::Drop(Age::Days(90)),
+            sweep_every: Duration::from_secs(3_600),
+            log: None,
+            log_without_queries: false,
         }
     }
 }
 
 /// Tells the time; tests pass their own.
 #[derive(Clone)]
-pub struct Clock(Arc<dyn Fn() -> DateTime<Utc> + Send + Sync>);
+pub struct Clock(Source);
+
+#[derive(Clone)]
+enum Source {
+    Given(Arc<dyn Fn() -> DateTime<Utc> + Send + Sync>),
+    /// The time of the database, kept by a counter of this machine that nobody sets. What is kept is how many
+    /// microseconds the one is ahead of the other.
+    Database(Arc<AtomicI64>),
+}
 
 impl Clock {
     pub fn new(now: impl Fn() -> DateTime<Utc> + Send + Sync + 'static) -> Self {
-        Self(Arc::new(now))
+        Self(Source::Given(Arc::new(now)))
     }
 
+    /// The time of the machine, until [`Clock::follow`] has set it by the database: servers whose clocks differ, or
+    /// jump, must not disagree about what is now.
     pub fn system() -> Self {
-        Self::new(Utc::now)
+        let clock = Self(Source::Database(Arc::default()));
+        clock.follow(Utc::now());
+        clock
+    }
+
+    /// Sets the clock by the database's; a clock that was given stays as it is.
+    pub(crate) fn follow(&self, database: DateTime<Utc>) {
+        if let Source::Database(ahead) = &self.0 {
+            ahead.store(database.timestamp_micros() - uptime_micros(), Relaxed);
+        }
+    }
+
+    /// Whether it follows the database's.
+    pub(crate) const fn is_system(&self) -> bool {
+        matches!(self.0, Source::Database(_))
     }
 
     /// Now, in the microseconds that PostgreSQL keeps, so that what is logged equals what is stored.
     pub fn now(&self) -> DateTime<Utc> {
-        (self.0)().trunc_subsecs(6)
+        match &self.0 {
+            Source::Given(now) => now().trunc_subsecs(6),
+            Source::Database(ahead) => {
+                let micros = uptime_micros() + ahead.load(Relaxed);
+                DateTime::from_timestamp_micros(micros).unwrap_or_default()
+            }
+        }
     }
+}
+
+/// Time since the machine was started, sleep included where the system counts it.
+fn uptime_micros() -> i64 {
+    #[cfg(target_os = "linux")]
+    const COUNTER: ClockId = ClockId::Boottime;
+    #[cfg(not(target_os = "linux"))]
+    const COUNTER: ClockId = ClockId::Monotonic;
+    let uptime = clock_gettime(COUNTER);
+    uptime.tv_sec * 1_000_000 + uptime.tv_nsec / 1_000
 }
 
 impl std::fmt::Debug for Clock {
@@ -111,14 +184,16 @@ impl AppState {
     ///
     /// # Errors
     /// Where the database cannot be reached or is not migrated.
-    pub async fn new(pool: PgPool, options: Options) -> Result<Self> {
-        let cursor_key = CursorKey::load(&pool).await?;
-        let partitions = Partitions::load(&pool, options.partition_interval).await?;
-        partitions.make_ahead(&pool, options.clock.now()).await?;
-        let cache = Cache::open(&pool, &options.cache, options.clock.clone()).await?;
-        let transfers = Arc::new(Semaphore::new(most_transfers(&pool)));
+    pub async fn new(database: Database, options: Options) -> Result<Self> {
+        let pool = &database.background;
+        let cursor_key = CursorKey::load(pool).await?;
+        let partitions = Partitions::load(pool, options.partition_interval).await?;
+        partitions.make_ahead(pool, options.clock.now()).await?;
+        let cache = Cache::open(&database, &options.cache, options.clock.clone()).await?;
+        let spool_limit = options.spool_limit;
+        let transfers = Arc::new(Semaphore::new(database.max_transfers()));
         Ok(Self(Arc::new(Shared {
-            pool,
+            database,
             options,
             partitions,
             cursor_key,
@@ -127,8 +202,11 @@ impl AppState {
             feed: Feed::default(),
             sessions: Sessions::default(),
             jobs: Jobs::default(),
+            streams: Arc::new(Semaphore::new(MAX_STREAMS)),
+            spool: Spool::new(spool_limit),
+            large_bodies: Arc::new(Semaphore::new(MAX_LARGE_BODIES)),
             transfers,
-            stopping: watch::Sender::new(false),
+            lifecycle: Lifecycle::default(),
         })))
     }
 
@@ -137,19 +215,19 @@ impl AppState {
         self.sessions.deserted(self).await;
     }
 
+    /// Ends the wait of a server that is about to stop.
+    pub fn stop_at_once(&self) {
+        self.lifecycle.advance_to(Phase::Stopping);
+    }
+
     /// Whether an import or an export is under way.
     pub(crate) fn is_transferring(&self) -> bool {
-        self.transfers.available_permits() < most_transfers(&self.pool)
+        self.transfers.available_permits() < self.database.max_transfers()
     }
 
-    pub fn pool(&self) -> &PgPool {
-        &self.pool
+    pub fn database(&self) -> &Database {
+        &self.database
     }
-}
-
-fn most_transfers(pool: &PgPool) -> usize {
-    let most = pool.options().get_max_connections() / CONNECTIONS_PER_TRANSFER;
-    most.max(1) as usize
 }
 
 impl Deref for AppState {

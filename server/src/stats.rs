@@ -8,7 +8,7 @@ use axum::{
 };
 use chrono::{DateTime, Months, Utc};
 use futures_util::{StreamExt, TryStreamExt, stream};
-use sqlx::{PgConnection, Row, postgres::PgRow};
+use sqlx::{Row, postgres::PgRow};
 use stockroom_common::{
     Category, Customer, Id, Order, OrderStatus, Product, Total,
     stats::{Counts, DEFAULT_MONTHS, MAX_MONTHS, MonthStats, ProductStats, TOP_PRODUCTS},
@@ -16,6 +16,7 @@ use stockroom_common::{
 
 use crate::{
     cache::{Answer, EntryKey, Loaded, Reader, Served, Tag, Wanted},
+    database::Connection,
     entity::Entity,
     error::Result,
     list::{self, Parameters, unreadable},
@@ -70,7 +71,7 @@ async fn counts(state: &AppState, reader: &Reader) -> Result<Served> {
         ];
         lists.into_iter().chain([Tag::all_orders()])
     };
-    let pool = state.pool.clone();
+    let pool = state.database.reads.clone();
     let load = async move {
         let mut conn = pool.acquire().await?;
         let counts = Counts {
@@ -94,7 +95,7 @@ async fn counts(state: &AppState, reader: &Reader) -> Result<Served> {
 }
 
 /// Counts what is quickly counted, and takes the planner's word for the rest.
-async fn estimate<E: Entity>(conn: &mut PgConnection) -> Result<Total> {
+async fn estimate<E: Entity>(conn: &mut Connection) -> Result<Total> {
     let everything = E::Filter::default();
     let estimate = list::estimate::<E>(conn, &everything, None).await?;
     if estimate.value > COUNTED {
@@ -104,7 +105,7 @@ async fn estimate<E: Entity>(conn: &mut PgConnection) -> Result<Total> {
 }
 
 async fn month(state: &AppState, begin: DateTime<Utc>, reader: &Reader) -> Result<Served> {
-    let pool = state.pool.clone();
+    let pool = state.database.reads.clone();
     let load = async move {
         let stats = select_month(&mut *pool.acquire().await?, begin).await?;
         let answer = Answer::of(&stats);
@@ -122,7 +123,7 @@ async fn month(state: &AppState, begin: DateTime<Utc>, reader: &Reader) -> Resul
     state.cache.read(wanted, reader).await
 }
 
-async fn select_month(conn: &mut PgConnection, begin: DateTime<Utc>) -> Result<MonthStats> {
+async fn select_month(conn: &mut Connection, begin: DateTime<Utc>) -> Result<MonthStats> {
     let mut stats = MonthStats {
         month: begin.format("%Y-%m").to_string(),
         orders: 0,
@@ -158,7 +159,7 @@ async fn select_month(conn: &mut PgConnection, begin: DateTime<Utc>) -> Result<M
 }
 
 async fn select_top_products(
-    conn: &mut PgConnection,
+    conn: &mut Connection,
     begin: DateTime<Utc>,
 ) -> Result<Vec<ProductStats>> {
     let products = sqlx::query(

@@ -2,15 +2,15 @@
 //! log says of them, then the end of every cached answer that they make old, and only then the reply.
 //! All of it in a task of its own, so that a dropped connection cannot cancel half of it.
 
-use std::{collections::BTreeSet, future::Future};
+use std::{cell::Cell, collections::BTreeSet, future::Future};
 
 use chrono::{DateTime, TimeDelta, Utc};
-use sqlx::{PgConnection, Postgres, Transaction};
 use stockroom_common::{Kind, change::Op};
 
 use crate::{
     cache::{Invalidation, MAX_TAGS, Tag, relay::LogRun},
     changes::{self, Change},
+    database::{Connection, Lease, Transaction},
     entity::Entity,
     error::{Error, Result},
     extract::Actor,
@@ -22,13 +22,23 @@ const LONG: TimeDelta = TimeDelta::minutes(1);
 /// Entries of the log that one statement writes.
 const LOGGED_AT_ONCE: usize = 500;
 
+/// Whose connections a write uses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum WriteKind {
+    /// Somebody waits for it: it waits for locks for two seconds at the most.
+    Interactive,
+    /// It has many rows, and waits for locks for as long as a statement may take.
+    Bulk,
+}
+
 /// A write under way; dropped without [`Write::commit`] it leaves nothing.
 pub(crate) struct Write {
     pub(crate) state: AppState,
     /// The instant that every row of this write bears.
     pub(crate) at: DateTime<Utc>,
     actor: Actor,
-    transaction: Option<Transaction<'static, Postgres>>,
+    transaction: Option<Transaction<Lease>>,
+    kind: WriteKind,
     /// Whether what was done so far is undone, and nothing more can be.
     is_abandoned: bool,
     changes: Vec<Change>,
@@ -39,13 +49,24 @@ pub(crate) struct Write {
 }
 
 impl Write {
+    /// A write of a row or two, for somebody who waits.
     pub(crate) fn new(state: AppState, actor: Actor) -> Self {
+        Self::of_kind(WriteKind::Interactive, state, actor)
+    }
+
+    /// A write of many rows, which leaves the connections of the others alone.
+    pub(crate) fn bulk(state: AppState, actor: Actor) -> Self {
+        Self::of_kind(WriteKind::Bulk, state, actor)
+    }
+
+    fn of_kind(kind: WriteKind, state: AppState, actor: Actor) -> Self {
         let at = state.options.clock.now();
         Self {
             state,
             at,
             actor,
             transaction: None,
+            kind,
             is_abandoned: false,
             changes: Vec::new(),
             touched: Vec::new(),
@@ -56,14 +77,21 @@ impl Write {
 
     /// The connection of the transaction, which begins with the first call: what a write has to
     /// prepare on other connections comes before, and so never holds two of the pool.
-    pub(crate) async fn conn(&mut self) -> Result<&mut PgConnection> {
+    pub(crate) async fn conn(&mut self) -> Result<&mut Connection> {
         let transaction = match self.transaction.take() {
             Some(transaction) => transaction,
             None if self.is_abandoned => {
                 let detail = "What the write needs has changed under it; try again.";
                 return Err(Error::refused(Kind::Unavailable, detail));
             }
-            None => self.state.pool.begin().await?,
+            None => {
+                let database = &self.state.database;
+                let pool = match self.kind {
+                    WriteKind::Interactive => &database.writes,
+                    WriteKind::Bulk => &database.bulk,
+                };
+                pool.begin().await?
+            }
         };
         Ok(&mut *self.transaction.insert(transaction))
     }
@@ -148,7 +176,7 @@ impl Write {
         // A write that has done nothing fails here where what it needs is gone.
         self.conn().await?;
         if let Some(transaction) = self.transaction {
-            transaction.commit().await?;
+            transaction.commit().await.map_err(outcome_unknown)?;
         }
         let tags: Vec<Tag> = self.tags.into_iter().collect();
         let invalidation = self.state.cache.invalidate(&tags).await;
@@ -159,11 +187,42 @@ impl Write {
     }
 }
 
+/// What becomes of a failed `commit`: where the link was lost on the way, it may have been done.
+fn outcome_unknown(error: Error) -> Error {
+    match error {
+        Error::Database(error) if !is_refusal(&error) => Error::OutcomeUnknown(error),
+        error => error,
+    }
+}
+
+/// Whether the database itself has refused, and so has done nothing. One that is shut down while it commits
+/// says so, too, and may have done it.
+fn is_refusal(error: &sqlx::Error) -> bool {
+    let code = error.as_database_error().and_then(|error| error.code());
+    code.is_some_and(|code| !code.starts_with("57P0"))
+}
+
 /// Runs a write to its end even if its caller hangs up.
 pub(crate) async fn detached<T: Send + 'static>(
     write: impl Future<Output = Result<T>> + Send + 'static,
 ) -> Result<T> {
     use tracing::Instrument;
 
+    // Outside of a request nobody asks.
+    let _ = IS_BEGUN.try_with(|is_begun| is_begun.set(true));
     tokio::spawn(write.in_current_span()).await?
+}
+
+tokio::task_local! {
+    /// Whether the request that is served has begun a write.
+    static IS_BEGUN: Cell<bool>;
+}
+
+/// Serves a request; tells also whether it has begun a write by the end.
+pub(crate) async fn watched<T>(serve: impl Future<Output = T>) -> (T, bool) {
+    let serve = async {
+        let answer = serve.await;
+        (answer, IS_BEGUN.with(Cell::get))
+    };
+    IS_BEGUN.scope(Cell::new(false), serve).await
 }

@@ -10,8 +10,8 @@ use std::{
 
 use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
-use stockroom_server::{Age, Clock, Interval, Options, Retention, connect};
-use stockroom_tests::{Shop, fresh_database, path};
+use stockroom_server::{Age, Clock, Interval, Options, Retention};
+use stockroom_tests::{Shop, connect, fresh_database, path};
 use tokio::task::JoinSet;
 
 const NOW: &str = "2026-11-24T09:30:00Z";
@@ -333,6 +333,7 @@ async fn what_has_come_of_age_is_archived_or_dropped() {
     let options = Options {
         orders_retention: Retention::Archive(Age::Months(12)),
         changes_retention: Retention::Drop(Age::Days(90)),
+        sweep_every: Duration::from_millis(50),
         // The unrelayed entry must stay one.
         cache: stockroom_server::cache::CacheOptions {
             place: stockroom_server::cache::Place::Off,

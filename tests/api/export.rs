@@ -1,8 +1,7 @@
 //! Whole lists as a stream.
 
 use serde_json::{Value, json};
-use stockroom_server::connect;
-use stockroom_tests::{Shop, fresh_database, path};
+use stockroom_tests::{Shop, connect, fresh_database, path};
 
 /// The body of an answer as text, with what it says it is.
 async fn text(shop: &Shop, path: &str) -> (String, String) {

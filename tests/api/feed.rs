@@ -4,8 +4,8 @@ use std::{collections::BTreeMap, time::Duration};
 
 use reqwest::Method;
 use serde_json::{Value, json};
-use stockroom_server::{Options, connect};
-use stockroom_tests::{Events, Shop, fresh_database, path};
+use stockroom_server::Options;
+use stockroom_tests::{Events, Shop, connect, fresh_database, path};
 
 async fn follow(shop: &Shop, query: &str, after: Option<i64>) -> Events {
     let mut request = shop.request(Method::GET, &format!("/v1/changes{query}"));

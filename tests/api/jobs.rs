@@ -5,8 +5,8 @@ use std::time::Duration;
 use chrono::{DateTime, Days, Utc};
 use reqwest::Method;
 use serde_json::{Value, json};
-use stockroom_server::{Clock, Options, connect};
-use stockroom_tests::{Answer, Events, Shop, fresh_database, path};
+use stockroom_server::{Clock, Options};
+use stockroom_tests::{Answer, Events, Shop, connect, fresh_database, path};
 
 /// Sends a file that is to be imported as a job.
 pub(crate) async fn send(shop: &Shop, path: &str, file: String) -> Answer {
@@ -28,17 +28,17 @@ pub(crate) fn customers(count: usize) -> Vec<Value> {
     (0..count).map(customer).collect()
 }
 
-/// Orders of one piece, of the first product in the first rows and of the second in the others.
-pub(crate) fn orders(customer: &Value, products: [&Value; 2], each: usize) -> Vec<Value> {
-    let order = |product: &Value| {
+/// Orders of one piece, of the first product and customer in the first rows and of the second ones in the others.
+pub(crate) fn orders(customers: [&Value; 2], products: [&Value; 2], each: usize) -> Vec<Value> {
+    let order = |(customer, product): (&Value, &Value)| {
         json!({
             "customer_id": customer["id"],
             "items": [{"product_id": product["id"], "quantity": 1}],
         })
     };
-    let orders = products.into_iter();
+    let orders = customers.into_iter().zip(products);
     orders
-        .flat_map(|product| std::iter::repeat_n(order(product), each))
+        .flat_map(|of| std::iter::repeat_n(order(of), each))
         .collect()
 }
 
@@ -214,8 +214,15 @@ async fn no_job_is_lost_sight_of_among_many() {
     let seed = shop.post("/v1/seed-jobs", &seed).await.ok(202);
     let mut waiting = std::collections::HashSet::new();
     for _ in 0..150 {
-        let export = shop.request(Method::POST, "/v1/categories/export?format=csv");
-        let export = shop.send(export).await.ok(202);
+        let export = loop {
+            let export = shop.request(Method::POST, "/v1/categories/export?format=csv");
+            let answer = shop.send(export).await;
+            if answer.status != 429 {
+                break answer.ok(202);
+            }
+            // As many wait as may.
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        };
         waiting.insert(export["id"].as_str().unwrap().to_owned());
     }
     while !waiting.is_empty() {

@@ -2,8 +2,8 @@
 
 use chrono::{DateTime, Utc};
 use serde_json::json;
-use stockroom_server::{Clock, Options, connect};
-use stockroom_tests::{Shop, fresh_database};
+use stockroom_server::{Clock, Options};
+use stockroom_tests::{Shop, connect, fresh_database};
 
 fn options(now: &str) -> Options {
     let now: DateTime<Utc> = now.parse().unwrap();

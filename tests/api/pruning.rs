@@ -2,15 +2,15 @@
 //! statements are the server's own: those that it has prepared while it was asked for everything that it
 //! can do with orders. One that has no expectation here fails the test.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, Months, Utc};
 use reqwest::Method;
 use serde_json::{Value, json};
-use sqlx::{AssertSqlSafe, Connection, PgConnection, Row};
+use sqlx::{AssertSqlSafe, Row};
 use stockroom_common::partition::Family;
-use stockroom_server::{Clock, Interval, Options, Partitions, connect};
-use stockroom_tests::{Shop, fresh_database, path};
+use stockroom_server::{Clock, Connection, Interval, MIN_CONNECTIONS, Options, Partitions};
+use stockroom_tests::{Shop, connect, fresh_database, path};
 
 const NOW: &str = "2026-11-24T09:30:00Z";
 const MONTHS: u32 = 120;
@@ -27,17 +27,20 @@ struct Expected {
     lines: usize,
 }
 
-/// Ten years of a shop, four orders a month, on one connection: its prepared statements are all there
-/// are.
+/// Ten years of a shop, four orders a month, on one connection for each kind of work: their prepared
+/// statements are all there are.
 async fn ten_years() -> (Shop, Vec<Value>) {
-    let pool = connect(fresh_database().await, 1).await.unwrap();
+    let pool = connect(fresh_database().await, MIN_CONNECTIONS)
+        .await
+        .unwrap();
     let now: DateTime<Utc> = NOW.parse().unwrap();
     let options = Options {
         clock: Clock::new(move || now),
         ..Options::default()
     };
     let shop = Shop::serve(pool, options).await;
-    let partitions = Partitions::load(&shop.pool, Interval::Month).await.unwrap();
+    let pool = shop.database.pools()[0];
+    let partitions = Partitions::load(pool, Interval::Month).await.unwrap();
     let (product, customer) = (
         shop.product("A-1", 1_000).await,
         shop.customer("ada@example.org").await,
@@ -46,7 +49,7 @@ async fn ten_years() -> (Shop, Vec<Value>) {
     for back in (0..MONTHS).rev() {
         let month = now.checked_sub_months(Months::new(back)).unwrap();
         partitions
-            .ensure(&shop.pool, Family::Orders, month)
+            .ensure(pool, Family::Orders, month)
             .await
             .unwrap();
         for day in [4, 3, 2, 1] {
@@ -287,16 +290,21 @@ async fn every_statement_over_orders_touches_only_the_partitions_it_must() {
     use_all(&shop, &orders).await;
     sqlx::raw_sql("analyze").execute(&shop.pool).await.unwrap();
     let mut expectations = expectations(&orders);
-    let mut conn = shop.pool.acquire().await.unwrap();
-    let statements: Vec<(String, String)> = sqlx::query_as(
-        r"select name, statement from pg_prepared_statements
-        where statement ~ '\m(orders|order_items)' and statement !~ '^explain|pg_|''orders'''",
-    )
-    .fetch_all(&mut *conn)
-    .await
-    .unwrap();
+    let mut statements = BTreeMap::new();
+    for (of, pool) in shop.database.pools().into_iter().enumerate() {
+        let prepared: Vec<(String, String)> = sqlx::query_as(
+            r"select name, statement from pg_prepared_statements
+            where statement ~ '\m(orders|order_items)' and statement !~ '^explain|pg_|''orders'''",
+        )
+        .fetch_all(&mut *pool.acquire().await.unwrap())
+        .await
+        .unwrap();
+        let prepared = prepared.into_iter();
+        statements.extend(prepared.map(|(name, statement)| (statement, (of, name))));
+    }
     let mut wrong = Vec::new();
-    for (name, statement) in statements {
+    for (statement, (of_pool, name)) in statements {
+        let mut conn = shop.database.pools()[of_pool].acquire().await.unwrap();
         let of = expectations
             .iter()
             .position(|expected| statement.contains(expected.holds));
@@ -323,24 +331,23 @@ async fn every_statement_over_orders_touches_only_the_partitions_it_must() {
 }
 
 /// The plan of a prepared statement as it ran; what it changed is undone.
-async fn explain(conn: &mut PgConnection, mode: &str, name: &str, arguments: &str) -> Value {
+async fn explain(conn: &mut Connection, mode: &str, name: &str, arguments: &str) -> Value {
     let arguments = match arguments {
         "" => String::new(),
         arguments => format!("({arguments})"),
     };
-    let mut transaction = conn.begin().await.unwrap();
-    let set = format!("set local plan_cache_mode = {mode}");
+    let set = format!("begin; set local plan_cache_mode = {mode}");
     sqlx::raw_sql(AssertSqlSafe(set))
-        .execute(&mut *transaction)
+        .execute(&mut *conn)
         .await
         .unwrap();
     let sql = format!("explain (analyze, format json) execute {name}{arguments}");
     let row = sqlx::raw_sql(AssertSqlSafe(sql))
-        .fetch_one(&mut *transaction)
+        .fetch_one(&mut *conn)
         .await;
     let row = row.unwrap_or_else(|error| panic!("{name}{arguments}: {error}"));
     let plan: Value = row.get(0);
-    transaction.rollback().await.unwrap();
+    sqlx::raw_sql("rollback").execute(conn).await.unwrap();
     plan[0]["Plan"].clone()
 }
 

@@ -6,8 +6,8 @@ use reqwest::Method;
 use rustix::process::Signal;
 use serde_json::{Value, json};
 use sqlx::PgPool;
-use stockroom_server::{Options, connect};
-use stockroom_tests::{Answer, Node, Shop, database_url, fresh_database, http_client};
+use stockroom_server::Options;
+use stockroom_tests::{Answer, Node, Shop, connect, database_url, fresh_database, http_client};
 
 fn sizes(seed: u32, orders: i64) -> Value {
     json!({

@@ -5,14 +5,16 @@ use std::time::Duration;
 use futures_util::StreamExt;
 use serde_json::json;
 use stockroom_server::Options;
-use stockroom_tests::{Shop, path};
+use stockroom_tests::{Shop, close_database, connect, fresh_database, path};
 
 #[tokio::test]
 async fn probes_tell_alive_from_ready() {
-    let shop = Shop::open().await;
+    let database = fresh_database().await;
+    let pool = connect(database.clone(), 8).await.unwrap();
+    let shop = Shop::serve(pool, Options::default()).await;
     assert_eq!(shop.get("/livez").await.ok(200)["status"], "alive");
     assert_eq!(shop.get("/readyz").await.ok(200)["status"], "ready");
-    shop.pool.close().await;
+    close_database(&database).await;
     assert_eq!(shop.get("/livez").await.ok(200)["status"], "alive");
     let away = shop.get("/readyz").await;
     assert_eq!(away.header("retry-after"), "1");
@@ -45,6 +47,17 @@ async fn a_request_that_takes_too_long_is_told_so() {
     let late = shop
         .patch(&path("categories", &row), &json!({"name": "Teas"}))
         .await;
+    // It may be done yet, so nobody is told to try again.
+    let told = late.refused(504);
+    assert!(
+        told.contains("it is not known whether it was done"),
+        "{told}"
+    );
+    assert!(told.contains("`If-None-Match: *`"), "{told}");
+    holder.rollback().await.unwrap();
+    // A read that takes as long has done nothing.
+    let holder = shop.shut("categories").await;
+    let late = shop.get("/v1/categories?sort=-name").await;
     assert_eq!(late.header("retry-after"), "1");
     late.refused(503);
     holder.rollback().await.unwrap();

@@ -6,16 +6,18 @@ use chrono::{DateTime, Utc};
 use reqwest::Method;
 use serde_json::{Value, json};
 use sqlx::PgPool;
-use stockroom_server::{Options, connect};
-use stockroom_tests::{Answer, Node, Shop, database_url, fresh_database, http_client, path};
+use stockroom_server::Options;
+use stockroom_tests::{
+    Answer, Node, Shop, connect, database_url, fresh_database, http_client, path,
+};
 
 use super::jobs::{count, customers, job, lines, orders, send, text};
 
-/// A server of its own process with a customer and two products, the second of which somebody holds.
+/// A server of its own process with two products and two customers, the second of whom somebody holds.
 struct Crash {
     node: Node,
     pool: PgPool,
-    customer: Value,
+    customers: [Value; 2],
     products: [Value; 2],
 }
 
@@ -31,11 +33,12 @@ impl Crash {
             let request = http_client().post(node.url(path)).json_body(&body);
             Answer::read(request.send().await.unwrap()).await.ok(201)
         };
-        let customer = post(
-            "/v1/customers",
-            json!({"name": "Ada", "email": "ada@example.org"}),
-        )
-        .await;
+        let customer =
+            async |email: &str| post("/v1/customers", json!({"name": "Ada", "email": email})).await;
+        let customers = [
+            customer("ada@example.org").await,
+            customer("bob@example.org").await,
+        ];
         let category = post("/v1/categories", json!({"name": "Tea"})).await;
         let product = async |sku: &str| {
             let product = json!({
@@ -47,7 +50,7 @@ impl Crash {
         Self {
             node,
             pool,
-            customer,
+            customers,
             products,
         }
     }
@@ -61,9 +64,11 @@ impl Crash {
         is_amid: impl Fn(i64) -> bool,
     ) -> (Shop, Value) {
         let [one, two] = &self.products;
-        let file = write(&orders(&self.customer, [one, two], 500));
+        let [ada, bob] = &self.customers;
+        let file = write(&orders([ada, bob], [one, two], 500));
         let mut holder = self.pool.begin().await.unwrap();
-        sqlx::query("select 1 from products where sku = 'B-1' for update")
+        // Products are locked before anything is written, customers only where an order refers to them.
+        sqlx::query("select 1 from customers where email = 'bob@example.org' for update")
             .execute(&mut *holder)
             .await
             .unwrap();
@@ -175,16 +180,20 @@ async fn an_import_of_all_or_nothing_begins_again_on_the_next_server() {
 #[tokio::test]
 async fn an_import_that_is_cancelled_leaves_whole_batches_or_nothing() {
     let shop = Shop::open().await;
-    let customer = shop.customer("ada@example.org").await;
+    let customers = [
+        shop.customer("ada@example.org").await,
+        shop.customer("bob@example.org").await,
+    ];
     let products = [
         shop.product("A-1", 5_000).await,
         shop.product("B-1", 5_000).await,
     ];
-    let file = lines(&orders(&customer, [&products[0], &products[1]], 500));
+    let [ada, bob] = &customers;
+    let file = lines(&orders([ada, bob], [&products[0], &products[1]], 500));
     for (query, left) in [("?on_error=reject_failed", 500), ("", 0)] {
         let before = count(&shop, "orders").await;
         let mut holder = shop.pool.begin().await.unwrap();
-        sqlx::query("select 1 from products where sku = 'B-1' for update")
+        sqlx::query("select 1 from customers where email = 'bob@example.org' for update")
             .execute(&mut *holder)
             .await
             .unwrap();
@@ -274,7 +283,11 @@ async fn a_job_whose_connection_breaks_goes_on_when_the_database_is_there_again(
         shop.product("A-1", 5_000).await,
         shop.product("B-1", 5_000).await,
     ];
-    let file = lines(&orders(&customer, [&products[0], &products[1]], 500));
+    let file = lines(&orders(
+        [&customer, &customer],
+        [&products[0], &products[1]],
+        500,
+    ));
     let mut holder = shop.pool.begin().await.unwrap();
     sqlx::query("select 1 from products where sku = 'B-1' for update")
         .execute(&mut *holder)

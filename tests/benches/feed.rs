@@ -12,9 +12,9 @@ use std::{
 
 use reqwest::{Client, Method};
 use serde_json::{Value, json};
-use stockroom_server::{Options, connect};
+use stockroom_server::Options;
 use stockroom_tests::{
-    Shop,
+    Shop, connect,
     figures::{median, write_section},
     fresh_database, say,
 };

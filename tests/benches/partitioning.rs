@@ -8,9 +8,8 @@ use chrono::{Duration, Utc};
 use reqwest::Client;
 use serde_json::{Value, json};
 use sqlx::{AssertSqlSafe, PgPool};
-use stockroom_server::connect;
 use stockroom_tests::{
-    Node, database_url,
+    Node, connect, database_url,
     figures::{median, write_section},
     fresh_database, http_client, say,
 };

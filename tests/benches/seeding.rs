@@ -12,9 +12,8 @@ use std::{
 use reqwest::Client;
 use serde_json::{Value, json};
 use sqlx::{PgPool, postgres::PgConnectOptions};
-use stockroom_server::connect;
 use stockroom_tests::{
-    Node, RedisProcess, database_url,
+    Node, RedisProcess, connect, database_url,
     figures::{median, peak_memory, percentile, write_section},
     fresh_database, http_client, say,
 };

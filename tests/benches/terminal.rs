@@ -10,9 +10,9 @@ use std::{
 
 use ratatui::{Terminal as Screen, backend::TestBackend};
 use serde_json::{Value, json};
-use stockroom_server::{Options, connect};
+use stockroom_server::Options;
 use stockroom_tests::{
-    Shop, Terminal,
+    Shop, Terminal, connect,
     figures::{cpu_seconds, median, percentile, write_section},
     fresh_database, path,
     proxy::{Flow, Proxy, answering},

@@ -14,9 +14,8 @@ use serde_json::{Value, json};
 use stockroom_server::{
     Clock, Options,
     cache::{CacheOptions, Place},
-    connect,
 };
-use stockroom_tests::{Answer, RedisProcess, Shop, caching_in, fresh_database, path};
+use stockroom_tests::{Answer, RedisProcess, Shop, caching_in, connect, fresh_database, path};
 
 /// A shop with a Redis of its own, which nobody else counts on.
 async fn alone(redis: &RedisProcess) -> Shop {

@@ -1,5 +1,6 @@
 //! Faults at random under load. Two servers, one PostgreSQL, one Redis; each read is checked against
-//! the newest version that was acknowledged before it started. `make chaos` runs it for as long as
+//! the newest version that was acknowledged before it started, after each fault every server has to be back soon, and
+//! in the end the database is looked through for writes that were lost or torn and for partitions that are gone. `make chaos` runs it for as long as
 //! asked; the seed that is printed makes the same faults again.
 
 mod faults;
@@ -24,6 +25,11 @@ const READERS: u64 = 16;
 const REPAIRED_WITHIN: Duration = Duration::from_secs(if cfg!(debug_assertions) { 20 } else { 3 });
 /// A pause without faults, long enough for the relay and for readers to see that it was.
 const PAUSE: Duration = Duration::from_secs(4);
+/// Every server answers readers and writers again within this once a fault is over. A debug build is not timed.
+const BACK_WITHIN: Duration = Duration::from_secs(if cfg!(debug_assertions) { 60 } else { 5 });
+/// How long rows are locked by hand, where the run is long enough for it.
+const LONG_HOLD: Duration = Duration::from_secs(40);
+const SHORT_HOLD: Duration = Duration::from_secs(4);
 
 /// How long, from which seed, and against which breach of the protocol.
 struct Plan {
@@ -74,7 +80,11 @@ async fn a_protocol_with_a_line_taken_out_is_found_out() {
 
 /// Runs until the time is over or, against a breach, until a violation is found.
 async fn run(plan: &Plan) -> Report {
-    let mut rig = Rig::start(plan.breach).await;
+    let hold = match plan.seconds {
+        300.. => LONG_HOLD,
+        _ => SHORT_HOLD,
+    };
+    let mut rig = Rig::start(plan.breach, hold).await;
     let load = Load::start(&rig, plan.seed).await;
     let mut random = ChaCha8Rng::seed_from_u64(plan.seed);
     let deadline = Instant::now() + Duration::from_secs(plan.seconds);
@@ -83,8 +93,12 @@ async fn run(plan: &Plan) -> Report {
     let mut made = 0;
     while !is_over(&load) {
         tokio::time::sleep(Duration::from_millis(random.random_range(50..400))).await;
-        load.disturbed();
-        let fault = rig.make_fault(&mut random).await;
+        let (fault, refuses) = rig.choose(&mut random);
+        load.disturbed(refuses);
+        let fault = rig.make(fault, &mut random).await;
+        if plan.breach.is_none() {
+            load.wait_until_back(fault, BACK_WITHIN).await;
+        }
         load.calm();
         load.count_fault(fault);
         made += 1;
@@ -93,6 +107,11 @@ async fn run(plan: &Plan) -> Report {
         }
     }
     let mut report = load.finish().await;
+    if plan.breach.is_none() {
+        report
+            .violations
+            .extend(ledger::audit(&rig.pool, &report.orders).await);
+    }
     report.seed = plan.seed;
     stockroom_tests::say(&format!(
         "chaos {}: {report}",

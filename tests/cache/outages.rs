@@ -6,9 +6,10 @@ use std::time::{Duration, Instant};
 use reqwest::Method;
 use rustix::process::Signal;
 use serde_json::{Value, json};
-use stockroom_server::{Options, connect};
+use stockroom_server::Options;
 use stockroom_tests::{
-    Answer, Node, RedisProcess, Shop, caching_in, database_url, fresh_database, http_client, path,
+    Answer, Node, RedisProcess, Shop, caching_in, connect, database_url, fresh_database,
+    http_client, path,
     proxy::{Flow, Proxy},
 };
 

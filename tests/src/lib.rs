@@ -17,8 +17,11 @@ mod terminal;
 pub use crate::{
     answer::Answer,
     events::{Event, Events},
-    node::Node,
-    postgres::{database_url, fresh_database, shared_redis},
+    node::{Node, Odd},
+    postgres::{
+        close_database, connect, database_url, fresh_database, open_database, shared_redis,
+        throw_out,
+    },
     process::{ServerProcess, binary, eventually, temp_dir},
     redis::RedisProcess,
     shop::{SharedShop, Shop, caching_in, http_client, path},

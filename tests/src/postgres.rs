@@ -5,10 +5,12 @@ use std::sync::{
     atomic::{AtomicUsize, Ordering},
 };
 
-use sqlx::{AssertSqlSafe, ConnectOptions, Connection, postgres::PgConnectOptions};
+use sqlx::{
+    AssertSqlSafe, ConnectOptions, Connection, PgPool,
+    postgres::{PgConnectOptions, PgPoolOptions},
+};
 use stockroom_server::{
     cache::RedisAddress,
-    connect,
     local::{Durability, LocalPostgres},
     migrate,
 };
@@ -38,6 +40,45 @@ pub async fn fresh_database() -> PgConnectOptions {
     postgres.connect_options(&name)
 }
 
+/// Takes a database away: nobody gets in, and those who are in are thrown out.
+pub async fn close_database(database: &PgConnectOptions) {
+    let name = database.get_database().unwrap();
+    let admin = database.clone().database("postgres");
+    execute(
+        &admin,
+        format!("alter database {name} with allow_connections false"),
+    )
+    .await;
+    throw_out(database).await;
+}
+
+/// Brings it back.
+pub async fn open_database(database: &PgConnectOptions) {
+    let name = database.get_database().unwrap();
+    let admin = database.clone().database("postgres");
+    execute(
+        &admin,
+        format!("alter database {name} with allow_connections true"),
+    )
+    .await;
+}
+
+/// Ends all connections to a database.
+pub async fn throw_out(database: &PgConnectOptions) {
+    let name = database.get_database().unwrap();
+    let end = format!(
+        "select pg_terminate_backend(pid, 10000) from pg_stat_activity where datname = '{name}'"
+    );
+    execute(&database.clone().database("postgres"), end).await;
+}
+
+/// Connections of a test's own to a database.
+pub async fn connect(options: PgConnectOptions, max_connections: u32) -> sqlx::Result<PgPool> {
+    let pool = PgPoolOptions::new().max_connections(max_connections);
+    pool.connect_with(options.options([("timezone", "UTC")]))
+        .await
+}
+
 /// The URL of a database of [`fresh_database`].
 pub fn database_url(database: &PgConnectOptions) -> String {
     let name = database.get_database().unwrap();
@@ -62,11 +103,7 @@ async fn start() -> LocalPostgres {
         .unwrap();
     let admin = postgres.connect_options("postgres");
     execute(&admin, format!("create database {TEMPLATE}")).await;
-    let pool = connect(postgres.connect_options(TEMPLATE), 1)
-        .await
-        .unwrap();
-    migrate(&pool).await.unwrap();
-    pool.close().await;
+    migrate(&postgres.connect_options(TEMPLATE)).await.unwrap();
     postgres
 }
 

@@ -1,14 +1,13 @@
-//! A TCP proxy that makes faults: a direction can be held back, delayed or the connections closed. It
-//! never loses bytes in the middle of a connection, for a network does not either.
+//! A TCP proxy that makes faults: a direction can be held back, delayed or swallowed, or the connections closed.
+//! Bytes are lost in the middle of a connection only where that is asked for: as by a firewall that has forgotten
+//! a connection that both ends believe in.
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
+use sqlx::postgres::{PgConnectOptions, PgSslMode};
 use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
-    net::{
-        TcpListener, TcpStream,
-        tcp::{OwnedReadHalf, OwnedWriteHalf},
-    },
+    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, split},
+    net::{TcpListener, TcpStream, UnixStream},
     sync::watch,
     task::JoinHandle,
 };
@@ -22,6 +21,8 @@ pub enum Flow {
     Held,
     /// Each piece is delivered that much later.
     Delayed(Duration),
+    /// Taken and never delivered.
+    Swallowed,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -35,6 +36,13 @@ pub struct Faults {
     pub refuses: bool,
 }
 
+/// Where everything is passed on to.
+#[derive(Clone)]
+enum Target {
+    Tcp(SocketAddr),
+    Unix(PathBuf),
+}
+
 /// Listens on a port of its own and passes everything on.
 pub struct Proxy {
     pub address: SocketAddr,
@@ -44,6 +52,24 @@ pub struct Proxy {
 
 impl Proxy {
     pub async fn start(to: SocketAddr) -> Self {
+        Self::start_to(Target::Tcp(to)).await
+    }
+
+    /// Stands before the PostgreSQL of a database; gives also how to reach the database through it.
+    pub async fn start_to_postgres(database: &PgConnectOptions) -> (Self, PgConnectOptions) {
+        let dir = database.get_socket().unwrap();
+        let socket = dir.join(format!(".s.PGSQL.{}", database.get_port()));
+        let proxy = Self::start_to(Target::Unix(socket)).await;
+        let through = PgConnectOptions::new_without_pgpass()
+            .host("127.0.0.1")
+            .port(proxy.address.port())
+            .username(database.get_username())
+            .database(database.get_database().unwrap())
+            .ssl_mode(PgSslMode::Disable);
+        (proxy, through)
+    }
+
+    async fn start_to(to: Target) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let faults = Arc::new(watch::Sender::new(Faults::default()));
@@ -83,24 +109,42 @@ impl Drop for Proxy {
     }
 }
 
-async fn accept(listener: TcpListener, to: SocketAddr, faults: Arc<watch::Sender<Faults>>) {
+async fn accept(listener: TcpListener, to: Target, faults: Arc<watch::Sender<Faults>>) {
     while let Ok((client, _)) = listener.accept().await {
         if faults.borrow().refuses {
             continue;
         }
-        tokio::spawn(pass(client, to, faults.subscribe()));
+        tokio::spawn(connect(client, to.clone(), faults.subscribe()));
     }
 }
 
-async fn pass(client: TcpStream, to: SocketAddr, mut faults: watch::Receiver<Faults>) {
-    let generation = faults.borrow_and_update().generation;
-    let Ok(server) = TcpStream::connect(to).await else {
-        return;
-    };
+async fn connect(client: TcpStream, to: Target, faults: watch::Receiver<Faults>) {
     // Small answers must not wait for more.
-    let _ = (client.set_nodelay(true), server.set_nodelay(true));
-    let (from_client, to_client) = client.into_split();
-    let (from_server, to_server) = server.into_split();
+    let _ = client.set_nodelay(true);
+    match to {
+        Target::Tcp(address) => {
+            let Ok(server) = TcpStream::connect(address).await else {
+                return;
+            };
+            let _ = server.set_nodelay(true);
+            pass(client, server, faults).await;
+        }
+        Target::Unix(path) => {
+            if let Ok(server) = UnixStream::connect(path).await {
+                pass(client, server, faults).await;
+            }
+        }
+    }
+}
+
+async fn pass(
+    client: TcpStream,
+    server: impl AsyncRead + AsyncWrite,
+    mut faults: watch::Receiver<Faults>,
+) {
+    let generation = faults.borrow_and_update().generation;
+    let (from_client, to_client) = split(client);
+    let (from_server, to_server) = split(server);
     let requests = pump(from_client, to_server, faults.clone(), |faults| {
         faults.requests
     });
@@ -116,8 +160,8 @@ async fn pass(client: TcpStream, to: SocketAddr, mut faults: watch::Receiver<Fau
 }
 
 async fn pump(
-    mut from: OwnedReadHalf,
-    mut to: OwnedWriteHalf,
+    mut from: impl AsyncRead + Unpin,
+    mut to: impl AsyncWrite + Unpin,
     mut faults: watch::Receiver<Faults>,
     flow: fn(&Faults) -> Flow,
 ) {
@@ -126,6 +170,7 @@ async fn pump(
         let present = flow(&faults.borrow_and_update());
         match present {
             Flow::Free => {}
+            Flow::Swallowed => continue,
             Flow::Delayed(delay) => tokio::time::sleep(delay).await,
             Flow::Held => {
                 let free = faults.wait_for(|faults| flow(faults) != Flow::Held).await;

@@ -6,19 +6,21 @@ use reqwest::{Client, Method, RequestBuilder};
 use serde_json::{Value, json};
 use sqlx::{AssertSqlSafe, PgPool, Postgres, Transaction};
 use stockroom_server::{
-    AppState, Options,
+    AppState, Database, Options,
     cache::{CacheOptions, Place},
-    connect, run,
+    run,
 };
 use tokio::{net::TcpListener, sync::oneshot, task::JoinHandle};
 
-use crate::{Answer, fresh_database, process::PATIENCE, shared_redis};
+use crate::{Answer, connect, fresh_database, process::PATIENCE, shared_redis};
 
 pub struct Shop {
     pub base: String,
     pub client: Client,
-    /// The server's own pool.
+    /// Connections of the test's own, to the server's database.
     pub pool: PgPool,
+    /// The server's own.
+    pub database: Database,
     stop: Option<oneshot::Sender<()>>,
     served: Option<JoinHandle<()>>,
 }
@@ -57,7 +59,7 @@ impl Shop {
         Self::serve(connect(fresh_database().await, 8).await.unwrap(), options).await
     }
 
-    /// Serves the database behind the pool; several servers may share one. They cache in the Redis of
+    /// Serves the database behind the pool with as many connections; several servers may share one. They cache in the Redis of
     /// the test binary unless the options say where else.
     pub async fn serve(pool: PgPool, mut options: Options) -> Self {
         let is_shared = matches!(options.cache.place, Place::Off);
@@ -76,7 +78,9 @@ impl Shop {
     /// As [`Shop::serve`], with exactly these options.
     pub async fn serve_as_told(pool: PgPool, options: Options) -> Self {
         install_tls();
-        let state = AppState::new(pool.clone(), options).await.unwrap();
+        let connections = pool.options().get_max_connections();
+        let database = Database::new((*pool.connect_options()).clone(), connections);
+        let state = AppState::new(database.clone(), options).await.unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let base = format!("http://{}", listener.local_addr().unwrap());
         let (stop, stopped) = oneshot::channel();
@@ -91,6 +95,7 @@ impl Shop {
             base,
             client: Client::new(),
             pool,
+            database,
             stop: Some(stop),
             served: Some(served),
         }

@@ -3,9 +3,9 @@
 use std::{
     fs::File,
     path::{Path, PathBuf},
-    sync::Mutex,
 };
 
+use stockroom_common::LogSink;
 use tracing_subscriber::{EnvFilter, fmt};
 
 /// A file larger than this begins anew, in bytes; the one before is kept.
@@ -25,10 +25,15 @@ pub fn begin() {
     };
     let filter = EnvFilter::try_from_env(VARIABLE);
     let filter = filter.unwrap_or_else(|_| EnvFilter::new("warn,stockroom_tui=info"));
+    let Ok(sink) = LogSink::start(file) else {
+        return;
+    };
     let log = fmt()
         .with_env_filter(filter)
         .with_ansi(false)
-        .with_writer(Mutex::new(file));
+        .with_writer(move || sink.clone())
+        // A disk that is full or a share that hangs must not show on the screen or stop the client.
+        .log_internal_errors(false);
     // Fails if there is one already, which is as good.
     let _ = log.try_init();
 }

@@ -58,8 +58,10 @@ pub(crate) struct Answer {
 impl Answer {
     /// The JSON of a wire type. Its ETag is a hash of the bytes; a row has its version instead.
     pub(crate) fn of(content: &impl Serialize) -> Self {
-        // The types of the wire can always be written.
-        Self::from_body(serde_json::to_vec(content).unwrap_or_default().into())
+        // The types of the wire can always be written. A vector that grew holds up to twice what it needs, which
+        // would be kept as long as the entry, and not weighed.
+        let body = serde_json::to_vec(content).unwrap_or_default();
+        Self::from_body(body.into_boxed_slice().into())
     }
 
     pub(crate) fn from_body(body: Bytes) -> Self {
@@ -144,8 +146,9 @@ impl Entry {
         };
         // Into memory this cannot fail, and what cannot be read back is a miss.
         let mut bytes = postcard::to_stdvec(&head).unwrap_or_default();
+        bytes.reserve_exact(self.answer.body.len());
         bytes.extend_from_slice(&self.answer.body);
-        bytes.into()
+        bytes.into_boxed_slice().into()
     }
 
     /// Reads what [`Entry::encode`] wrote; none for anything else. The body is not copied.

@@ -8,6 +8,7 @@ use std::{fmt, sync::Arc, time::Duration};
 use axum::body::Bytes;
 use futures_util::future;
 use redis::{Cmd, RedisWrite, ToRedisArgs, Value};
+use tokio::sync::watch;
 
 pub use self::address::RedisAddress;
 use self::link::Link;
@@ -21,17 +22,53 @@ const DELETE_BUDGET: Duration = Duration::from_millis(250);
 
 pub(super) struct RedisStore {
     link: Link,
-    prefix: Arc<str>,
+    prefix: KeyPrefix,
     /// How long a command of a reader may take before the database is asked instead.
     budget: Duration,
 }
 
+/// What stands before every key: the shop, and the timeline of its database. One that failed over has another
+/// timeline from the first connection on, and so nothing in common with what was cached before or with servers
+/// that are still connected to the old primary.
+#[derive(Clone, Debug)]
+pub(crate) struct KeyPrefix {
+    pub(crate) shop: Arc<str>,
+    pub(crate) timeline: watch::Receiver<Arc<str>>,
+}
+
+impl KeyPrefix {
+    /// As it is now; for all keys of a command.
+    fn now(&self) -> Prefix<'_> {
+        Prefix {
+            shop: &self.shop,
+            timeline: self.timeline.borrow().clone(),
+        }
+    }
+
+    fn epoch(&self) -> String {
+        let key = Key::Tag(&Tag::epoch()).to_string();
+        format!("{}{}:{key}", self.shop, *self.timeline.borrow())
+    }
+}
+
+struct Prefix<'a> {
+    shop: &'a str,
+    timeline: Arc<str>,
+}
+
+impl Prefix<'_> {
+    fn key<'a>(&'a self, key: Key<'a>) -> Prefixed<'a> {
+        Prefixed(self, key)
+    }
+}
+
 /// A key as it stands in Redis, written without a string of its own.
-struct Prefixed<'a>(&'a str, Key<'a>);
+struct Prefixed<'a>(&'a Prefix<'a>, Key<'a>);
 
 impl ToRedisArgs for Prefixed<'_> {
     fn write_redis_args<W: ?Sized + RedisWrite>(&self, out: &mut W) {
-        out.write_arg_fmt(format_args!("{}{}", self.0, self.1));
+        let Prefix { shop, timeline } = self.0;
+        out.write_arg_fmt(format_args!("{shop}{timeline}:{}", self.1));
     }
 }
 
@@ -40,23 +77,19 @@ impl redis::ToSingleRedisArg for Prefixed<'_> {}
 impl RedisStore {
     /// Begins to connect in the background. `prefix` stands before every key, for other shops and
     /// other programs may use the same Redis.
-    pub(super) fn new(address: RedisAddress, prefix: Arc<str>, budget: Duration) -> Self {
-        let epoch = format!("{prefix}{}", Key::Tag(&Tag::epoch()));
+    pub(super) fn new(address: RedisAddress, prefix: KeyPrefix, budget: Duration) -> Self {
         Self {
-            link: Link::keep(address, epoch),
+            link: Link::keep(address, prefix.clone()),
             prefix,
             budget,
         }
     }
 
-    fn key<'a>(&'a self, key: Key<'a>) -> Prefixed<'a> {
-        Prefixed(&self.prefix, key)
-    }
-
     fn keys(&self, command: &str, keys: &[Key<'_>]) -> Cmd {
+        let prefix = self.prefix.now();
         let mut cmd = redis::cmd(command);
         for key in keys {
-            cmd.arg(self.key(*key));
+            cmd.arg(prefix.key(*key));
         }
         cmd
     }
@@ -83,7 +116,7 @@ impl RedisStore {
             nonce = link::epoch(&self.link.run_id()?, &nonce);
         }
         let mut cmd = redis::cmd("SET");
-        cmd.arg(self.key(Key::Tag(tag)))
+        cmd.arg(self.prefix.now().key(Key::Tag(tag)))
             .arg(nonce)
             .arg("NX")
             .arg("PX")
@@ -108,7 +141,7 @@ impl Store for RedisStore {
     fn fill<'a>(&'a self, key: Key<'a>, value: Bytes, ttl: Duration) -> StoreFuture<'a, ()> {
         Box::pin(async move {
             let mut cmd = redis::cmd("SET");
-            cmd.arg(self.key(key))
+            cmd.arg(self.prefix.now().key(key))
                 .arg(&*value)
                 .arg("PX")
                 .arg(millis(ttl));
@@ -119,7 +152,7 @@ impl Store for RedisStore {
     fn claim<'a>(&'a self, key: Key<'a>, ttl: Duration) -> StoreFuture<'a, bool> {
         Box::pin(async move {
             let mut cmd = redis::cmd("SET");
-            cmd.arg(self.key(key))
+            cmd.arg(self.prefix.now().key(key))
                 .arg("")
                 .arg("NX")
                 .arg("PX")

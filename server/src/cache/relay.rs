@@ -7,12 +7,12 @@ use std::{
 };
 
 use chrono::{DateTime, TimeDelta, Utc};
-use sqlx::{PgConnection, Row, postgres::PgRow};
+use sqlx::{Row, postgres::PgRow};
 use tokio::time::MissedTickBehavior;
 use uuid::Uuid;
 
 use super::{Invalidation, Tag};
-use crate::{error::Result, feed::place, state::AppState};
+use crate::{database::Connection, error::Result, feed::place, state::AppState};
 
 /// How often what writers have done themselves is written down.
 const MARK_PERIOD: Duration = Duration::from_millis(250);
@@ -109,7 +109,7 @@ pub(crate) async fn mark(state: &AppState) -> Result<()> {
 
 /// Leaves their positions alone: who gives some holds the lock for it before any entry, and this one
 /// holds the entries already.
-async fn set_relayed(conn: &mut PgConnection, now: DateTime<Utc>, runs: &[LogRun]) -> Result<()> {
+async fn set_relayed(conn: &mut Connection, now: DateTime<Utc>, runs: &[LogRun]) -> Result<()> {
     let times: Vec<_> = runs.iter().map(|run| run.at).collect();
     let firsts: Vec<_> = runs.iter().map(|run| run.first).collect();
     let lasts: Vec<_> = runs.iter().map(LogRun::last).collect();
@@ -146,7 +146,7 @@ async fn look(state: &AppState) -> Result<()> {
 /// deletes their tags and marks them; tells how many.
 async fn repair(state: &AppState, (older, ahead): (TimeDelta, TimeDelta)) -> Result<i64> {
     let now = state.options.clock.now();
-    let mut transaction = state.pool.begin().await?;
+    let mut transaction = state.database.background.begin().await?;
     let left = sqlx::query(
         "select at, seq, tags from changes
         where relayed_at is null and (at < $1 or at > $2)

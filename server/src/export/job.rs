@@ -23,6 +23,9 @@ use crate::{
     state::AppState,
 };
 
+/// Bytes that the ids of as many rows as may be named take, and some more.
+pub(crate) const BODY_LIMIT: usize = 1 << 20;
+
 /// `POST /v1/{r}/export?format&name&sort&q&<filters>`, or `?format&name` with the ids of rows as the body.
 pub(crate) async fn create<E: Entity>(
     State(state): State<AppState>,
@@ -117,7 +120,7 @@ async fn export<E: Entity>(run: &Run, request: &ExportRequest) -> Result<Outcome
     }
     let list = list_of::<E>(state, &request.query)?;
     let search = list.search.as_deref();
-    let mut conn = state.pool.acquire().await?;
+    let mut conn = state.database.bulk.acquire().await?;
     let total = list::estimate::<E>(&mut conn, &list.filter, search).await?;
     drop(conn);
     run.progress().expect(0, total.value);

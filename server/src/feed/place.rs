@@ -2,9 +2,9 @@
 //! follow the order of commits, so positions are given afterwards, to what is committed, by one at a time.
 
 use chrono::{DateTime, TimeDelta, Utc};
-use sqlx::{PgConnection, Row, postgres::PgRow};
+use sqlx::{Row, postgres::PgRow};
 
-use crate::{cache::relay::LogRun, error::Result, state::AppState};
+use crate::{cache::relay::LogRun, database::Connection, error::Result, state::AppState};
 
 /// An entry so old is placed although whoever wrote it has not done so.
 const LEFT_AFTER: TimeDelta = TimeDelta::seconds(1);
@@ -37,7 +37,7 @@ pub(crate) async fn leftovers(state: &AppState) -> Result<()> {
                 entries: 1,
             })
         })
-        .fetch_all(&state.pool)
+        .fetch_all(&mut *state.database.background.acquire().await?)
         .await?;
         if left.is_empty() {
             return Ok(());
@@ -65,7 +65,7 @@ fn joined(entries: Vec<LogRun>) -> Vec<LogRun> {
 /// Gives those of the entries a position that have none, in the order of their times, and marks them all
 /// where they were relayed at an instant.
 async fn place(state: &AppState, runs: &[LogRun], relayed_at: Option<DateTime<Utc>>) -> Result<()> {
-    let mut transaction = state.pool.begin().await?;
+    let mut transaction = state.database.background.begin().await?;
     let last = lock(&mut transaction).await?;
     let times: Vec<_> = runs.iter().map(|run| run.at).collect();
     let firsts: Vec<_> = runs.iter().map(|run| run.first).collect();
@@ -106,12 +106,12 @@ async fn place(state: &AppState, runs: &[LogRun], relayed_at: Option<DateTime<Ut
 }
 
 /// The last position; nobody else gives any until the transaction ends.
-async fn lock(conn: &mut PgConnection) -> Result<i64> {
+async fn lock(conn: &mut Connection) -> Result<i64> {
     let last = sqlx::query_scalar("select position from feed where id = 1 for update");
     Ok(last.fetch_one(conn).await?)
 }
 
-async fn advance(conn: &mut PgConnection, placed: i64) -> Result<()> {
+async fn advance(conn: &mut Connection, placed: i64) -> Result<()> {
     if placed > 0 {
         sqlx::query("update feed set position = position + $1 where id = 1")
             .bind(placed)

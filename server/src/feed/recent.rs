@@ -6,12 +6,12 @@ use std::{
     time::Duration,
 };
 
-use sqlx::{PgPool, Row, postgres::PgRow};
+use sqlx::{Row, postgres::PgRow};
 use stockroom_common::change::{ChangeEvent, Touched};
 use tokio::sync::watch;
 
 use super::{ENTITIES, last_position};
-use crate::{changes::Difference, error::Result, state::AppState};
+use crate::{changes::Difference, database::Pool, error::Result, state::AppState};
 
 /// How often one looks whether the log has moved; entries may be placed by any server.
 const LOOK_EVERY: Duration = Duration::from_millis(150);
@@ -44,11 +44,7 @@ impl Feed {
     }
 
     /// The entries after a position, some or all.
-    pub(super) async fn after(
-        &self,
-        pool: &PgPool,
-        position: i64,
-    ) -> Result<Vec<Arc<ChangeEvent>>> {
+    pub(super) async fn after(&self, pool: &Pool, position: i64) -> Result<Vec<Arc<ChangeEvent>>> {
         if let Some(kept) = self.kept_after(position) {
             return Ok(kept);
         }
@@ -67,7 +63,7 @@ impl Feed {
     }
 
     /// Looks whether the log has moved.
-    async fn look(&self, pool: &PgPool) -> Result<()> {
+    async fn look(&self, pool: &Pool) -> Result<()> {
         let last = last_position(&mut *pool.acquire().await?).await?;
         let known = *self.last.borrow();
         if last == known {
@@ -103,13 +99,13 @@ pub(crate) async fn run(state: AppState) {
         if state.feed.last.receiver_count() == 0 {
             continue;
         }
-        if let Err(error) = state.feed.look(&state.pool).await {
+        if let Err(error) = state.feed.look(&state.database.background).await {
             tracing::warn!(%error, "the change log could not be looked at");
         }
     }
 }
 
-async fn select_after(pool: &PgPool, position: i64) -> Result<Vec<Arc<ChangeEvent>>> {
+async fn select_after(pool: &Pool, position: i64) -> Result<Vec<Arc<ChangeEvent>>> {
     let events = sqlx::query(
         "select position, at, actor, entity, entity_id, op, version, before, after, tags from changes
         where position > $1
@@ -119,7 +115,7 @@ async fn select_after(pool: &PgPool, position: i64) -> Result<Vec<Arc<ChangeEven
     .bind(position)
     .bind(PAGE)
     .try_map(|row: PgRow| read(&row).map(Arc::new))
-    .fetch_all(pool)
+    .fetch_all(&mut *pool.acquire().await?)
     .await?;
     Ok(events)
 }

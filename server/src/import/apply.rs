@@ -13,7 +13,7 @@ use crate::{
     cache::Invalidation,
     entity::Entity,
     error::{Error, Result},
-    rows::{self, MAX_FAULTS, Place, Sent},
+    rows::{self, MAX_FAULTS, Place, Sent, lock},
     write::Write,
 };
 
@@ -66,15 +66,21 @@ async fn prepare_all<E: Entity>(import: &Import) -> Result<Vec<Problem>> {
             row.prepare(&import.state).await?;
         }
         faulty.extend(rows.iter().filter_map(Sent::faults));
-        faulty.truncate(MAX_FAULTS);
+        if faulty.len() >= MAX_FAULTS {
+            // The refusal names no more of them, so there is nothing to look for in the rest.
+            faulty.truncate(MAX_FAULTS);
+            return Ok(faulty);
+        }
     }
 }
 
 async fn in_one<E: Entity>(import: &Import) -> Result<(Report, Invalidation)> {
-    let mut lines = import.file.lines(E::TABLE_COLUMNS).await?;
     let mut report = import.report()?;
-    let mut write = Write::new(import.state.clone(), import.actor.clone());
+    let mut write = Write::bulk(import.state.clone(), import.actor.clone());
     let mut rows_read = 0;
+    lock_all::<E>(import, &mut write).await?;
+    // From the start again: a file is read by one at a time.
+    let mut lines = import.file.lines(E::TABLE_COLUMNS).await?;
     import.begin(Step::Writing);
     loop {
         let rows = next::<E>(&mut lines).await?;
@@ -95,6 +101,21 @@ async fn in_one<E: Entity>(import: &Import) -> Result<(Report, Invalidation)> {
     }
     import.mark(&mut write, rows_read, &report).await?;
     Ok((report, write.commit().await?))
+}
+
+/// Locks what the rows of the file stand for or share with others, before any of it is written.
+async fn lock_all<E: Entity>(import: &Import, write: &mut Write) -> Result<()> {
+    let mut lines = import.file.lines(E::TABLE_COLUMNS).await?;
+    lock::begin(write.conn().await?).await?;
+    loop {
+        let rows = next::<E>(&mut lines).await?;
+        if rows.is_empty() {
+            return lock::take::<E>(write.conn().await?).await;
+        }
+        // Nothing is counted yet, but a job that is to stop must not read on.
+        import.check_running()?;
+        lock::add(write.conn().await?, &rows).await?;
+    }
 }
 
 async fn by_batches<E: Entity>(import: &Import) -> Result<(Report, Invalidation)> {
@@ -140,7 +161,7 @@ async fn one_batch<E: Entity>(
     }
     let mut attempt = 1;
     loop {
-        let mut write = Write::new(import.state.clone(), import.actor.clone());
+        let mut write = Write::bulk(import.state.clone(), import.actor.clone());
         let written = rows::write_all(&mut write, rows.to_vec(), import.request.on_error).await;
         let written = match written {
             Err(error) if error.is_lost_lock() && attempt < ATTEMPTS => {

@@ -9,29 +9,32 @@ use std::{
     },
 };
 
-use axum::body::Body;
+use super::{
+    interrupt::Interrupted,
+    receive::{Room, no_room},
+};
+use crate::error::{Error, Result};
 use flate2::read::MultiGzDecoder;
-use futures_util::StreamExt;
 use serde_json::Value;
 use stockroom_common::{
     FieldError, Kind, document,
     format::Format,
     table::{self, Column},
 };
-use tokio::io::AsyncWriteExt;
-
-use crate::{
-    error::{Error, Result},
-    jobs::{Pieces, Run},
-    state::AppState,
-};
 
 /// Bytes that a row may have.
 const ROW_LIMIT: usize = 1 << 20;
 /// Bytes of rows that are held at a time.
 const BATCH_BYTES: u64 = 4 << 20;
-/// Unpacked, a file may be so many times as large as it may be when it is sent.
+/// Rows that a file may have.
+const MAX_ROWS: u64 = 50_000_000;
+/// Unpacked, a file may be so many times as large as it was sent: tables shrink to a tenth or a fiftieth, and what
+/// shrinks to a thousandth holds nothing.
+const MAX_RATIO: u64 = 100;
+/// However well it shrinks, it may be so many times as large as a file may be when it is sent.
 const UNPACKED_LIMIT: u64 = 32;
+/// Small ones may be so large in any case.
+const UNPACKED_FREE: u64 = 4 << 20;
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 const GZIP: [u8; 2] = [0x1f, 0x8b];
 
@@ -41,6 +44,8 @@ pub(crate) struct File {
     format: Format,
     /// Bytes that it may have unpacked.
     limit: u64,
+    interrupted: Interrupted,
+    _room: Room,
 }
 
 /// A row: the line where it begins, and what stands there.
@@ -54,57 +59,24 @@ pub(crate) struct Lines {
     reader: Option<Reader>,
     /// Bytes that were read for them so far.
     read: Arc<AtomicU64>,
+    rows: u64,
 }
 
 impl File {
-    /// Takes in a body.
-    ///
-    /// # Errors
-    /// 408 where nothing more of it comes, 413 where it is too large, 400 where it breaks off.
-    pub(crate) async fn receive(state: &AppState, body: Body, format: Format) -> Result<Self> {
-        let limit = state.options.import_limit;
-        let mut file = tokio::fs::File::from_std(tempfile::tempfile().map_err(no_room)?);
-        let mut chunks = body.into_data_stream();
-        let mut received = 0;
-        loop {
-            let next = tokio::time::timeout(state.options.request_timeout, chunks.next()).await;
-            let Ok(next) = next else {
-                let detail = "Nothing more of the file has come for too long.";
-                return Err(Error::refused(Kind::Timeout, detail));
-            };
-            let Some(chunk) = next else { break };
-            let chunk = chunk
-                .map_err(|_| Error::refused(Kind::Unreadable, "The file did not arrive whole."))?;
-            received += chunk.len() as u64;
-            if received > limit {
-                let detail = format!(
-                    "The file has more than the {limit} bytes that the server takes; split it."
-                );
-                return Err(Error::refused(Kind::TooLarge, detail));
-            }
-            file.write_all(&chunk).await.map_err(no_room)?;
-        }
-        file.flush().await.map_err(no_room)?;
-        Ok(Self::new(state, file.into_std().await, format))
-    }
-
-    /// Copies the file of a job to this server's disk.
-    pub(super) async fn of_job(run: &Run, format: Format) -> Result<Self> {
-        let mut file = tokio::fs::File::from_std(tempfile::tempfile().map_err(no_room)?);
-        let mut pieces = Pieces::of(run);
-        while let Some(piece) = pieces.next().await? {
-            file.write_all(&piece).await.map_err(no_room)?;
-        }
-        file.flush().await.map_err(no_room)?;
-        Ok(Self::new(&run.state, file.into_std().await, format))
-    }
-
-    fn new(state: &AppState, file: std::fs::File, format: Format) -> Self {
-        let limit = state.options.import_limit.saturating_mul(UNPACKED_LIMIT);
+    pub(super) fn new(
+        file: std::fs::File,
+        format: Format,
+        room: Room,
+        interrupted: Interrupted,
+    ) -> Self {
+        let limit = room.bytes().saturating_mul(MAX_RATIO).max(UNPACKED_FREE);
+        let limit = limit.min(room.file_limit().saturating_mul(UNPACKED_LIMIT));
         Self {
             file,
             format,
             limit,
+            interrupted,
+            _room: room,
         }
     }
 
@@ -122,6 +94,7 @@ impl File {
     pub(crate) async fn lines(&self, columns: &'static [Column]) -> Result<Lines> {
         let mut file = self.file.try_clone().map_err(no_room)?;
         let (format, limit) = (self.format, self.limit);
+        let interrupted = self.interrupted.clone();
         let read = Arc::new(AtomicU64::new(0));
         let counter = read.clone();
         let open = move || {
@@ -137,6 +110,7 @@ impl File {
                 bytes,
                 left: limit,
                 read: counter,
+                interrupted,
             };
             Ok::<_, io::Error>(match format {
                 Format::Csv => csv_lines(bytes, columns),
@@ -148,6 +122,7 @@ impl File {
             Ok(lines) => Ok(Lines {
                 reader: Some(lines),
                 read,
+                rows: 0,
             }),
             Err(fault) => Err(Error::fields(Kind::Unreadable, vec![fault.at_line(1)])),
         }
@@ -183,14 +158,14 @@ impl Lines {
         };
         let (lines, rows) = tokio::task::spawn_blocking(take).await?;
         self.reader = Some(lines);
-        rows.map_err(|fault| Error::fields(Kind::Unreadable, vec![fault]))
+        let rows = rows.map_err(|fault| Error::fields(Kind::Unreadable, vec![fault]))?;
+        self.rows += rows.len() as u64;
+        if self.rows > MAX_ROWS {
+            let detail = format!("The file has more than {MAX_ROWS} rows; split it.");
+            return Err(Error::refused(Kind::TooLarge, detail));
+        }
+        Ok(rows)
     }
-}
-
-fn no_room(error: io::Error) -> Error {
-    tracing::error!(%error, "a file cannot be kept");
-    let detail = "The server cannot keep the file; it may have no room left.";
-    Error::refused(Kind::Unavailable, detail)
 }
 
 fn broken(error: &io::Error) -> FieldError {
@@ -407,15 +382,22 @@ struct Limited {
     bytes: Box<dyn Read + Send>,
     left: u64,
     read: Arc<AtomicU64>,
+    interrupted: Interrupted,
 }
 
 impl Read for Limited {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if self.interrupted.is_set() {
+            return Err(io::Error::other("the import was interrupted"));
+        }
         let read = self.bytes.read(buffer)?;
         self.read.fetch_add(read as u64, Relaxed);
         match self.left.checked_sub(read as u64) {
             Some(left) => self.left = left,
-            None => return Err(io::Error::other("it unpacks to too much; split it")),
+            None => {
+                let message = "it unpacks to too much, or to more than a hundred times its size; split it, or send it unpacked";
+                return Err(io::Error::other(message));
+            }
         }
         Ok(read)
     }
@@ -437,6 +419,7 @@ mod tests {
             bytes: Box::new(b"{}\n{}\n{}\n".as_slice()),
             left: 6,
             read: Arc::default(),
+            interrupted: Interrupted::default(),
         };
         let fault = ndjson_lines(bytes).find_map(Result::err).unwrap();
         assert!(fault.message.contains("unpacks to too much"));

@@ -3,14 +3,17 @@
 use std::sync::Arc;
 
 use axum::response::Response;
-use sqlx::Connection;
+
 use stockroom_common::{
     Category, Customer, Kind, Order, Product, Resource,
     bulk::OnError,
     job::{ImportRequest, JobRequest},
 };
 
-use super::{Import, Step, file::File, run as write_rows, to_stop, turn};
+use super::{
+    Import, Step, file::File, interrupt::Interrupt, receive::copy_of_job, run as write_rows,
+    to_stop, turn,
+};
 use crate::{
     entity::Entity,
     error::{Error, Result},
@@ -36,8 +39,7 @@ pub(super) async fn enqueue(
     };
     // It holds a connection for as long as the file takes.
     let _turn = turn(state).await?;
-    let mut conn = state.pool.acquire().await?;
-    let mut transaction = conn.begin().await?;
+    let mut transaction = state.database.bulk.begin().await?;
     let job = jobs::insert(&mut transaction, new).await?;
     jobs::keep(&mut transaction, job.id, file).await?;
     transaction.commit().await?;
@@ -61,11 +63,14 @@ pub(crate) async fn work(run: &Arc<Run>, request: &ImportRequest) -> Result<Outc
 }
 
 async fn import<E: Entity>(run: &Arc<Run>, request: &ImportRequest) -> Result<Outcome> {
+    let interrupt = Interrupt::of_job(run);
+    let interrupted = interrupt.interrupted.clone();
     let import = Import {
         state: run.state.clone(),
         actor: run.actor.clone(),
         request: request.clone(),
-        file: File::of_job(run, request.format).await?,
+        file: copy_of_job(run, request.format, interrupted).await?,
+        interrupt,
         wants_every_row: false,
         run: Some(run.clone()),
     };

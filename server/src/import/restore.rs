@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
-use sqlx::{AssertSqlSafe, PgConnection};
+use sqlx::AssertSqlSafe;
 use stockroom_common::{FieldError, Kind, Problem, change::Op, document, partition::Family};
 
 use super::{Import, Step, file::Line, report::Report};
@@ -13,6 +13,7 @@ use crate::{
     cache::{Invalidation, Tag},
     changes::Change,
     copy::TableRows,
+    database::Connection,
     entity::Entity,
     error::{Error, Result},
     order,
@@ -28,10 +29,10 @@ pub(super) async fn restore<E: Entity>(import: &Import) -> Result<(Report, Inval
     if let Some((_, report)) = import.found().await {
         return Ok((report, Invalidation::Done));
     }
-    refuse_rows::<E>(&mut *import.state.pool.acquire().await?).await?;
+    refuse_rows::<E>(&mut *import.state.database.bulk.acquire().await?).await?;
     refuse_faults::<E>(import, None).await?;
     let mut report = import.report()?;
-    let mut write = Write::new(import.state.clone(), import.actor.clone());
+    let mut write = Write::bulk(import.state.clone(), import.actor.clone());
     // Two at once would mix: the second waits, and finds rows.
     sqlx::query("select pg_advisory_xact_lock(hashtext($1))")
         .bind(format!("restore {}", E::TABLE))
@@ -176,10 +177,13 @@ async fn ensure<E: Entity>(state: &AppState, family: Family, row: &E) -> Result<
             message,
         ));
     }
-    state.partitions.ensure(&state.pool, family, at).await
+    state
+        .partitions
+        .ensure(&state.database.bulk, family, at)
+        .await
 }
 
-async fn refuse_rows<E: Entity>(conn: &mut PgConnection) -> Result<()> {
+async fn refuse_rows<E: Entity>(conn: &mut Connection) -> Result<()> {
     let sql = format!("select exists (select from {})", E::TABLE);
     let is_any: bool = sqlx::query_scalar(AssertSqlSafe(sql))
         .fetch_one(conn)
@@ -242,7 +246,7 @@ fn holds(value: &Value, text: &str) -> bool {
 /// Tells the planner about the new rows, rather than wait until autovacuum does.
 pub(crate) async fn analyze(state: &AppState, tables: &str) {
     let analyzed = async {
-        let mut transaction = state.pool.begin().await?;
+        let mut transaction = state.database.bulk.begin().await?;
         let sql = format!("set local statement_timeout = 0; analyze {tables}");
         sqlx::raw_sql(AssertSqlSafe(sql))
             .execute(&mut *transaction)

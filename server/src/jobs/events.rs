@@ -14,10 +14,12 @@ use stockroom_common::{
     Id,
     job::{Job, JobKind},
 };
-use tokio::sync::watch;
+use tokio::sync::{OwnedSemaphorePermit, watch};
 
 use super::{Jobs, find, queue};
-use crate::{error::Result, extract::RowId, state::AppState};
+use crate::{
+    error::Result, extract::RowId, lifecycle::Phase, session::take_stream, state::AppState,
+};
 
 /// How often jobs are looked at while some are under way: they may be on another server.
 const LOOK_EVERY: Duration = Duration::from_millis(200);
@@ -30,26 +32,30 @@ pub(crate) async fn events(
     State(state): State<AppState>,
     RowId(id): RowId<Job>,
 ) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>> {
-    find(&state.pool, id).await?;
+    find(&state.database.background, id).await?;
+    let permit = take_stream(&state)?;
     let first: Option<Job> = None;
-    let jobs = stream::unfold((state, first), move |(state, last)| async move {
-        if last.as_ref().is_some_and(|job| job.state.is_final()) {
-            return None;
-        }
-        loop {
-            // A database that is away for a moment is no end of the stream.
-            let found = queue::select_listed(&state.pool, &[id]).await;
-            let found = found.ok().and_then(|mut jobs| jobs.pop());
-            if let Some(mut job) = found.filter(|job| Some(job) != last.as_ref()) {
-                if job.state.is_final() {
-                    job = find(&state.pool, id).await.unwrap_or(job);
-                }
-                let event = Event::default().event("job").json_data(&job).ok()?;
-                return Some((Ok(event), (state, Some(job))));
+    let jobs = stream::unfold(
+        (state, first, permit),
+        move |(state, last, permit)| async move {
+            if last.as_ref().is_some_and(|job| job.state.is_final()) {
+                return None;
             }
-            wait(&state, LOOK_EVERY).await?;
-        }
-    });
+            loop {
+                // A database that is away for a moment is no end of the stream.
+                let found = queue::select_listed(&state.database.background, &[id]).await;
+                let found = found.ok().and_then(|mut jobs| jobs.pop());
+                if let Some(mut job) = found.filter(|job| Some(job) != last.as_ref()) {
+                    if job.state.is_final() {
+                        job = find(&state.database.background, id).await.unwrap_or(job);
+                    }
+                    let event = Event::default().event("job").json_data(&job).ok()?;
+                    return Some((Ok(event), (state, Some(job), permit)));
+                }
+                wait(&state, LOOK_EVERY).await?;
+            }
+        },
+    );
     Ok(Sse::new(jobs).keep_alive(KeepAlive::new()))
 }
 
@@ -57,26 +63,28 @@ pub(crate) async fn events(
 /// those that have come further or are new.
 pub(crate) async fn all_events(
     State(state): State<AppState>,
-) -> Sse<impl Stream<Item = Result<Event, Infallible>>> {
+) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>> {
     let listener = Listener {
+        _permit: take_stream(&state)?,
         seen: state.jobs.seen.subscribe(),
-        stopping: state.stopping.subscribe(),
         told: None,
+        state: state.clone(),
     };
     state.jobs.asked.notify_one();
     let jobs = stream::unfold(listener, |mut listener| async {
         let event = listener.next().await?;
         Some((Ok(event), listener))
     });
-    Sse::new(jobs).keep_alive(KeepAlive::new())
+    Ok(Sse::new(jobs).keep_alive(KeepAlive::new()))
 }
 
 /// Somebody who is told of all jobs.
 struct Listener {
     seen: watch::Receiver<Option<Arc<Vec<Job>>>>,
-    stopping: watch::Receiver<bool>,
+    state: AppState,
     /// As they were told last.
     told: Option<Arc<Vec<Job>>>,
+    _permit: OwnedSemaphorePermit,
 }
 
 impl Listener {
@@ -91,7 +99,7 @@ impl Listener {
             };
             let jobs = tokio::select! {
                 seen = self.seen.wait_for(differs) => seen.ok()?.clone()?,
-                _ = self.stopping.wait_for(|stopping| *stopping) => return None,
+                () = self.state.lifecycle.until(Phase::Stopping) => return None,
             };
             let known: &[Job] = told.as_ref().map_or(&[], |told| told);
             let news: Vec<&Job> = jobs.iter().filter(|job| !known.contains(job)).collect();
@@ -143,22 +151,21 @@ pub(crate) async fn watch_all(state: AppState) {
 
 /// All jobs, and those that were seen under way and have since left the list: their end is told as well.
 async fn look(state: &AppState, last: Option<&Vec<Job>>) -> Result<Vec<Job>> {
-    let mut jobs = queue::select_latest(&state.pool, &JobKind::ALL).await?;
+    let mut jobs = queue::select_latest(&state.database.background, &JobKind::ALL).await?;
     let listed: HashSet<Id<Job>> = jobs.iter().map(|job| job.id).collect();
     let last = last.into_iter().flatten();
     let left = last.filter(|job| !job.state.is_final() && !listed.contains(&job.id));
     let left: Vec<Id<Job>> = left.map(|job| job.id).collect();
     if !left.is_empty() {
-        jobs.extend(queue::select_listed(&state.pool, &left).await?);
+        jobs.extend(queue::select_listed(&state.database.background, &left).await?);
     }
     Ok(jobs)
 }
 
 /// Waits; none once the server stops.
 async fn wait(state: &AppState, time: Duration) -> Option<()> {
-    let mut stopping = state.stopping.subscribe();
     tokio::select! {
         () = tokio::time::sleep(time) => Some(()),
-        _ = stopping.wait_for(|stopping| *stopping) => None,
+        () = state.lifecycle.until(Phase::Stopping) => None,
     }
 }

@@ -9,7 +9,7 @@ use axum::{
     response::Response,
 };
 use futures_util::stream;
-use sqlx::{PgConnection, PgPool};
+
 use stockroom_common::{
     Id, Kind,
     job::{Job, JobRequest, JobState},
@@ -17,6 +17,7 @@ use stockroom_common::{
 
 use super::{find, queue::PIECES_AT_ONCE, run::Run};
 use crate::{
+    database::{Connection, Pool},
     error::{Error, Result},
     export,
     extract::RowId,
@@ -31,7 +32,7 @@ pub(crate) async fn fetch(
     State(state): State<AppState>,
     RowId(id): RowId<Job>,
 ) -> Result<Response> {
-    let job = find(&state.pool, id).await?;
+    let job = find(&state.database.background, id).await?;
     let (format, name) = match &job.request {
         JobRequest::Import(request) => (request.format, &request.resource),
         JobRequest::Export(request) => (request.format, &request.resource),
@@ -55,7 +56,7 @@ pub(crate) async fn fetch(
         return Err(Error::refused(kind, detail));
     };
     let pieces = stream::try_unfold((state, 0), move |(state, number)| async move {
-        let piece = select(&state.pool, id, number).await;
+        let piece = select(&state.database.background, id, number).await;
         let piece = piece.map_err(|error| io::Error::other(error.to_string()))?;
         Ok::<_, io::Error>(piece.map(|bytes| (Bytes::from(bytes), (state, number + 1))))
     });
@@ -70,7 +71,7 @@ pub(crate) async fn fetch(
 
 /// Keeps a file that was received, for the job whose transaction this is.
 pub(crate) async fn keep(
-    conn: &mut PgConnection,
+    conn: &mut Connection,
     id: Id<Job>,
     mut file: std::fs::File,
 ) -> Result<()> {
@@ -108,7 +109,12 @@ impl<'a> Pieces<'a> {
 
     /// The next one; none after the last.
     pub(crate) async fn next(&mut self) -> Result<Option<Vec<u8>>> {
-        let piece = select(&self.run.state.pool, self.run.id, self.number).await?;
+        let piece = select(
+            &self.run.state.database.background,
+            self.run.id,
+            self.number,
+        )
+        .await?;
         self.number += 1;
         Ok(piece)
     }
@@ -125,8 +131,8 @@ pub(crate) struct Spool<'a> {
 
 impl<'a> Spool<'a> {
     pub(crate) async fn begin(run: &'a Run) -> Result<Self> {
-        let delete = || {
-            sqlx::query(
+        let delete = async || {
+            let deleted = sqlx::query(
                 "delete from job_pieces where job_id = $1 and number in (
                     select number from job_pieces
                     where job_id = $1 and exists (
@@ -138,9 +144,11 @@ impl<'a> Spool<'a> {
             .bind(run.id.uuid())
             .bind(run.runner)
             .bind(PIECES_AT_ONCE)
-            .execute(&run.state.pool)
+            .execute(&mut *run.state.database.background.acquire().await?)
+            .await?;
+            Ok::<_, Error>(deleted.rows_affected())
         };
-        while delete().await?.rows_affected() > 0 {}
+        while delete().await? > 0 {}
         Ok(Self {
             run,
             number: 0,
@@ -185,7 +193,7 @@ impl<'a> Spool<'a> {
         .bind(self.run.runner)
         .bind(self.number)
         .bind(piece)
-        .execute(&self.run.state.pool)
+        .execute(&mut *self.run.state.database.background.acquire().await?)
         .await?;
         if put.rows_affected() == 0 {
             return Err(self.run.lost());
@@ -195,12 +203,12 @@ impl<'a> Spool<'a> {
     }
 }
 
-async fn select(pool: &PgPool, id: Id<Job>, number: i32) -> Result<Option<Vec<u8>>> {
+async fn select(pool: &Pool, id: Id<Job>, number: i32) -> Result<Option<Vec<u8>>> {
     let bytes =
         sqlx::query_scalar("select bytes from job_pieces where job_id = $1 and number = $2")
             .bind(id.uuid())
             .bind(number)
-            .fetch_optional(pool)
+            .fetch_optional(&mut *pool.acquire().await?)
             .await?;
     Ok(bytes)
 }

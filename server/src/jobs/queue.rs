@@ -3,9 +3,9 @@
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::Serialize;
 use serde_json::Value;
-use sqlx::{AssertSqlSafe, PgConnection, PgPool, Row, postgres::PgRow, types::Json};
+use sqlx::{AssertSqlSafe, Row, postgres::PgRow, types::Json};
 use stockroom_common::{
-    Id, Problem,
+    Id, Kind, Problem,
     bulk::ImportReport,
     document,
     job::{Job, JobKind, JobRequest, JobState, Step},
@@ -13,6 +13,7 @@ use stockroom_common::{
 use uuid::Uuid;
 
 use super::{progress::Progress, run::Outcome};
+use crate::database::{Connection, Pool};
 use crate::error::{Error, Result};
 
 /// A running job whose server has not said for so many seconds that it lives is taken over. By the clock
@@ -31,6 +32,8 @@ pub(crate) const COLUMNS: &str = "id, state, request, actor, progress, report, f
 const LISTED: &str = "id, state, request - 'ids' as request, actor, progress, \
     report || '{\"refused\": []}' as report, file_bytes, problem - 'errors' as problem, created_at, \
     finished_at";
+/// Jobs of a kind that may run or wait.
+const MAX_WAITING: i64 = 32;
 /// Jobs that a list holds: those under way, and those that have ended.
 const MOST_UNFINISHED: i64 = 1_000;
 const MOST_ENDED: i64 = 100;
@@ -57,7 +60,26 @@ pub(super) struct Claimed {
     pub(super) taken_over: i32,
 }
 
-pub(crate) async fn insert(conn: &mut PgConnection, new: NewJob) -> Result<Job> {
+/// Puts a job into the queue.
+///
+/// # Errors
+/// 429 where too many of its kind wait already.
+pub(crate) async fn insert(conn: &mut Connection, new: NewJob) -> Result<Job> {
+    let kind = new.request.kind();
+    let waiting: i64 = sqlx::query_scalar(
+        "select count(*) from jobs where kind = $1 and state in ('queued', 'running')",
+    )
+    .bind(kind.as_str())
+    .fetch_one(&mut *conn)
+    .await?;
+    if waiting >= MAX_WAITING {
+        let detail = format!(
+            "{waiting} jobs of this kind ({}) run or wait already, one at a time; wait until some are done, or \
+            cancel them.",
+            kind.as_str()
+        );
+        return Err(Error::refused(Kind::TooMany, detail));
+    }
     let job = Job {
         id: Id::mint(new.at, rand::random()),
         state: JobState::Queued,
@@ -89,30 +111,30 @@ pub(crate) async fn insert(conn: &mut PgConnection, new: NewJob) -> Result<Job> 
     Ok(job)
 }
 
-pub(super) async fn select(pool: &PgPool, id: Id<Job>) -> Result<Option<Job>> {
+pub(super) async fn select(pool: &Pool, id: Id<Job>) -> Result<Option<Job>> {
     let sql = format!("select {COLUMNS} from jobs where id = $1");
     let job = sqlx::query(AssertSqlSafe(sql))
         .bind(id.uuid())
         .try_map(|row| from_row(&row))
-        .fetch_optional(pool)
+        .fetch_optional(&mut *pool.acquire().await?)
         .await?;
     Ok(job)
 }
 
 /// Jobs as they stand in a list, whichever of them there are.
-pub(super) async fn select_listed(pool: &PgPool, ids: &[Id<Job>]) -> Result<Vec<Job>> {
+pub(super) async fn select_listed(pool: &Pool, ids: &[Id<Job>]) -> Result<Vec<Job>> {
     let sql = format!("select {LISTED} from jobs where id = any($1)");
     let ids: Vec<Uuid> = ids.iter().map(|id| id.uuid()).collect();
     let jobs = sqlx::query(AssertSqlSafe(sql))
         .bind(ids)
         .try_map(|row| from_row(&row))
-        .fetch_all(pool)
+        .fetch_all(&mut *pool.acquire().await?)
         .await?;
     Ok(jobs)
 }
 
 /// Those of these kinds that are under way, and the last hundred that have ended; the newest first.
-pub(super) async fn select_latest(pool: &PgPool, kinds: &[JobKind]) -> Result<Vec<Job>> {
+pub(super) async fn select_latest(pool: &Pool, kinds: &[JobKind]) -> Result<Vec<Job>> {
     let sql = format!(
         "(select {LISTED} from jobs where kind = any($1) and state in ('queued', 'running')
             order by created_at desc limit $2)
@@ -126,20 +148,20 @@ pub(super) async fn select_latest(pool: &PgPool, kinds: &[JobKind]) -> Result<Ve
         .bind(MOST_UNFINISHED)
         .bind(MOST_ENDED)
         .try_map(|row| from_row(&row))
-        .fetch_all(pool)
+        .fetch_all(&mut *pool.acquire().await?)
         .await?;
     Ok(jobs)
 }
 
-pub(super) async fn is_any_unfinished(pool: &PgPool) -> Result<bool> {
+pub(super) async fn is_any_unfinished(pool: &Pool) -> Result<bool> {
     let is_any =
         sqlx::query_scalar("select exists (select from jobs where state in ('queued', 'running'))")
-            .fetch_one(pool)
+            .fetch_one(&mut *pool.acquire().await?)
             .await?;
     Ok(is_any)
 }
 
-pub(super) async fn request_cancel(pool: &PgPool, id: Id<Job>, now: DateTime<Utc>) -> Result<()> {
+pub(super) async fn request_cancel(pool: &Pool, id: Id<Job>, now: DateTime<Utc>) -> Result<()> {
     sqlx::query(
         "update jobs
         set cancel_requested = true,
@@ -149,14 +171,14 @@ pub(super) async fn request_cancel(pool: &PgPool, id: Id<Job>, now: DateTime<Utc
     )
     .bind(id.uuid())
     .bind(now)
-    .execute(pool)
+    .execute(&mut *pool.acquire().await?)
     .await?;
     Ok(())
 }
 
 /// Puts an import that was tried back into the queue, for good this time and on that actor's account; none
 /// where it is no such job.
-pub(super) async fn apply(pool: &PgPool, id: Id<Job>, actor: &str) -> Result<Option<Job>> {
+pub(super) async fn apply(pool: &Pool, id: Id<Job>, actor: &str) -> Result<Option<Job>> {
     let sql = format!(
         "update jobs
         set state = 'queued', finished_at = null, report = null, actor = $2, cancel_requested = false,
@@ -174,18 +196,14 @@ pub(super) async fn apply(pool: &PgPool, id: Id<Job>, actor: &str) -> Result<Opt
         .bind(id.uuid())
         .bind(actor)
         .try_map(|row| from_row(&row))
-        .fetch_optional(pool)
+        .fetch_optional(&mut *pool.acquire().await?)
         .await?;
     Ok(job)
 }
 
 /// Takes the job of one of these kinds that is to run next: one whose server is gone, or the first in the
 /// queue while none of its kind runs.
-pub(super) async fn claim(
-    pool: &PgPool,
-    runner: Uuid,
-    kinds: &[JobKind],
-) -> Result<Option<Claimed>> {
+pub(super) async fn claim(pool: &Pool, runner: Uuid, kinds: &[JobKind]) -> Result<Option<Claimed>> {
     let sql = format!(
         "update jobs set state = 'running', runner = $1, beat_at = now(),
             taken_over = case state when 'running' then taken_over + 1 else taken_over end
@@ -214,7 +232,7 @@ pub(super) async fn claim(
                 taken_over: row.try_get("taken_over")?,
             })
         })
-        .fetch_optional(pool)
+        .fetch_optional(&mut *pool.acquire().await?)
         .await
         .map_err(Error::from);
     match claimed {
@@ -227,7 +245,7 @@ pub(super) async fn claim(
 /// Says that the job lives and how far it is; tells whether it is to stop, none where it is no longer
 /// this server's.
 pub(super) async fn beat(
-    pool: &PgPool,
+    pool: &Pool,
     (id, runner): (Id<Job>, Uuid),
     progress: Option<Vec<Step>>,
 ) -> Result<Option<bool>> {
@@ -239,7 +257,7 @@ pub(super) async fn beat(
     .bind(id.uuid())
     .bind(runner)
     .bind(progress.map(Json))
-    .fetch_optional(pool)
+    .fetch_optional(&mut *pool.acquire().await?)
     .await?;
     Ok(cancelled)
 }
@@ -247,7 +265,7 @@ pub(super) async fn beat(
 /// Writes down, in the transaction that writes the rows, that so many are seen to; false where the job is
 /// no longer this server's.
 pub(super) async fn mark(
-    conn: &mut PgConnection,
+    conn: &mut Connection,
     (id, runner): (Id<Job>, Uuid),
     rows_done: i64,
     report: &ImportReport,
@@ -267,7 +285,7 @@ pub(super) async fn mark(
 
 /// Writes down how this server has left the job: ended, or back in the queue.
 pub(super) async fn leave(
-    pool: &PgPool,
+    pool: &Pool,
     now: DateTime<Utc>,
     (id, runner): (Id<Job>, Uuid),
     state: JobState,
@@ -305,9 +323,9 @@ pub(super) async fn leave(
 }
 
 /// Deletes the pieces of files that belong to no job any more, some at a time: there may be many.
-pub(super) async fn sweep(pool: &PgPool) -> Result<()> {
-    let deleted = || {
-        sqlx::query(
+pub(super) async fn sweep(pool: &Pool) -> Result<()> {
+    let delete = async || {
+        let deleted = sqlx::query(
             "delete from job_pieces where (job_id, number) in (
                 select job_id, number from job_pieces join jobs on jobs.id = job_id
                 where file_bytes is null and state in ('done', 'cancelled', 'failed')
@@ -315,19 +333,21 @@ pub(super) async fn sweep(pool: &PgPool) -> Result<()> {
             )",
         )
         .bind(PIECES_AT_ONCE)
-        .execute(pool)
+        .execute(&mut *pool.acquire().await?)
+        .await?;
+        Ok::<_, Error>(deleted.rows_affected())
     };
-    while deleted().await?.rows_affected() > 0 {}
+    while delete().await? > 0 {}
     Ok(())
 }
 
 /// Forgets files, and then jobs, that were done long ago.
-pub(super) async fn forget(pool: &PgPool, now: DateTime<Utc>) -> Result<()> {
+pub(super) async fn forget(pool: &Pool, now: DateTime<Utc>) -> Result<()> {
     sqlx::query(
         "update jobs set file_bytes = null where file_bytes is not null and finished_at < $1",
     )
     .bind(now - KEEP_FILES)
-    .execute(pool)
+    .execute(&mut *pool.acquire().await?)
     .await?;
     sweep(pool).await?;
     sqlx::query(
@@ -335,7 +355,7 @@ pub(super) async fn forget(pool: &PgPool, now: DateTime<Utc>) -> Result<()> {
             and not exists (select from job_pieces where job_id = jobs.id)",
     )
     .bind(now - KEEP_JOBS)
-    .execute(pool)
+    .execute(&mut *pool.acquire().await?)
     .await?;
     Ok(())
 }

@@ -2,7 +2,6 @@
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use sqlx::PgConnection;
 use stockroom_common::{Id, Kind, bulk::ImportReport, job::Job};
 use tokio::sync::watch;
 use uuid::Uuid;
@@ -12,6 +11,7 @@ use super::{
     queue::{self, Claimed},
 };
 use crate::{
+    database::Connection,
     error::{Error, Result},
     extract::Actor,
     state::AppState,
@@ -112,7 +112,7 @@ impl Run {
     /// 503 where the job is no longer this server's: then the rows must not be written.
     pub(crate) async fn mark(
         &self,
-        conn: &mut PgConnection,
+        conn: &mut Connection,
         rows_done: u64,
         report: &ImportReport,
     ) -> Result<()> {
@@ -133,7 +133,12 @@ impl Run {
     /// stop.
     pub(super) async fn beat(&self) -> Result<bool> {
         let told = self.progress().known();
-        let cancelled = queue::beat(&self.state.pool, (self.id, self.runner), told).await?;
+        let cancelled = queue::beat(
+            &self.state.database.background,
+            (self.id, self.runner),
+            told,
+        )
+        .await?;
         if cancelled == Some(true) {
             self.halt(Stop::Cancelled);
         }

@@ -19,7 +19,9 @@ use super::{
 };
 use crate::{
     error::{Error, Result},
-    export, import, partitions, seed,
+    export, import,
+    lifecycle::Phase,
+    partitions, seed,
     state::AppState,
 };
 
@@ -32,10 +34,9 @@ const MOST_TAKEN_OVER: i32 = 5;
 
 /// Takes jobs until the server stops, and then waits for those that it has.
 pub(crate) async fn run(state: AppState) {
-    let mut stopping = state.stopping.subscribe();
     let turns = JobKind::ALL.map(|kind| (kind, Arc::new(Semaphore::new(1))));
     let mut running = JoinSet::new();
-    while !*stopping.borrow() {
+    while !state.lifecycle.has_reached(Phase::Stopping) {
         while let Some(turn) = next(&state, &turns).await {
             running.spawn(turn);
         }
@@ -43,7 +44,7 @@ pub(crate) async fn run(state: AppState) {
             () = state.jobs.queued.notified() => {}
             () = tokio::time::sleep(LOOK_EVERY) => {}
             Some(_) = running.join_next() => {}
-            _ = stopping.wait_for(|stopping| *stopping) => {}
+            () = state.lifecycle.until(Phase::Stopping) => {}
         }
     }
     while running.join_next().await.is_some() {}
@@ -91,7 +92,7 @@ pub(crate) async fn work_off(state: &AppState, kinds: &[JobKind]) -> Result<bool
 
 async fn claim(state: &AppState, kinds: &[JobKind]) -> Result<Option<(Uuid, Claimed)>> {
     let runner: Uuid = Id::<Job>::mint(state.options.clock.now(), rand::random()).uuid();
-    let claimed = queue::claim(&state.pool, runner, kinds).await?;
+    let claimed = queue::claim(&state.database.background, runner, kinds).await?;
     Ok(claimed.map(|claimed| (runner, claimed)))
 }
 
@@ -138,12 +139,12 @@ async fn work(state: &AppState, runner: Uuid, claimed: Claimed) {
     };
     let now = state.options.clock.now();
     let what = (&outcome, problem.as_ref());
-    match queue::leave(&state.pool, now, (id, runner), left_as, what).await {
+    match queue::leave(&state.database.background, now, (id, runner), left_as, what).await {
         Ok(()) => tracing::info!(%id, state = left_as.as_str(), "a job was left"),
         // It is taken over once nobody has said for a while that it lives.
         Err(error) => tracing::warn!(%id, %error, "a job could not be left"),
     }
-    if let Err(error) = queue::sweep(&state.pool).await {
+    if let Err(error) = queue::sweep(&state.database.background).await {
         tracing::warn!(%error, "pieces of files are left for the keeper");
     }
 }
@@ -188,7 +189,7 @@ async fn keep_beating(run: &Run) -> Ended {
     let mut ticks = tokio::time::interval(BEAT_EVERY);
     loop {
         ticks.tick().await;
-        if *run.state.stopping.borrow() {
+        if run.state.lifecycle.has_reached(Phase::Stopping) {
             run.halt(Stop::ServerStops);
         }
         match run.beat().await {

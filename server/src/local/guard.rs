@@ -67,10 +67,10 @@ pub async fn run(data_dir: &Path, durability: Durability) -> Result<(), LocalErr
 
 async fn own(layout: &Layout, durability: Durability) -> Result<(), LocalError> {
     let installation = Installation::find(&layout.data_dir)?;
-    let user = user()?;
+    let user = user(layout)?;
     make_private_dir(&layout.sockets, user)?;
     if !layout.cluster.join("PG_VERSION").is_file() {
-        init(layout, &installation, user)?;
+        init(layout, durability, &installation, user)?;
     }
     stop_leftover(layout, &installation, user)?;
     let redis = PrivateRedis::start(layout, user);
@@ -153,7 +153,7 @@ fn say(word: &str) {
 }
 
 /// PostgreSQL refuses to run as root; there it gets a user of the system's.
-fn user() -> Result<Option<User>, LocalError> {
+fn user(layout: &Layout) -> Result<Option<User>, LocalError> {
     if !rustix::process::geteuid().is_root() {
         return Ok(None);
     }
@@ -170,8 +170,15 @@ fn user() -> Result<Option<User>, LocalError> {
             gid: fields.next()?.parse().ok()?,
         })
     };
-    let found = find("postgres").or_else(|| find("nobody"));
-    found.map(Some).ok_or(LocalError::NoUser)
+    if let Some(user) = find("postgres").or_else(|| find(ROLE)) {
+        return Ok(Some(user));
+    }
+    // Whatever else runs as `nobody` could read the shop, so no new one is given to it.
+    let owner = fs::metadata(&layout.cluster)
+        .map(|cluster| cluster.uid())
+        .ok();
+    let nobody = find("nobody").filter(|nobody| Some(nobody.uid) == owner);
+    nobody.map(Some).ok_or(LocalError::NoUser)
 }
 
 /// Makes a folder that only its user (ourselves, if none is named) and root can enter.
@@ -219,6 +226,7 @@ pub(super) fn command(program: &Path, user: Option<User>) -> Command {
 /// Makes the cluster beside its place and moves it there whole: one that was cut off does not count.
 fn init(
     layout: &Layout,
+    durability: Durability,
     installation: &Installation,
     user: Option<User>,
 ) -> Result<(), LocalError> {
@@ -229,7 +237,13 @@ fn init(
     make_private_dir(&unfinished, user)?;
     let initdb = installation.binary("initdb");
     let output = command(&initdb, user)
-        .args(["--username", ROLE, "--auth=trust", "--encoding=UTF8"])
+        .args([
+            "--username",
+            ROLE,
+            "--auth-local=trust",
+            "--auth-host=reject",
+            "--encoding=UTF8",
+        ])
         .args(["--locale=C.UTF-8", "--no-sync", "--pgdata"])
         .arg(&unfinished)
         .output()
@@ -240,6 +254,20 @@ fn init(
             .replace('\n', " / ");
         let log = initdb.display().to_string();
         return Err(LocalError::DidNotStart { log, words });
+    }
+    if durability == Durability::Kept {
+        // All at once, which is far quicker than file by file; before it counts as made.
+        let synced = command(&initdb, user)
+            .args(["--sync-only", "--pgdata"])
+            .arg(&unfinished)
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .status()
+            .map_err(LocalError::io("cannot run", &initdb))?;
+        if !synced.success() {
+            let error = std::io::Error::other("its files cannot be written to the disk");
+            return Err(LocalError::io("cannot make", &unfinished)(error));
+        }
     }
     fs::rename(&unfinished, &layout.cluster)
         .map_err(LocalError::io("cannot move to", &layout.cluster))

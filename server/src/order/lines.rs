@@ -2,15 +2,16 @@
 
 use std::collections::HashMap;
 
-use sqlx::{PgConnection, Row, postgres::PgRow};
+use sqlx::{Row, postgres::PgRow};
 use stockroom_common::{Id, Kind, NewOrder, NewOrderItem, Order, OrderItem, Product};
 use uuid::Uuid;
 
 use super::Prices;
+use crate::database::Connection;
 use crate::error::{Error, Result};
 
 /// Fills in the lines of orders that were read without them.
-pub(super) async fn attach(conn: &mut PgConnection, orders: Vec<&mut Order>) -> Result<()> {
+pub(super) async fn attach(conn: &mut Connection, orders: Vec<&mut Order>) -> Result<()> {
     let times: Vec<_> = orders.iter().map(|order| order.placed_at).collect();
     let ids: Vec<Uuid> = orders.iter().map(|order| order.id.uuid()).collect();
     let (Some(first), Some(last)) = (times.iter().min(), times.iter().max()) else {
@@ -61,7 +62,7 @@ fn from_row(row: &PgRow) -> sqlx::Result<OrderItem> {
 
 /// Writes the lines of an order in one statement.
 pub(super) async fn insert(
-    conn: &mut PgConnection,
+    conn: &mut Connection,
     order: &Order,
     items: &[OrderItem],
 ) -> Result<()> {
@@ -85,7 +86,7 @@ pub(super) async fn insert(
     Ok(())
 }
 
-pub(super) async fn delete(conn: &mut PgConnection, order: &Order) -> Result<()> {
+pub(super) async fn delete(conn: &mut Connection, order: &Order) -> Result<()> {
     sqlx::query("delete from order_items where placed_at = $1 and order_id = $2")
         .bind(order.placed_at)
         .bind(order.id.uuid())

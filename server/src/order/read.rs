@@ -1,12 +1,13 @@
 //! Reading orders with their lines: pages, by id, whole partitions, locked or not.
 
 use chrono::{DateTime, Utc};
-use sqlx::{AssertSqlSafe, Connection, PgConnection, Row, postgres::PgRow, types::Json};
+use sqlx::{AssertSqlSafe, Row, postgres::PgRow, types::Json};
 use stockroom_common::{Id, Order, partition::Family};
 use uuid::Uuid;
 
 use super::lines;
 use crate::{
+    database::Connection,
     entity::Entity,
     error::Result,
     list::{self, KeyValue, ListRequest},
@@ -15,7 +16,7 @@ use crate::{
 
 /// The orders of a page and, by another statement, their lines.
 pub(super) async fn page_as_of_now(
-    conn: &mut PgConnection,
+    conn: &mut Connection,
     request: &ListRequest<Order>,
 ) -> Result<Vec<(Order, KeyValue)>> {
     let mut rows = list::select_page(conn, request).await?;
@@ -28,7 +29,7 @@ pub(super) async fn page_as_of_now(
 /// be most of what it costs.
 pub(super) async fn select_one(
     partitions: &Partitions,
-    conn: &mut PgConnection,
+    conn: &mut Connection,
     id: Id<Order>,
 ) -> Result<Option<Order>> {
     let Some(placed_at) = id.time() else {
@@ -46,7 +47,7 @@ pub(super) async fn select_one(
 
 /// An order and its lines as of one instant, in one statement, from a partition or from all.
 async fn select_from(
-    conn: &mut PgConnection,
+    conn: &mut Connection,
     suffix: &str,
     placed_at: DateTime<Utc>,
     id: Id<Order>,
@@ -81,7 +82,7 @@ fn with_items(row: &PgRow) -> sqlx::Result<Order> {
 /// The orders of one partition, from its two tables, in the order of their times: at most `limit` that come
 /// after that one.
 pub(crate) async fn select_partition(
-    conn: &mut PgConnection,
+    conn: &mut Connection,
     [orders, items]: &[String; 2],
     after: Option<Id<Order>>,
     limit: u32,
@@ -109,7 +110,7 @@ pub(crate) async fn select_partition(
 
 /// An order that nobody else can change now. Its lines are read when the lock is there: a statement
 /// that waits for a lock sees everything else as it was before.
-pub(super) async fn lock_one(conn: &mut PgConnection, id: Id<Order>) -> Result<Option<Order>> {
+pub(super) async fn lock_one(conn: &mut Connection, id: Id<Order>) -> Result<Option<Order>> {
     let Some(placed_at) = id.time() else {
         return Ok(None);
     };
@@ -124,7 +125,7 @@ pub(super) async fn lock_one(conn: &mut PgConnection, id: Id<Order>) -> Result<O
 }
 
 /// Orders that nobody else can change now, locked in the order of their ids.
-pub(super) async fn lock_by_ids(conn: &mut PgConnection, ids: &[Id<Order>]) -> Result<Vec<Order>> {
+pub(super) async fn lock_by_ids(conn: &mut Connection, ids: &[Id<Order>]) -> Result<Vec<Order>> {
     let locked = "select o.* from unnest($1::timestamptz[], $2::uuid[]) as wanted (placed_at, id)
         join orders o on o.placed_at = wanted.placed_at and o.id = wanted.id
         -- These bounds follow from the join; the planner prunes partitions by them alone.
@@ -134,24 +135,57 @@ pub(super) async fn lock_by_ids(conn: &mut PgConnection, ids: &[Id<Order>]) -> R
     select_by(conn, locked, ids).await
 }
 
+/// Locks the orders that `rows_to_lock` names, in the order of their ids, and adds the products of their lines to
+/// `products_to_lock`.
+pub(super) async fn lock_listed(conn: &mut Connection) -> Result<()> {
+    let (from, to): (Option<DateTime<Utc>>, Option<DateTime<Utc>>) = sqlx::query_as(
+        "select min(uuid_v7_time(id)), max(uuid_v7_time(id)) from rows_to_lock where id is not null",
+    )
+    .fetch_one(&mut *conn)
+    .await?;
+    sqlx::query(
+        "select from rows_to_lock wanted
+        join orders o on o.placed_at = uuid_v7_time(wanted.id) and o.id = wanted.id
+        -- These bounds follow from the join; the planner prunes partitions by them alone.
+        where o.placed_at between $1 and $2
+        order by o.id
+        for update of o",
+    )
+    .bind(from)
+    .bind(to)
+    .execute(&mut *conn)
+    .await?;
+    sqlx::query(
+        "insert into products_to_lock
+        select distinct i.product_id from rows_to_lock wanted
+        join order_items i on i.placed_at = uuid_v7_time(wanted.id) and i.order_id = wanted.id
+        where i.placed_at between $1 and $2",
+    )
+    .bind(from)
+    .bind(to)
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
 /// The keys of those orders that can be: their times and their ids.
 fn keys(ids: &[Id<Order>]) -> (Vec<DateTime<Utc>>, Vec<Uuid>) {
     let keys = ids.iter().filter_map(|id| Some((id.time()?, id.uuid())));
     keys.unzip()
 }
 
-pub(super) async fn select_many(conn: &mut PgConnection, ids: &[Id<Order>]) -> Result<Vec<Order>> {
+pub(super) async fn select_many(conn: &mut Connection, ids: &[Id<Order>]) -> Result<Vec<Order>> {
     if conn.is_in_transaction() {
         // Of the caller, who sees one instant already.
         return select_many_as_of_now(conn, ids).await;
     }
-    let mut snapshot = conn.begin_with(list::SNAPSHOT).await?;
+    let mut snapshot = conn.begin(list::SNAPSHOT).await?;
     let orders = select_many_as_of_now(&mut snapshot, ids).await?;
     snapshot.commit().await?;
     Ok(orders)
 }
 
-async fn select_many_as_of_now(conn: &mut PgConnection, ids: &[Id<Order>]) -> Result<Vec<Order>> {
+async fn select_many_as_of_now(conn: &mut Connection, ids: &[Id<Order>]) -> Result<Vec<Order>> {
     let wanted = "select o.* from unnest($1::timestamptz[], $2::uuid[]) as wanted (placed_at, id)
         join orders o on o.placed_at = wanted.placed_at and o.id = wanted.id
         -- These bounds follow from the join; the planner prunes partitions by them alone.
@@ -161,7 +195,7 @@ async fn select_many_as_of_now(conn: &mut PgConnection, ids: &[Id<Order>]) -> Re
 
 /// The orders that a statement over their keys, and the bounds of these, finds, with their lines.
 async fn select_by(
-    conn: &mut PgConnection,
+    conn: &mut Connection,
     statement: &'static str,
     ids: &[Id<Order>],
 ) -> Result<Vec<Order>> {

@@ -64,11 +64,11 @@ pub(super) async fn taken_off(write: &mut Write, placed_at: DateTime<Utc>) -> Re
     let state = &write.state;
     state
         .partitions
-        .reload(&mut *state.pool.acquire().await?)
+        .reload(&mut *state.database.background.acquire().await?)
         .await?;
     let made = state
         .partitions
-        .ensure(&state.pool, Family::Orders, placed_at);
+        .ensure(&state.database.background, Family::Orders, placed_at);
     Ok(made.await.err().unwrap_or_else(|| {
         let detail = "The partition of the order changed meanwhile; try again.";
         Error::refused(Kind::Unavailable, detail)

@@ -3,13 +3,14 @@
 
 use std::collections::BTreeMap;
 
-use sqlx::{PgConnection, Row, postgres::PgRow};
+use sqlx::{Row, postgres::PgRow};
 use stockroom_common::{Id, Kind, NewOrderItem, Product};
 use uuid::Uuid;
 
 use super::{Prices, lines};
 use crate::{
     cache::Tag,
+    database::Connection,
     error::{Error, Result},
     write::Write,
 };
@@ -79,7 +80,7 @@ pub(super) async fn apply(
 
 /// Keeps the products from being changed by others, in the order of their ids.
 pub(super) async fn lock(
-    conn: &mut PgConnection,
+    conn: &mut Connection,
     products: &[Id<Product>],
 ) -> Result<BTreeMap<Id<Product>, Shelf>> {
     let ids: Vec<Uuid> = products.iter().map(|product| product.uuid()).collect();

@@ -4,7 +4,7 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::json;
-use sqlx::PgConnection;
+
 use stockroom_common::{
     Kind,
     change::Op,
@@ -21,6 +21,7 @@ use super::{
 use crate::{
     cache::{Invalidation, Tag},
     changes::Change,
+    database::Connection,
     error::{Error, Result},
     extract::Actor,
     state::AppState,
@@ -66,7 +67,7 @@ pub(crate) async fn delete(state: &AppState, actor: &Actor, name: &str) -> Resul
 
 /// What to say of a row that is not there, where its partition is archived or dropped.
 pub(crate) async fn gone(
-    conn: &mut PgConnection,
+    conn: &mut Connection,
     family: Family,
     at: DateTime<Utc>,
 ) -> Result<Option<Error>> {
@@ -90,7 +91,7 @@ pub(crate) async fn gone(
 
 /// The end of the newest partition that is not attached: what is older may be missing from lists.
 pub(crate) async fn archived_before(
-    conn: &mut PgConnection,
+    conn: &mut Connection,
     family: Family,
 ) -> Result<Option<DateTime<Utc>>> {
     let newest = sqlx::query_scalar("select max(upper) from archived_partitions where family = $1")
@@ -101,7 +102,7 @@ pub(crate) async fn archived_before(
 }
 
 /// Whether any partition is archived.
-pub(crate) async fn is_any(conn: &mut PgConnection) -> Result<bool> {
+pub(crate) async fn is_any(conn: &mut Connection) -> Result<bool> {
     let is_any = sqlx::query_scalar(
         "select exists (select from archived_partitions where state = 'archived')",
     )
@@ -112,7 +113,7 @@ pub(crate) async fn is_any(conn: &mut PgConnection) -> Result<bool> {
 
 /// Begins a write to the partition of that name, while no other server changes any.
 async fn begin(state: &AppState, actor: &Actor, name: &str) -> Result<(Write, Piece)> {
-    let mut write = Write::new(state.clone(), actor.clone());
+    let mut write = Write::bulk(state.clone(), actor.clone());
     let conn = write.conn().await?;
     lock::take_turns(conn).await?;
     let piece = find(conn, name).await?;
@@ -126,7 +127,13 @@ async fn detach(state: &AppState, actor: &Actor, name: &str) -> Result<Invalidat
     match piece.state {
         PartitionState::Archived => return acknowledge(state).await,
         PartitionState::Dropped => return Err(dropped(name)),
-        PartitionState::Attached => may_leave(conn, &piece, at).await?,
+        PartitionState::Attached => {
+            // A server whose clock is ahead must not take off what still fills.
+            let database: DateTime<Utc> = sqlx::query_scalar("select clock_timestamp()")
+                .fetch_one(&mut *conn)
+                .await?;
+            may_leave(conn, &piece, at.min(database)).await?;
+        }
     }
     let own: Vec<String> = piece.tables().collect();
     let parents = tables(piece.family);
@@ -228,7 +235,7 @@ async fn drop_tables(state: &AppState, actor: &Actor, name: &str) -> Result<Inva
 
 /// Locks the tables of an archived partition, and then those that they refer to, which lose the triggers
 /// that watched over it alone.
-async fn take_archived(conn: &mut PgConnection, piece: &Piece) -> Result<()> {
+async fn take_archived(conn: &mut Connection, piece: &Piece) -> Result<()> {
     let own: Vec<String> = piece
         .tables()
         .map(|table| format!("{SCHEMA}.{table}"))
@@ -258,7 +265,7 @@ pub(super) async fn commit(mut write: Write, op: Op, name: &str) -> Result<Inval
     let reloaded = async {
         state
             .partitions
-            .reload(&mut *state.pool.acquire().await?)
+            .reload(&mut *state.database.bulk.acquire().await?)
             .await
     };
     if let Err(error) = reloaded.await {
@@ -277,7 +284,7 @@ async fn acknowledge(state: &AppState) -> Result<Invalidation> {
 
 /// Checks that an archived partition holds nothing out of its bounds. Quick where it was done before.
 async fn validate(state: &AppState, name: &str) -> Result<()> {
-    let mut transaction = state.pool.begin().await?;
+    let mut transaction = state.database.bulk.begin().await?;
     let piece = find(&mut transaction, name).await?;
     if piece.state != PartitionState::Archived {
         return Ok(());
@@ -293,7 +300,7 @@ async fn validate(state: &AppState, name: &str) -> Result<()> {
 }
 
 /// The rules on what may be taken off.
-async fn may_leave(conn: &mut PgConnection, piece: &Piece, now: DateTime<Utc>) -> Result<()> {
+async fn may_leave(conn: &mut Connection, piece: &Piece, now: DateTime<Utc>) -> Result<()> {
     let name = piece.name();
     let refuse = |detail| Err(Error::refused(Kind::Conflict, detail));
     // A write that began before the end of the log's partition may not have committed.
@@ -321,9 +328,17 @@ async fn may_leave(conn: &mut PgConnection, piece: &Piece, now: DateTime<Utc>) -
     Ok(())
 }
 
-pub(super) async fn find(conn: &mut PgConnection, name: &str) -> Result<Piece> {
+pub(super) async fn find(conn: &mut Connection, name: &str) -> Result<Piece> {
     let catalogue = Catalogue::read(conn).await?;
-    catalogue.named(name).cloned().ok_or_else(|| unknown(name))
+    let piece = catalogue.named(name).ok_or_else(|| unknown(name))?;
+    if !piece.is_plain() {
+        let detail = format!(
+            "{name} was attached by hand, under a name that this server does not take; rename its tables to \
+            lower-case letters, digits and underscores."
+        );
+        return Err(Error::refused(Kind::Conflict, detail));
+    }
+    Ok(piece.clone())
 }
 
 pub(super) fn unknown(name: &str) -> Error {

@@ -3,13 +3,14 @@
 use std::{collections::BTreeMap, ops::Range};
 
 use chrono::{DateTime, Utc};
-use sqlx::{PgConnection, Row, postgres::PgRow};
+use sqlx::{Row, postgres::PgRow};
 use stockroom_common::{
     Kind,
     partition::{Family, PartitionState},
 };
 
 use super::Instant;
+use crate::database::Connection;
 use crate::error::{Error, Result};
 
 /// All partitions as of one moment, by where they begin. None overlaps another, archived ones included.
@@ -26,7 +27,7 @@ pub(super) struct Piece {
 }
 
 impl Catalogue {
-    pub(super) async fn read(conn: &mut PgConnection) -> Result<Self> {
+    pub(super) async fn read(conn: &mut Connection) -> Result<Self> {
         let pieces = sqlx::query(
             r"select i.inhparent::regclass::text as family, c.relname::text as name,
                 (bound.found)[1]::timestamptz as lower, (bound.found)[2]::timestamptz as upper,
@@ -46,7 +47,7 @@ impl Catalogue {
     }
 
     /// Those alone that are not attached.
-    pub(super) async fn read_archived(conn: &mut PgConnection) -> Result<Self> {
+    pub(super) async fn read_archived(conn: &mut Connection) -> Result<Self> {
         let pieces =
             sqlx::query("select family, name, lower, upper, state from archived_partitions")
                 .try_map(|row: PgRow| Piece::from_row(&row))
@@ -97,6 +98,12 @@ impl Catalogue {
 impl Piece {
     pub(super) fn name(&self) -> String {
         format!("{}_{}", self.family, self.suffix)
+    }
+
+    /// Whether its name may stand in a statement as it is. Somebody may have attached a table by hand.
+    pub(super) fn is_plain(&self) -> bool {
+        let is_plain = |byte: u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'_');
+        !self.suffix.is_empty() && self.suffix.bytes().all(is_plain)
     }
 
     /// The names of its tables, the one that stands for it first.
@@ -171,6 +178,29 @@ mod tests {
             from - chrono::TimeDelta::milliseconds(1)
         ));
         assert!(!finds(Family::Changes, from));
+    }
+
+    #[test]
+    fn only_plain_names_may_stand_in_statements() {
+        let named = |suffix: &str| Piece {
+            suffix: suffix.into(),
+            ..catalogue(&[("2026-11-01", "2026-12-01")])
+                .pieces()
+                .next()
+                .unwrap()
+                .clone()
+        };
+        assert!(named("2026_11").is_plain() && named("2026_w48").is_plain());
+        for suffix in [
+            "",
+            "2026-11",
+            "2026_11; drop table orders",
+            "\"x\"",
+            "Old",
+            "é",
+        ] {
+            assert!(!named(suffix).is_plain(), "{suffix}");
+        }
     }
 
     #[test]

@@ -7,7 +7,7 @@ use axum::{
     http::HeaderMap,
     response::Response,
 };
-use sqlx::PgConnection;
+
 use stockroom_common::{
     Id, Kind, Order,
     change::Op,
@@ -24,10 +24,13 @@ use super::{
 use crate::{
     cache::Invalidation,
     crud::tell,
+    database::Connection,
     error::{Error, Result},
     export::{self, Source, parse_format},
     extract::Actor,
-    import::{Asked, Import, PARAMETERS, file::File, report::Report, restore},
+    import::{
+        Asked, Import, PARAMETERS, interrupt::Interrupt, receive::receive, report::Report, restore,
+    },
     list::Parameters,
     order,
     state::AppState,
@@ -44,7 +47,7 @@ pub(crate) async fn export(
     let format = parameters.take("format");
     let format = parse_format(format.as_deref().unwrap_or("ndjson"))?;
     parameters.refuse_rest(&["format"])?;
-    let piece = of_orders(&mut *state.pool.acquire().await?, &name).await?;
+    let piece = of_orders(&mut *state.database.bulk.acquire().await?, &name).await?;
     let tables = match piece.state {
         PartitionState::Attached => named(&piece, ""),
         PartitionState::Archived => named(&piece, &format!("{SCHEMA}.")),
@@ -66,7 +69,7 @@ struct Partition {
 impl Source for Partition {
     type Row = Order;
 
-    async fn next(&mut self, conn: &mut PgConnection) -> Result<(Vec<Order>, bool)> {
+    async fn next(&mut self, conn: &mut Connection) -> Result<(Vec<Order>, bool)> {
         let rows = order::select_partition(conn, &self.tables, self.after, export::BATCH).await?;
         self.after = rows.last().map(|order| order.id);
         let is_over = rows.len() < export::BATCH as usize;
@@ -83,13 +86,15 @@ pub(crate) async fn import(
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response> {
-    let piece = of_orders(&mut *state.pool.acquire().await?, &name).await?;
+    let piece = of_orders(&mut *state.database.bulk.acquire().await?, &name).await?;
     refuse_unless_dropped(&piece)?;
     let parameters = Parameters::read(&query.unwrap_or_default())?;
     parameters.refuse_rest(PARAMETERS)?;
     let asked = Asked::take(parameters, &headers, &name)?;
-    let file = File::receive(&state, body, asked.request.format).await?;
-    let import = Import::new(state, actor, asked, file);
+    let (interrupt, _waiting) = Interrupt::of_caller(&state);
+    let interrupted = interrupt.interrupted.clone();
+    let file = receive(&state, body, asked.request.format, interrupted).await?;
+    let import = Import::new(state, actor, asked, (file, interrupt));
     let (report, done) = detached(async move { bring_back(&import, piece).await }).await?;
     Ok(tell(done, report.respond()?))
 }
@@ -116,7 +121,7 @@ async fn bring_back(import: &Import, piece: Piece) -> Result<(Report, Invalidati
 
 /// Makes the empty tables, with all that those of an archived partition have.
 async fn make_tables(state: &AppState, piece: &Piece) -> Result<()> {
-    let mut transaction = state.pool.begin().await?;
+    let mut transaction = state.database.bulk.begin().await?;
     lock::take_turns(&mut transaction).await?;
     refuse_unless_dropped(&archive::find(&mut transaction, &piece.name()).await?)?;
     take_referenced(&mut transaction, piece).await?;
@@ -155,7 +160,7 @@ async fn make_tables(state: &AppState, piece: &Piece) -> Result<()> {
 }
 
 async fn drop_tables(state: &AppState, piece: &Piece) -> Result<()> {
-    let mut transaction = state.pool.begin().await?;
+    let mut transaction = state.database.bulk.begin().await?;
     lock::take_turns(&mut transaction).await?;
     refuse_unless_dropped(&archive::find(&mut transaction, &piece.name()).await?)?;
     take_referenced(&mut transaction, piece).await?;
@@ -173,7 +178,7 @@ async fn load(import: &Import, piece: &Piece) -> Result<(Report, Invalidation)> 
     let name = piece.name();
     let tables = named(piece, &format!("{SCHEMA}."));
     let mut report = import.report()?;
-    let mut write = Write::new(import.state.clone(), import.actor.clone());
+    let mut write = Write::bulk(import.state.clone(), import.actor.clone());
     let copy = |orders: Vec<Order>| order::copy_to(orders.into_iter(), |_| Ok(tables.clone()));
     restore::load_all(import, &mut write, &mut report, copy).await?;
     if import.is_dry_run() {
@@ -202,7 +207,7 @@ async fn load(import: &Import, piece: &Piece) -> Result<(Report, Invalidation)> 
 }
 
 /// Keys that come or go need the tables that they refer to, for a moment.
-async fn take_referenced(conn: &mut PgConnection, piece: &Piece) -> Result<()> {
+async fn take_referenced(conn: &mut Connection, piece: &Piece) -> Result<()> {
     let referenced = referenced(piece.family);
     lock::calm(conn, referenced).await?;
     let wanted = referenced.iter().map(|table| (*table, Mode::Everybody));
@@ -215,7 +220,7 @@ fn named(piece: &Piece, schema: &str) -> [String; 2] {
     [parents[0], parents[1]].map(|parent| format!("{schema}{parent}_{}", piece.suffix))
 }
 
-async fn of_orders(conn: &mut PgConnection, name: &str) -> Result<Piece> {
+async fn of_orders(conn: &mut Connection, name: &str) -> Result<Piece> {
     let piece = archive::find(conn, name).await?;
     if piece.family == Family::Orders {
         return Ok(piece);

@@ -54,7 +54,7 @@ async fn create(
     named: NamedPartitions,
 ) -> Result<Response> {
     let mut errors = named.check();
-    let catalogue = Catalogue::read(&mut *state.pool.acquire().await?).await?;
+    let catalogue = Catalogue::read(&mut *state.database.reads.acquire().await?).await?;
     for (index, name) in named.names.iter().enumerate() {
         if catalogue.named(name).is_none() {
             let message = format!("there is no partition {name}; GET /v1/partitions lists them");

@@ -4,9 +4,9 @@
 use std::time::{Duration, Instant};
 
 use rand::RngExt;
-use sqlx::PgConnection;
 
 use super::execute;
+use crate::database::Connection;
 use crate::error::{Error, Result};
 
 /// What all locks of one attempt may make others wait for.
@@ -55,16 +55,16 @@ where
 }
 
 /// As [`take_turns`], for one who has done too much to give way.
-pub(super) async fn wait_for_turn(conn: &mut PgConnection) -> Result<()> {
+pub(super) async fn wait_for_turn(conn: &mut Connection) -> Result<()> {
     turn(conn, LONGEST_TURN).await
 }
 
 /// Waits until no other server changes partitions; until the transaction ends none will.
-pub(super) async fn take_turns(conn: &mut PgConnection) -> Result<()> {
+pub(super) async fn take_turns(conn: &mut Connection) -> Result<()> {
     turn(conn, TURN_TIMEOUT).await
 }
 
-async fn turn(conn: &mut PgConnection, timeout: &str) -> Result<()> {
+async fn turn(conn: &mut Connection, timeout: &str) -> Result<()> {
     set_timeout(conn, timeout).await?;
     sqlx::query("select pg_advisory_xact_lock($1)")
         .bind(TURN)
@@ -76,7 +76,7 @@ async fn turn(conn: &mut PgConnection, timeout: &str) -> Result<()> {
 /// Keeps vacuums off the tables until the transaction ends. The lock for that stops neither readers
 /// nor writers, even while it is waited for, so it may wait until a vacuum gives way: which would be
 /// far too long for the locks of [`take`].
-pub(super) async fn calm(conn: &mut PgConnection, tables: &[impl AsRef<str>]) -> Result<()> {
+pub(super) async fn calm(conn: &mut Connection, tables: &[impl AsRef<str>]) -> Result<()> {
     set_timeout(conn, VACUUM_TIMEOUT).await?;
     for table in tables {
         let table = table.as_ref();
@@ -91,7 +91,7 @@ pub(super) async fn calm(conn: &mut PgConnection, tables: &[impl AsRef<str>]) ->
 
 /// Takes the locks, none of which is ever waited for in vain for longer than others bear.
 pub(super) async fn take(
-    conn: &mut PgConnection,
+    conn: &mut Connection,
     wanted: Vec<(impl AsRef<str>, Mode)>,
 ) -> Result<()> {
     let each = WAIT.as_millis() as usize / wanted.len().max(1);
@@ -107,6 +107,6 @@ pub(super) async fn take(
     Ok(())
 }
 
-async fn set_timeout(conn: &mut PgConnection, timeout: &str) -> Result<()> {
+async fn set_timeout(conn: &mut Connection, timeout: &str) -> Result<()> {
     execute(conn, &format!("set local lock_timeout = '{timeout}'")).await
 }

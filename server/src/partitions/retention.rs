@@ -1,12 +1,17 @@
 //! How long partitions stay attached, and what becomes of them then.
 
-use std::{fmt, str::FromStr};
+use std::{
+    collections::BTreeSet,
+    fmt,
+    str::FromStr,
+    sync::{Mutex, PoisonError},
+};
 
 use chrono::{DateTime, Days, Months, Utc};
 use stockroom_common::partition::{Family, PartitionState};
 
 use super::archive;
-use crate::{error::Result, extract::Actor, state::AppState};
+use crate::{database::Connection, error::Result, extract::Actor, state::AppState};
 
 /// Written `keep`, `archive:36m` or `drop:90d`; the unit is `d`, `w` or `m`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,18 +41,40 @@ impl Age {
     }
 }
 
+/// Partitions that one sweep deletes at the most: whoever sees a policy delete what it should not has time to
+/// stop it.
+const MAX_DROPS: usize = 2;
+
+/// Partitions that were said to be deleted with the next sweep.
+#[derive(Debug, Default)]
+pub(super) struct Announced(Mutex<BTreeSet<String>>);
+
+impl Announced {
+    /// Whether it was said before that this one will be deleted; from now on it was.
+    fn announce(&self, name: &str) -> bool {
+        let mut names = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        !names.insert(name.to_owned())
+    }
+
+    fn forget(&self, name: &str) {
+        let mut names = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        names.remove(name);
+    }
+}
+
 /// Archives or drops what has come of age. One that cannot go now is tried again with the next sweep.
 pub(super) async fn sweep(state: &AppState) -> Result<()> {
-    let now = state.options.clock.now();
     let actor = Actor("retention".into());
     let policies = [
         (Family::Orders, state.options.orders_retention),
         (Family::Changes, state.options.changes_retention),
     ];
-    state
-        .partitions
-        .reload(&mut *state.pool.acquire().await?)
-        .await?;
+    let mut conn = state.database.background.acquire().await?;
+    state.partitions.reload(&mut conn).await?;
+    let now = present(&mut conn, state.options.clock.now()).await?;
+    drop(conn);
+    let Some(now) = now else { return Ok(()) };
+    let mut drops = 0;
     for (family, policy) in policies {
         let (Retention::Archive(age) | Retention::Drop(age)) = policy else {
             continue;
@@ -65,16 +92,41 @@ pub(super) async fn sweep(state: &AppState) -> Result<()> {
             piece.family == family && is_due && is_old
         });
         for name in of_age.map(|piece| piece.name()) {
+            let is_drop = matches!(policy, Retention::Drop(_));
+            if is_drop && drops == MAX_DROPS {
+                break;
+            }
+            drops += usize::from(is_drop);
+            if is_drop && !state.partitions.announced.announce(&name) {
+                tracing::warn!(
+                    partition = name,
+                    %policy,
+                    "has come of age and will be deleted in an hour, unless the policy is changed"
+                );
+                continue;
+            }
             let mut gone = archive::archive(state, &actor, &name).await;
-            if gone.is_ok() && matches!(policy, Retention::Drop(_)) {
+            if gone.is_ok() && is_drop {
                 gone = archive::delete(state, &actor, &name).await;
             }
-            if let Err(error) = gone {
-                tracing::warn!(partition = name, %error, "not taken off yet");
+            match gone {
+                Ok(_) => state.partitions.announced.forget(&name),
+                Err(error) => tracing::warn!(partition = name, %error, "not taken off yet"),
             }
         }
     }
     Ok(())
+}
+
+/// The instant that ages are counted from: never later than the clock of the database, or than the last
+/// change of the shop. A clock that is ahead, be it of both, must not make anything old; a shop in which nothing
+/// happens keeps what it has.
+async fn present(conn: &mut Connection, now: DateTime<Utc>) -> Result<Option<DateTime<Utc>>> {
+    let (last, database): (Option<DateTime<Utc>>, DateTime<Utc>) =
+        sqlx::query_as("select (select max(at) from changes), clock_timestamp()")
+            .fetch_one(conn)
+            .await?;
+    Ok(last.map(|last| last.min(database).min(now)))
 }
 
 impl FromStr for Retention {

@@ -9,7 +9,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use chrono::{DateTime, Utc};
-use sqlx::{PgConnection, Row, postgres::PgRow};
+use sqlx::{Row, postgres::PgRow};
 use stockroom_common::{Page, partition::Partition};
 
 use super::{
@@ -17,13 +17,13 @@ use super::{
     catalogue::{Catalogue, Piece},
 };
 use crate::{
-    cache::Invalidation, crud::tell, error::Result, extract::Actor, state::AppState,
-    write::detached,
+    cache::Invalidation, crud::tell, database::Connection, error::Result, extract::Actor,
+    state::AppState, write::detached,
 };
 
 /// `GET /v1/partitions`: all of them, the newest of each family first.
 pub(crate) async fn list(State(state): State<AppState>) -> Result<Json<Page<Partition>>> {
-    let mut conn = state.pool.acquire().await?;
+    let mut conn = state.database.reads.acquire().await?;
     let mut items = measured(&mut conn, |_| true).await?;
     items.sort_by_key(|partition| (partition.family, std::cmp::Reverse(partition.from)));
     Ok(Json(Page::whole(items)))
@@ -74,7 +74,7 @@ async fn changed(done: Invalidation, state: &AppState, name: &str) -> Result<Res
 }
 
 async fn find(state: &AppState, name: &str) -> Result<Partition> {
-    let mut conn = state.pool.acquire().await?;
+    let mut conn = state.database.reads.acquire().await?;
     let found = measured(&mut conn, |piece| piece.name() == name)
         .await?
         .pop();
@@ -83,7 +83,7 @@ async fn find(state: &AppState, name: &str) -> Result<Partition> {
 
 /// The partitions that are wanted, with their sizes.
 async fn measured(
-    conn: &mut PgConnection,
+    conn: &mut Connection,
     is_wanted: impl Fn(&Piece) -> bool,
 ) -> Result<Vec<Partition>> {
     let catalogue = Catalogue::read(conn).await?;
@@ -129,7 +129,7 @@ impl Piece {
     }
 }
 
-async fn select_sizes(conn: &mut PgConnection, tables: &[String]) -> Result<HashMap<String, Size>> {
+async fn select_sizes(conn: &mut Connection, tables: &[String]) -> Result<HashMap<String, Size>> {
     let sizes = sqlx::query(
         "select c.relname::text, greatest(c.reltuples, 0)::bigint, pg_table_size(c.oid),
             pg_indexes_size(c.oid)
@@ -152,7 +152,7 @@ async fn select_sizes(conn: &mut PgConnection, tables: &[String]) -> Result<Hash
     Ok(sizes.into_iter().collect())
 }
 
-async fn select_archived_at(conn: &mut PgConnection) -> Result<HashMap<String, DateTime<Utc>>> {
+async fn select_archived_at(conn: &mut Connection) -> Result<HashMap<String, DateTime<Utc>>> {
     let archived = sqlx::query_as("select name, at from archived_partitions")
         .fetch_all(conn)
         .await?;

@@ -16,6 +16,7 @@ use super::enqueue;
 use crate::{
     error::{Error, Result},
     jobs::{self, find},
+    lifecycle::Phase,
     state::AppState,
 };
 
@@ -33,7 +34,7 @@ pub async fn command(
     request: NewSeedJob,
     stop: impl Future<Output = ()>,
 ) -> Result<()> {
-    let jobs = jobs::of_kind(&state.pool, JobKind::Seed).await?;
+    let jobs = jobs::of_kind(&state.database.background, JobKind::Seed).await?;
     let job = match jobs.into_iter().find(|job| request.is_done_by(job)) {
         Some(job) => job,
         None => enqueue(state, "stockroom-server seed", request).await?,
@@ -41,8 +42,8 @@ pub async fn command(
     // Once told to stop, the work ends when the present batches are in the shop.
     let work = async {
         loop {
-            let job = find(&state.pool, job.id).await?;
-            if job.state.is_final() || *state.stopping.borrow() {
+            let job = find(&state.database.background, job.id).await?;
+            if job.state.is_final() || state.lifecycle.has_reached(Phase::Stopping) {
                 return Ok(job);
             }
             if !jobs::work_off(state, &[JobKind::Seed]).await? {
@@ -52,7 +53,7 @@ pub async fn command(
     };
     let pass_on = async {
         stop.await;
-        state.stopping.send_replace(true);
+        state.lifecycle.advance_to(Phase::Stopping);
         std::future::pending::<Result<Job>>().await
     };
     let job = tokio::select! {
@@ -77,7 +78,7 @@ async fn tell(state: &AppState, job: &Job) -> Result<Job> {
     let every = if is_terminal { TELL_EVERY } else { LOG_EVERY };
     loop {
         tokio::time::sleep(every).await;
-        let Ok(job) = find(&state.pool, job.id).await else {
+        let Ok(job) = find(&state.database.background, job.id).await else {
             continue;
         };
         // A terminal that is gone is no reason to stop.

@@ -1,7 +1,7 @@
 //! Seed jobs in the database: which seeds are taken, which batches are in the shop.
 
 use chrono::{DateTime, Utc};
-use sqlx::{AssertSqlSafe, PgConnection, PgPool, types::Json};
+use sqlx::{AssertSqlSafe, types::Json};
 use stockroom_common::{
     Id, Kind,
     job::{Job, JobRequest},
@@ -10,13 +10,14 @@ use stockroom_common::{
 
 use super::batch;
 use crate::{
+    database::{Connection, Pool},
     error::{Error, Result},
     jobs::{self, COLUMNS, NewJob, from_row},
 };
 
 /// Writes a new job into the queue, unless the seed is taken.
 pub(super) async fn insert(
-    pool: &PgPool,
+    pool: &Pool,
     at: DateTime<Utc>,
     actor: &str,
     request: NewSeedJob,
@@ -34,7 +35,7 @@ pub(super) async fn insert(
 }
 
 /// The job that began with this seed, if it was cancelled or failed with rows in the shop.
-pub(super) async fn select_given_up(pool: &PgPool, seed: u32) -> Result<Option<Job>> {
+pub(super) async fn select_given_up(pool: &Pool, seed: u32) -> Result<Option<Job>> {
     let sql = format!(
         "select {COLUMNS} from jobs where seed = $1 and state in ('cancelled', 'failed')
             and exists (select from seed_batches where job_id = jobs.id)
@@ -43,14 +44,14 @@ pub(super) async fn select_given_up(pool: &PgPool, seed: u32) -> Result<Option<J
     let job = sqlx::query(AssertSqlSafe(sql))
         .bind(i64::from(seed))
         .try_map(|row| from_row(&row))
-        .fetch_optional(pool)
+        .fetch_optional(&mut *pool.acquire().await?)
         .await?;
     Ok(job)
 }
 
 /// Puts a job that was given up back into the queue; it goes on where it stopped.
 pub(super) async fn take_up(
-    pool: &PgPool,
+    pool: &Pool,
     (given_up, began_with): (&Job, &NewSeedJob),
     request: NewSeedJob,
 ) -> Result<Job> {
@@ -72,24 +73,24 @@ pub(super) async fn take_up(
         .bind(given_up.id.uuid())
         .bind(Json(JobRequest::Seed(request)))
         .try_map(|row| from_row(&row))
-        .fetch_optional(pool)
+        .fetch_optional(&mut *pool.acquire().await?)
         .await
         .map_err(|error| taken(error.into(), seed))?;
     job.ok_or_else(|| duplicate(seed))
 }
 
 /// The numbers of the batches that are in the shop.
-pub(super) async fn select_batches(pool: &PgPool, id: Id<Job>) -> Result<Vec<i64>> {
+pub(super) async fn select_batches(pool: &Pool, id: Id<Job>) -> Result<Vec<i64>> {
     let numbers = sqlx::query_scalar("select number from seed_batches where job_id = $1")
         .bind(id.uuid())
-        .fetch_all(pool)
+        .fetch_all(&mut *pool.acquire().await?)
         .await?;
     Ok(numbers)
 }
 
 /// Writes down that a batch is in the shop, in the transaction that loads it.
 pub(super) async fn insert_batch(
-    conn: &mut PgConnection,
+    conn: &mut Connection,
     id: Id<Job>,
     (number, rows): (i64, i64),
 ) -> Result<()> {

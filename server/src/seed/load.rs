@@ -3,7 +3,7 @@
 use std::{collections::HashSet, sync::Arc};
 
 use futures_util::{StreamExt, stream};
-use sqlx::Connection;
+
 use stockroom_common::{change::Op, partition::Family, seed::NewSeedJob};
 
 use super::{
@@ -51,11 +51,13 @@ impl Task<'_> {
         let state = &self.run.state;
         let partitions = &state.partitions;
         // Other servers may have changed them since they were read.
-        partitions.reload(&mut *state.pool.acquire().await?).await?;
+        partitions
+            .reload(&mut *state.database.bulk.acquire().await?)
+            .await?;
         // All at once, before there are rows to vacuum: attaching a partition locks the tables that
         // it refers to.
         partitions
-            .ensure_all(&state.pool, Family::Orders, self.generator.span())
+            .ensure_all(&state.database.bulk, Family::Orders, self.generator.span())
             .await?;
         // References point back: what refers to an entity waits until that is there.
         for entity in Entity::ALL {
@@ -96,7 +98,7 @@ impl Task<'_> {
 
     /// Which batches a server has loaded before.
     async fn find_done(&self) -> Result<HashSet<i64>> {
-        let done = job::select_batches(&self.run.state.pool, self.run.id).await?;
+        let done = job::select_batches(&self.run.state.database.bulk, self.run.id).await?;
         let done: HashSet<i64> = done.into_iter().collect();
         if !done.is_empty() {
             let mut progress = self.run.progress();
@@ -119,8 +121,7 @@ impl Task<'_> {
         let generate = move || Batch::generate(&generator, &state.partitions, &of);
         let batch = tokio::task::spawn_blocking(generate).await??;
         let state = &run.state;
-        let mut conn = state.pool.acquire().await?;
-        let mut transaction = conn.begin().await?;
+        let mut transaction = state.database.bulk.begin().await?;
         // First of all: where the server that had the job before still loads the same batch, this waits
         // for how that ends.
         let number = (part.number, part.len());
@@ -157,7 +158,7 @@ impl Task<'_> {
     /// Tells the planner about the new rows, rather than wait until autovacuum does. A table at a
     /// time, for its locks are held until the statement ends.
     async fn analyze(&self, table: &'static str) -> Result<()> {
-        let mut transaction = self.run.state.pool.begin().await?;
+        let mut transaction = self.run.state.database.bulk.begin().await?;
         let sql = format!("set local statement_timeout = 0; analyze {table}");
         sqlx::raw_sql(sqlx::AssertSqlSafe(sql))
             .execute(&mut *transaction)

@@ -5,21 +5,29 @@ use std::time::Duration;
 use rand::{RngExt, seq::IndexedRandom};
 use rand_chacha::ChaCha8Rng;
 use rustix::process::Signal;
+use sqlx::PgPool;
 use stockroom_tests::{
-    Node, RedisProcess, database_url, fresh_database,
+    Node, Odd, RedisProcess, connect, fresh_database,
     proxy::{Faults, Flow, Proxy},
 };
 
 pub(super) struct Rig {
     pub(super) nodes: [Node; 2],
+    /// To Redis, one for each server.
     proxies: [Proxy; 2],
+    /// Likewise to PostgreSQL.
+    links: [Proxy; 2],
     redis: RedisProcess,
+    /// Connections of our own, past all faults.
+    pub(super) pool: PgPool,
+    /// How long rows are locked by hand.
+    hold: Duration,
     /// What may go wrong.
     faults: &'static [Fault],
 }
 
 #[derive(Clone, Copy, Debug)]
-enum Fault {
+pub(super) enum Fault {
     StopRedis,
     KillRedis,
     FlushRedis,
@@ -30,7 +38,16 @@ enum Fault {
     HoldReplies,
     SlowLink,
     KillServer,
+    SwallowLink,
+    LockRows,
+    WrongClock,
+    FullLog,
+    UnreadLog,
+    ManySockets,
 }
+
+/// Sockets that a server may have open when it is to run out of them.
+const FEW_SOCKETS: u32 = 200;
 
 const FAULTS: &[Fault] = &[
     Fault::StopRedis,
@@ -43,19 +60,41 @@ const FAULTS: &[Fault] = &[
     Fault::HoldReplies,
     Fault::SlowLink,
     Fault::KillServer,
+    Fault::SwallowLink,
+    Fault::LockRows,
+    Fault::WrongClock,
+    Fault::FullLog,
+    Fault::UnreadLog,
+    Fault::ManySockets,
 ];
 
+impl Fault {
+    /// Whether callers may be refused while it lasts: by what Redis does nobody is.
+    const fn refuses(self) -> bool {
+        matches!(self, Self::SwallowLink | Self::LockRows)
+    }
+}
+
 impl Rig {
-    pub(super) async fn start(breach: Option<&'static str>) -> Self {
+    pub(super) async fn start(breach: Option<&'static str>, hold: Duration) -> Self {
         let redis = RedisProcess::start();
         let proxies = [
             Proxy::start(redis.address).await,
             Proxy::start(redis.address).await,
         ];
-        let database = database_url(&fresh_database().await);
-        let node = |proxy: &Proxy| {
+        let database = fresh_database().await;
+        let (first, _) = Proxy::start_to_postgres(&database).await;
+        let (second, _) = Proxy::start_to_postgres(&database).await;
+        let links = [first, second];
+        let name = database.get_database().unwrap();
+        let node = |side: usize| {
+            let (proxy, link): (&Proxy, &Proxy) = (&proxies[side], &links[side]);
+            let port = link.address.port();
             let mut environment = vec![
-                ("DATABASE_URL", database.clone()),
+                (
+                    "DATABASE_URL",
+                    format!("postgres://stockroom@127.0.0.1:{port}/{name}?sslmode=disable"),
+                ),
                 ("REDIS_URL", format!("redis://{}", proxy.address)),
             ];
             let program = match breach {
@@ -68,8 +107,11 @@ impl Rig {
             Node::start(program, environment)
         };
         Self {
-            nodes: [node(&proxies[0]), node(&proxies[1])],
+            nodes: [node(0), node(1)],
             proxies,
+            links,
+            pool: connect(database, 4).await.unwrap(),
+            hold,
             redis,
             // The epoch guards against nothing but this; among the others it would be rare.
             faults: match breach {
@@ -79,12 +121,39 @@ impl Rig {
         }
     }
 
-    /// Makes one thing go wrong for a while, and mends it; tells what it was.
-    pub(super) async fn make_fault(&mut self, random: &mut ChaCha8Rng) -> &'static str {
+    /// What goes wrong next, and whether callers may be refused then.
+    pub(super) fn choose(&self, random: &mut ChaCha8Rng) -> (Fault, bool) {
         let fault = *self.faults.choose(random).unwrap();
+        (fault, fault.refuses())
+    }
+
+    /// Makes one thing go wrong for a while, and mends it; tells what it was.
+    pub(super) async fn make(&mut self, fault: Fault, random: &mut ChaCha8Rng) -> &'static str {
         let side = random.random_range(0..2);
-        let proxy = &self.proxies[side];
         let while_ = Duration::from_millis(random.random_range(20..600));
+        let coin: bool = random.random();
+        match fault {
+            Fault::StopRedis | Fault::KillRedis | Fault::FlushRedis | Fault::RestoreDump => {
+                self.break_redis(fault, while_).await
+            }
+            Fault::CutLink
+            | Fault::RefuseLink
+            | Fault::HoldRequests
+            | Fault::HoldReplies
+            | Fault::SlowLink => self.break_link(fault, (side, while_, coin)).await,
+            Fault::SwallowLink | Fault::LockRows => {
+                self.break_database(fault, (side, while_)).await
+            }
+            Fault::KillServer
+            | Fault::WrongClock
+            | Fault::FullLog
+            | Fault::UnreadLog
+            | Fault::ManySockets => self.break_server(fault, (side, while_, coin)).await,
+        }
+    }
+
+    /// Redis itself.
+    async fn break_redis(&mut self, fault: Fault, while_: Duration) -> &'static str {
         match fault {
             Fault::StopRedis => {
                 self.redis.signal(Signal::STOP);
@@ -112,6 +181,18 @@ impl Rig {
                 std::fs::remove_file(self.redis.dump()).unwrap();
                 "Redis killed, came back with an old dump"
             }
+            _ => unreachable!("not one of these: {fault:?}"),
+        }
+    }
+
+    /// What is between a server and Redis.
+    async fn break_link(
+        &mut self,
+        fault: Fault,
+        (side, while_, coin): (usize, Duration, bool),
+    ) -> &'static str {
+        let proxy = &self.proxies[side];
+        match fault {
             Fault::CutLink => {
                 proxy.cut();
                 "a link cut"
@@ -133,7 +214,7 @@ impl Rig {
                     _ => faults.replies = delay,
                 });
                 tokio::time::sleep(while_).await;
-                if random.random() {
+                if coin {
                     // What was held is lost with the connection, not delivered late.
                     proxy.cut();
                 }
@@ -144,6 +225,49 @@ impl Rig {
                     _ => "replies of Redis slow",
                 }
             }
+            _ => unreachable!("not one of these: {fault:?}"),
+        }
+    }
+
+    /// What is between a server and PostgreSQL, and rows of it.
+    async fn break_database(
+        &mut self,
+        fault: Fault,
+        (side, while_): (usize, Duration),
+    ) -> &'static str {
+        match fault {
+            Fault::SwallowLink => {
+                let link = &self.links[side];
+                link.set(|faults| {
+                    faults.requests = Flow::Swallowed;
+                    faults.replies = Flow::Swallowed;
+                });
+                tokio::time::sleep(while_ * 13).await;
+                link.heal();
+                "packets to PostgreSQL swallowed"
+            }
+            Fault::LockRows => {
+                let mut holder = self.pool.begin().await.unwrap();
+                sqlx::raw_sql("select from products for update; select from customers for update")
+                    .execute(&mut *holder)
+                    .await
+                    .unwrap();
+                tokio::time::sleep(self.hold).await;
+                holder.rollback().await.unwrap();
+                "rows locked by hand"
+            }
+            _ => unreachable!("not one of these: {fault:?}"),
+        }
+    }
+
+    /// A server, and what is around it.
+    async fn break_server(
+        &mut self,
+        fault: Fault,
+        (side, while_, coin): (usize, Duration, bool),
+    ) -> &'static str {
+        let proxy = &self.proxies[side];
+        match fault {
             Fault::KillServer => {
                 // Writes that have committed wait for the answer to their delete meanwhile.
                 proxy.set(|faults| faults.requests = Flow::Held);
@@ -154,6 +278,44 @@ impl Rig {
                 self.nodes[side].restart();
                 "a server killed between commit and answer"
             }
+            Fault::WrongClock => {
+                let days = if coin { 400 } else { -400 };
+                self.nodes[side].kill();
+                if let Some(words) = self.nodes[side].start_with_clock_off(days) {
+                    assert!(words.contains("the clock of this machine is"), "{words}");
+                }
+                self.nodes[side].restart();
+                "a server started with its clock 400 days off, and refused"
+            }
+            Fault::FullLog | Fault::UnreadLog => {
+                let (odd, name) = match fault {
+                    Fault::FullLog => (Odd::LogIsFull, "a log on a full disk"),
+                    _ => (Odd::LogIsUnread, "a log that nobody reads"),
+                };
+                self.nodes[side].kill();
+                self.nodes[side].restart_as(odd);
+                // Long enough for far more lines than a pipe takes.
+                tokio::time::sleep(while_ * 5).await;
+                self.nodes[side].kill();
+                self.nodes[side].restart();
+                name
+            }
+            Fault::ManySockets => {
+                let node = &mut self.nodes[side];
+                node.kill();
+                node.restart_as(Odd::FewSockets(FEW_SOCKETS));
+                let mut sockets = Vec::new();
+                for _ in 0..FEW_SOCKETS * 2 {
+                    let opening = tokio::net::TcpStream::connect(node.address);
+                    let opened = tokio::time::timeout(while_ / 8, opening).await;
+                    let Ok(Ok(socket)) = opened else { break };
+                    sockets.push(socket);
+                }
+                tokio::time::sleep(while_).await;
+                drop(sockets);
+                "a server without a free socket"
+            }
+            _ => unreachable!("not one of these: {fault:?}"),
         }
     }
 }

@@ -18,6 +18,7 @@ use reqwest::{Client, Response};
 use serde_json::{Value, json};
 use stockroom_tests::http_client;
 use tokio::task::JoinSet;
+use uuid::Uuid;
 
 use super::{
     READERS, REPAIRED_WITHIN, WRITERS,
@@ -25,7 +26,7 @@ use super::{
     ledger::{Known, Ledger},
 };
 
-const STOCK: i64 = 1_000_000_000;
+pub(super) const STOCK: i64 = 1_000_000_000;
 
 /// What a run has done and found.
 #[derive(Debug, Default)]
@@ -40,6 +41,12 @@ pub(super) struct Report {
     old_after_deferred: u64,
     /// Requests that a server that was killed did not answer.
     unanswered: u64,
+    /// Requests that were refused while that was to be expected.
+    refused: u64,
+    /// The longest that a server took to be back after each kind of fault.
+    back_after: BTreeMap<&'static str, Duration>,
+    /// Orders that were acknowledged.
+    pub(super) orders: Vec<Uuid>,
     faults: BTreeMap<&'static str, u64>,
     pub(super) violations: Vec<String>,
 }
@@ -50,17 +57,23 @@ impl fmt::Display for Report {
         writeln!(
             f,
             "seed {}: {} checked reads ({hits:.0} % hits), {} acknowledged writes ({} deferred, {} \
-             older reads after those), {} requests without an answer, {} violations",
+             older reads after those), {} requests without an answer, {} refused, {} violations",
             self.seed,
             self.reads,
             self.acknowledged,
             self.deferred,
             self.old_after_deferred,
             self.unanswered,
+            self.refused,
             self.violations.len(),
         )?;
         for (fault, count) in &self.faults {
-            writeln!(f, "  {count:4} × {fault}")?;
+            let back = self.back_after.get(fault).copied().unwrap_or_default();
+            writeln!(
+                f,
+                "  {count:4} × {fault}; back after {:.1} s at the most",
+                back.as_secs_f64()
+            )?;
         }
         for violation in self.violations.iter().take(20) {
             writeln!(f, "  violation: {violation}")?;
@@ -97,6 +110,8 @@ struct Shop {
     is_over: AtomicBool,
     /// Since when nothing has been wrong.
     calm_since: Mutex<Option<Instant>>,
+    /// Whether callers may be refused now.
+    may_refuse: AtomicBool,
     report: Mutex<Report>,
     names: AtomicU64,
 }
@@ -122,12 +137,33 @@ impl Load {
         !self.shop.report().violations.is_empty()
     }
 
-    pub(super) fn disturbed(&self) {
+    pub(super) fn disturbed(&self, may_refuse: bool) {
         *lock(&self.shop.calm_since) = None;
+        self.shop.may_refuse.store(may_refuse, Relaxed);
     }
 
     pub(super) fn calm(&self) {
         *lock(&self.shop.calm_since) = Some(Instant::now());
+        self.shop.may_refuse.store(false, Relaxed);
+    }
+
+    /// Waits until every server answers a reader and a writer again.
+    pub(super) async fn wait_until_back(&self, fault: &'static str, limit: Duration) {
+        let began = Instant::now();
+        for node in 0..self.shop.nodes.len() {
+            while !self.shop.is_back(node).await {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        }
+        let took = began.elapsed();
+        let mut report = self.shop.report();
+        let longest = report.back_after.entry(fault).or_default();
+        *longest = took.max(*longest);
+        if took > limit {
+            report
+                .violations
+                .push(format!("a server was back only {took:?} after: {fault}"));
+        }
     }
 
     pub(super) fn count_fault(&self, fault: &'static str) {
@@ -194,9 +230,37 @@ impl Shop {
             ordered: Ledger::default(),
             is_over: AtomicBool::new(false),
             calm_since: Mutex::new(Some(Instant::now())),
+            may_refuse: AtomicBool::new(false),
             report: Mutex::default(),
             names: AtomicU64::new(0),
         }
+    }
+
+    /// Whether that server reads from the database and writes to it.
+    async fn is_back(&self, node: usize) -> bool {
+        let limit = Duration::from_secs(10);
+        let url = |path: &str| format!("http://{}{path}", self.nodes[node]);
+        let read = self
+            .client
+            .get(url(&self.rows[0].path))
+            .header("cache-control", "no-cache");
+        let write = self
+            .client
+            .patch(url(&format!("/v1/categories/{}", self.category)))
+            .header("content-type", "application/json")
+            .body(json!({"description": format!("{:?}", Instant::now())}).to_string());
+        for request in [read, write] {
+            let answer = request.timeout(limit).send().await;
+            if !answer.is_ok_and(|answer| answer.status() == 200) {
+                return false;
+            }
+        }
+        true
+    }
+
+    /// Whether an answer is one that a fault excuses.
+    fn is_excused(&self, status: u16, was_excused: bool) -> bool {
+        matches!(status, 503 | 504) && (was_excused || self.may_refuse.load(Relaxed))
     }
 
     fn report(&self) -> MutexGuard<'_, Report> {
@@ -242,6 +306,9 @@ impl Shop {
                 ledger.acknowledge(micros(&order["placed_at"]), is_deferred);
             }
             self.ordered.count(is_deferred);
+            self.report()
+                .orders
+                .push(text(&order["id"]).parse().unwrap());
         }
     }
 
@@ -252,6 +319,7 @@ impl Shop {
         status: u16,
     ) -> Option<(Value, bool)> {
         let request = request.header("content-type", "application/json");
+        let was_excused = self.may_refuse.load(Relaxed);
         let answered = match request.send().await {
             Ok(response) => {
                 let found = response.status().as_u16();
@@ -267,6 +335,10 @@ impl Shop {
             report.unanswered += 1;
             return None;
         };
+        if self.is_excused(found, was_excused) {
+            report.refused += 1;
+            return None;
+        }
         if found != status {
             report
                 .violations
@@ -342,6 +414,7 @@ impl Shop {
     }
 
     async fn get(&self, random: &mut ChaCha8Rng, path: &str) -> Option<Value> {
+        let was_excused = self.may_refuse.load(Relaxed);
         let answered = match self.client.get(self.url(random, path)).send().await {
             Ok(response) => {
                 let (status, header) = (response.status(), response.headers().get("cache-status"));
@@ -356,6 +429,10 @@ impl Shop {
             report.unanswered += 1;
             return None;
         };
+        if self.is_excused(status.as_u16(), was_excused) {
+            report.refused += 1;
+            return None;
+        }
         if status != 200 {
             report
                 .violations

@@ -7,9 +7,9 @@ use std::{env, process::ExitCode, sync::Arc};
 use axum::{Router, body::Bytes, http::header, routing::get};
 use sqlx::postgres::PgConnectOptions;
 use stockroom_server::{
-    AppState, Options, app,
+    AppState, Database, Options, app,
     cache::{CacheOptions, Place},
-    connect, middleware, migrate, serve,
+    middleware, migrate, serve,
 };
 use stockroom_tests::sabotage;
 use tokio::net::TcpListener;
@@ -32,8 +32,8 @@ async fn main() -> ExitCode {
 
 async fn run() -> Result<(), Box<dyn std::error::Error>> {
     let database: PgConnectOptions = env::var("DATABASE_URL")?.parse()?;
-    let pool = connect(database, 16).await?;
-    migrate(&pool).await?;
+    migrate(&database).await?;
+    let database = Database::new(database, 24);
     let cache = CacheOptions {
         place: Place::Redis(env::var("REDIS_URL")?.parse()?),
         wrap: env::var("STOCKROOM_BREAK")
@@ -45,7 +45,7 @@ async fn run() -> Result<(), Box<dyn std::error::Error>> {
         cache,
         ..Options::default()
     };
-    let state = AppState::new(pool, options).await?;
+    let state = AppState::new(database, options).await?;
     let body: usize = env::var("STOCKROOM_FIXED_BYTES")
         .ok()
         .map_or(Ok(300), |bytes| bytes.parse())?;
@@ -68,7 +68,7 @@ async fn run() -> Result<(), Box<dyn std::error::Error>> {
         };
         Router::new().route(path, get(answer))
     };
-    let layered = middleware::wrap(middleware::limit_time(fixed("/fixed/{id}"), &state));
+    let layered = middleware::wrap(middleware::limit_time(fixed("/fixed/{id}"), &state), &state);
     let beside = layered.merge(fixed("/bare/{id}"));
     let router = app(state.clone()).merge(beside.with_state(state.clone()));
     let listener = TcpListener::bind(env::var("STOCKROOM_LISTEN")?).await?;

@@ -7,7 +7,7 @@
 use std::{
     sync::{
         Arc,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::{Duration, Instant},
 };
@@ -27,7 +27,7 @@ use tokio::{
 
 use super::{
     super::store::{StoreError, TAG_TTL, fresh_nonce},
-    RedisAddress, millis,
+    KeyPrefix, RedisAddress, millis,
 };
 
 /// How long the nodes of a cluster may take to say who they are.
@@ -43,6 +43,8 @@ const CLUSTER_CHECK: Duration = Duration::from_secs(1);
 pub(super) struct Link {
     live: Arc<watch::Sender<Option<Live>>>,
     keeper: AbortHandle,
+    /// Whether it was said that Redis takes no more.
+    is_full: AtomicBool,
 }
 
 /// A connection whose epoch was proven.
@@ -61,11 +63,15 @@ pub(super) enum Connection {
 }
 
 impl Link {
-    /// Connects, and connects again, until this is dropped. `epoch` is the key of the epoch.
-    pub(super) fn keep(address: RedisAddress, epoch: String) -> Self {
+    /// Connects, and connects again, until this is dropped.
+    pub(super) fn keep(address: RedisAddress, prefix: KeyPrefix) -> Self {
         let live = Arc::new(watch::Sender::new(None));
-        let keeper = tokio::spawn(keep(address, epoch, live.clone())).abort_handle();
-        Self { live, keeper }
+        let keeper = tokio::spawn(keep(address, prefix, live.clone())).abort_handle();
+        Self {
+            live,
+            keeper,
+            is_full: AtomicBool::new(false),
+        }
     }
 
     /// The process that answers, where there is one.
@@ -111,6 +117,7 @@ impl Link {
         match timeout_at(deadline, live.connection.call(cmd)).await {
             Ok(Ok(value)) => Ok(value),
             Ok(Err(error)) if is_about_the_command(&error) => {
+                self.tell_if_full(&error);
                 Err(StoreError::Failed(error.to_string()))
             }
             Ok(Err(error)) => {
@@ -121,6 +128,16 @@ impl Link {
                 self.give_up(live.number, &StoreError::Budget);
                 Err(StoreError::Budget)
             }
+        }
+    }
+
+    /// Says once that Redis takes no more: nothing else shows it but that there are no hits.
+    fn tell_if_full(&self, error: &RedisError) {
+        if error.code() == Some("OOM") && !self.is_full.swap(true, Ordering::Relaxed) {
+            tracing::warn!(
+                "Redis is at its memory limit and evicts nothing: answers are not cached; set its \
+                maxmemory-policy to allkeys-lru"
+            );
         }
     }
 
@@ -187,13 +204,13 @@ pub(super) fn epoch(run_id: &str, nonce: &str) -> String {
     format!("{run_id}:{nonce}")
 }
 
-async fn keep(address: RedisAddress, epoch: String, live: Arc<watch::Sender<Option<Live>>>) {
+async fn keep(address: RedisAddress, prefix: KeyPrefix, live: Arc<watch::Sender<Option<Live>>>) {
     static NUMBERS: AtomicU64 = AtomicU64::new(0);
 
     let mut delays = backoff();
     let mut was_down = false;
     loop {
-        let opened = timeout(address.connect_limit(), open(&address, &epoch)).await;
+        let opened = timeout(address.connect_limit(), open(&address, &prefix.epoch())).await;
         match opened.map_err(|_| StoreError::Budget.to_string()) {
             Ok(Ok((connection, run_id))) => {
                 tracing::info!(%run_id, "Redis answers");

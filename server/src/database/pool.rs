@@ -1,0 +1,213 @@
+//! Connections for one kind of work. The driver's own pool tests a connection by a round trip before and after
+//! each use, waits without a limit for the second, and hides why it cannot connect. Here a connection that
+//! was used to its end goes back as it is, one that was not is mended within a limit or closed, and while the
+//! database is away callers fail at once with the reason.
+
+use std::{
+    ops::{Deref, DerefMut},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use sqlx::postgres::PgConnectOptions;
+use tokio::{
+    sync::{OwnedSemaphorePermit, Semaphore},
+    time::{Instant, timeout, timeout_at},
+};
+
+use super::{
+    connection::{Condition, Connection, Transaction},
+    watch::Watch,
+};
+use crate::error::Result;
+
+/// How long a caller waits for a connection.
+const ACQUIRE_LIMIT: Duration = Duration::from_secs(5);
+/// A connection that has idled for so long is asked whether it lives before it is used.
+const ASKED_AFTER: Duration = Duration::from_secs(1);
+/// How long the answer to that may take.
+const PING_LIMIT: Duration = Duration::from_secs(1);
+/// How long rolling back what a user left open may take.
+const RECOVERY_LIMIT: Duration = Duration::from_secs(5);
+const MAX_IDLE: Duration = Duration::from_secs(600);
+const MAX_AGE: Duration = Duration::from_secs(1_800);
+
+/// Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Pool(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    options: PgConnectOptions,
+    watch: Arc<Watch>,
+    size: u32,
+    turns: Arc<Semaphore>,
+    /// The one that was used last comes last.
+    idle: Mutex<Vec<Connection>>,
+}
+
+/// A connection in the hands of a user.
+#[derive(Debug)]
+pub struct Lease {
+    /// None only while it is dropped.
+    connection: Option<Connection>,
+    pool: Pool,
+    turn: Option<OwnedSemaphorePermit>,
+}
+
+impl Pool {
+    pub(super) fn new(options: PgConnectOptions, size: u32, watch: Arc<Watch>) -> Self {
+        Self(Arc::new(Shared {
+            options,
+            watch,
+            size,
+            turns: Arc::new(Semaphore::new(size as usize)),
+            idle: Mutex::default(),
+        }))
+    }
+
+    /// A connection, once one is free.
+    ///
+    /// # Errors
+    /// Where all are in use for too long, or the database cannot be reached.
+    pub async fn acquire(&self) -> Result<Lease> {
+        let deadline = Instant::now() + ACQUIRE_LIMIT;
+        if self.idle().is_empty() {
+            self.0.watch.check_outage()?;
+        }
+        let turn = timeout_at(deadline, self.0.turns.clone().acquire_owned()).await;
+        let turn = match turn {
+            Ok(Ok(turn)) => turn,
+            Ok(Err(_)) => return Err(sqlx::Error::PoolClosed.into()),
+            Err(_) => return Err(sqlx::Error::PoolTimedOut.into()),
+        };
+        let connection = match self.take_idle().await {
+            Some(connection) => connection,
+            None => self.open(deadline).await?,
+        };
+        Ok(Lease {
+            connection: Some(connection),
+            pool: self.clone(),
+            turn: Some(turn),
+        })
+    }
+
+    /// A transaction on a connection of its own.
+    pub(crate) async fn begin(&self) -> Result<Transaction<Lease>> {
+        self.begin_with("begin").await
+    }
+
+    /// As [`Pool::begin`], with a statement that says more about the transaction.
+    pub(crate) async fn begin_with(&self, statement: &'static str) -> Result<Transaction<Lease>> {
+        Transaction::begin(self.acquire().await?, statement).await
+    }
+
+    /// Connections at the most.
+    pub(crate) fn size(&self) -> u32 {
+        self.0.size
+    }
+
+    /// Connections that are open now.
+    pub(crate) fn open_connections(&self) -> usize {
+        let in_use = self.0.size as usize - self.0.turns.available_permits();
+        self.idle().len() + in_use
+    }
+
+    /// Gives out no connection any more and waits until all are back and closed.
+    pub(super) async fn close(&self) {
+        // All turns at once: whoever has one gives it back with the connection.
+        let all = self.0.turns.acquire_many(self.0.size).await;
+        self.0.turns.close();
+        drop(all);
+        let idle = std::mem::take(&mut *self.idle());
+        for connection in idle {
+            connection.close().await;
+        }
+    }
+
+    /// The connection that was used last, where it still lives.
+    async fn take_idle(&self) -> Option<Connection> {
+        let mut connection = self.idle().pop()?;
+        if connection.idle_for() < ASKED_AFTER {
+            return Some(connection);
+        }
+        if let Ok(Ok(())) = timeout(PING_LIMIT, connection.ping()).await {
+            return Some(connection);
+        }
+        // What killed this one killed those that have idled for longer.
+        self.idle().clear();
+        None
+    }
+
+    async fn open(&self, deadline: Instant) -> Result<Connection> {
+        let probe = self.0.watch.probe()?;
+        let opened = Connection::open(&self.0.options, self.0.watch.clone());
+        match timeout_at(deadline, opened).await {
+            Ok(Ok(connection)) => {
+                probe.succeeded();
+                Ok(connection)
+            }
+            Ok(Err(error)) => Err(probe.failed(&error.to_string())),
+            Err(_) => Err(probe.failed("it does not answer")),
+        }
+    }
+
+    fn put_back(&self, mut connection: Connection) {
+        if self.0.turns.is_closed() || connection.age() > MAX_AGE {
+            tokio::spawn(connection.close());
+            return;
+        }
+        connection.touch();
+        let mut idle = self.idle();
+        idle.push(connection);
+        let is_old = |connection: &Connection| connection.idle_for() > MAX_IDLE;
+        let old = idle.iter().take_while(|connection| is_old(connection));
+        let old = old.count();
+        idle.drain(..old);
+    }
+
+    fn idle(&self) -> MutexGuard<'_, Vec<Connection>> {
+        self.0.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Deref for Lease {
+    type Target = Connection;
+
+    #[expect(clippy::expect_used, reason = "taken in `drop` alone")]
+    fn deref(&self) -> &Connection {
+        self.connection.as_ref().expect("a lease has a connection")
+    }
+}
+
+impl DerefMut for Lease {
+    #[expect(clippy::expect_used, reason = "taken in `drop` alone")]
+    fn deref_mut(&mut self) -> &mut Connection {
+        self.connection.as_mut().expect("a lease has a connection")
+    }
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        let (Some(mut connection), turn) = (self.connection.take(), self.turn.take()) else {
+            return;
+        };
+        // A runtime that ends closes the socket, and the server rolls back.
+        let Ok(runtime) = tokio::runtime::Handle::try_current() else {
+            return;
+        };
+        match connection.condition() {
+            Condition::Broken => {}
+            Condition::Clean => self.pool.put_back(connection),
+            Condition::Unfinished => {
+                let pool = self.pool.clone();
+                runtime.spawn(async move {
+                    if let Ok(Ok(())) = timeout(RECOVERY_LIMIT, connection.recover()).await {
+                        pool.put_back(connection);
+                    }
+                    drop(turn);
+                });
+            }
+        }
+    }
+}

@@ -1,0 +1,297 @@
+//! What a server knows of its database beside what its calls answer: over a connection of its own, which no
+//! amount of work can take.
+
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed},
+    },
+    time::Duration,
+};
+
+use chrono::{DateTime, Utc};
+use sqlx::{
+    Connection as _, FromRow, PgConnection,
+    postgres::{PgConnectOptions, PgRow},
+};
+use tokio::{
+    sync::watch,
+    time::{Instant, sleep, timeout},
+};
+
+use crate::error::{Error, Result};
+
+/// How long a call may wait before one asks whether the database works on it.
+const DOUBTED_AFTER: Duration = Duration::from_secs(2);
+/// How often it is asked then.
+const ASK_EVERY: Duration = Duration::from_millis(500);
+/// Times in a row that the database must say that it does not.
+const SURE_AFTER: u32 = 2;
+/// A database that cannot be asked for so long is given up: longer than any statement may take.
+const MAX_SILENCE: Duration = Duration::from_secs(35);
+/// How long it may take to be asked.
+const ASK_LIMIT: Duration = Duration::from_secs(1);
+/// What was heard a moment ago need not be asked again.
+const FRESH: Duration = Duration::from_millis(250);
+/// How long after an attempt to connect has failed the next caller tries.
+const PROBE_AFTER: Duration = Duration::from_millis(250);
+/// An attempt takes no longer; until it ends nobody else makes one.
+const PROBE_LIMIT: Duration = Duration::from_secs(6);
+/// So long without any success while calls wait means that something is wrong.
+const STALLED_AFTER: Duration = Duration::from_secs(10);
+
+#[derive(Debug)]
+pub(super) struct Watch {
+    options: PgConnectOptions,
+    link: tokio::sync::Mutex<Link>,
+    outage: Mutex<Option<Outage>>,
+    timeline: watch::Sender<Arc<str>>,
+    began: Instant,
+    /// When a call last succeeded, in milliseconds since `began`.
+    heard: AtomicU64,
+    /// Calls that have waited for long.
+    doubted: AtomicUsize,
+}
+
+#[derive(Debug, Default)]
+struct Link {
+    connection: Option<PgConnection>,
+    /// What it said last, and when: nothing where it did not answer.
+    last: Option<(Instant, Option<Arc<Activity>>)>,
+}
+
+/// What each process of the database does for this server: whether it works on a call.
+type Activity = HashMap<i32, bool>;
+
+/// Why the database cannot be reached.
+#[derive(Debug)]
+struct Outage {
+    words: Arc<str>,
+    next_probe: Instant,
+}
+
+/// What the database says of itself.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Health {
+    pub(crate) is_read_only: bool,
+    pub(crate) now: DateTime<Utc>,
+}
+
+/// The one attempt to connect that is made while the database is away.
+pub(super) struct Probe<'w>(&'w Watch);
+
+impl Watch {
+    pub(super) fn new(options: PgConnectOptions) -> Self {
+        Self {
+            options,
+            link: tokio::sync::Mutex::default(),
+            outage: Mutex::default(),
+            timeline: watch::Sender::new("".into()),
+            began: Instant::now(),
+            heard: AtomicU64::new(0),
+            doubted: AtomicUsize::new(0),
+        }
+    }
+
+    /// Ready once the database no longer works on the call that waits for its process `pid`.
+    pub(super) async fn lost(self: Arc<Self>, pid: i32) {
+        sleep(DOUBTED_AFTER).await;
+        let _doubt = Doubt::new(&self.doubted);
+        let (mut idle, mut answered) = (0, Instant::now());
+        loop {
+            match self.activity().await {
+                None if answered.elapsed() > MAX_SILENCE => return,
+                None => {}
+                Some(activity) => {
+                    answered = Instant::now();
+                    let is_at_work = activity.get(&pid).copied().unwrap_or(false);
+                    idle = if is_at_work { 0 } else { idle + 1 };
+                }
+            }
+            // Once is not enough: the answer may be on its way.
+            if idle >= SURE_AFTER {
+                return;
+            }
+            sleep(ASK_EVERY).await;
+        }
+    }
+
+    /// Takes note of the timeline that a new connection leads to, before anything is done over it.
+    pub(super) fn connected_to(&self, timeline: &str) {
+        let is_new = self.timeline.send_if_modified(|known| {
+            let is_new = **known != *timeline;
+            if is_new {
+                *known = timeline.into();
+            }
+            is_new
+        });
+        if is_new {
+            tracing::info!(timeline, "connected to PostgreSQL");
+        }
+    }
+
+    pub(super) fn timeline(&self) -> watch::Receiver<Arc<str>> {
+        self.timeline.subscribe()
+    }
+
+    pub(super) fn heard(&self) {
+        let now = self.began.elapsed().as_millis();
+        self.heard
+            .store(u64::try_from(now).unwrap_or(u64::MAX), Relaxed);
+    }
+
+    /// For how long no call has succeeded while some wait; none where all is well.
+    pub(super) fn stalled_for(&self) -> Option<Duration> {
+        if self.doubted.load(Relaxed) == 0 {
+            return None;
+        }
+        let heard = Duration::from_millis(self.heard.load(Relaxed));
+        let silent = self.began.elapsed().saturating_sub(heard);
+        (silent > STALLED_AFTER).then_some(silent)
+    }
+
+    /// Asks the database how it is.
+    ///
+    /// # Errors
+    /// Where it does not answer within a second.
+    pub(super) async fn health(&self) -> Result<Health> {
+        let ask = async { self.link.lock().await.health(&self.options).await };
+        match timeout(ASK_LIMIT, ask).await {
+            Ok(health) => health.map_err(|error| Error::Unreachable(error.to_string().into())),
+            Err(_) => Err(Error::Unreachable("it does not answer".into())),
+        }
+    }
+
+    /// What the database works on; none where it does not say.
+    async fn activity(&self) -> Option<Arc<Activity>> {
+        let mut link = self.link.lock().await;
+        if let Some((at, last)) = &link.last
+            && at.elapsed() < FRESH
+        {
+            return last.clone();
+        }
+        let asked = timeout(ASK_LIMIT, link.ask(&self.options)).await;
+        let activity = match asked {
+            Ok(Ok(activity)) => Some(Arc::new(activity)),
+            _ => None,
+        };
+        link.last = Some((Instant::now(), activity.clone()));
+        activity
+    }
+
+    /// Refuses at once while the database is known to be away, but for the one caller whose turn it is to
+    /// try.
+    pub(super) fn check_outage(&self) -> Result<()> {
+        match &*self.outage() {
+            Some(outage) if Instant::now() < outage.next_probe => Err(outage.error()),
+            _ => Ok(()),
+        }
+    }
+
+    /// The right to try to connect.
+    pub(super) fn probe(&self) -> Result<Probe<'_>> {
+        if let Some(outage) = &mut *self.outage() {
+            if Instant::now() < outage.next_probe {
+                return Err(outage.error());
+            }
+            outage.next_probe = Instant::now() + PROBE_LIMIT;
+        }
+        Ok(Probe(self))
+    }
+
+    fn outage(&self) -> MutexGuard<'_, Option<Outage>> {
+        self.outage.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Link {
+    async fn ask(&mut self, options: &PgConnectOptions) -> sqlx::Result<Activity> {
+        let activity: Vec<(i32, bool)> = self
+            .query(
+                options,
+                // One that cannot get rid of its answer works for nobody: we would have read it.
+                "select pid, state = 'active' and wait_event is distinct from 'ClientWrite'
+                from pg_stat_activity
+                where datname = current_database() and usename = current_user and state is not null",
+            )
+            .await?;
+        Ok(activity.into_iter().collect())
+    }
+
+    async fn health(&mut self, options: &PgConnectOptions) -> sqlx::Result<Health> {
+        let health = self
+            .query(
+                options,
+                "select pg_is_in_recovery() or current_setting('default_transaction_read_only')::bool,
+                    clock_timestamp()",
+            )
+            .await?;
+        let (is_read_only, now) = health.into_iter().next().ok_or(sqlx::Error::RowNotFound)?;
+        Ok(Health { is_read_only, now })
+    }
+
+    /// Asks over the connection that there is and, where it has ended, over a new one. Only one whose answer was
+    /// read to its end is kept.
+    async fn query<T>(
+        &mut self,
+        options: &PgConnectOptions,
+        sql: &'static str,
+    ) -> sqlx::Result<Vec<T>>
+    where
+        T: for<'r> FromRow<'r, PgRow> + Send + Unpin,
+    {
+        if let Some(mut connection) = self.connection.take()
+            && let Ok(rows) = sqlx::query_as(sql).fetch_all(&mut connection).await
+        {
+            self.connection = Some(connection);
+            return Ok(rows);
+        }
+        let mut connection = PgConnection::connect_with(options).await?;
+        let rows = sqlx::query_as(sql).fetch_all(&mut connection).await?;
+        self.connection = Some(connection);
+        Ok(rows)
+    }
+}
+
+impl Outage {
+    fn error(&self) -> Error {
+        Error::Unreachable(self.words.clone())
+    }
+}
+
+impl Probe<'_> {
+    pub(super) fn succeeded(self) {
+        if self.0.outage().take().is_some() {
+            tracing::info!("PostgreSQL answers again");
+        }
+    }
+
+    pub(super) fn failed(self, words: &str) -> Error {
+        let mut outage = self.0.outage();
+        if outage.is_none() {
+            tracing::warn!(error = words, "PostgreSQL cannot be reached");
+        }
+        let failed = Outage {
+            words: words.into(),
+            next_probe: Instant::now() + PROBE_AFTER,
+        };
+        outage.insert(failed).error()
+    }
+}
+
+/// Counts a call that waits for long, as long as it does.
+struct Doubt<'w>(&'w AtomicUsize);
+
+impl<'w> Doubt<'w> {
+    fn new(doubted: &'w AtomicUsize) -> Self {
+        doubted.fetch_add(1, Relaxed);
+        Self(doubted)
+    }
+}
+
+impl Drop for Doubt<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Relaxed);
+    }
+}

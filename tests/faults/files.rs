@@ -1,0 +1,192 @@
+//! Files that are sent slowly, in numbers, or that unpack to hours of work.
+
+use std::{io::Write, sync::Arc, time::Duration};
+
+use flate2::{Compression, write::GzEncoder};
+use futures_util::StreamExt;
+use reqwest::{Body, Method};
+use serde_json::json;
+use stockroom_server::Options;
+use stockroom_tests::{Answer, SharedShop, Shop};
+use tokio::task::JoinSet;
+
+const IMPORT: &str = "/v1/categories/import?format=ndjson&on_error=reject_failed";
+
+fn gzipped(line: &[u8], lines: usize) -> Vec<u8> {
+    let mut packed = GzEncoder::new(Vec::new(), Compression::fast());
+    for _ in 0..lines {
+        packed.write_all(line).unwrap();
+    }
+    packed.finish().unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_small_file_that_unpacks_to_a_mountain_is_refused_soon() {
+    let shop = Shop::open().await;
+    for line in ["{}\n", "\n"] {
+        // A thousand times its size, and more than any file may have in any case.
+        let bomb = gzipped(line.as_bytes(), 15_000_000);
+        let request = shop.request(Method::POST, IMPORT).body(bomb);
+        let told = shop.send(request).await.refused(400);
+        assert!(
+            told.contains("more than a hundred times its size"),
+            "{told}"
+        );
+    }
+    // All of its rows are wrong, and a hundred faults are enough to say so.
+    let request = shop
+        .request(Method::POST, "/v1/categories/import?format=ndjson")
+        .body(gzipped(b"{}\n", 4_000_000));
+    let told = shop.send(request).await.refused(400);
+    assert!(told.contains("100 faults or more"), "{told}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_import_ends_with_its_caller() {
+    let shop = Shop::open().await;
+    let mut holder = shop.pool.begin().await.unwrap();
+    sqlx::raw_sql("lock table categories in share mode")
+        .execute(&mut *holder)
+        .await
+        .unwrap();
+    let rows: String = (0..2_000)
+        .map(|index| format!("{}\n", json!({"name": format!("Category {index}")})))
+        .collect();
+    let request = shop.request(Method::POST, IMPORT).body(rows);
+    let caller = tokio::spawn(request.send());
+    shop.sees_a_wait().await;
+    caller.abort();
+    // The connection is closed; whether the server has seen that, only its next request shows.
+    let _ = caller.await;
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    holder.rollback().await.unwrap();
+    // The batch that had begun is done; the others nobody wants.
+    let transfers = "select count(*) from pg_stat_activity where datname = current_database()
+        and query like 'insert into categories%' and state <> 'idle'";
+    while sqlx::query_scalar::<_, i64>(transfers)
+        .fetch_one(&shop.pool)
+        .await
+        .unwrap()
+        > 0
+    {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    let file = shop
+        .request(Method::POST, IMPORT)
+        .body("{\"name\": \"The end\"}\n");
+    shop.send(file).await.ok(200);
+    let rows: i64 = sqlx::query_scalar("select count(*) from categories")
+        .fetch_one(&shop.pool)
+        .await
+        .unwrap();
+    assert!(rows <= 501, "{rows}");
+}
+
+/// A body of which one byte comes at a time, for ever.
+fn trickle() -> Body {
+    let bytes = futures_util::stream::repeat(b"\n".to_vec()).then(|byte| async move {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        Ok::<_, std::io::Error>(byte)
+    });
+    Body::wrap_stream(bytes)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn files_that_do_not_move_are_ended_and_only_so_many_are_received() {
+    let options = Options {
+        request_timeout: Duration::from_secs(1),
+        ..Options::default()
+    };
+    let shop: SharedShop = Arc::new(Shop::open_with(options).await);
+    let mut callers = JoinSet::new();
+    for _ in 0..12 {
+        let request = shop.request(Method::POST, IMPORT).body(trickle());
+        callers.spawn(async move { Answer::read(request.send().await.unwrap()).await });
+    }
+    let mut statuses = Vec::new();
+    while let Some(answer) = callers.join_next().await {
+        let answer = answer.unwrap();
+        let status = answer.status.as_u16();
+        statuses.push(status);
+        let told = answer.refused(status);
+        let expected = match status {
+            408 => "bytes of the file have come",
+            _ => "As many files as may be are being received",
+        };
+        assert!(told.contains(expected), "{told}");
+    }
+    statuses.sort_unstable();
+    assert_eq!(statuses, [[408; 8].as_slice(), &[503; 4]].concat());
+    // And the room is free again.
+    let file = shop
+        .request(Method::POST, IMPORT)
+        .body("{\"name\": \"Tea\"}\n");
+    assert_eq!(shop.send(file).await.ok(200)["created"], 1);
+}
+
+#[tokio::test]
+async fn files_together_take_no_more_room_than_they_may() {
+    let options = Options {
+        spool_limit: 1_000,
+        ..Options::default()
+    };
+    let shop = Shop::open_with(options).await;
+    let row = |name: &str| {
+        format!(
+            "{}\n",
+            json!({"name": name, "description": "x".repeat(600)})
+        )
+    };
+    let import = async |file: String| {
+        let request = shop.request(Method::POST, IMPORT).body(file);
+        shop.send(request).await
+    };
+    let told = import(row("Tea") + &row("Milk")).await.refused(503);
+    assert!(told.contains("all the room that they may"), "{told}");
+    // What was refused has given its room back.
+    for name in ["Tea", "Milk"] {
+        assert_eq!(import(row(name)).await.ok(200)["created"], 1);
+    }
+}
+
+#[tokio::test]
+async fn no_more_exports_are_accepted_than_anybody_waits_for() {
+    let shop = Shop::open().await;
+    let holder = shop.shut("categories").await;
+    let mut refused = 0;
+    for _ in 0..40 {
+        let answer = shop.request(Method::POST, "/v1/categories/export");
+        let answer = shop.send(answer).await;
+        match answer.status.as_u16() {
+            202 => {}
+            _ => {
+                let told = answer.refused(429);
+                assert!(told.starts_with("32 jobs of this kind (export)"), "{told}");
+                refused += 1;
+            }
+        }
+    }
+    assert_eq!(refused, 8);
+    holder.rollback().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn event_streams_are_limited() {
+    let shop = Shop::open().await;
+    let mut streams = Vec::new();
+    for _ in 0..1_000 {
+        let request = shop.request(Method::GET, "/v1/session");
+        let response = request.send().await.unwrap();
+        assert_eq!(response.status(), 200);
+        streams.push(response);
+    }
+    for path in ["/v1/session", "/v1/changes", "/v1/jobs/events"] {
+        let told = shop.get(path).await.refused(503);
+        assert!(told.starts_with("1000 event streams are open"), "{told}");
+    }
+    streams.truncate(999);
+    let request = || shop.request(Method::GET, "/v1/session").send();
+    while request().await.unwrap().status() != 200 {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}

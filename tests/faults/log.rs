@@ -1,0 +1,107 @@
+//! A log that cannot be written or that nobody reads holds nobody up.
+
+use std::{
+    fs::File,
+    process::{Child, Command, Stdio},
+};
+
+use reqwest::Client;
+use rustix::process::{Pid, Signal, kill_process};
+use stockroom_tests::{binary, database_url, eventually, fresh_database, http_client};
+
+/// Requests that are logged: their lines are several times what a pipe takes.
+const REQUESTS: usize = 1_500;
+
+struct Server {
+    child: Child,
+    base: String,
+    client: Client,
+}
+
+impl Server {
+    async fn start(stderr: Stdio) -> Self {
+        let port = std::net::TcpListener::bind("127.0.0.1:0")
+            .unwrap()
+            .local_addr()
+            .unwrap()
+            .port();
+        let child = Command::new(binary("stockroom-server"))
+            .env("DATABASE_URL", database_url(&fresh_database().await))
+            .env("STOCKROOM_LISTEN", format!("127.0.0.1:{port}"))
+            .env("STOCKROOM_LEAVE_DELAY", "0")
+            .env("STOCKROOM_LOG", "info")
+            .stdin(Stdio::null())
+            .stderr(stderr)
+            .spawn()
+            .unwrap();
+        eventually("listening", || {
+            std::net::TcpStream::connect(("127.0.0.1", port)).ok()
+        });
+        Self {
+            child,
+            base: format!("http://127.0.0.1:{port}"),
+            client: http_client(),
+        }
+    }
+
+    async fn answers_and_stops(mut self) {
+        for _ in 0..REQUESTS {
+            let response = self
+                .client
+                .get(format!("{}/livez", self.base))
+                .send()
+                .await
+                .unwrap();
+            assert_eq!(response.status(), 200);
+        }
+        let metrics = self
+            .client
+            .get(format!("{}/metrics", self.base))
+            .send()
+            .await
+            .unwrap();
+        let metrics = metrics.text().await.unwrap();
+        let lost = metrics
+            .lines()
+            .find(|line| line.starts_with("stockroom_log_lines_lost_total"));
+        let lost: u64 = lost.unwrap().rsplit(' ').next().unwrap().parse().unwrap();
+        assert!(
+            lost > 0 || self.child.stderr.is_some(),
+            "lines were lost and counted"
+        );
+        let pid = Pid::from_raw(i32::try_from(self.child.id()).unwrap()).unwrap();
+        kill_process(pid, Signal::TERM).unwrap();
+        let status = eventually("the end of the server", || self.child.try_wait().unwrap());
+        assert!(status.success(), "{status}");
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // It has usually ended by now.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_full_disk_loses_lines_and_nothing_else() {
+    let full = File::options().write(true).open("/dev/full").unwrap();
+    Server::start(full.into()).await.answers_and_stops().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pipe_that_nobody_reads_holds_nobody_up() {
+    // Its end stays open and unread until the server has gone.
+    Server::start(Stdio::piped())
+        .await
+        .answers_and_stops()
+        .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reader_who_has_gone_is_not_missed() {
+    let mut server = Server::start(Stdio::piped()).await;
+    drop(server.child.stderr.take());
+    server.answers_and_stops().await;
+}

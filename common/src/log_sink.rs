@@ -130,16 +130,21 @@ mod tests {
         }
     }
 
-    #[test]
-    fn a_stuck_log_loses_lines_and_counts_them_and_holds_nobody_up() {
-        let (open, gate) = mpsc::channel();
+    /// A sink before a gate, what opens the gate, and what has passed it.
+    fn gated() -> (LogSink, mpsc::Sender<()>, Arc<Mutex<Vec<u8>>>) {
+        let (opener, open) = mpsc::channel();
         let text = Arc::new(Mutex::new(Vec::new()));
         let gate = Gate {
-            open: gate,
+            open,
             is_open: false,
             text: text.clone(),
         };
-        let mut sink = LogSink::start(gate).unwrap();
+        (LogSink::start(gate).unwrap(), opener, text)
+    }
+
+    #[test]
+    fn a_stuck_log_loses_lines_and_counts_them_and_holds_nobody_up() {
+        let (mut sink, open, text) = gated();
         let sent = MAX_LINES as u64 * 2;
         for _ in 0..sent {
             sink.write_all(b"line\n").unwrap();
@@ -156,14 +161,7 @@ mod tests {
 
     #[test]
     fn a_line_that_cannot_be_written_is_lost_alone_and_large_ones_are_bounded() {
-        let (open, gate) = mpsc::channel();
-        let text = Arc::new(Mutex::new(Vec::new()));
-        let gate = Gate {
-            open: gate,
-            is_open: false,
-            text: text.clone(),
-        };
-        let mut sink = LogSink::start(gate).unwrap();
+        let (mut sink, open, text) = gated();
         sink.write_all(&vec![b'x'; MAX_BYTES + 1]).unwrap();
         assert_eq!(sink.lost(), 1);
         open.send(()).unwrap();

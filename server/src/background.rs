@@ -74,7 +74,7 @@ async fn keep_house(state: AppState) {
 /// Says what an operator should know of and no request tells.
 async fn watch_over(state: AppState) {
     let mut ticks = tokio::time::interval(WATCH_PERIOD);
-    let mut told = 0;
+    let mut reported = 0;
     loop {
         ticks.tick().await;
         if let Err(error @ Error::Clock(_)) = state.database.check_clock(&state.options.clock).await
@@ -82,12 +82,12 @@ async fn watch_over(state: AppState) {
             tracing::warn!(%error, "this server goes by the clock of the database");
         }
         let lost = state.options.log.as_ref().map_or(0, LogSink::lost);
-        if lost > told {
+        if lost > reported {
             tracing::warn!(
-                lines = lost - told,
+                lines = lost - reported,
                 "lines of this log were lost: nobody read it, or it could not be written"
             );
-            told = lost;
+            reported = lost;
         }
     }
 }

@@ -164,7 +164,7 @@ fn shares(max_connections: u32) -> [u32; 4] {
 /// Why it does not; at once where waiting cannot help.
 pub async fn wait_for(options: &PgConnectOptions, limit: Duration) -> Result<()> {
     let deadline = Instant::now() + limit;
-    let mut is_told = false;
+    let mut is_reported = false;
     loop {
         let words = match timeout(START_LIMIT, PgConnection::connect_with(options)).await {
             Ok(Ok(connection)) => {
@@ -181,12 +181,12 @@ pub async fn wait_for(options: &PgConnectOptions, limit: Duration) -> Result<()>
         if Instant::now() + START_PAUSE > deadline {
             return Err(Error::Unreachable(words.into()));
         }
-        if !is_told {
+        if !is_reported {
             tracing::warn!(
                 error = words,
                 "PostgreSQL cannot be reached; trying for {limit:?}"
             );
-            is_told = true;
+            is_reported = true;
         }
         sleep(START_PAUSE).await;
     }
@@ -255,9 +255,9 @@ mod tests {
         for seconds in [0, 60, -60] {
             check_skew(TimeDelta::seconds(seconds)).unwrap();
         }
-        let told = |days| check_skew(TimeDelta::days(days)).unwrap_err().to_string();
-        assert!(told(365).contains("31536000 s ahead of"), "{}", told(365));
-        assert!(told(-365).contains("31536000 s behind"), "{}", told(-365));
+        let message = |days| check_skew(TimeDelta::days(days)).unwrap_err().to_string();
+        assert!(message(365).contains("31536000 s ahead of"));
+        assert!(message(-365).contains("31536000 s behind"));
         assert!(check_skew(TimeDelta::seconds(61)).is_err());
     }
 

@@ -22,7 +22,7 @@ pub enum Error {
     /// Likewise.
     #[error("PostgreSQL cannot be reached: {0}")]
     Unreachable(Arc<str>),
-    /// The server was told to commit and did not hear whether it has.
+    /// The connection broke during `commit`: the write may or may not have been done.
     #[error("nobody knows whether a write was done: {0}")]
     OutcomeUnknown(sqlx::Error),
     /// Ends a server before it begins.
@@ -41,7 +41,7 @@ impl From<Problem> for Error {
     }
 }
 
-/// What the caller of such a write is told.
+/// The detail of the problem that such a write is answered with.
 pub(crate) const OUTCOME_UNKNOWN: &str = "The write was begun, and it is not known whether it was done. Read \
     what it would have changed before you send it again. A PUT with an id of your own and `If-None-Match: *` \
     can be sent again safely: it creates the row once.";

@@ -1,17 +1,16 @@
-//! How a server leaves: first it says that it will, then it takes no connections any more and ends the streams
-//! that have no end of their own, and in the end it breaks off what is left.
+//! The phases of a shutdown: announce it, stop accepting and finish what is in progress, then cut off the rest.
 
 use tokio::sync::watch;
 
-/// How far it has come. Each phase follows the one before.
+/// The phases, in order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Phase {
     Serving,
-    /// It answers everything, but `/readyz` tells load balancers to look elsewhere.
+    /// Everything is answered, but `/readyz` is 503, so that load balancers send callers elsewhere.
     Leaving,
-    /// No new connections; requests and exports under way go on.
+    /// No new connections; event streams end; requests and exports in progress continue.
     Stopping,
-    /// What is still under way is broken off.
+    /// What is still in progress is cut off.
     Over,
 }
 
@@ -37,7 +36,7 @@ impl Lifecycle {
         *self.0.borrow() >= phase
     }
 
-    /// Ready once the phase is reached.
+    /// Resolves when the phase is reached.
     pub(crate) async fn until(&self, phase: Phase) {
         // The sender lives in `self`, so this cannot fail.
         let _ = self

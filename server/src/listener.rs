@@ -1,4 +1,4 @@
-//! Connections of callers: who they are, and an end for those who no longer take what is sent to them.
+//! Connections of callers: their address for the log, and a time limit for callers who stop reading.
 
 use std::{
     fmt, io,
@@ -16,7 +16,7 @@ use tokio::{
     time::{Instant, Sleep, sleep},
 };
 
-/// How long a caller may take nothing of what waits for him.
+/// How long a write may wait for a caller who reads nothing.
 const WRITE_LIMIT: Duration = Duration::from_secs(30);
 
 /// Where a request comes from, for the log.
@@ -38,8 +38,8 @@ where
     }
 }
 
-/// A listener whose connections end when their caller has taken nothing for [`WRITE_LIMIT`]: memory in the
-/// server and in its kernel would be his for ever.
+/// A listener whose connections end once their caller has read nothing for [`WRITE_LIMIT`]. Otherwise callers who
+/// stopped reading would hold memory in the server and in the kernel for ever.
 pub(crate) struct Guarded<L>(pub(crate) L);
 
 impl<L: Listener> Listener for Guarded<L> {
@@ -87,7 +87,7 @@ impl<S> Timed<S> {
         if deadline.as_mut().poll(cx).is_pending() {
             return Poll::Pending;
         }
-        // Whoever tries again is told the same at once.
+        // A second attempt fails at once.
         deadline.as_mut().reset(Instant::now());
         Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
     }

@@ -10,7 +10,11 @@ use std::{
 };
 
 use clap::{CommandFactory, FromArgMatches, parser::ValueSource};
-use rustix::{fs::Mode, net::sockopt, process::umask};
+use rustix::{
+    fs::Mode,
+    net::sockopt,
+    process::{Resource, getrlimit, setrlimit, umask},
+};
 use sqlx::postgres::PgConnectOptions;
 use stockroom_common::{LogSink, place};
 use stockroom_server::{
@@ -116,6 +120,7 @@ async fn serve(settings: Settings, log: &LogSink) -> Result<(), Failure> {
     // Fails if there is a provider already, which is as good.
     let _ = rustls::crypto::ring::default_provider().install_default();
 
+    raise_file_limit();
     let signals = Signals::listen()?;
     let database = tokio::select! {
         database = Server::open(&settings) => database?,
@@ -290,6 +295,15 @@ impl Server {
             tracing::error!("PostgreSQL did not stop cleanly: {error}");
         }
     }
+}
+
+/// Raises the soft limit of open files to the hard one. The soft one is 1,024 on many systems, for programs that
+/// use `select`; each caller takes one.
+fn raise_file_limit() {
+    let mut limit = getrlimit(Resource::Nofile);
+    limit.current = limit.maximum;
+    // Where that is not allowed, the limit is what it was.
+    let _ = setrlimit(Resource::Nofile, limit);
 }
 
 /// Counts ctrl-c, SIGTERM and SIGHUP.

@@ -84,7 +84,7 @@ impl Partitions {
     }
 
     /// Makes the partition of `now` and the next few, of every family. One of them that was deleted, which only
-    /// a wrong clock can have done, is made anew; one that was archived is left to [`Partitions::keep`].
+    /// a wrong clock can have done, is made anew; one that was archived is restored by the next sweep.
     pub async fn make_ahead(&self, pool: &Pool, now: DateTime<Utc>) -> Result<()> {
         for family in Family::ALL {
             self.ensure_due(pool, family, now).await?;

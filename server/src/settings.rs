@@ -56,7 +56,7 @@ pub struct Settings {
         value_parser = clap::value_parser!(u32).range(i64::from(MIN_CONNECTIONS)..=10_000))]
     pub max_connections: u32,
 
-    /// For how many seconds to try to reach the database at the start.
+    /// Seconds to keep trying to reach the database at startup.
     #[arg(
         long,
         env = "STOCKROOM_START_TIMEOUT",
@@ -65,12 +65,12 @@ pub struct Settings {
     )]
     pub start_timeout: u32,
 
-    /// For how many seconds a server that is told to stop still answers, while /readyz says 503, so that load
-    /// balancers look elsewhere first. A second signal ends the wait; a local server does not wait.
+    /// Seconds between the signal to stop and the end of new connections. /readyz answers 503 meanwhile, so that
+    /// load balancers send callers elsewhere first. A second signal ends the wait; a local server does not wait.
     #[arg(long, env = "STOCKROOM_LEAVE_DELAY", default_value_t = 3)]
     pub leave_delay: u32,
 
-    /// For how many seconds requests and exports that are under way may then go on.
+    /// Seconds that requests and exports in progress may then take to finish.
     #[arg(long, env = "STOCKROOM_DRAIN_LIMIT", default_value_t = 30)]
     pub drain_limit: u32,
 
@@ -264,9 +264,12 @@ mod tests {
                 .unwrap()
                 .is_some()
         );
-        let told = settings("foo://ada:secret@bar").database().unwrap_err();
-        assert!(told.contains("postgres://user:password@host"), "{told}");
-        assert!(!told.contains("secret"), "{told}");
+        let message = settings("foo://ada:secret@bar").database().unwrap_err();
+        assert!(
+            message.contains("postgres://user:password@host"),
+            "{message}"
+        );
+        assert!(!message.contains("secret"), "{message}");
         for connections in ["0", "3", "many"] {
             let flags = ["stockroom-server", "--max-connections", connections];
             assert!(Settings::try_parse_from(flags).is_err(), "{connections}");

@@ -69,9 +69,9 @@ pub struct Options {
     pub spool_limit: u64,
     /// Longest time that a request may take.
     pub request_timeout: Duration,
-    /// How long a server that is told to stop still answers, while `/readyz` says that it will.
+    /// How long the server keeps answering after the signal to stop, with `/readyz` at 503.
     pub leave_delay: Duration,
-    /// How long requests and exports under way may then take to finish.
+    /// How long requests and exports in progress may then take to finish.
     pub drain_limit: Duration,
     /// How often an event stream without news says that it lives.
     pub heartbeat: Duration,
@@ -131,7 +131,7 @@ impl Clock {
         Self(Source::Given(Arc::new(now)))
     }
 
-    /// The time of the machine, until [`Clock::follow`] has set it by the database: servers whose clocks differ, or
+    /// The time of the machine, until it is set by the database: servers whose clocks differ, or
     /// jump, must not disagree about what is now.
     pub fn system() -> Self {
         let clock = Self(Source::Database(Arc::default()));

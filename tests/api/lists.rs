@@ -1,7 +1,8 @@
 //! Lists: pages in both directions, cursors, totals, rows by id.
 
 use serde_json::{Value, json};
-use stockroom_tests::{Shop, path};
+use stockroom_server::{MIN_CONNECTIONS, Options};
+use stockroom_tests::{Shop, connect, fresh_database, path};
 
 async fn shop_of(categories: usize) -> Shop {
     let shop = Shop::open().await;
@@ -324,4 +325,32 @@ async fn orders_begin_at_a_time_and_other_lists_at_what_they_are_sorted_by() {
     shop.get("/v1/products?sort=stock&seek=few")
         .await
         .refused_at(400, "?seek", "wrong_type");
+}
+
+#[tokio::test]
+async fn pages_of_all_sizes_share_a_few_statements() {
+    let pool = connect(fresh_database().await, MIN_CONNECTIONS)
+        .await
+        .unwrap();
+    let shop = Shop::serve(pool, Options::default()).await;
+    for number in 0..12 {
+        shop.category(&format!("Tea {number:02}")).await;
+    }
+    for limit in 1..=200 {
+        let page = shop
+            .get(&format!("/v1/categories?limit={limit}"))
+            .await
+            .ok(200);
+        let rows = page["items"].as_array().unwrap();
+        assert_eq!(rows.len(), limit.min(12));
+        assert_eq!(page["next"].is_null(), limit >= 12, "{limit}");
+    }
+    let mut statements = 0;
+    for pool in shop.database.pools() {
+        let prepared = "select count(*) from pg_prepared_statements where statement like '%limit%'";
+        let mut connection = pool.acquire().await.unwrap();
+        let prepared = sqlx::query_scalar::<_, i64>(prepared).fetch_one(&mut *connection);
+        statements += prepared.await.unwrap();
+    }
+    assert_eq!(statements, 8, "1, 2, 5, 10, 20, 50, 100, 200");
 }

@@ -47,13 +47,13 @@ async fn a_request_that_takes_too_long_is_told_so() {
     let late = shop
         .patch(&path("categories", &row), &json!({"name": "Teas"}))
         .await;
-    // It may be done yet, so nobody is told to try again.
-    let told = late.refused(504);
+    // It may still be done, so the answer must not invite a second try.
+    let detail = late.refused(504);
     assert!(
-        told.contains("it is not known whether it was done"),
-        "{told}"
+        detail.contains("it is not known whether it was done"),
+        "{detail}"
     );
-    assert!(told.contains("`If-None-Match: *`"), "{told}");
+    assert!(detail.contains("`If-None-Match: *`"), "{detail}");
     holder.rollback().await.unwrap();
     // A read that takes as long has done nothing.
     let holder = shop.shut("categories").await;

@@ -8,8 +8,8 @@ use rustix::process::Signal;
 use serde_json::{Value, json};
 use stockroom_server::Options;
 use stockroom_tests::{
-    Answer, Node, RedisProcess, Shop, caching_in, connect, database_url, fresh_database,
-    http_client, path,
+    Answer, Node, OtherCluster, RedisProcess, Shop, caching_in, connect, database_url,
+    fresh_database, http_client, path,
     proxy::{Flow, Proxy},
 };
 
@@ -332,4 +332,49 @@ async fn a_write_to_an_order_ends_the_list_of_the_customer_that_it_had_before() 
     let noted = well.patch(&order, &json!({"note": "Ring twice"})).await;
     assert_eq!(noted.header("stockroom-invalidation"), "");
     assert_eq!(well.get(&of_ada).await.body["items"], json!([]));
+}
+
+#[tokio::test]
+async fn a_copy_of_the_database_in_another_cluster_has_answers_of_its_own() {
+    let redis = RedisProcess::start();
+    let database = fresh_database().await;
+    let original = Shop::serve(
+        connect(database.clone(), 8).await.unwrap(),
+        caching_in(&redis.url()),
+    )
+    .await;
+    let cluster = OtherCluster::start().await;
+    let copied = cluster.database(database.get_database().unwrap()).await;
+    let pool = connect(copied, 8).await.unwrap();
+    // All that tells a shop from others is copied along.
+    let secrets: Vec<(String, Vec<u8>)> = sqlx::query_as("select name, value from server_secrets")
+        .fetch_all(&original.pool)
+        .await
+        .unwrap();
+    for (name, value) in secrets {
+        sqlx::query("insert into server_secrets (name, value) values ($1, $2)")
+            .bind(name)
+            .bind(value)
+            .execute(&pool)
+            .await
+            .unwrap();
+    }
+    let copy = Shop::serve(pool, caching_in(&redis.url())).await;
+    for shop in [&original, &copy] {
+        shop.cache_is_up().await;
+    }
+    let tea = path("categories", &original.category("Tea").await);
+    let create = copy
+        .request(Method::PUT, &tea)
+        .header("content-type", "application/json")
+        .header("if-none-match", "*")
+        .body(r#"{"name": "Staging"}"#);
+    copy.send(create).await.ok(201);
+    for _ in 0..3 {
+        assert_eq!(original.get(&tea).await.ok(200)["name"], "Tea");
+        assert_eq!(copy.get(&tea).await.ok(200)["name"], "Staging");
+    }
+    until(&copy, &tea, is_hit).await;
+    copy.close().await;
+    cluster.stop().await;
 }

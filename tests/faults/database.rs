@@ -217,8 +217,11 @@ async fn a_commit_that_breaks_off_is_not_said_to_be_undone() {
     {
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
-    let told = write.await.unwrap().refused(504);
-    assert!(told.contains("Read what it would have changed"), "{told}");
+    let detail = write.await.unwrap().refused(504);
+    assert!(
+        detail.contains("Read what it would have changed"),
+        "{detail}"
+    );
 }
 
 #[tokio::test]
@@ -252,8 +255,8 @@ async fn a_database_that_becomes_read_only_is_told_and_left_for_the_next() {
     for _ in 0..6 {
         refused().await;
     }
-    let told = shop.get("/readyz").await.refused(503);
-    assert!(told.contains("read-only"), "{told}");
+    let detail = shop.get("/readyz").await.refused(503);
+    assert!(detail.contains("read-only"), "{detail}");
     read(&shop, "/v1/categories").await.ok(200);
     // Connections that were made meanwhile would stay read-only for as long as they live.
     set("off").await;
@@ -273,8 +276,8 @@ async fn a_database_that_is_away_is_told_at_once_and_found_when_it_is_back() {
             .await
             .refused(503);
     }
-    let told = shop.get("/readyz").await.refused(503);
-    assert!(told.contains("try again"), "{told}");
+    let detail = shop.get("/readyz").await.refused(503);
+    assert!(detail.contains("try again"), "{detail}");
     open_database(&database).await;
     recovered(&shop).await;
     shop.category("Milk").await;

@@ -5,10 +5,15 @@ use std::{io::Write, sync::Arc, time::Duration};
 use flate2::{Compression, write::GzEncoder};
 use futures_util::StreamExt;
 use reqwest::{Body, Method};
+use rustix::process::{Resource, getrlimit, setrlimit};
 use serde_json::json;
 use stockroom_server::Options;
 use stockroom_tests::{Answer, SharedShop, Shop};
-use tokio::task::JoinSet;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+    task::JoinSet,
+};
 
 const IMPORT: &str = "/v1/categories/import?format=ndjson&on_error=reject_failed";
 
@@ -27,18 +32,18 @@ async fn a_small_file_that_unpacks_to_a_mountain_is_refused_soon() {
         // A thousand times its size, and more than any file may have in any case.
         let bomb = gzipped(line.as_bytes(), 15_000_000);
         let request = shop.request(Method::POST, IMPORT).body(bomb);
-        let told = shop.send(request).await.refused(400);
+        let detail = shop.send(request).await.refused(400);
         assert!(
-            told.contains("more than a hundred times its size"),
-            "{told}"
+            detail.contains("more than a hundred times its size"),
+            "{detail}"
         );
     }
     // All of its rows are wrong, and a hundred faults are enough to say so.
     let request = shop
         .request(Method::POST, "/v1/categories/import?format=ndjson")
         .body(gzipped(b"{}\n", 4_000_000));
-    let told = shop.send(request).await.refused(400);
-    assert!(told.contains("100 faults or more"), "{told}");
+    let detail = shop.send(request).await.refused(400);
+    assert!(detail.contains("100 faults or more"), "{detail}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -52,13 +57,21 @@ async fn an_import_ends_with_its_caller() {
     let rows: String = (0..2_000)
         .map(|index| format!("{}\n", json!({"name": format!("Category {index}")})))
         .collect();
-    let request = shop.request(Method::POST, IMPORT).body(rows);
-    let caller = tokio::spawn(request.send());
+    let mut caller = TcpStream::connect(shop.base.trim_start_matches("http://"))
+        .await
+        .unwrap();
+    let head = format!(
+        "POST {IMPORT} HTTP/1.1\r\nHost: shop\r\nContent-Length: {}\r\n\r\n",
+        rows.len()
+    );
+    caller.write_all(head.as_bytes()).await.unwrap();
+    caller.write_all(rows.as_bytes()).await.unwrap();
     shop.sees_a_wait().await;
-    caller.abort();
-    // The connection is closed; whether the server has seen that, only its next request shows.
-    let _ = caller.await;
-    tokio::time::sleep(Duration::from_millis(200)).await;
+    caller.shutdown().await.unwrap();
+    // The server closes its end once it has seen that.
+    let mut rest = Vec::new();
+    caller.read_to_end(&mut rest).await.unwrap();
+    assert!(rest.is_empty(), "{}", String::from_utf8_lossy(&rest));
     holder.rollback().await.unwrap();
     // The batch that had begun is done; the others nobody wants.
     let transfers = "select count(*) from pg_stat_activity where datname = current_database()
@@ -108,12 +121,12 @@ async fn files_that_do_not_move_are_ended_and_only_so_many_are_received() {
         let answer = answer.unwrap();
         let status = answer.status.as_u16();
         statuses.push(status);
-        let told = answer.refused(status);
+        let detail = answer.refused(status);
         let expected = match status {
             408 => "bytes of the file have come",
             _ => "As many files as may be are being received",
         };
-        assert!(told.contains(expected), "{told}");
+        assert!(detail.contains(expected), "{detail}");
     }
     statuses.sort_unstable();
     assert_eq!(statuses, [[408; 8].as_slice(), &[503; 4]].concat());
@@ -141,8 +154,8 @@ async fn files_together_take_no_more_room_than_they_may() {
         let request = shop.request(Method::POST, IMPORT).body(file);
         shop.send(request).await
     };
-    let told = import(row("Tea") + &row("Milk")).await.refused(503);
-    assert!(told.contains("all the room that they may"), "{told}");
+    let detail = import(row("Tea") + &row("Milk")).await.refused(503);
+    assert!(detail.contains("all the room that they may"), "{detail}");
     // What was refused has given its room back.
     for name in ["Tea", "Milk"] {
         assert_eq!(import(row(name)).await.ok(200)["created"], 1);
@@ -160,8 +173,11 @@ async fn no_more_exports_are_accepted_than_anybody_waits_for() {
         match answer.status.as_u16() {
             202 => {}
             _ => {
-                let told = answer.refused(429);
-                assert!(told.starts_with("32 jobs of this kind (export)"), "{told}");
+                let detail = answer.refused(429);
+                assert!(
+                    detail.starts_with("32 jobs of this kind (export)"),
+                    "{detail}"
+                );
                 refused += 1;
             }
         }
@@ -172,6 +188,10 @@ async fn no_more_exports_are_accepted_than_anybody_waits_for() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn event_streams_are_limited() {
+    // Both ends of each are ours.
+    let mut limit = getrlimit(Resource::Nofile);
+    limit.current = limit.maximum;
+    setrlimit(Resource::Nofile, limit).unwrap();
     let shop = Shop::open().await;
     let mut streams = Vec::new();
     for _ in 0..1_000 {
@@ -181,8 +201,11 @@ async fn event_streams_are_limited() {
         streams.push(response);
     }
     for path in ["/v1/session", "/v1/changes", "/v1/jobs/events"] {
-        let told = shop.get(path).await.refused(503);
-        assert!(told.starts_with("1000 event streams are open"), "{told}");
+        let detail = shop.get(path).await.refused(503);
+        assert!(
+            detail.starts_with("1000 event streams are open"),
+            "{detail}"
+        );
     }
     streams.truncate(999);
     let request = || shop.request(Method::GET, "/v1/session").send();

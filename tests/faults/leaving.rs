@@ -26,8 +26,8 @@ async fn readiness_goes_first_and_a_second_signal_ends_the_wait() {
     while get(&node, "/readyz").await.status == 200 {
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
-    let told = get(&node, "/readyz").await.refused(503);
-    assert_eq!(told, "The server is about to stop.");
+    let detail = get(&node, "/readyz").await.refused(503);
+    assert_eq!(detail, "The server is about to stop.");
     get(&node, "/v1/categories").await.ok(200);
     assert_eq!(get(&node, "/livez").await.ok(200)["status"], "alive");
     node.signal(Signal::TERM);

@@ -2,6 +2,7 @@
 
 use std::{
     fs::File,
+    io::Read,
     process::{Child, Command, Stdio},
 };
 
@@ -20,6 +21,10 @@ struct Server {
 
 impl Server {
     async fn start(stderr: Stdio) -> Self {
+        Self::start_with(stderr, &[]).await
+    }
+
+    async fn start_with(stderr: Stdio, environment: &[(&str, &str)]) -> Self {
         let port = std::net::TcpListener::bind("127.0.0.1:0")
             .unwrap()
             .local_addr()
@@ -30,6 +35,7 @@ impl Server {
             .env("STOCKROOM_LISTEN", format!("127.0.0.1:{port}"))
             .env("STOCKROOM_LEAVE_DELAY", "0")
             .env("STOCKROOM_LOG", "info")
+            .envs(environment.iter().copied())
             .stdin(Stdio::null())
             .stderr(stderr)
             .spawn()
@@ -104,4 +110,37 @@ async fn a_reader_who_has_gone_is_not_missed() {
     let mut server = Server::start(Stdio::piped()).await;
     drop(server.child.stderr.take());
     server.answers_and_stops().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_line_names_the_caller_and_the_actor_and_the_query_only_where_it_may() {
+    for (variable, shows_query) in [("false", true), ("true", false)] {
+        let mut server = Server::start_with(
+            Stdio::piped(),
+            &[("STOCKROOM_LOG_WITHOUT_QUERIES", variable)],
+        )
+        .await;
+        let request = server
+            .client
+            .get(format!("{}/v1/customers?q=lovelace", server.base))
+            .header("stockroom-actor", "bob");
+        assert_eq!(request.send().await.unwrap().status(), 200);
+        let mut log = server.child.stderr.take().unwrap();
+        drop(server);
+        let mut text = String::new();
+        log.read_to_string(&mut text).unwrap();
+        let line = text
+            .lines()
+            .find(|line| line.contains("/v1/customers"))
+            .unwrap();
+        for part in [
+            "caller=\"127.0.0.1:",
+            "actor=\"bob\"",
+            "method=GET",
+            "status=200",
+        ] {
+            assert!(line.contains(part), "{part}: {line}");
+        }
+        assert_eq!(line.contains("lovelace"), shows_query, "{line}");
+    }
 }

@@ -372,3 +372,20 @@ async fn connect(dir: &TempDir) -> PgConnection {
 async fn count(conn: &mut PgConnection, sql: &'static str) -> i64 {
     sqlx::query_scalar(sql).fetch_one(conn).await.unwrap()
 }
+
+#[tokio::test]
+async fn nobody_else_gets_to_a_private_server_or_its_database() {
+    use std::os::unix::fs::PermissionsExt;
+
+    let dir = temp_dir("private");
+    let server = ServerProcess::start(dir.path(), &[]);
+    let mode = fs::metadata(&server.socket).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+    let rules = fs::read_to_string(dir.path().join("postgres/pg_hba.conf")).unwrap();
+    let mut rules = rules.lines().filter(|line| line.starts_with("host"));
+    assert!(
+        rules.all(|rule| rule.ends_with("reject")),
+        "connections by TCP are refused"
+    );
+    end(server, &dir);
+}

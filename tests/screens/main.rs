@@ -19,6 +19,7 @@ mod sizes;
 use crossterm::event::KeyCode;
 use insta::assert_snapshot;
 use serde_json::{Value, json};
+use stockroom_common::{Kind, Problem};
 use stockroom_tui::event::{Link, Precondition, Source};
 
 use self::driver::Driver;
@@ -387,6 +388,26 @@ fn saving_a_category() -> Driver {
     driver.type_text("Tea");
     driver.control('s');
     driver
+}
+
+#[test]
+fn a_save_that_the_server_knows_nothing_of_is_not_called_unsaved_and_a_refused_one_is() {
+    for (kind, told) in [
+        (Kind::OutcomeUnknown, "It may be saved or not"),
+        (Kind::Unavailable, "Nothing was saved."),
+    ] {
+        let mut driver = saving_a_category();
+        let problem = Problem::new(kind, "A row was in use.");
+        driver.refuse(&serde_json::to_value(problem).unwrap());
+        // The message may be broken into two lines.
+        let screen = driver
+            .screen()
+            .split_whitespace()
+            .collect::<Vec<_>>()
+            .join(" ");
+        assert!(screen.contains(told), "{screen}");
+        assert!(screen.contains("Tea"), "what was typed stays: {screen}");
+    }
 }
 
 #[test]

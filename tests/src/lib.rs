@@ -19,8 +19,8 @@ pub use crate::{
     events::{Event, Events},
     node::{Node, Odd},
     postgres::{
-        close_database, connect, database_url, fresh_database, open_database, shared_redis,
-        throw_out,
+        OtherCluster, close_database, connect, database_url, fresh_database, open_database,
+        shared_redis, throw_out,
     },
     process::{ServerProcess, binary, eventually, temp_dir},
     redis::RedisProcess,

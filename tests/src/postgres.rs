@@ -94,6 +94,32 @@ pub async fn shared_redis() -> RedisAddress {
     RedisAddress::socket(&socket).unwrap()
 }
 
+/// A PostgreSQL of a test's own, beside that of all tests.
+pub struct OtherCluster(LocalPostgres);
+
+impl OtherCluster {
+    pub async fn start() -> Self {
+        // The guard removes the folder.
+        let data_dir = temp_dir("cluster").keep();
+        let server = binary("stockroom-server");
+        let postgres = LocalPostgres::start(&data_dir, Durability::Ephemeral, &server).await;
+        Self(postgres.unwrap())
+    }
+
+    /// Makes a migrated database of that name.
+    pub async fn database(&self, name: &str) -> PgConnectOptions {
+        let admin = self.0.connect_options("postgres");
+        execute(&admin, format!("create database {name}")).await;
+        let database = self.0.connect_options(name);
+        migrate(&database).await.unwrap();
+        database
+    }
+
+    pub async fn stop(self) {
+        self.0.stop().await.unwrap();
+    }
+}
+
 async fn start() -> LocalPostgres {
     // The guard removes the folder when this process has ended.
     let data_dir = temp_dir("postgres").keep();

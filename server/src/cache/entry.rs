@@ -197,6 +197,18 @@ mod tests {
     }
 
     #[test]
+    fn a_body_is_kept_without_room_to_spare() {
+        let text = "x".repeat(70_000);
+        let answer = Answer::of(&[&text]);
+        let length = answer.body.len();
+        let entry = Entry::new(answer, Vec::new(), DateTime::default(), TTL);
+        let encoded = entry.encode();
+        let (own, stored) = (entry.answer.body, encoded.len());
+        assert_eq!(own.try_into_mut().unwrap().capacity(), length);
+        assert_eq!(encoded.try_into_mut().unwrap().capacity(), stored);
+    }
+
+    #[test]
     fn one_other_or_absent_nonce_makes_an_entry_old() {
         let answer = Answer {
             body: Bytes::new(),

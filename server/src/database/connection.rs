@@ -1,7 +1,6 @@
-//! A connection that notices when its link is dead. A network may swallow bytes without closing anything, and
-//! the driver would then wait for ever. So a call that has waited for a while asks, over another connection,
-//! whether the database still works on it ([`Watch`]); where it does not, the call fails and the connection
-//! is closed.
+//! A connection that detects a dead link. A network can drop packets without closing the connection, and the
+//! driver would then wait for ever. So a call that has waited for two seconds asks over another connection whether
+//! the database is still working on it ([`Watch`]). If it is not, the call fails and the connection is closed.
 
 use std::{
     fmt, io,
@@ -25,22 +24,22 @@ use sqlx::{
 use super::watch::Watch;
 use crate::error::Result;
 
-/// A connection with what its pool has to know about it.
+/// A connection and what its pool must know about it.
 pub struct Connection {
     link: PgConnection,
-    /// The process that serves it, as `pg_stat_activity` names it.
+    /// The backend process, as in `pg_stat_activity.pid`.
     pid: i32,
     watch: Arc<Watch>,
     opened: Instant,
     used: Instant,
-    /// Whether the answer to a call may not have been read to its end.
+    /// Whether part of an answer may still be unread.
     is_unread: bool,
-    /// Whether nothing more can come of it.
+    /// Whether the link is dead or the server has closed it.
     is_broken: bool,
     in_transaction: bool,
 }
 
-/// What has to happen before somebody else may use the connection.
+/// What a connection needs before it can be used again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Condition {
     Clean,
@@ -60,7 +59,7 @@ impl Connection {
         .persistent(false)
         .fetch_one(&mut link)
         .await?;
-        // What is read from a standby may be older than what another server has acknowledged.
+        // A standby may lag behind writes that another server has acknowledged, so it is not used at all.
         let timeline = timeline.ok_or_else(|| io::Error::other("the database is a standby"))?;
         watch.connected_to(&timeline);
         let now = Instant::now();
@@ -86,7 +85,7 @@ impl Connection {
         }
     }
 
-    /// Ends what a user has left behind.
+    /// Reads what is unread and rolls back what is open.
     pub(super) async fn recover(&mut self) -> sqlx::Result<()> {
         self.link.flush().await?;
         if self.in_transaction {
@@ -102,7 +101,7 @@ impl Connection {
     }
 
     pub(super) async fn close(self) {
-        // Whatever comes of it, the socket is closed.
+        // The socket is closed even if the goodbye fails.
         let _ = self.link.close().await;
     }
 
@@ -171,14 +170,14 @@ struct Call<'c> {
 }
 
 impl Call<'_> {
-    /// Waits for the answer, but not for one that can no longer come.
+    /// Waits for the answer, unless the link is found dead.
     async fn run<T>(
         &mut self,
         answer: impl Future<Output = sqlx::Result<T>> + Send,
     ) -> sqlx::Result<T> {
         let lost = std::pin::pin!(self.watch.clone().lost(self.pid));
         let answer = std::pin::pin!(answer);
-        // The answer is polled first: one that has arrived counts, however late it was read.
+        // `select` polls the answer first, so an answer that has arrived wins over a dead link.
         match select(answer, lost).await {
             Either2::Left((Ok(answer), _)) => {
                 self.ended();
@@ -212,7 +211,7 @@ impl Call<'_> {
     }
 }
 
-/// Whether the connection is of no more use after that error.
+/// Whether the connection is useless after that error.
 fn ends_link(error: &sqlx::Error) -> bool {
     match error {
         sqlx::Error::Io(_)
@@ -220,7 +219,7 @@ fn ends_link(error: &sqlx::Error) -> bool {
         | sqlx::Error::Protocol(_)
         | sqlx::Error::WorkerCrashed => true,
         sqlx::Error::Database(error) => error.code().is_some_and(|code| {
-            // The server ends or is a standby by now: the address may lead to another one.
+            // The server is shutting down or has become a standby; a new connection may reach the new primary.
             matches!(&*code, "25006" | "57P01" | "57P02" | "57P03") || code.starts_with("08")
         }),
         _ => false,
@@ -233,7 +232,7 @@ type Step = Either<PgQueryResult, PgRow>;
 struct Rows<'c> {
     rows: BoxStream<'c, sqlx::Result<Step>>,
     call: Call<'c>,
-    /// Ready once nothing more can come. Made anew for each wait.
+    /// Resolves when the link is found dead. Created for each wait.
     lost: Option<BoxFuture<'static, ()>>,
 }
 
@@ -325,7 +324,7 @@ impl<C: DerefMut<Target = Connection>> Transaction<C> {
         if conn.in_transaction {
             conn.recover().await?;
         }
-        // Before the statement: where it is broken off, there may be a transaction all the same.
+        // Set before the statement runs: if it is cancelled, the transaction may be open all the same.
         conn.in_transaction = true;
         sqlx::raw_sql(statement).execute(&mut *conn).await?;
         Ok(Self(conn))

@@ -1,7 +1,7 @@
-//! Connections for one kind of work. The driver's own pool tests a connection by a round trip before and after
-//! each use, waits without a limit for the second, and hides why it cannot connect. Here a connection that
-//! was used to its end goes back as it is, one that was not is mended within a limit or closed, and while the
-//! database is away callers fail at once with the reason.
+//! A pool of connections for one kind of work. It replaces the driver's pool, which pings each connection before and
+//! after use, waits without limit for the second ping, and reports "timed out" whatever the cause. Here a clean
+//! connection is put back without a ping, any other is rolled back within a time limit or closed, and while the
+//! database is down callers fail at once with the cause.
 
 use std::{
     ops::{Deref, DerefMut},
@@ -23,11 +23,11 @@ use crate::error::Result;
 
 /// How long a caller waits for a connection.
 const ACQUIRE_LIMIT: Duration = Duration::from_secs(5);
-/// A connection that has idled for so long is asked whether it lives before it is used.
+/// A connection that was idle for longer is pinged before use.
 const ASKED_AFTER: Duration = Duration::from_secs(1);
-/// How long the answer to that may take.
+/// Time limit of that ping.
 const PING_LIMIT: Duration = Duration::from_secs(1);
-/// How long rolling back what a user left open may take.
+/// Time limit for rolling back what the last user left open.
 const RECOVERY_LIMIT: Duration = Duration::from_secs(5);
 const MAX_IDLE: Duration = Duration::from_secs(600);
 const MAX_AGE: Duration = Duration::from_secs(1_800);
@@ -42,11 +42,11 @@ struct Shared {
     watch: Arc<Watch>,
     size: u32,
     turns: Arc<Semaphore>,
-    /// The one that was used last comes last.
+    /// The most recently used one is last.
     idle: Mutex<Vec<Connection>>,
 }
 
-/// A connection in the hands of a user.
+/// A connection on loan; it returns to its pool when dropped.
 #[derive(Debug)]
 pub struct Lease {
     /// None only while it is dropped.
@@ -115,7 +115,7 @@ impl Pool {
 
     /// Gives out no connection any more and waits until all are back and closed.
     pub(super) async fn close(&self) {
-        // All turns at once: whoever has one gives it back with the connection.
+        // Each lease holds a permit, so holding all of them means that no lease is left.
         let all = self.0.turns.acquire_many(self.0.size).await;
         self.0.turns.close();
         drop(all);
@@ -134,7 +134,7 @@ impl Pool {
         if let Ok(Ok(())) = timeout(PING_LIMIT, connection.ping()).await {
             return Some(connection);
         }
-        // What killed this one killed those that have idled for longer.
+        // The others have been idle for longer, so they are dead too.
         self.idle().clear();
         None
     }
@@ -192,7 +192,7 @@ impl Drop for Lease {
         let (Some(mut connection), turn) = (self.connection.take(), self.turn.take()) else {
             return;
         };
-        // A runtime that ends closes the socket, and the server rolls back.
+        // Without a runtime the socket is closed, and PostgreSQL rolls back.
         let Ok(runtime) = tokio::runtime::Handle::try_current() else {
             return;
         };

@@ -1,5 +1,5 @@
-//! What a server knows of its database beside what its calls answer: over a connection of its own, which no
-//! amount of work can take.
+//! Watches the database over a connection of its own, which no load can use up: whether it is up and writable, and
+//! whether its backends are still working on calls that have waited for long.
 
 use std::{
     collections::HashMap,
@@ -22,23 +22,23 @@ use tokio::{
 
 use crate::error::{Error, Result};
 
-/// How long a call may wait before one asks whether the database works on it.
+/// How long a call waits before its backend is checked.
 const DOUBTED_AFTER: Duration = Duration::from_secs(2);
-/// How often it is asked then.
+/// How often the backend is checked from then on.
 const ASK_EVERY: Duration = Duration::from_millis(500);
-/// Times in a row that the database must say that it does not.
+/// Checks in a row that must find the backend idle.
 const SURE_AFTER: u32 = 2;
-/// A database that cannot be asked for so long is given up: longer than any statement may take.
+/// A call is given up if the check itself has failed for so long: longer than `statement_timeout`.
 const MAX_SILENCE: Duration = Duration::from_secs(35);
-/// How long it may take to be asked.
+/// Time limit of one check.
 const ASK_LIMIT: Duration = Duration::from_secs(1);
-/// What was heard a moment ago need not be asked again.
+/// Checks share an answer that is no older than this.
 const FRESH: Duration = Duration::from_millis(250);
-/// How long after an attempt to connect has failed the next caller tries.
+/// Pause after a failed attempt to connect.
 const PROBE_AFTER: Duration = Duration::from_millis(250);
-/// An attempt takes no longer; until it ends nobody else makes one.
+/// Longest time that an attempt to connect takes; no other is made meanwhile.
 const PROBE_LIMIT: Duration = Duration::from_secs(6);
-/// So long without any success while calls wait means that something is wrong.
+/// The database counts as stalled if calls wait and none has succeeded for so long.
 const STALLED_AFTER: Duration = Duration::from_secs(10);
 
 #[derive(Debug)]
@@ -48,20 +48,20 @@ pub(super) struct Watch {
     outage: Mutex<Option<Outage>>,
     timeline: watch::Sender<Arc<str>>,
     began: Instant,
-    /// When a call last succeeded, in milliseconds since `began`.
+    /// When a call last got an answer, in milliseconds since `began`.
     heard: AtomicU64,
-    /// Calls that have waited for long.
+    /// Calls that have waited for longer than [`DOUBTED_AFTER`].
     doubted: AtomicUsize,
 }
 
 #[derive(Debug, Default)]
 struct Link {
     connection: Option<PgConnection>,
-    /// What it said last, and when: nothing where it did not answer.
+    /// The last check and its time; `None` inside if it failed.
     last: Option<(Instant, Option<Arc<Activity>>)>,
 }
 
-/// What each process of the database does for this server: whether it works on a call.
+/// For each backend whether it is working on a statement.
 type Activity = HashMap<i32, bool>;
 
 /// Why the database cannot be reached.
@@ -71,15 +71,18 @@ struct Outage {
     next_probe: Instant,
 }
 
-/// What the database says of itself.
+/// The answer of a health check.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Health {
     pub(crate) is_read_only: bool,
     pub(crate) now: DateTime<Utc>,
 }
 
-/// The one attempt to connect that is made while the database is away.
-pub(super) struct Probe<'w>(&'w Watch);
+/// An attempt to connect.
+pub(super) struct Probe<'w> {
+    watch: &'w Watch,
+    is_over: bool,
+}
 
 impl Watch {
     pub(super) fn new(options: PgConnectOptions) -> Self {
@@ -94,7 +97,7 @@ impl Watch {
         }
     }
 
-    /// Ready once the database no longer works on the call that waits for its process `pid`.
+    /// Resolves when backend `pid` is no longer working on the call that waits for it.
     pub(super) async fn lost(self: Arc<Self>, pid: i32) {
         sleep(DOUBTED_AFTER).await;
         let _doubt = Doubt::new(&self.doubted);
@@ -109,7 +112,7 @@ impl Watch {
                     idle = if is_at_work { 0 } else { idle + 1 };
                 }
             }
-            // Once is not enough: the answer may be on its way.
+            // Not the first time: the answer may be on its way.
             if idle >= SURE_AFTER {
                 return;
             }
@@ -117,7 +120,7 @@ impl Watch {
         }
     }
 
-    /// Takes note of the timeline that a new connection leads to, before anything is done over it.
+    /// Records the timeline of a new connection, before the connection is used.
     pub(super) fn connected_to(&self, timeline: &str) {
         let is_new = self.timeline.send_if_modified(|known| {
             let is_new = **known != *timeline;
@@ -141,7 +144,7 @@ impl Watch {
             .store(u64::try_from(now).unwrap_or(u64::MAX), Relaxed);
     }
 
-    /// For how long no call has succeeded while some wait; none where all is well.
+    /// How long no call has got an answer although some wait; `None` if all is well.
     pub(super) fn stalled_for(&self) -> Option<Duration> {
         if self.doubted.load(Relaxed) == 0 {
             return None;
@@ -180,8 +183,7 @@ impl Watch {
         activity
     }
 
-    /// Refuses at once while the database is known to be away, but for the one caller whose turn it is to
-    /// try.
+    /// Fails at once while the database is known to be down, except when it is time for another attempt.
     pub(super) fn check_outage(&self) -> Result<()> {
         match &*self.outage() {
             Some(outage) if Instant::now() < outage.next_probe => Err(outage.error()),
@@ -189,7 +191,7 @@ impl Watch {
         }
     }
 
-    /// The right to try to connect.
+    /// Permission to connect. While the database is down, one caller at a time gets it.
     pub(super) fn probe(&self) -> Result<Probe<'_>> {
         if let Some(outage) = &mut *self.outage() {
             if Instant::now() < outage.next_probe {
@@ -197,7 +199,10 @@ impl Watch {
             }
             outage.next_probe = Instant::now() + PROBE_LIMIT;
         }
-        Ok(Probe(self))
+        Ok(Probe {
+            watch: self,
+            is_over: false,
+        })
     }
 
     fn outage(&self) -> MutexGuard<'_, Option<Outage>> {
@@ -210,7 +215,7 @@ impl Link {
         let activity: Vec<(i32, bool)> = self
             .query(
                 options,
-                // One that cannot get rid of its answer works for nobody: we would have read it.
+                // `ClientWrite`: the backend cannot deliver its answer, although we are reading. The link is dead.
                 "select pid, state = 'active' and wait_event is distinct from 'ClientWrite'
                 from pg_stat_activity
                 where datname = current_database() and usename = current_user and state is not null",
@@ -231,8 +236,8 @@ impl Link {
         Ok(Health { is_read_only, now })
     }
 
-    /// Asks over the connection that there is and, where it has ended, over a new one. Only one whose answer was
-    /// read to its end is kept.
+    /// Queries over the open connection or, if that fails, over a new one. A connection is kept only if its answer
+    /// was read completely, so a cancelled query cannot mix up answers.
     async fn query<T>(
         &mut self,
         options: &PgConnectOptions,
@@ -261,14 +266,16 @@ impl Outage {
 }
 
 impl Probe<'_> {
-    pub(super) fn succeeded(self) {
-        if self.0.outage().take().is_some() {
+    pub(super) fn succeeded(mut self) {
+        self.is_over = true;
+        if self.watch.outage().take().is_some() {
             tracing::info!("PostgreSQL answers again");
         }
     }
 
-    pub(super) fn failed(self, words: &str) -> Error {
-        let mut outage = self.0.outage();
+    pub(super) fn failed(mut self, words: &str) -> Error {
+        self.is_over = true;
+        let mut outage = self.watch.outage();
         if outage.is_none() {
             tracing::warn!(error = words, "PostgreSQL cannot be reached");
         }
@@ -280,7 +287,19 @@ impl Probe<'_> {
     }
 }
 
-/// Counts a call that waits for long, as long as it does.
+impl Drop for Probe<'_> {
+    /// A cancelled attempt makes way for the next caller.
+    fn drop(&mut self) {
+        if self.is_over {
+            return;
+        }
+        if let Some(outage) = &mut *self.watch.outage() {
+            outage.next_probe = Instant::now();
+        }
+    }
+}
+
+/// Counts a call as doubted while it is alive.
 struct Doubt<'w>(&'w AtomicUsize);
 
 impl<'w> Doubt<'w> {

@@ -71,7 +71,8 @@ const FAULTS: &[Fault] = &[
 impl Fault {
     /// Whether callers may be refused while it lasts: by what Redis does nobody is.
     const fn refuses(self) -> bool {
-        matches!(self, Self::SwallowLink | Self::LockRows)
+        // A server without a free socket cannot connect to its database either.
+        matches!(self, Self::SwallowLink | Self::LockRows | Self::ManySockets)
     }
 }
 

@@ -36,17 +36,22 @@ impl Form {
     fn not_saved(&mut self, failure: &Failure, ctx: &mut Context<'_>) {
         match failure {
             Failure::Refused(problem) if problem.is(Kind::PreconditionFailed) => self.reread(ctx),
+            Failure::Refused(problem) if problem.is(Kind::OutcomeUnknown) => {
+                self.may_be_saved("The server does not know whether it was done.", ctx);
+            }
             Failure::Refused(problem) if !problem.is(Kind::Unavailable) => self.refused(problem),
-            Failure::Unreachable(reason) => {
-                self.message = Some(format!("{reason} Nothing was saved."));
+            Failure::Unreachable(_) | Failure::Refused(_) => {
+                self.message = Some(format!("{} Nothing was saved.", failure.message()));
             }
-            Failure::NoAnswer(_) | Failure::Refused(_) => {
-                // The server finishes what it began, whether or not it could still say so.
-                let advice = "It may be saved or not; look at the list before you save again.";
-                self.message = Some(format!("{} {advice}", failure.message()));
-                ctx.wish(Wish::Expire);
-            }
+            // The server finishes what it began, whether or not it could still say so.
+            Failure::NoAnswer(reason) => self.may_be_saved(reason, ctx),
         }
+    }
+
+    fn may_be_saved(&mut self, why: &str, ctx: &mut Context<'_>) {
+        let advice = "It may be saved or not; look at the list before you save again.";
+        self.message = Some(format!("{why} {advice}"));
+        ctx.wish(Wish::Expire);
     }
 
     fn refused(&mut self, problem: &Problem) {

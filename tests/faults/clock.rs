@@ -79,7 +79,7 @@ async fn a_server_whose_clock_is_ahead_takes_nothing_off_and_goes_on_writing() {
 }
 
 #[tokio::test]
-async fn no_more_than_two_partitions_are_deleted_with_a_sweep_and_none_unannounced() {
+async fn no_partition_is_deleted_by_the_sweep_that_announces_it() {
     let shop = Shop::open().await;
     shop.category("Tea").await;
     for month in ["2020-01", "2020-02", "2020-03", "2020-04", "2020-05"] {
@@ -110,14 +110,6 @@ async fn no_more_than_two_partitions_are_deleted_with_a_sweep_and_none_unannounc
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
     sweeping.close().await;
-    // Each sweep has one instant for what it takes off.
-    let sweeps: Vec<i64> = sqlx::query_scalar(
-        "select count(*) from archived_partitions group by date_trunc('milliseconds', at) order by 1 desc",
-    )
-    .fetch_all(&shop.pool)
-    .await
-    .unwrap();
-    assert!(sweeps.iter().all(|dropped| *dropped <= 2), "{sweeps:?}");
 }
 
 /// Does what servers without these rules did: the log is deleted, months ahead included, the orders archived.

@@ -45,7 +45,10 @@ pub fn caching_in(url: &str) -> Options {
 /// A client that gives up on a request after half a minute.
 pub fn http_client() -> Client {
     install_tls();
-    let builder = Client::builder().timeout(Duration::from_secs(30));
+    let builder = Client::builder()
+        .timeout(Duration::from_secs(30))
+        // A server that hangs makes the client open spare connections, and without a limit it keeps them all.
+        .pool_max_idle_per_host(32);
     builder.build().unwrap()
 }
 

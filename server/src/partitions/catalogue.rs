@@ -73,7 +73,7 @@ impl Catalogue {
         self.0.values().find(|piece| piece.name() == name)
     }
 
-    pub(super) fn pieces(&self) -> impl Iterator<Item = &Piece> {
+    pub(super) fn pieces(&self) -> impl Iterator<Item = &Piece> + Clone {
         self.0.values()
     }
 

@@ -10,7 +10,7 @@ use std::{
 use chrono::{DateTime, Days, Months, Utc};
 use stockroom_common::partition::{Family, PartitionState};
 
-use super::archive;
+use super::{archive, catalogue::Piece};
 use crate::{database::Connection, error::Result, extract::Actor, state::AppState};
 
 /// Written `keep`, `archive:36m` or `drop:90d`; the unit is `d`, `w` or `m`.
@@ -74,48 +74,59 @@ pub(super) async fn sweep(state: &AppState) -> Result<()> {
     let now = present(&mut conn, state.options.clock.now()).await?;
     drop(conn);
     let Some(now) = now else { return Ok(()) };
-    let mut drops = 0;
-    for (family, policy) in policies {
+    let known = state.partitions.known();
+    for (name, policy) in due(known.pieces(), &policies, now) {
+        let is_drop = matches!(policy, Retention::Drop(_));
+        if is_drop && !state.partitions.announced.announce(&name) {
+            tracing::warn!(
+                partition = name,
+                %policy,
+                "has come of age and will be deleted in an hour, unless the policy is changed"
+            );
+            continue;
+        }
+        let mut gone = archive::archive(state, &actor, &name).await;
+        if gone.is_ok() && is_drop {
+            gone = archive::delete(state, &actor, &name).await;
+        }
+        match gone {
+            Ok(_) => state.partitions.announced.forget(&name),
+            Err(error) => tracing::warn!(partition = name, %error, "not taken off yet"),
+        }
+    }
+    Ok(())
+}
+
+/// The partitions that a sweep takes off, the oldest of each family first, with the policy that says so.
+fn due<'p>(
+    pieces: impl Iterator<Item = &'p Piece> + Clone,
+    policies: &[(Family, Retention)],
+    now: DateTime<Utc>,
+) -> Vec<(String, Retention)> {
+    let mut due = Vec::new();
+    for &(family, policy) in policies {
         let (Retention::Archive(age) | Retention::Drop(age)) = policy else {
             continue;
         };
-        let known = state.partitions.known();
-        let of_age = known.pieces().filter(|piece| {
+        let of_age = pieces.clone().filter(|piece| {
             let is_old = age
                 .before(now)
                 .is_some_and(|limit| piece.range.end <= limit);
-            // One that is to go may have been left archived, by hand or on its way.
+            // A partition that is to be dropped may be archived already, by hand or by an earlier sweep.
             let is_due = match policy {
                 Retention::Drop(_) => piece.state != PartitionState::Dropped,
                 _ => piece.state == PartitionState::Attached,
             };
             piece.family == family && is_due && is_old
         });
-        for name in of_age.map(|piece| piece.name()) {
-            let is_drop = matches!(policy, Retention::Drop(_));
-            if is_drop && drops == MAX_DROPS {
-                break;
-            }
-            drops += usize::from(is_drop);
-            if is_drop && !state.partitions.announced.announce(&name) {
-                tracing::warn!(
-                    partition = name,
-                    %policy,
-                    "has come of age and will be deleted in an hour, unless the policy is changed"
-                );
-                continue;
-            }
-            let mut gone = archive::archive(state, &actor, &name).await;
-            if gone.is_ok() && is_drop {
-                gone = archive::delete(state, &actor, &name).await;
-            }
-            match gone {
-                Ok(_) => state.partitions.announced.forget(&name),
-                Err(error) => tracing::warn!(partition = name, %error, "not taken off yet"),
-            }
-        }
+        due.extend(of_age.map(|piece| (piece.name(), policy)));
     }
-    Ok(())
+    let mut drops = 0;
+    due.retain(|(_, policy)| {
+        drops += usize::from(matches!(policy, Retention::Drop(_)));
+        !matches!(policy, Retention::Drop(_)) || drops <= MAX_DROPS
+    });
+    due
 }
 
 /// The instant that ages are counted from: never later than the clock of the database, or than the last
@@ -198,6 +209,39 @@ mod tests {
         ] {
             assert!(text.parse::<Retention>().is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn a_sweep_drops_two_partitions_at_most_and_archives_any_number() {
+        let at = |month: u32| -> DateTime<Utc> {
+            format!("2020-{month:02}-01T00:00:00Z").parse().unwrap()
+        };
+        let piece = |family, month, state| Piece {
+            family,
+            suffix: format!("2020_{month:02}"),
+            range: at(month)..at(month + 1),
+            state,
+        };
+        let mut pieces = Vec::new();
+        for month in 1..=6 {
+            pieces.push(piece(Family::Changes, month, PartitionState::Attached));
+            pieces.push(piece(Family::Orders, month, PartitionState::Attached));
+        }
+        pieces[0].state = PartitionState::Dropped;
+        let now = at(6);
+        let names = |orders, changes| -> Vec<String> {
+            let policies = [(Family::Orders, orders), (Family::Changes, changes)];
+            let due = due(pieces.iter(), &policies, now).into_iter();
+            due.map(|(name, _)| name).collect()
+        };
+        let day = Age::Days(1);
+        let drop_one_by_one = names(Retention::Keep, Retention::Drop(day));
+        assert_eq!(drop_one_by_one, ["changes_2020_02", "changes_2020_03"]);
+        let both = names(Retention::Drop(day), Retention::Drop(day));
+        assert_eq!(both, ["orders_2020_01", "orders_2020_02"], "two in all");
+        // The month that ends now is not a day old, and the one that begins now even less.
+        assert_eq!(names(Retention::Archive(day), Retention::Keep).len(), 4);
+        assert_eq!(names(Retention::Keep, Retention::Keep), [""; 0]);
     }
 
     #[test]

@@ -29,6 +29,8 @@ const PAUSE: Duration = Duration::from_secs(4);
 const BACK_WITHIN: Duration = Duration::from_secs(if cfg!(debug_assertions) { 60 } else { 5 });
 /// How long rows are locked by hand, where the run is long enough for it.
 const LONG_HOLD: Duration = Duration::from_secs(40);
+/// No fault takes as long.
+const LONGEST_FAULT: Duration = Duration::from_secs(600);
 const SHORT_HOLD: Duration = Duration::from_secs(4);
 
 /// How long, from which seed, and against which breach of the protocol.
@@ -94,8 +96,14 @@ async fn run(plan: &Plan) -> Report {
     while !is_over(&load) {
         tokio::time::sleep(Duration::from_millis(random.random_range(50..400))).await;
         let (fault, refuses) = rig.choose(&mut random);
-        load.disturbed(refuses);
+        load.disturbed();
+        if refuses {
+            load.excuse_for(LONGEST_FAULT);
+        }
         let fault = rig.make(fault, &mut random).await;
+        if refuses {
+            load.excuse_for(BACK_WITHIN);
+        }
         if plan.breach.is_none() {
             load.wait_until_back(fault, BACK_WITHIN).await;
         }
@@ -108,9 +116,9 @@ async fn run(plan: &Plan) -> Report {
     }
     let mut report = load.finish().await;
     if plan.breach.is_none() {
-        report
-            .violations
-            .extend(ledger::audit(&rig.pool, &report.orders).await);
+        // First, for only some violations are printed.
+        let audit = ledger::audit(&rig.pool, &report.orders).await;
+        report.violations.splice(0..0, audit);
     }
     report.seed = plan.seed;
     stockroom_tests::say(&format!(

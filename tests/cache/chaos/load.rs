@@ -110,8 +110,9 @@ struct Shop {
     is_over: AtomicBool,
     /// Since when nothing has been wrong.
     calm_since: Mutex<Option<Instant>>,
-    /// Whether callers may be refused now.
-    may_refuse: AtomicBool,
+    /// Until when callers may be refused: some time after the end of a fault, for who joins a load that hangs
+    /// waits for its end.
+    excused_until: Mutex<Option<Instant>>,
     report: Mutex<Report>,
     names: AtomicU64,
 }
@@ -137,14 +138,17 @@ impl Load {
         !self.shop.report().violations.is_empty()
     }
 
-    pub(super) fn disturbed(&self, may_refuse: bool) {
+    pub(super) fn disturbed(&self) {
         *lock(&self.shop.calm_since) = None;
-        self.shop.may_refuse.store(may_refuse, Relaxed);
     }
 
     pub(super) fn calm(&self) {
         *lock(&self.shop.calm_since) = Some(Instant::now());
-        self.shop.may_refuse.store(false, Relaxed);
+    }
+
+    /// Lets callers be refused for so long from now on.
+    pub(super) fn excuse_for(&self, time: Duration) {
+        *lock(&self.shop.excused_until) = Some(Instant::now() + time);
     }
 
     /// Waits until every server answers a reader and a writer again.
@@ -230,7 +234,7 @@ impl Shop {
             ordered: Ledger::default(),
             is_over: AtomicBool::new(false),
             calm_since: Mutex::new(Some(Instant::now())),
-            may_refuse: AtomicBool::new(false),
+            excused_until: Mutex::new(None),
             report: Mutex::default(),
             names: AtomicU64::new(0),
         }
@@ -260,7 +264,12 @@ impl Shop {
 
     /// Whether an answer is one that a fault excuses.
     fn is_excused(&self, status: u16, was_excused: bool) -> bool {
-        matches!(status, 503 | 504) && (was_excused || self.may_refuse.load(Relaxed))
+        matches!(status, 503 | 504) && (was_excused || self.may_refuse())
+    }
+
+    fn may_refuse(&self) -> bool {
+        let until = *lock(&self.excused_until);
+        until.is_some_and(|until| Instant::now() < until)
     }
 
     fn report(&self) -> MutexGuard<'_, Report> {
@@ -319,7 +328,7 @@ impl Shop {
         status: u16,
     ) -> Option<(Value, bool)> {
         let request = request.header("content-type", "application/json");
-        let was_excused = self.may_refuse.load(Relaxed);
+        let was_excused = self.may_refuse();
         let answered = match request.send().await {
             Ok(response) => {
                 let found = response.status().as_u16();
@@ -414,7 +423,7 @@ impl Shop {
     }
 
     async fn get(&self, random: &mut ChaCha8Rng, path: &str) -> Option<Value> {
-        let was_excused = self.may_refuse.load(Relaxed);
+        let was_excused = self.may_refuse();
         let answered = match self.client.get(self.url(random, path)).send().await {
             Ok(response) => {
                 let (status, header) = (response.status(), response.headers().get("cache-status"));

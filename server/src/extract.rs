@@ -14,7 +14,7 @@ use tokio::sync::OwnedSemaphorePermit;
 
 use crate::{
     error::{Error, Result},
-    state::AppState,
+    state::{AppState, MAX_LARGE_BODIES_KIB},
 };
 
 /// Bytes from which on a body takes a turn.
@@ -54,17 +54,19 @@ impl<T: DeserializeOwned> FromRequest<AppState> for Documents<T> {
         let length = length.and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
         let permit = match length {
             Some(length) if length <= LARGE => None,
-            // How much follows is known only in the end.
-            _ => Some(take_turn(state).await?),
+            // Without a length it may be anything up to the limit.
+            length => Some(take_turn(state, length.unwrap_or(usize::MAX)).await?),
         };
         let rows = read(&json(request, state).await?)?;
         Ok(Self { rows, permit })
     }
 }
 
-/// Waits until so few other large bodies are in memory that there is room for one more.
-async fn take_turn(state: &AppState) -> Result<OwnedSemaphorePermit> {
-    let turn = state.large_bodies.clone().acquire_owned();
+/// Waits until the large bodies in memory leave room for one more of that many bytes.
+async fn take_turn(state: &AppState, bytes: usize) -> Result<OwnedSemaphorePermit> {
+    let kib = u32::try_from(bytes.div_ceil(1_024)).unwrap_or(u32::MAX);
+    let turn = state.large_bodies.clone();
+    let turn = turn.acquire_many_owned(kib.min(MAX_LARGE_BODIES_KIB));
     match tokio::time::timeout(TURN_LIMIT, turn).await {
         Ok(Ok(permit)) => Ok(permit),
         _ => {

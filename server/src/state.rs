@@ -28,8 +28,9 @@ use crate::{
     session::{MAX_STREAMS, Sessions},
 };
 
-/// A body of some MiB is read into many times its size.
-const MAX_LARGE_BODIES: usize = 3;
+/// KiB of large bodies that may be in memory at a time; one that is larger takes all of it. What is made of a body
+/// takes some ten times its size.
+pub(crate) const MAX_LARGE_BODIES_KIB: u32 = 8 << 10;
 
 /// Shared by all requests; cheap to clone.
 #[derive(Clone)]
@@ -48,7 +49,7 @@ pub struct Shared {
     pub(crate) jobs: Jobs,
     pub(crate) streams: Arc<Semaphore>,
     pub(crate) spool: Spool,
-    /// Requests with large bodies that may be under way.
+    /// A permit for each KiB of large bodies.
     pub(crate) large_bodies: Arc<Semaphore>,
     /// Exports and imports that may be under way: each holds a connection for long.
     pub(crate) transfers: Arc<Semaphore>,
@@ -204,7 +205,7 @@ impl AppState {
             jobs: Jobs::default(),
             streams: Arc::new(Semaphore::new(MAX_STREAMS)),
             spool: Spool::new(spool_limit),
-            large_bodies: Arc::new(Semaphore::new(MAX_LARGE_BODIES)),
+            large_bodies: Arc::new(Semaphore::new(MAX_LARGE_BODIES_KIB as usize)),
             transfers,
             lifecycle: Lifecycle::default(),
         })))

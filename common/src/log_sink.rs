@@ -1,5 +1,5 @@
 //! A log that never holds up who writes to it. Lines go to a thread that writes them on; where that is slow,
-//! stuck or fails, lines are lost and counted, and the program goes on.
+//! stuck or fails, lines are lost and counted, and the program continues.
 
 use std::{
     io::{self, Write},

@@ -24,6 +24,8 @@ use crate::{
 
 /// Files that are received at a time.
 const MAX_UPLOADS: usize = 8;
+/// How long one more waits for its turn: most files arrive within moments.
+const TURN_LIMIT: Duration = Duration::from_secs(10);
 /// Bytes that must arrive in each such span until the file is whole.
 const MIN_BYTES: u64 = 16 << 10;
 const SPAN: Duration = Duration::from_secs(30);
@@ -103,10 +105,12 @@ pub(crate) async fn receive(
     format: Format,
     interrupted: Interrupted,
 ) -> Result<File> {
-    let _upload = state.spool.uploads.try_acquire().map_err(|_| {
+    let wait = TURN_LIMIT.min(state.options.request_timeout / 2);
+    let turn = tokio::time::timeout(wait, state.spool.uploads.acquire()).await;
+    let Ok(Ok(_upload)) = turn else {
         let detail = "As many files as may be are being received; try again when one has arrived.";
-        Error::refused(Kind::Unavailable, detail)
-    })?;
+        return Err(Error::refused(Kind::Unavailable, detail));
+    };
     let mut file = tokio::fs::File::from_std(tempfile::tempfile().map_err(no_room)?);
     let mut room = Room::of(state);
     let mut chunks = body.into_data_stream();

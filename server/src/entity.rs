@@ -123,12 +123,6 @@ pub(crate) trait Entity: Resource {
         Vec::new()
     }
 
-    /// Locks the rows that the table `rows_to_lock` names, in the order of their ids, and adds the products that
-    /// they hold to `products_to_lock`: see [`crate::rows::lock`].
-    fn lock_listed(conn: &mut Connection) -> impl Future<Output = Result<()>> + Send {
-        list::lock_listed::<Self>(conn)
-    }
-
     /// What has to be there before a row can be written, and is made on other connections. The fields
     /// are those that a caller sent, some or all.
     fn prepare(

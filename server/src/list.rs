@@ -369,22 +369,6 @@ pub(crate) async fn select_many_for_update<E: Entity>(
     Ok(rows)
 }
 
-/// Locks the rows that `rows_to_lock` names by id or natural key, in the order of their ids.
-pub(crate) async fn lock_listed<E: Entity>(conn: &mut Connection) -> Result<()> {
-    let key = E::NATURAL_KEY.map_or("null", |key| key.expression);
-    let table = E::TABLE;
-    let sql = format!(
-        "select from {table} where id in (
-            select id from rows_to_lock where id is not null
-            union all
-            select id from {table} where {key} in (select key from rows_to_lock where key is not null)
-        )
-        order by id for update"
-    );
-    sqlx::query(AssertSqlSafe(sql)).execute(conn).await?;
-    Ok(())
-}
-
 /// What of natural keys must be unique: equal ones name the same row.
 pub(crate) async fn unique_parts(
     conn: &mut Connection,

@@ -192,10 +192,6 @@ impl Entity for Order {
         named.filter_map(|id| id.parse().ok()).collect()
     }
 
-    async fn lock_listed(conn: &mut Connection) -> Result<()> {
-        read::lock_listed(conn).await
-    }
-
     /// The products, whose stock moves.
     async fn lock_shared(conn: &mut Connection, old: &[&Self], new: &[&Value]) -> Result<()> {
         let held = old.iter().flat_map(|order| &order.items);

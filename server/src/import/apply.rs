@@ -110,7 +110,7 @@ async fn lock_all<E: Entity>(import: &Import, write: &mut Write) -> Result<()> {
     loop {
         let rows = next::<E>(&mut lines).await?;
         if rows.is_empty() {
-            return lock::take::<E>(write.conn().await?).await;
+            return lock::take::<E>(write.conn().await?, || import.check_running()).await;
         }
         // Nothing is counted yet, but a job that is to stop must not read on.
         import.check_running()?;

@@ -135,39 +135,6 @@ pub(super) async fn lock_by_ids(conn: &mut Connection, ids: &[Id<Order>]) -> Res
     select_by(conn, locked, ids).await
 }
 
-/// Locks the orders that `rows_to_lock` names, in the order of their ids, and adds the products of their lines to
-/// `products_to_lock`.
-pub(super) async fn lock_listed(conn: &mut Connection) -> Result<()> {
-    let (from, to): (Option<DateTime<Utc>>, Option<DateTime<Utc>>) = sqlx::query_as(
-        "select min(uuid_v7_time(id)), max(uuid_v7_time(id)) from rows_to_lock where id is not null",
-    )
-    .fetch_one(&mut *conn)
-    .await?;
-    sqlx::query(
-        "select from rows_to_lock wanted
-        join orders o on o.placed_at = uuid_v7_time(wanted.id) and o.id = wanted.id
-        -- These bounds follow from the join; the planner prunes partitions by them alone.
-        where o.placed_at between $1 and $2
-        order by o.id
-        for update of o",
-    )
-    .bind(from)
-    .bind(to)
-    .execute(&mut *conn)
-    .await?;
-    sqlx::query(
-        "insert into products_to_lock
-        select distinct i.product_id from rows_to_lock wanted
-        join order_items i on i.placed_at = uuid_v7_time(wanted.id) and i.order_id = wanted.id
-        where i.placed_at between $1 and $2",
-    )
-    .bind(from)
-    .bind(to)
-    .execute(conn)
-    .await?;
-    Ok(())
-}
-
 /// The keys of those orders that can be: their times and their ids.
 fn keys(ids: &[Id<Order>]) -> (Vec<DateTime<Utc>>, Vec<Uuid>) {
     let keys = ids.iter().filter_map(|id| Some((id.time()?, id.uuid())));

@@ -27,8 +27,11 @@ const ACQUIRE_LIMIT: Duration = Duration::from_secs(5);
 const ASKED_AFTER: Duration = Duration::from_secs(1);
 /// Time limit of that ping.
 const PING_LIMIT: Duration = Duration::from_secs(1);
-/// Time limit for rolling back what the last user left open.
-const RECOVERY_LIMIT: Duration = Duration::from_secs(5);
+/// Time limit for rolling back what the last user left open. Over a dead link it takes all of it, and nobody else can
+/// have a connection in its place meanwhile.
+const RECOVERY_LIMIT: Duration = Duration::from_secs(1);
+/// Time limit of one attempt to connect: after a break in the network the next succeeds where this one hangs.
+const OPEN_LIMIT: Duration = Duration::from_secs(3);
 const MAX_IDLE: Duration = Duration::from_secs(600);
 const MAX_AGE: Duration = Duration::from_secs(1_800);
 
@@ -141,6 +144,7 @@ impl Pool {
 
     async fn open(&self, deadline: Instant) -> Result<Connection> {
         let probe = self.0.watch.probe()?;
+        let deadline = deadline.min(Instant::now() + OPEN_LIMIT);
         let opened = Connection::open(&self.0.options, self.0.watch.clone());
         match timeout_at(deadline, opened).await {
             Ok(Ok(connection)) => {

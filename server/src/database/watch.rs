@@ -37,7 +37,7 @@ const FRESH: Duration = Duration::from_millis(250);
 /// Pause after a failed attempt to connect.
 const PROBE_AFTER: Duration = Duration::from_millis(250);
 /// Longest time that an attempt to connect takes; no other is made meanwhile.
-const PROBE_LIMIT: Duration = Duration::from_secs(6);
+const PROBE_LIMIT: Duration = Duration::from_secs(4);
 /// The database counts as stalled if calls wait and none has succeeded for so long.
 const STALLED_AFTER: Duration = Duration::from_secs(10);
 

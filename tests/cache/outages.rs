@@ -67,6 +67,30 @@ async fn a_server_starts_without_redis_and_uses_it_once_it_is_there() {
 }
 
 #[tokio::test]
+async fn a_redis_that_hides_its_run_id_is_used_and_begins_anew_with_each_connection() {
+    let mut redis = RedisProcess::start();
+    let hide = async |redis: &RedisProcess| {
+        redis
+            .command(&["ACL", "SETUSER", "default", "-info"])
+            .await
+            .unwrap();
+    };
+    hide(&redis).await;
+    let (shop, path) = with_tea(&redis).await;
+    shop.patch(&path, &json!({"name": "Teas"})).await.ok(200);
+    assert_eq!(shop.get(&path).await.body["name"], "Teas");
+    until(&shop, &path, is_hit).await;
+    // What it had is not trusted once the connection was lost, for it may have gone back to a dump.
+    redis.command(&["SAVE"]).await.unwrap();
+    redis.kill();
+    shop.patch(&path, &json!({"name": "Coffee"})).await.ok(200);
+    redis.restart();
+    hide(&redis).await;
+    until(&shop, &path, is_hit).await;
+    assert_eq!(shop.get(&path).await.body["name"], "Coffee");
+}
+
+#[tokio::test]
 async fn a_redis_that_is_lost_costs_readers_and_writers_nothing_but_the_cache() {
     let mut redis = RedisProcess::start();
     let (shop, path) = with_tea(&redis).await;

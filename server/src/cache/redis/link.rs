@@ -6,7 +6,7 @@
 
 use std::{
     sync::{
-        Arc,
+        Arc, Once,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::{Duration, Instant},
@@ -262,7 +262,20 @@ fn backoff() -> ExponentialBackoff {
 /// Connects, and makes sure that the epoch belongs to the process that answers.
 async fn open(address: &RedisAddress, epoch_key: &str) -> RedisResult<(Connection, Arc<str>)> {
     let mut connection = address.connect().await?;
-    let run_id = connection.run_id().await?;
+    let run_id = match connection.run_id().await {
+        Err(error) if hides_run_id(&error) && matches!(connection, Connection::Node(_)) => {
+            static TOLD: Once = Once::new();
+            TOLD.call_once(|| {
+                tracing::warn!(
+                    %error,
+                    "Redis does not tell its run_id; the cache begins anew with every connection to it"
+                );
+            });
+            // No other connection has this one, so its epoch replaces the one that is there.
+            format!("connection-{}", fresh_nonce()).into()
+        }
+        run_id => run_id?,
+    };
     let present = connection.call(redis::cmd("GET").arg(epoch_key)).await?;
     let fits = match &present {
         Value::BulkString(value) => value.starts_with(epoch(&run_id, "").as_bytes()),
@@ -275,6 +288,11 @@ async fn open(address: &RedisAddress, epoch_key: &str) -> RedisResult<(Connectio
         connection.call(&set).await?;
     }
     Ok((connection, run_id))
+}
+
+/// Whether Redis answers but keeps its `run_id` to itself, as some compatible and managed servers do.
+fn hides_run_id(error: &RedisError) -> bool {
+    !error.is_io_error() && !error.is_connection_dropped() && !error.is_timeout()
 }
 
 /// Ready when other nodes answer for the cluster. A node's own connection ends with its process.

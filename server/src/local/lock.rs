@@ -64,8 +64,11 @@ pub(super) fn take_postgres(data_dir: &Path, limit: Duration) -> Result<File, Lo
 }
 
 /// Makes a folder that others may pass through but not look into: as root, PostgreSQL's own user
-/// has to reach its data inside.
+/// has to reach its data inside. One that is there keeps the mode that somebody gave it.
 pub(super) fn make_dir(path: &Path) -> Result<(), LocalError> {
+    if path.is_dir() {
+        return Ok(());
+    }
     let mode = if rustix::process::geteuid().is_root() {
         0o711
     } else {
@@ -76,7 +79,7 @@ pub(super) fn make_dir(path: &Path) -> Result<(), LocalError> {
         .mode(mode)
         .create(path)
         .map_err(LocalError::io("cannot make", path))?;
-    // It may have been there, made with another mind.
+    // Whatever the mask of this process.
     fs::set_permissions(path, Permissions::from_mode(mode))
         .map_err(LocalError::io("cannot close", path))
 }

@@ -39,7 +39,7 @@ impl Resource for Category {
         Column::integer("version"),
         Column::word("created_at"),
         Column::word("updated_at"),
-        Column::text("name"),
+        Column::line("name"),
         Column::text("description"),
     ];
 
@@ -54,6 +54,10 @@ impl Resource for Category {
         self.version
     }
 
+    fn times(&self) -> [DateTime<Utc>; 2] {
+        [self.created_at, self.updated_at]
+    }
+
     fn document(&self) -> NewCategory {
         NewCategory {
             name: self.name.clone(),
@@ -63,7 +67,7 @@ impl Resource for Category {
 
     fn check(new: &NewCategory) -> Vec<FieldError> {
         let mut checks = Checks::new();
-        checks.required_text("/name", &new.name, 200);
+        checks.required_line("/name", &new.name, 200);
         checks.text("/description", &new.description, 2_000);
         checks.into_errors()
     }

@@ -6,6 +6,12 @@ use crate::FieldError;
 pub const MAX_PRICE_MINOR: i64 = 100_000_000_000;
 /// The largest stock of one product.
 pub const MAX_STOCK: i64 = 1_000_000_000;
+/// The highest total of an order, in minor units: every reader of JSON can still tell it to the last digit.
+pub const MAX_TOTAL_MINOR: i64 = 1_000_000_000_000_000;
+/// The highest version of a row that is restored: likewise, and there is room for more.
+pub const MAX_VERSION: i64 = 1 << 53;
+/// The code of faults in text that cannot be seen. Rows that were stored before they were looked for keep them.
+pub const UNPRINTABLE: &str = "unprintable";
 
 /// Collects the rules that a document breaks.
 #[derive(Debug, Default)]
@@ -38,12 +44,32 @@ impl Checks {
         }
     }
 
-    /// Text of at least one visible character.
-    pub fn required_text(&mut self, pointer: &str, text: &str, max: usize) {
+    /// Text of one line that may be empty, of at most `max` characters.
+    pub fn line(&mut self, pointer: &str, text: &str, max: usize) {
+        self.text(pointer, text, max);
+        // A NUL was reported above. White space at the ends is taken off.
+        if let Some(c) = text
+            .trim()
+            .chars()
+            .find(|c| *c != '\0' && is_disruptive(*c))
+        {
+            let message = format!(
+                "holds U+{:04X}, which cannot be seen; remove it",
+                u32::from(c)
+            );
+            self.fail(pointer, UNPRINTABLE, message);
+        }
+    }
+
+    /// A line with at least one visible character.
+    pub fn required_line(&mut self, pointer: &str, text: &str, max: usize) {
         if text.trim().is_empty() {
             return self.fail(pointer, "required", "must not be empty");
         }
-        self.text(pointer, text, max);
+        self.line(pointer, text, max);
+        if text.chars().all(is_invisible) {
+            self.fail(pointer, UNPRINTABLE, "has no visible character");
+        }
     }
 
     pub fn range(&mut self, pointer: &str, value: i64, min: i64, max: i64) {
@@ -55,12 +81,13 @@ impl Checks {
 
     /// One `@` with something on both sides and no space: the rest is the mail server's to know.
     pub fn email(&mut self, pointer: &str, text: &str) {
-        self.required_text(pointer, text, 254);
+        self.required_line(pointer, text, 254);
+        let text = text.trim();
         let shaped = text.split_once('@').is_some_and(|(local, host)| {
             !local.is_empty() && !host.is_empty() && !host.contains('@')
         });
         let spaced = text.chars().any(|c| c.is_whitespace() || c.is_control());
-        if !text.trim().is_empty() && (!shaped || spaced) {
+        if !text.is_empty() && (!shaped || spaced) {
             let message = "is not an e-mail address; write it like name@example.org";
             self.fail(pointer, "invalid_format", message);
         }
@@ -76,9 +103,67 @@ impl Checks {
     }
 }
 
+/// Whether a character breaks the line that it stands in, or turns the direction of what follows it.
+fn is_disruptive(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{2028}' | '\u{2029}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+/// Whether nothing is to be seen of a character: white space, fillers, joiners, marks of direction, variants.
+fn is_invisible(c: char) -> bool {
+    c.is_whitespace()
+        || c.is_control()
+        || matches!(
+            c,
+            '\u{ad}'
+                | '\u{34f}'
+                | '\u{61c}'
+                | '\u{115f}'..='\u{1160}'
+                | '\u{17b4}'..='\u{17b5}'
+                | '\u{180b}'..='\u{180f}'
+                | '\u{200b}'..='\u{200f}'
+                | '\u{202a}'..='\u{202e}'
+                | '\u{2060}'..='\u{206f}'
+                | '\u{2800}'
+                | '\u{3164}'
+                | '\u{fe00}'..='\u{fe0f}'
+                | '\u{feff}'
+                | '\u{ffa0}'
+                | '\u{fff9}'..='\u{fffb}'
+                | '\u{e0000}'..='\u{e0fff}'
+        )
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn lines_hold_something_to_see_and_nothing_that_disrupts_them() {
+        let codes = |text: &str| {
+            let mut checks = Checks::new();
+            checks.required_line("/name", text, 20);
+            let codes = checks.into_errors().into_iter().map(|error| error.code);
+            codes.collect::<Vec<_>>()
+        };
+        for seen in [
+            "Tea",
+            "  Tea\n",
+            "茶",
+            "e\u{301}",
+            "👩\u{200d}🌾",
+            "\u{5d0}\u{200f}!",
+        ] {
+            assert_eq!(codes(seen), Vec::<String>::new(), "{seen:?}");
+        }
+        for unseen in ["\u{200b}", "\u{2800}", "\u{3164}", "\u{feff} \u{ad}"] {
+            assert_eq!(codes(unseen), [UNPRINTABLE], "{unseen:?}");
+        }
+        for disrupted in ["a\u{202e}b", "a\u{7}b", "a\nb", "a\u{2066}b", "a\u{2028}b"] {
+            assert_eq!(codes(disrupted), [UNPRINTABLE], "{disrupted:?}");
+        }
+        assert_eq!(codes(" \u{a0} "), ["required"]);
+    }
 
     fn email_codes(text: &str) -> Vec<String> {
         let mut checks = Checks::new();
@@ -90,16 +175,18 @@ mod tests {
     fn addresses_are_told_from_other_text() {
         assert_eq!(email_codes("ada@example.org"), Vec::<String>::new());
         assert_eq!(email_codes(""), ["required"]);
-        for bad in ["ada", "@b", "a@", "a@b@c", "a b@c", "a\n@c"] {
+        assert_eq!(email_codes("ada@example.org\r\n"), Vec::<String>::new());
+        for bad in ["ada", "@b", "a@", "a@b@c", "a b@c"] {
             assert_eq!(email_codes(bad), ["invalid_format"], "{bad:?}");
         }
+        assert_eq!(email_codes("a\n@c"), [UNPRINTABLE, "invalid_format"]);
     }
 
     #[test]
     fn length_is_counted_in_characters() {
         let mut checks = Checks::new();
-        checks.required_text("/a", &"ß".repeat(10), 10);
-        checks.required_text("/b", &"ß".repeat(11), 10);
+        checks.required_line("/a", &"ß".repeat(10), 10);
+        checks.required_line("/b", &"ß".repeat(11), 10);
         let pointers: Vec<_> = checks
             .into_errors()
             .into_iter()

@@ -56,14 +56,14 @@ impl Resource for Customer {
         Column::integer("version"),
         Column::word("created_at"),
         Column::word("updated_at"),
-        Column::text("name"),
-        Column::text("email"),
-        Column::text("phone"),
-        Column::text("address/line1"),
-        Column::text("address/line2"),
-        Column::text("address/city"),
-        Column::text("address/postal_code"),
-        Column::text("address/country"),
+        Column::line("name"),
+        Column::line("email"),
+        Column::line("phone"),
+        Column::line("address/line1"),
+        Column::line("address/line2"),
+        Column::line("address/city"),
+        Column::line("address/postal_code"),
+        Column::line("address/country"),
     ];
 
     type New = NewCustomer;
@@ -77,6 +77,10 @@ impl Resource for Customer {
         self.version
     }
 
+    fn times(&self) -> [DateTime<Utc>; 2] {
+        [self.created_at, self.updated_at]
+    }
+
     fn document(&self) -> NewCustomer {
         NewCustomer {
             name: self.name.clone(),
@@ -88,13 +92,13 @@ impl Resource for Customer {
 
     fn check(new: &NewCustomer) -> Vec<FieldError> {
         let mut checks = Checks::new();
-        checks.required_text("/name", &new.name, 200);
+        checks.required_line("/name", &new.name, 200);
         checks.email("/email", &new.email);
-        checks.text("/phone", &new.phone, 50);
-        checks.text("/address/line1", &new.address.line1, 200);
-        checks.text("/address/line2", &new.address.line2, 200);
-        checks.text("/address/city", &new.address.city, 100);
-        checks.text("/address/postal_code", &new.address.postal_code, 20);
+        checks.line("/phone", &new.phone, 50);
+        checks.line("/address/line1", &new.address.line1, 200);
+        checks.line("/address/line2", &new.address.line2, 200);
+        checks.line("/address/city", &new.address.city, 100);
+        checks.line("/address/postal_code", &new.address.postal_code, 20);
         checks.country("/address/country", &new.address.country);
         checks.into_errors()
     }

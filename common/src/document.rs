@@ -1,6 +1,7 @@
 //! JSON documents: reading one with the place of the first fault, and RFC 7396 merge patches.
 
 pub mod fault;
+mod strict;
 
 use std::collections::BTreeSet;
 
@@ -8,6 +9,7 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::{Map, Value};
 use serde_path_to_error::{Path, Segment};
 
+use self::strict::Strict;
 use crate::FieldError;
 
 /// Fields that the server sets, which a caller may be tempted to send back.
@@ -21,15 +23,15 @@ const READ_ONLY: &[&str] = &[
     "line_no",
 ];
 
-/// Reads a `T` from JSON text.
+/// Reads JSON text.
 ///
 /// # Errors
-/// The first fault and where it is; an empty pointer where the text is no JSON at all.
-pub fn from_slice<T: DeserializeOwned>(text: &[u8]) -> Result<T, FieldError> {
+/// The first fault; an empty pointer where the text is no JSON at all.
+pub fn parse(text: &[u8]) -> Result<Value, FieldError> {
     let mut json = serde_json::Deserializer::from_slice(text);
-    let read = serde_path_to_error::deserialize(&mut json).map_err(|error| {
-        let syntax = !error.inner().is_data();
-        let pointer = if syntax {
+    let Strict(read) = serde_path_to_error::deserialize(&mut json).map_err(|error| {
+        let is_syntax = !error.inner().is_data();
+        let pointer = if is_syntax {
             String::new()
         } else {
             pointer(error.path())
@@ -41,13 +43,82 @@ pub fn from_slice<T: DeserializeOwned>(text: &[u8]) -> Result<T, FieldError> {
     Ok(read)
 }
 
+/// Reads a `T` from JSON text.
+///
+/// # Errors
+/// As [`parse`] and [`from_value`].
+pub fn from_slice<T: DeserializeOwned + Serialize>(text: &[u8]) -> Result<T, FieldError> {
+    from_value(&parse(text)?)
+}
+
 /// Reads a `T` from a JSON value.
 ///
 /// # Errors
 /// The first fault and where it is.
-pub fn from_value<T: DeserializeOwned>(value: Value) -> Result<T, FieldError> {
-    serde_path_to_error::deserialize(value)
-        .map_err(|error| fault::of(pointer(error.path()), error.inner()))
+pub fn from_value<T: DeserializeOwned + Serialize>(value: &Value) -> Result<T, FieldError> {
+    let read: T = serde_path_to_error::deserialize(value)
+        .map_err(|error| fault::of(pointer(error.path()), error.inner()))?;
+    // A struct can be read from an array as well, and then no field would have a name.
+    refuse_lists_for_objects("", value, &to_value(&read))?;
+    Ok(read)
+}
+
+fn refuse_lists_for_objects(at: &str, document: &Value, read: &Value) -> Result<(), FieldError> {
+    match (document, read) {
+        (Value::Array(_), Value::Object(_)) => {
+            let message = "is a list; it must be an object";
+            Err(FieldError::new(at, "wrong_type", message))
+        }
+        (Value::Array(elements), Value::Array(known)) => {
+            let mut pairs = elements.iter().zip(known).enumerate();
+            pairs.try_for_each(|(index, (element, known))| {
+                refuse_lists_for_objects(&format!("{at}/{index}"), element, known)
+            })
+        }
+        (Value::Object(members), Value::Object(known)) => {
+            members.iter().try_for_each(|(name, member)| {
+                let Some(known) = known.get(name) else {
+                    return Ok(());
+                };
+                refuse_lists_for_objects(&below(at, name), member, known)
+            })
+        }
+        _ => Ok(()),
+    }
+}
+
+/// The pointer to a member of what is at `at`.
+fn below(at: &str, name: &str) -> String {
+    format!("{at}/{}", name.replace('~', "~0").replace('/', "~1"))
+}
+
+/// Refuses `null` for fields that have no empty value: merging it would set them to a default that nobody named,
+/// such as a stock of 0.
+///
+/// # Errors
+/// The first of them. `sent` is what the caller sent, `read` the document that came of it.
+pub fn refuse_null(sent: &Value, read: &Value) -> Result<(), FieldError> {
+    let Value::Object(members) = sent else {
+        return Ok(());
+    };
+    let nulls = members.iter().filter(|(_, value)| value.is_null());
+    for (name, _) in nulls {
+        if read.get(name).is_some_and(|value| !is_empty(value)) {
+            let message = "is null; leave it out, or send a value";
+            return Err(FieldError::new(below("", name), "wrong_type", message));
+        }
+    }
+    Ok(())
+}
+
+/// Whether a value says nothing: no text, or an object of such values.
+fn is_empty(value: &Value) -> bool {
+    match value {
+        Value::Null => true,
+        Value::String(text) => text.is_empty(),
+        Value::Object(members) => members.values().all(is_empty),
+        Value::Bool(_) | Value::Number(_) | Value::Array(_) => false,
+    }
 }
 
 /// Writes a wire type as a value. The types of this crate always can be.
@@ -80,7 +151,7 @@ fn refuse_unknown_below(at: &str, document: &Value, read: &Value) -> Result<(), 
     match (document, read) {
         (Value::Object(members), Value::Object(known)) => {
             members.iter().try_for_each(|(name, value)| {
-                let at = format!("{at}/{}", name.replace('~', "~0").replace('/', "~1"));
+                let at = below(at, name);
                 let Some(known) = known.get(name) else {
                     return Err(FieldError::new(at, "unknown_field", "is no field of it"));
                 };
@@ -144,7 +215,7 @@ fn add_changes(at: &str, before: &Value, after: &Value, changes: &mut Vec<FieldC
         (Value::Object(old), Value::Object(new)) => {
             let names: BTreeSet<&String> = old.keys().chain(new.keys()).collect();
             for name in names {
-                let at = format!("{at}/{}", name.replace('~', "~0").replace('/', "~1"));
+                let at = below(at, name);
                 let member = |of: &Map<String, Value>| of.get(name).cloned().unwrap_or_default();
                 add_changes(&at, &member(old), &member(new), changes);
             }
@@ -191,10 +262,7 @@ fn pointer(path: &Path) -> String {
     for segment in path.iter() {
         match segment {
             Segment::Seq { index } => pointer.push_str(&format!("/{index}")),
-            Segment::Map { key } => {
-                pointer.push('/');
-                pointer.push_str(&key.replace('~', "~0").replace('/', "~1"));
-            }
+            Segment::Map { key } => pointer = below(&pointer, key),
             Segment::Enum { .. } | Segment::Unknown => {}
         }
     }
@@ -295,7 +363,7 @@ mod tests {
     fn a_fault_is_named_by_its_place() {
         let customer = "0192d3f0-0000-7000-8000-000000000000";
         let fault = |items: Value| {
-            let error = from_value::<NewOrder>(json!({"customer_id": customer, "items": items}));
+            let error = from_value::<NewOrder>(&json!({"customer_id": customer, "items": items}));
             let error = error.unwrap_err();
             (error.pointer, error.code)
         };
@@ -316,5 +384,33 @@ mod tests {
             fault(json!([{"quantity": 3}])),
             named("/items/0/product_id", "required")
         );
+        assert_eq!(
+            fault(json!([[customer, 1]])),
+            named("/items/0", "wrong_type")
+        );
+    }
+
+    #[test]
+    fn a_member_that_stands_twice_is_refused_at_any_depth() {
+        for (text, at) in [
+            (r#"{"a": 1, "a": 2}"#, ""),
+            (r#"{"b": [{"c": {"a": 1, "a": 1}}]}"#, "/b/0/c"),
+        ] {
+            let fault = parse(text.as_bytes()).unwrap_err();
+            assert_eq!((&*fault.pointer, &*fault.code), (at, "repeated"));
+            assert_eq!(fault.message, "names `a` twice");
+        }
+        let kept = r#"{"a":[1,-2,2.5,null,true,"x"],"b":{"a":{}}}"#;
+        assert_eq!(parse(kept.as_bytes()).unwrap().to_string(), kept);
+    }
+
+    #[test]
+    fn null_is_refused_where_it_would_set_a_default() {
+        let read = json!({"stock": 0, "note": "", "address": {"city": ""}, "active": true});
+        let refused = |sent: Value| refuse_null(&sent, &read).map_err(|fault| fault.pointer);
+        assert_eq!(refused(json!({"stock": null})), Err("/stock".into()));
+        assert_eq!(refused(json!({"active": null})), Err("/active".into()));
+        let empty = json!({"note": null, "address": null, "placed_at": null, "stock": 0});
+        assert_eq!(refused(empty), Ok(()));
     }
 }

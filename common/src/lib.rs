@@ -8,6 +8,7 @@ pub mod change;
 pub mod check;
 pub mod customer;
 pub mod document;
+pub mod environment;
 pub mod format;
 pub mod id;
 pub mod job;

@@ -9,7 +9,7 @@ use serde::{Deserialize, Deserializer, Serialize, de};
 pub use self::{number::OrderNumber, status::OrderStatus};
 use crate::{
     Customer, FieldError, Id, Product, Resource,
-    check::{Checks, MAX_PRICE_MINOR},
+    check::{Checks, MAX_PRICE_MINOR, MAX_TOTAL_MINOR},
     table::Column,
 };
 
@@ -120,6 +120,10 @@ impl Resource for Order {
         self.version
     }
 
+    fn times(&self) -> [DateTime<Utc>; 2] {
+        [self.created_at, self.updated_at]
+    }
+
     fn document(&self) -> NewOrder {
         NewOrder {
             placed_at: Some(self.placed_at),
@@ -158,14 +162,13 @@ impl Resource for Order {
         checks.into_errors()
     }
 
-    fn check_row(&self) -> Vec<FieldError> {
-        let mut errors = Self::check(&self.document());
+    fn check_derived(&self) -> Vec<FieldError> {
+        let mut errors = Vec::new();
         let mut derived = |holds: bool, pointer: &str, message: &str| {
             if !holds {
                 errors.push(FieldError::new(pointer, "mismatch", message));
             }
         };
-        derived(self.version >= 1, "/version", "must be at least 1");
         derived(
             self.id.time() == Some(self.placed_at),
             "/placed_at",
@@ -184,14 +187,35 @@ impl Resource for Order {
             "/items",
             "must be numbered from 1",
         );
-        let line = |item: &OrderItem| i128::from(item.quantity) * i128::from(item.unit_price_minor);
         derived(
-            self.items.iter().map(line).sum::<i128>() == i128::from(self.total_minor),
+            total_of(&self.items) == i128::from(self.total_minor),
             "/total_minor",
             "must be the sum of the lines",
         );
         errors
     }
+}
+
+/// The sum of lines, in minor units.
+pub fn total_of(items: &[OrderItem]) -> i128 {
+    let line = |item: &OrderItem| i128::from(item.quantity) * i128::from(item.unit_price_minor);
+    items.iter().map(line).sum()
+}
+
+/// The total of an order with these lines.
+///
+/// # Errors
+/// Where it is more than [`MAX_TOTAL_MINOR`].
+pub fn check_total(items: &[OrderItem]) -> Result<i64, FieldError> {
+    let total = total_of(items);
+    let checked = i64::try_from(total).ok();
+    checked
+        .filter(|total| *total <= MAX_TOTAL_MINOR)
+        .ok_or_else(|| {
+            let message =
+                format!("add up to {total}; an order may come to {MAX_TOTAL_MINOR}; split it");
+            FieldError::new("/items", "out_of_range", message)
+        })
 }
 
 impl OrderItem {

@@ -121,6 +121,7 @@ impl std::fmt::Display for FieldError {
 pub enum Kind {
     /// The request cannot be read: bad JSON, an unknown field or parameter, a wrong type.
     Unreadable,
+    Forbidden,
     NotFound,
     MethodNotAllowed,
     Timeout,
@@ -131,6 +132,8 @@ pub enum Kind {
     PreconditionFailed,
     TooLarge,
     UnsupportedMediaType,
+    /// It was meant for a server of another name.
+    Misdirected,
     /// It can be read but breaks a rule.
     Invalid,
     PreconditionRequired,
@@ -148,6 +151,7 @@ impl Kind {
     const fn row(self) -> (u16, &'static str, &'static str) {
         match self {
             Self::Unreadable => (400, "unreadable", "The request cannot be read"),
+            Self::Forbidden => (403, "forbidden", "That is not allowed"),
             Self::NotFound => (404, "not-found", "There is no such thing"),
             Self::MethodNotAllowed => (405, "method-not-allowed", "That cannot be done here"),
             Self::Timeout => (408, "timeout", "The request took too long to arrive"),
@@ -158,6 +162,11 @@ impl Kind {
             Self::UnsupportedMediaType => {
                 (415, "unsupported-media-type", "The body has the wrong type")
             }
+            Self::Misdirected => (
+                421,
+                "misdirected",
+                "The request was meant for another server",
+            ),
             Self::Invalid => (422, "invalid", "A rule is broken"),
             Self::PreconditionRequired => {
                 (428, "precondition-required", "A precondition is missing")

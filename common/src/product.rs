@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     Category, FieldError, Id, Resource,
-    check::{Checks, MAX_PRICE_MINOR, MAX_STOCK},
+    check::{Checks, MAX_PRICE_MINOR, MAX_STOCK, MAX_TOTAL_MINOR, UNPRINTABLE},
     table::Column,
 };
 
@@ -65,8 +65,8 @@ impl Resource for Product {
         Column::word("created_at"),
         Column::word("updated_at"),
         Column::word("category_id"),
-        Column::text("sku"),
-        Column::text("name"),
+        Column::line("sku"),
+        Column::line("name"),
         Column::text("description"),
         Column::integer("price_minor"),
         Column::integer("stock"),
@@ -84,6 +84,10 @@ impl Resource for Product {
         self.version
     }
 
+    fn times(&self) -> [DateTime<Utc>; 2] {
+        [self.created_at, self.updated_at]
+    }
+
     fn document(&self) -> NewProduct {
         NewProduct {
             category_id: self.category_id,
@@ -98,11 +102,17 @@ impl Resource for Product {
 
     fn check(new: &NewProduct) -> Vec<FieldError> {
         let mut checks = Checks::new();
-        checks.required_text("/sku", &new.sku, 64);
-        checks.required_text("/name", &new.name, 200);
+        checks.required_line("/sku", &new.sku, 64);
+        checks.required_line("/name", &new.name, 200);
         checks.text("/description", &new.description, 2_000);
         checks.range("/price_minor", new.price_minor, 0, MAX_PRICE_MINOR);
         checks.range("/stock", new.stock, 0, MAX_STOCK);
         checks.into_errors()
+    }
+
+    fn may_be_stored(document: &NewProduct, fault: &FieldError) -> bool {
+        // Orders that are cancelled give back what they took, to however much there is by then.
+        let is_given_back = fault.pointer == "/stock" && document.stock > MAX_STOCK;
+        is_given_back && document.stock <= MAX_TOTAL_MINOR || fault.code == UNPRINTABLE
     }
 }

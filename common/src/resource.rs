@@ -2,9 +2,14 @@
 
 use std::fmt::Debug;
 
+use chrono::{DateTime, Datelike, Utc};
 use serde::{Serialize, de::DeserializeOwned};
 
-use crate::{FieldError, Id, table::Column};
+use crate::{
+    FieldError, Id,
+    check::{MAX_VERSION, UNPRINTABLE},
+    table::Column,
+};
 
 /// A kind of row that the API lists, reads and writes under `/v1/{PATH}`.
 pub trait Resource:
@@ -40,16 +45,36 @@ pub trait Resource:
     /// The rules that need no database, each broken one with the field it belongs to.
     fn check(new: &Self::New) -> Vec<FieldError>;
 
-    /// The same of a whole row, with what the server sets.
+    /// When it was created, and last changed.
+    fn times(&self) -> [DateTime<Utc>; 2];
+
+    /// Whether a row may be as it is although nobody may write it so: the server has made it so, or it is older than
+    /// the rule.
+    fn may_be_stored(_document: &Self::New, fault: &FieldError) -> bool {
+        fault.code == UNPRINTABLE
+    }
+
+    /// What the server derives of the row and does not fit it.
+    fn check_derived(&self) -> Vec<FieldError> {
+        Vec::new()
+    }
+
+    /// The same of a whole row as it was stored, with what the server sets.
     fn check_row(&self) -> Vec<FieldError> {
-        let mut errors = Self::check(&self.document());
-        if self.version() < 1 {
-            errors.push(FieldError::new(
-                "/version",
-                "out_of_range",
-                "must be at least 1",
-            ));
+        let document = self.document();
+        let mut errors = Self::check(&document);
+        errors.retain(|fault| !Self::may_be_stored(&document, fault));
+        if !(1..=MAX_VERSION).contains(&self.version()) {
+            let message = format!("is {}; it must be from 1 to {MAX_VERSION}", self.version());
+            errors.push(FieldError::new("/version", "out_of_range", message));
         }
+        for (pointer, at) in ["/created_at", "/updated_at"].into_iter().zip(self.times()) {
+            if !(1..=9_999).contains(&at.year()) {
+                let message = format!("is in the year {}; it must be from 1 to 9999", at.year());
+                errors.push(FieldError::new(pointer, "out_of_range", message));
+            }
+        }
+        errors.extend(self.check_derived());
         errors
     }
 }

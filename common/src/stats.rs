@@ -36,8 +36,11 @@ pub struct MonthStats {
     /// Such as `2026-11`.
     pub month: String,
     pub orders: i64,
-    /// In minor units; cancelled and returned orders bring none.
-    pub revenue_minor: i64,
+    /// In minor units; cancelled and returned orders bring none. A sum of many large totals needs more than 64 bits.
+    pub revenue_minor: i128,
+    /// Whether orders of the month lie in an archived partition, where they are not counted.
+    #[serde(default)]
+    pub archived: bool,
     /// Those statuses that occur.
     pub statuses: BTreeMap<OrderStatus, i64>,
     /// The products that brought the most, the first [`TOP_PRODUCTS`].
@@ -50,7 +53,7 @@ pub struct ProductStats {
     pub product_id: Id<Product>,
     pub pieces: i64,
     /// In minor units; cancelled and returned orders bring none.
-    pub revenue_minor: i64,
+    pub revenue_minor: i128,
 }
 
 /// What the cache of the answering server has done since its start.

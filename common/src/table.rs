@@ -1,8 +1,12 @@
 //! Rows as tables, as CSV files hold them: which columns there are and what stands in their cells.
 
+use std::borrow::Cow;
+
 use serde_json::{Map, Number, Value};
 
-use crate::FieldError;
+use unicode_normalization::{UnicodeNormalization, is_nfc};
+
+use crate::{FieldError, document};
 
 /// A column of a table of rows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,6 +21,8 @@ pub struct Column {
 enum Holds {
     /// Any text, also the empty one.
     Text,
+    /// Text of one line, also the empty one; white space at its ends is not part of it.
+    Line,
     /// A text that is never empty: an id, an instant, a status.
     Word,
     Integer,
@@ -28,6 +34,10 @@ enum Holds {
 impl Column {
     pub const fn text(pointer: &'static str) -> Self {
         Self::new(pointer, Holds::Text)
+    }
+
+    pub const fn line(pointer: &'static str) -> Self {
+        Self::new(pointer, Holds::Line)
     }
 
     pub const fn word(pointer: &'static str) -> Self {
@@ -64,41 +74,91 @@ impl Column {
         }
     }
 
+    /// Brings a text of the row into the one form in which it is stored and compared: composed characters (NFC),
+    /// and no white space around a line. Else rows that look the same would stand beside each other.
+    fn normalize(&self, row: &mut Value) {
+        let Some(Value::String(text)) = row.pointer_mut(&format!("/{}", self.pointer)) else {
+            return;
+        };
+        let trimmed = match self.holds {
+            Holds::Line => text.trim(),
+            _ => text,
+        };
+        match composed(trimmed) {
+            Cow::Borrowed(kept) if kept.len() == text.len() => {}
+            changed => *text = changed.into_owned(),
+        }
+    }
+
     /// The value of a cell; none where an empty one says nothing. What cannot be one is left as text, for
     /// the type of the field to refuse.
     fn read(&self, cell: &str) -> Option<Value> {
         let text = || Value::String(cell.to_owned());
         let trimmed = cell.trim();
-        if trimmed.is_empty() && self.holds != Holds::Text {
+        if trimmed.is_empty() && !matches!(self.holds, Holds::Text | Holds::Line) {
             return None;
         }
         Some(match self.holds {
-            Holds::Text => text(),
+            Holds::Text | Holds::Line => text(),
             Holds::Word => Value::String(trimmed.to_owned()),
-            Holds::Integer => trimmed
-                .parse::<i64>()
-                .map_or_else(|_| text(), |value| Value::Number(Number::from(value))),
+            Holds::Integer => {
+                whole(trimmed).map_or_else(text, |value| Value::Number(Number::from(value)))
+            }
             // As spreadsheets write it.
             Holds::Flag if trimmed.eq_ignore_ascii_case("true") => Value::Bool(true),
             Holds::Flag if trimmed.eq_ignore_ascii_case("false") => Value::Bool(false),
             Holds::Flag => text(),
-            Holds::Json => serde_json::from_str(trimmed).unwrap_or_else(|_| text()),
+            Holds::Json => document::parse(trimmed.as_bytes()).unwrap_or_else(|_| text()),
         })
     }
 }
 
-/// The columns that a header names, in its order.
+/// A whole number, also one that a spreadsheet wrote with decimals: `40.0`. One with a `+` may be meant as a change.
+fn whole(text: &str) -> Option<i64> {
+    if text.starts_with('+') {
+        return None;
+    }
+    let whole = match text.split_once('.') {
+        Some((whole, decimals)) if decimals.bytes().all(|digit| digit == b'0') => whole,
+        _ => text,
+    };
+    whole.parse().ok()
+}
+
+/// Text with its letters and their marks in one character where there is one (NFC): the form of all that is stored, and
+/// so of all that is looked for.
+pub fn composed(text: &str) -> Cow<'_, str> {
+    match is_nfc(text) {
+        true => Cow::Borrowed(text),
+        false => Cow::Owned(text.nfc().collect()),
+    }
+}
+
+/// Brings the texts of a row into the form in which they are stored.
+pub fn normalize(columns: &[Column], row: &mut Value) {
+    columns.iter().for_each(|column| column.normalize(row));
+}
+
+/// The columns that a header names, in its order; none for one without a name.
+pub type Header = Vec<Option<Column>>;
+
+/// Reads a header. Names are found whatever their case.
 ///
 /// # Errors
 /// A name that is no column, or that stands there twice.
 pub fn read_header<'a>(
     columns: &'static [Column],
     names: impl Iterator<Item = &'a str>,
-) -> Result<Vec<Column>, FieldError> {
-    let mut found: Vec<Column> = Vec::new();
+) -> Result<Header, FieldError> {
+    let mut found = Header::new();
     for name in names {
         let name = name.trim();
-        let Some(column) = columns.iter().find(|column| column.name() == name) else {
+        if name.is_empty() {
+            found.push(None);
+            continue;
+        }
+        let mut known = columns.iter();
+        let Some(column) = known.find(|column| column.name().eq_ignore_ascii_case(name)) else {
             let known: Vec<String> = columns.iter().map(Column::name).collect();
             let message = format!(
                 "there is no column `{name}`; there are {}",
@@ -106,11 +166,11 @@ pub fn read_header<'a>(
             );
             return Err(FieldError::new("", "unknown_field", message));
         };
-        if found.contains(column) {
+        if found.contains(&Some(*column)) {
             let message = format!("the column `{name}` stands there twice");
             return Err(FieldError::new("", "repeated", message));
         }
-        found.push(*column);
+        found.push(Some(*column));
     }
     Ok(found)
 }
@@ -119,12 +179,14 @@ pub fn read_header<'a>(
 /// is a text.
 ///
 /// # Errors
-/// As many cells as there are columns are needed.
-pub fn read_row<'a>(
-    columns: &[Column],
-    cells: impl ExactSizeIterator<Item = &'a str>,
-) -> Result<Value, FieldError> {
-    if cells.len() != columns.len() {
+/// As many cells as there are columns are needed, and nothing under a column without a name.
+pub fn read_row(columns: &[Option<Column>], cells: &[&str]) -> Result<Value, FieldError> {
+    let common = columns.len().min(cells.len());
+    let (known, rest) = cells.split_at(common);
+    // Cells that hold nothing may be more or fewer than the columns that have no name.
+    let is_torn = columns[common..].iter().any(Option::is_some)
+        || rest.iter().any(|cell| !cell.trim().is_empty());
+    if is_torn {
         let message = format!(
             "has {} cells, and the header has {}",
             cells.len(),
@@ -133,7 +195,14 @@ pub fn read_row<'a>(
         return Err(FieldError::new("", "syntax", message));
     }
     let mut row = Value::Object(Map::new());
-    for (column, cell) in columns.iter().zip(cells) {
+    for ((index, column), cell) in columns.iter().enumerate().zip(known) {
+        let Some(column) = column else {
+            if cell.trim().is_empty() {
+                continue;
+            }
+            let message = format!("has a value in column {}, which has no name", index + 1);
+            return Err(FieldError::new("", "syntax", message));
+        };
         let Some(value) = column.read(cell) else {
             continue;
         };
@@ -155,7 +224,7 @@ mod tests {
 
     fn read<R: Resource>(names: &[&str], cells: &[&str]) -> Value {
         let columns = read_header(R::TABLE_COLUMNS, names.iter().copied()).unwrap();
-        read_row(&columns, cells.iter().copied()).unwrap()
+        read_row(&columns, cells).unwrap()
     }
 
     #[test]
@@ -166,6 +235,11 @@ mod tests {
                 &["007", " 12 ", "12.50", "TRUE", ""]
             ),
             json!({"sku": "007", "stock": 12, "price_minor": "12.50", "active": true, "description": ""})
+        );
+        assert_eq!(
+            read::<Product>(&["SKU ", "Stock", "", ""], &["A", "40.0", "", " "]),
+            json!({"sku": "A", "stock": 40}),
+            "as spreadsheets leave it"
         );
         assert_eq!(
             read::<Product>(&["id", "stock", "active"], &["", " ", ""]),
@@ -186,9 +260,19 @@ mod tests {
         assert_eq!(header(&["sku", "colour"]).code, "unknown_field");
         assert_eq!(header(&["sku", "sku"]).code, "repeated");
         let columns = read_header(Product::TABLE_COLUMNS, ["sku"].into_iter()).unwrap();
+        assert_eq!(read_row(&columns, &["a", "b"]).unwrap_err().code, "syntax");
+        let columns = read_header(Product::TABLE_COLUMNS, ["", "sku"].into_iter()).unwrap();
+        let fault = read_row(&columns, &["a", "b"]).unwrap_err();
+        assert!(fault.message.contains("column 1"), "{}", fault.message);
+    }
+
+    #[test]
+    fn texts_are_stored_in_one_form() {
+        let mut row = json!({"sku": "A-1 ", "name": "Cafe\u{301}", "description": " e\u{301}\n", "price_minor": 1});
+        normalize(Product::TABLE_COLUMNS, &mut row);
         assert_eq!(
-            read_row(&columns, ["a", "b"].into_iter()).unwrap_err().code,
-            "syntax"
+            row,
+            json!({"sku": "A-1", "name": "Caf\u{e9}", "description": " \u{e9}\n", "price_minor": 1})
         );
     }
 }

@@ -8,7 +8,7 @@ use axum::{
     response::Response,
 };
 use sqlx::{Postgres, QueryBuilder, postgres::PgRow};
-use stockroom_common::{Page, page};
+use stockroom_common::{Page, page, table};
 
 use crate::{
     cache::{Answer, EntryKey, Loaded, Reader, Tag, Wanted},
@@ -37,18 +37,19 @@ pub(crate) async fn alike<E: Entity>(
     let (cache, now) = (state.cache.clone(), state.options.clock.now());
     let mut parameters = Parameters::read(&query.unwrap_or_default())?;
     let key = format!("alike?{}", parameters.encoded());
+    let known: Vec<&str> = ["q", "limit"]
+        .into_iter()
+        .chain(E::FILTERS.iter().copied())
+        .collect();
+    parameters.refuse_rest(&known)?;
     let text = parameters.take("q").unwrap_or_default();
+    let text = table::composed(&text).into_owned();
     if text.trim().is_empty() || text.contains('\0') {
         let message = "say what the rows are to be called like";
         return Err(unreadable("q", "required", message));
     }
     let limit = parameters.take("limit");
     let limit = limit.map_or(Ok(page::DEFAULT_LIMIT), |limit| parse_limit(&limit))?;
-    let known: Vec<&str> = ["q", "limit"]
-        .into_iter()
-        .chain(E::FILTERS.iter().copied())
-        .collect();
-    parameters.refuse_rest(&known)?;
     let filter = ListRequest::<E>::whole(parameters, &state.cursor_key)?.filter;
     let asked = Arc::new(Asked::<E> {
         text,

@@ -1,5 +1,5 @@
 //! Many rows in one transaction: `POST /v1/{r}/bulk` writes them, `POST /v1/{r}/bulk-delete` deletes
-//! them.
+//! them. A call takes as long as it has to; it ends, and nothing is written, when its caller has gone.
 
 use axum::{
     Json,
@@ -17,8 +17,9 @@ use crate::{
     entity::Entity,
     error::{Error, Result},
     extract::{Actor, Documents},
+    import::interrupt::Interrupt,
     list::Parameters,
-    rows::{self, Place, Sent},
+    rows::{self, ATTEMPTS, Place, Sent},
     state::AppState,
     write::{Write, detached},
 };
@@ -42,6 +43,7 @@ pub(crate) async fn bulk<E: Entity>(
     check_size(values.len())?;
     let read = |(index, value)| Sent::<E>::read(Place::Index(index), Ok(value));
     let mut rows: Vec<Sent<E>> = values.into_iter().enumerate().map(read).collect();
+    let (interrupt, _waiting) = Interrupt::of_caller(&state);
     let (report, done) = detached(async move {
         let _permit = permit;
         // What needs other connections comes before the transaction, which never waits for one.
@@ -51,11 +53,17 @@ pub(crate) async fn bulk<E: Entity>(
         if on_error == OnError::RejectAll {
             rows::refuse(rows.iter().filter_map(Sent::faults).collect())?;
         }
-        let mut write = Write::bulk(state, actor);
+        let mut attempt = 1;
+        let (written, write) = loop {
+            let write = Write::bulk(state.clone(), actor.clone());
+            let mut write = write.until(interrupt.interrupted.clone());
+            match rows::write_all(&mut write, &rows, on_error).await {
+                Err(error) if error.is_lost_race() && attempt < ATTEMPTS => attempt += 1,
+                written => break (written?, write),
+            }
+        };
         let mut report = BulkReport::default();
-        for (_, row) in rows::write_all(&mut write, rows, on_error).await? {
-            report.push(row);
-        }
+        written.into_iter().for_each(|(_, row)| report.push(row));
         Ok((report, write.commit().await?))
     })
     .await?;
@@ -76,9 +84,10 @@ pub(crate) async fn delete<E: Entity>(
     let on_error = take_on_error(&mut parameters)?;
     parameters.refuse_rest(&["on_error"])?;
     check_size(targets.len())?;
+    let (interrupt, _waiting) = Interrupt::of_caller(&state);
     let (report, done) = detached(async move {
         let _permit = permit;
-        let mut write = Write::bulk(state, actor);
+        let mut write = Write::bulk(state, actor).until(interrupt.interrupted.clone());
         let mut report = BulkReport::default();
         for row in rows::delete_all::<E>(&mut write, &targets, on_error).await? {
             report.push(row);

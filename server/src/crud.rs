@@ -11,7 +11,7 @@ use axum::{
 };
 use serde_json::Value;
 
-use stockroom_common::{Id, Kind, Page, change::Op, document};
+use stockroom_common::{Id, Kind, Page, change::Op, document, table};
 
 use crate::{
     cache::{Answer, EntryKey, Invalidation, Loaded, Reader, Tag, Wanted},
@@ -19,7 +19,7 @@ use crate::{
     database::Connection,
     entity::{Entity, Identity},
     error::{Error, Result},
-    extract::{Actor, Document, RowId, checked},
+    extract::{Actor, Document, RowId, checked, checked_change, read_new},
     list::{ListQuery, ListRequest, ReadPage},
     partitions::archive,
     state::AppState,
@@ -136,9 +136,9 @@ pub(crate) async fn load_row<E: Entity>(state: AppState, id: Id<E>) -> Result<Lo
 pub(crate) async fn create<E: Entity>(
     State(state): State<AppState>,
     actor: Actor,
-    Document(new): Document<E::New>,
+    Document(sent): Document<Value>,
 ) -> Result<Response> {
-    let new = checked::<E>(new)?;
+    let new = checked::<E>(read_new::<E>(sent)?)?;
     insert::<E>(Write::new(state, actor), Identity::Minted, new).await
 }
 
@@ -149,12 +149,13 @@ pub(crate) async fn replace<E: Entity>(
     RowId(id): RowId<E>,
     headers: HeaderMap,
     actor: Actor,
-    Document(new): Document<E::New>,
+    Document(sent): Document<Value>,
 ) -> Result<Response> {
-    let new = checked::<E>(new)?;
-    if !conditions::wants_create(&headers) {
-        return update::<E>(state, actor, id, headers, |_| Ok(new)).await;
+    let new = read_new::<E>(sent)?;
+    if !conditions::wants_create(&headers)? {
+        return update::<E>(state, actor, id, headers, |row| checked_change(row, new)).await;
     }
+    let new = checked::<E>(new)?;
     let mut conn = state.database.reads.acquire().await?;
     if !E::by_ids(&state.partitions, &mut conn, &[id])
         .await?
@@ -177,20 +178,37 @@ pub(crate) async fn patch<E: Entity>(
     RowId(id): RowId<E>,
     headers: HeaderMap,
     actor: Actor,
-    Document(patch): Document<Value>,
+    Document(mut patch): Document<Value>,
 ) -> Result<Response> {
     if !patch.is_object() {
         let detail = "A merge patch is an object with the fields to change.";
         return Err(Error::refused(Kind::Unreadable, detail));
     }
+    table::normalize(E::TABLE_COLUMNS, &mut patch);
     update::<E>(state, actor, id, headers, |row| {
-        let mut merged = document::to_value(&row.document());
-        document::merge(&mut merged, patch);
-        let new = document::from_value(merged)
-            .map_err(|error| Error::fields(Kind::Unreadable, vec![error]))?;
-        checked::<E>(new)
+        checked_change(row, merged(row, patch)?)
     })
     .await
+}
+
+/// The document of a row with a merge patch.
+///
+/// # Errors
+/// 400 where it cannot be one.
+pub(crate) fn merged<E: Entity>(row: &E, patch: Value) -> Result<E::New> {
+    let mut merged = document::to_value(&row.document());
+    let sets_null = patch
+        .as_object()
+        .is_some_and(|patch| patch.values().any(Value::is_null));
+    let nulls = sets_null.then(|| patch.clone());
+    document::merge(&mut merged, patch);
+    let new = document::from_value(&merged).and_then(|new: E::New| {
+        nulls.map_or(Ok(()), |patch| {
+            document::refuse_null(&patch, &document::to_value(&new))
+        })?;
+        Ok(new)
+    });
+    new.map_err(|fault| Error::fields(Kind::Unreadable, vec![fault]))
 }
 
 /// `DELETE /v1/{r}/{id}`

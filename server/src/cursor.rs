@@ -20,8 +20,9 @@ const SIGNATURE: usize = 16;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Cursor {
     pub(crate) direction: Direction,
-    /// The row next to the page, by its sort key as text and its id; none for the end of the list.
-    pub(crate) row: Option<(String, Uuid)>,
+    /// The row next to the page, by its sort key as text and its id; none for the end of the list. Without an id the
+    /// page begins with the first row of that key.
+    pub(crate) row: Option<(String, Option<Uuid>)>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,12 +42,15 @@ impl CursorKey {
 
     /// Writes a cursor for the query that `binding` describes.
     pub(crate) fn seal(&self, cursor: &Cursor, binding: &str) -> String {
-        let mut bytes = vec![match cursor.direction {
-            Direction::Forward => b'f',
-            Direction::Backward => b'b',
+        let has_id = !matches!(&cursor.row, Some((_, None)));
+        let mut bytes = vec![match (cursor.direction, has_id) {
+            (Direction::Forward, true) => b'f',
+            (Direction::Backward, true) => b'b',
+            (Direction::Forward, false) => b'F',
+            (Direction::Backward, false) => b'B',
         }];
         if let Some((key, id)) = &cursor.row {
-            bytes.extend_from_slice(id.as_bytes());
+            bytes.extend(id.iter().flat_map(|id| id.as_bytes()));
             bytes.extend_from_slice(key.as_bytes());
         }
         let signature = self.sign(&bytes, binding).finalize().into_bytes();
@@ -78,11 +82,20 @@ impl CursorKey {
 
     fn parse(body: &[u8]) -> Option<Cursor> {
         let (direction, row) = body.split_first()?;
-        let direction = match direction {
-            b'f' => Direction::Forward,
-            b'b' => Direction::Backward,
+        let (direction, has_id) = match direction {
+            b'f' => (Direction::Forward, true),
+            b'b' => (Direction::Backward, true),
+            b'F' => (Direction::Forward, false),
+            b'B' => (Direction::Backward, false),
             _ => return None,
         };
+        let text = |key: &[u8]| String::from_utf8(key.to_vec()).ok();
+        if !has_id {
+            return Some(Cursor {
+                direction,
+                row: Some((text(row)?, None)),
+            });
+        }
         if row.is_empty() {
             return Some(Cursor {
                 direction,
@@ -90,10 +103,9 @@ impl CursorKey {
             });
         }
         let (id, key) = row.split_at_checked(16)?;
-        let key = String::from_utf8(key.to_vec()).ok()?;
         Some(Cursor {
             direction,
-            row: Some((key, Uuid::from_slice(id).ok()?)),
+            row: Some((text(key)?, Some(Uuid::from_slice(id).ok()?))),
         })
     }
 
@@ -119,7 +131,8 @@ mod tests {
     #[test]
     fn a_cursor_opens_only_unaltered_and_for_its_query() {
         let key = CursorKey(vec![7; 32]);
-        for row in [None, Some(("Ærø".to_owned(), Uuid::from_u128(5)))] {
+        let of = |id| Some(("Ærø".to_owned(), id));
+        for row in [None, of(Some(Uuid::from_u128(5))), of(None)] {
             let cursor = Cursor {
                 direction: Direction::Backward,
                 row,

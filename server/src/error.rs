@@ -25,6 +25,10 @@ pub enum Error {
     /// The connection broke during `commit`: the write may or may not have been done.
     #[error("nobody knows whether a write was done: {0}")]
     OutcomeUnknown(sqlx::Error),
+    /// What was to be created was created by somebody else meanwhile, so that it has to be looked for again. Where that
+    /// does not help, the caller is told this.
+    #[error("{}", .0.detail)]
+    CreatedMeanwhile(Box<Problem>),
     /// Ends a server before it begins.
     #[error("{0}")]
     Clock(String),
@@ -102,6 +106,10 @@ impl Error {
             .is_some_and(|kind| matches!(kind, ErrorKind::ForeignKeyViolation))
     }
 
+    pub(crate) fn is_unique_violation(&self) -> bool {
+        self.violated_unique().is_some()
+    }
+
     pub(crate) fn is_unique_violation_of(&self, constraint: &str) -> bool {
         self.violated_unique() == Some(constraint)
     }
@@ -117,6 +125,11 @@ impl Error {
         self.has_code("55P03") || self.has_code("40P01")
     }
 
+    /// Whether others were faster, so that the same write may succeed from its start.
+    pub(crate) fn is_lost_race(&self) -> bool {
+        self.is_lost_lock() || self.has_code("40001") || matches!(self, Self::CreatedMeanwhile(_))
+    }
+
     /// Whether a row has no partition to go to, or a partition that was named is gone.
     pub(crate) fn is_missing_partition(&self) -> bool {
         let no_partition = self.has_code("23514") && self.constraint().is_none();
@@ -129,7 +142,11 @@ impl Error {
             Self::Refused(problem) => problem.is(Kind::Unavailable),
             Self::Database(error) => kind_of(error) == Kind::Unavailable,
             Self::Unreachable(_) => true,
-            Self::OutcomeUnknown(_) | Self::Clock(_) | Self::Migration(_) | Self::Task(_) => false,
+            Self::CreatedMeanwhile(_)
+            | Self::OutcomeUnknown(_)
+            | Self::Clock(_)
+            | Self::Migration(_)
+            | Self::Task(_) => false,
         }
     }
 
@@ -186,7 +203,7 @@ impl Error {
 
     pub(crate) fn into_problem(self) -> Problem {
         let kind = match self {
-            Self::Refused(problem) => return *problem,
+            Self::Refused(problem) | Self::CreatedMeanwhile(problem) => return *problem,
             Self::Database(ref error) => kind_of(error),
             Self::Unreachable(_) => Kind::Unavailable,
             Self::OutcomeUnknown(_) => Kind::OutcomeUnknown,

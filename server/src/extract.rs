@@ -1,36 +1,38 @@
 //! What handlers take from a request, each refused with a problem where it cannot be read.
 
-use std::time::Duration;
+use std::{io::Read, time::Duration};
 
 use axum::{
-    body::Bytes,
+    body::{Bytes, HttpBody},
     extract::{FromRequest, FromRequestParts, Path, Request},
     http::{HeaderMap, StatusCode, header, request::Parts},
 };
-use serde::de::DeserializeOwned;
-use stockroom_common::{FieldError, Id, Kind, Resource, document};
+use flate2::read::MultiGzDecoder;
+use serde::{Serialize, de::DeserializeOwned};
+use serde_json::Value;
+use stockroom_common::{FieldError, Id, Kind, Resource, document, table};
 
 use tokio::sync::OwnedSemaphorePermit;
 
 use crate::{
+    bulk,
     error::{Error, Result},
     state::{AppState, MAX_LARGE_BODIES_KIB},
 };
 
 /// Bytes from which on a body takes a turn.
 const LARGE: usize = 256 << 10;
-/// How long it waits for that.
-const TURN_LIMIT: Duration = Duration::from_secs(20);
+/// How long it waits for that; nothing of it is read meanwhile.
+const TURN_LIMIT: Duration = Duration::from_secs(60);
 
 /// A JSON body. Unknown fields and wrong types are refused with a pointer to them.
 pub(crate) struct Document<T>(pub(crate) T);
 
-impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Document<T> {
+impl<T: DeserializeOwned + Serialize> FromRequest<AppState> for Document<T> {
     type Rejection = Error;
 
-    async fn from_request(request: Request, state: &S) -> Result<Self> {
-        let body = json(request, state).await?;
-        // A struct could be read from an array as well, and then no field would have a name.
+    async fn from_request(request: Request, state: &AppState) -> Result<Self> {
+        let body = json(request, state, state.options.body_limit).await?;
         if body.trim_ascii_start().starts_with(b"[") {
             let fault = FieldError::new("", "wrong_type", "is a list; it must be an object");
             return Err(Error::fields(Kind::Unreadable, vec![fault]));
@@ -46,18 +48,30 @@ pub(crate) struct Documents<T> {
     pub(crate) permit: Option<OwnedSemaphorePermit>,
 }
 
-impl<T: DeserializeOwned> FromRequest<AppState> for Documents<T> {
+impl<T: DeserializeOwned + Serialize> FromRequest<AppState> for Documents<T> {
     type Rejection = Error;
 
     async fn from_request(request: Request, state: &AppState) -> Result<Self> {
         let length = request.headers().get(header::CONTENT_LENGTH);
         let length = length.and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
         let permit = match length {
-            Some(length) if length <= LARGE => None,
-            // Without a length it may be anything up to the limit.
-            length => Some(take_turn(state, length.unwrap_or(usize::MAX)).await?),
+            Some(length) if length <= LARGE && !is_gzipped(request.headers())? => None,
+            // Without a length, or packed, it may be anything up to the limit.
+            Some(length) if !is_gzipped(request.headers())? => {
+                Some(take_turn(state, length).await?)
+            }
+            _ => Some(take_turn(state, usize::MAX).await?),
         };
-        let rows = read(&json(request, state).await?)?;
+        // The call itself has no limit on its time.
+        let limit = state.options.request_timeout;
+        let body = tokio::time::timeout(limit, json(request, state, bulk::BODY_LIMIT)).await;
+        let late = |_| {
+            let detail = format!(
+                "The body did not arrive in {limit:?}; send fewer rows at a time, or gzipped."
+            );
+            Error::refused(Kind::Timeout, detail)
+        };
+        let rows = read(&body.map_err(late)??)?;
         Ok(Self { rows, permit })
     }
 }
@@ -77,29 +91,67 @@ async fn take_turn(state: &AppState, bytes: usize) -> Result<OwnedSemaphorePermi
     }
 }
 
-fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T> {
+fn read<T: DeserializeOwned + Serialize>(body: &[u8]) -> Result<T> {
     document::from_slice(body).map_err(|error| Error::fields(Kind::Unreadable, vec![error]))
 }
 
-async fn json<S: Send + Sync>(request: Request, state: &S) -> Result<Bytes> {
+/// The body, unpacked, of at most `limit` bytes.
+async fn json(request: Request, state: &AppState, limit: usize) -> Result<Bytes> {
     if !is_json(request.headers()) {
         return Err(Error::refused(
             Kind::UnsupportedMediaType,
             "Send the body as `Content-Type: application/json`.",
         ));
     }
-    Bytes::from_request(request, state)
+    let is_gzipped = is_gzipped(request.headers())?;
+    if request.body().size_hint().lower() > limit as u64 {
+        // Before anything of it is asked for.
+        return Err(too_large());
+    }
+    let body = Bytes::from_request(request, state)
         .await
-        .map_err(|rejection| {
-            if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE {
-                Error::refused(
-                    Kind::TooLarge,
-                    "The body is larger than the server takes; split it or shorten it.",
-                )
-            } else {
-                Error::refused(Kind::Unreadable, "The body did not arrive whole.")
+        .map_err(|rejection| match rejection.status() {
+            StatusCode::PAYLOAD_TOO_LARGE => too_large(),
+            _ => Error::refused(Kind::Unreadable, "The body did not arrive whole."),
+        })?;
+    if !is_gzipped {
+        return Ok(body);
+    }
+    let mut unpacked = Vec::new();
+    MultiGzDecoder::new(&*body)
+        .take(limit as u64 + 1)
+        .read_to_end(&mut unpacked)
+        .map_err(|_| Error::refused(Kind::Unreadable, "The body is not what gzip makes."))?;
+    match unpacked.len() <= limit {
+        true => Ok(unpacked.into()),
+        false => Err(too_large()),
+    }
+}
+
+fn too_large() -> Error {
+    let detail = "The body is larger than the server takes; split it or shorten it.";
+    Error::refused(Kind::TooLarge, detail)
+}
+
+/// Whether the body is gzipped, as its headers say.
+///
+/// # Errors
+/// 415 where it is packed otherwise.
+pub(crate) fn is_gzipped(headers: &HeaderMap) -> Result<bool> {
+    let codings = headers.get_all(header::CONTENT_ENCODING).iter();
+    let codings = codings.flat_map(|value| value.to_str().unwrap_or("?").split(','));
+    let mut is_gzipped = false;
+    for coding in codings.map(|coding| coding.trim().to_ascii_lowercase()) {
+        match coding.as_str() {
+            "" | "identity" => {}
+            "gzip" | "x-gzip" if !is_gzipped => is_gzipped = true,
+            _ => {
+                let detail = "The body may be gzipped once, or not be encoded at all.";
+                return Err(Error::refused(Kind::UnsupportedMediaType, detail));
             }
-        })
+        }
+    }
+    Ok(is_gzipped)
 }
 
 fn is_json(headers: &HeaderMap) -> bool {
@@ -120,11 +172,27 @@ impl<S: Send + Sync, R> FromRequestParts<S> for RowId<R> {
     type Rejection = Error;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self> {
-        let text = Path::<String>::from_request_parts(parts, state).await;
-        let unreadable = || Error::refused(Kind::Unreadable, "The path is not valid UTF-8.");
-        let Path(text) = text.map_err(|_| unreadable())?;
+        let Name(text) = Name::from_request_parts(parts, state).await?;
         parse_id(&text).map(Self)
     }
+}
+
+/// The `{name}` of a path.
+pub(crate) struct Name(pub(crate) String);
+
+impl<S: Send + Sync> FromRequestParts<S> for Name {
+    type Rejection = Error;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self> {
+        let Path(text) = Path::<String>::from_request_parts(parts, state)
+            .await
+            .map_err(|_| unreadable_path())?;
+        Ok(Self(text))
+    }
+}
+
+fn unreadable_path() -> Error {
+    Error::refused(Kind::Unreadable, "The path is not valid UTF-8.")
 }
 
 /// Reads an id as it stands in a path or a query.
@@ -158,6 +226,32 @@ impl<S: Send + Sync> FromRequestParts<S> for Actor {
                 "`Stockroom-Actor` must be a name of at most 200 bytes.",
             )),
         }
+    }
+}
+
+/// What a caller sent as the document of a row, read but not yet checked.
+///
+/// # Errors
+/// 400 where it cannot be one.
+pub(crate) fn read_new<R: Resource>(mut sent: Value) -> Result<R::New> {
+    table::normalize(R::TABLE_COLUMNS, &mut sent);
+    document::from_value(&sent).map_err(|fault| Error::fields(Kind::Unreadable, vec![fault]))
+}
+
+/// The rules of `R` that need no database, on what a write changes of a row: what it leaves alone may break them, for
+/// the server or an older one has made it so.
+pub(crate) fn checked_change<R: Resource>(old: &R, new: R::New) -> Result<R::New> {
+    let mut errors = R::check(&new);
+    if !errors.is_empty() {
+        let (before, after) = (
+            document::to_value(&old.document()),
+            document::to_value(&new),
+        );
+        errors.retain(|error| before.pointer(&error.pointer) != after.pointer(&error.pointer));
+    }
+    match errors.is_empty() {
+        true => Ok(new),
+        false => Err(Error::fields(Kind::Invalid, errors)),
     }
 }
 

@@ -3,6 +3,7 @@
 //! grow with it. [`apply`] writes its rows by all the rules, [`restore`] as they are into an empty shop.
 
 pub(crate) mod apply;
+mod csv_table;
 pub(crate) mod file;
 pub(crate) mod interrupt;
 pub(crate) mod job;
@@ -34,7 +35,7 @@ use crate::{
     entity::Entity,
     error::{Error, Result},
     export::parse_format,
-    extract::Actor,
+    extract::{Actor, is_gzipped},
     jobs::{self, Run},
     list::{Parameters, unreadable},
     state::AppState,
@@ -136,12 +137,8 @@ pub(crate) async fn turn(state: &AppState) -> Result<OwnedSemaphorePermit> {
 
 /// The format that the caller names, or that the type of the body tells.
 fn take_format(parameters: &mut Parameters, headers: &HeaderMap) -> Result<Format> {
-    let encoding = headers.get(header::CONTENT_ENCODING);
-    // A file that is gzipped shows that itself.
-    if encoding.is_some_and(|value| value != "gzip" && value != "identity") {
-        let detail = "The body may be gzipped, or not be encoded at all.";
-        return Err(Error::refused(Kind::UnsupportedMediaType, detail));
-    }
+    // Whether it is gzipped the file shows itself.
+    is_gzipped(headers)?;
     if let Some(format) = parameters.take("format") {
         return parse_format(&format);
     }

@@ -8,6 +8,7 @@ pub mod cache;
 mod category;
 mod changes;
 mod conditions;
+mod connections;
 mod copy;
 mod crud;
 mod cursor;
@@ -29,6 +30,7 @@ pub mod local;
 mod metrics;
 pub mod middleware;
 mod order;
+mod origin;
 mod partitions;
 mod product;
 mod router;
@@ -43,32 +45,23 @@ mod write;
 pub use crate::{
     database::{Connection, Database, Lease, MIN_CONNECTIONS, Pool, migrate, wait_for},
     error::Error,
+    origin::Hosts,
     partitions::{Age, Interval, Partitions, Retention},
     router::app,
     seed::Generator,
     state::{AppState, Clock, Options},
 };
 
-use std::future::{Future, IntoFuture};
-
 use axum::{Router, serve::Listener};
 
-use crate::{
-    background::Background,
-    lifecycle::Phase,
-    listener::{Caller, Guarded},
-};
+use crate::{background::Background, lifecycle::Phase};
 
 /// Serves the API on `listener` until `shutdown` is ready, then lets open requests finish.
-///
-/// # Errors
-/// Where the listener fails for good.
 pub async fn run<L>(
     listener: L,
     state: AppState,
     shutdown: impl Future<Output = ()> + Send + 'static,
-) -> std::io::Result<()>
-where
+) where
     L: Listener,
     L::Addr: std::fmt::Debug,
 {
@@ -76,23 +69,18 @@ where
 }
 
 /// As [`run`], with routes beside those of [`app`].
-///
-/// # Errors
-/// Where the listener fails for good.
 pub async fn serve<L>(
     listener: L,
     router: Router,
     state: AppState,
     shutdown: impl Future<Output = ()> + Send + 'static,
-) -> std::io::Result<()>
-where
+) where
     L: Listener,
     L::Addr: std::fmt::Debug,
 {
     let background = Background::start(&state);
     let of = state.clone();
-    let router = router.into_make_service_with_connect_info::<Caller>();
-    let serve = axum::serve(Guarded(listener), router).with_graceful_shutdown(async move {
+    let serve = connections::serve(listener, router, state.options.head_limit, async move {
         shutdown.await;
         of.lifecycle.advance_to(Phase::Leaving);
         tokio::time::sleep(of.options.leave_delay).await;
@@ -104,18 +92,16 @@ where
         state.lifecycle.until(Phase::Stopping).await;
         tokio::time::sleep(limit).await;
     };
-    let result = tokio::select! {
-        result = serve.into_future() => result,
+    tokio::select! {
+        () = serve => {}
         () = drained => {
             tracing::warn!("some requests did not finish in {limit:?}; they are cut off");
-            Ok(())
         }
-    };
+    }
     state.lifecycle.advance_to(Phase::Over);
     background.stop().await;
     // What is not marked now would be relayed once more by the next server, for nothing.
     if let Err(error) = cache::relay::mark(&state).await {
         tracing::warn!(%error, "the last changes could not be marked as relayed");
     }
-    result
 }

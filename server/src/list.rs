@@ -91,7 +91,7 @@ impl<E: Entity> ListRequest<E> {
             rows.reverse();
         }
         let seal = |direction, at: Option<&(E, KeyValue)>| {
-            let row = at.map(|(row, key)| (key.to_text(), row.id().uuid()));
+            let row = at.map(|(row, key)| (key.to_text(), Some(row.id().uuid())));
             cursor_key.seal(&Cursor { direction, row }, &self.binding)
         };
         // Whoever came from a row can go back to it.
@@ -136,7 +136,7 @@ impl<E: Entity> ListRequest<E> {
     pub(crate) fn go_on_after(&mut self, row: &E, key: &KeyValue) {
         self.cursor = Some(Cursor {
             direction: Direction::Forward,
-            row: Some((key.to_text(), row.id().uuid())),
+            row: Some((key.to_text(), Some(row.id().uuid()))),
         });
     }
 
@@ -297,12 +297,26 @@ fn page_sql<E: Entity>(request: &ListRequest<E>) -> Result<QueryBuilder<Postgres
     if let Some((key, id)) = row
         && let Some(key) = KeyValue::parse(key, kind)
     {
-        // The first bound follows from the second; the planner prunes partitions by it alone.
-        sql.push(format_args!(" and {expression} {beyond}= "));
-        key.bind(&mut sql);
-        sql.push(format_args!(" and ({expression}, id) {beyond} ("));
-        key.bind(&mut sql);
-        sql.push(", ").push_bind(*id).push(")");
+        // With an id this follows from the bound below; the planner prunes partitions by this one alone. Without one
+        // the rows that have the key are the first of what comes after it, and not among those before it.
+        let is_strict = id.is_none() && backward;
+        let or_equal = if is_strict { "" } else { "=" };
+        sql.push(format_args!(" and {expression} {beyond}{or_equal} "));
+        match id {
+            Some(id) => {
+                key.bind(&mut sql);
+                sql.push(format_args!(" and ({expression}, id) {beyond} ("));
+                key.bind(&mut sql);
+                sql.push(", ").push_bind(*id).push(")");
+            }
+            // What a caller seeks is folded as the keys are: by the database, whose rules differ from Rust's.
+            None if expression.starts_with("lower(") => {
+                sql.push("lower(");
+                key.bind(&mut sql);
+                sql.push(")");
+            }
+            None => key.bind(&mut sql),
+        }
     }
     // Written out: a plan for any limit would not stop early, but read and sort every partition.
     let limit = rounded(request.limit) + 1;
@@ -395,13 +409,13 @@ pub(crate) async fn delete_by_id<E: Entity>(write: &mut Write, id: Id<E>) -> Res
     Ok(())
 }
 
-/// Words of a search beyond which the rest is taken as one.
+/// Words of a search that are looked for; what comes after them is not.
 const MAX_WORDS: usize = 8;
 
 /// Appends ` and …` for each word of the text: all of them must be found in `expression`, in any order and
 /// within longer words. The expression is that of the search index.
 pub(crate) fn search(sql: &mut QueryBuilder<Postgres>, expression: &'static str, text: &str) {
-    for word in text.trim().splitn(MAX_WORDS, char::is_whitespace) {
+    for word in text.split_whitespace().take(MAX_WORDS) {
         if !word.is_empty() {
             sql.push(format_args!(" and {expression} ilike "))
                 .push_bind(contains_pattern(word));

@@ -1,4 +1,5 @@
-//! Connections of callers: their address for the log, and a time limit for callers who stop reading.
+//! Connections of callers: their address for the log, and time limits for callers who stop reading, or never begin to
+//! say anything.
 
 use std::{
     fmt, io,
@@ -7,10 +8,6 @@ use std::{
     time::Duration,
 };
 
-use axum::{
-    extract::connect_info::Connected,
-    serve::{IncomingStream, Listener},
-};
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     time::{Instant, Sleep, sleep},
@@ -18,6 +15,8 @@ use tokio::{
 
 /// How long a write may wait for a caller who reads nothing.
 const WRITE_LIMIT: Duration = Duration::from_secs(30);
+/// Bytes by which HTTP/2 introduces itself.
+const PREFACE: usize = 24;
 
 /// Where a request comes from, for the log.
 #[derive(Clone, Debug)]
@@ -29,47 +28,34 @@ impl fmt::Display for Caller {
     }
 }
 
-impl<L: Listener> Connected<IncomingStream<'_, Guarded<L>>> for Caller
-where
-    L::Addr: fmt::Debug,
-{
-    fn connect_info(stream: IncomingStream<'_, Guarded<L>>) -> Self {
-        Self(format!("{:?}", stream.remote_addr()).into())
+impl Caller {
+    pub(crate) fn new(address: &impl fmt::Debug) -> Self {
+        Self(format!("{address:?}").into())
     }
 }
 
-/// A listener whose connections end once their caller has read nothing for [`WRITE_LIMIT`]. Otherwise callers who
-/// stopped reading would hold memory in the server and in the kernel for ever.
-pub(crate) struct Guarded<L>(pub(crate) L);
-
-impl<L: Listener> Listener for Guarded<L> {
-    type Io = Timed<L::Io>;
-    type Addr = L::Addr;
-
-    async fn accept(&mut self) -> (Self::Io, Self::Addr) {
-        let (io, address) = self.0.accept().await;
-        (Timed::new(io, WRITE_LIMIT), address)
-    }
-
-    fn local_addr(&self) -> io::Result<Self::Addr> {
-        self.0.local_addr()
-    }
-}
-
-/// A stream that fails once a write has waited for too long.
+/// A stream that fails once a write has waited for too long, or its first bytes have not come. Callers who stopped
+/// reading would hold memory in the server and in the kernel for ever.
 pub(crate) struct Timed<S> {
     stream: S,
     limit: Duration,
     /// Set while a write waits.
     deadline: Option<Pin<Box<Sleep>>>,
+    /// Set until enough was read to tell which version of HTTP it is: from there on the head of each request has its
+    /// own limit.
+    first: Option<Pin<Box<Sleep>>>,
+    received: usize,
 }
 
 impl<S> Timed<S> {
-    const fn new(stream: S, limit: Duration) -> Self {
+    /// A stream whose first bytes have to come within `first`.
+    pub(crate) fn new(stream: S, first: Duration) -> Self {
         Self {
             stream,
-            limit,
+            limit: WRITE_LIMIT,
             deadline: None,
+            first: Some(Box::pin(sleep(first))),
+            received: 0,
         }
     }
 
@@ -99,7 +85,22 @@ impl<S: AsyncRead + Unpin> AsyncRead for Timed<S> {
         cx: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_read(cx, buffer)
+        let before = buffer.filled().len();
+        let read = Pin::new(&mut self.stream).poll_read(cx, buffer);
+        let Some(first) = &mut self.first else {
+            return read;
+        };
+        if read.is_pending() {
+            return match first.as_mut().poll(cx) {
+                Poll::Ready(()) => Poll::Ready(Err(io::ErrorKind::TimedOut.into())),
+                Poll::Pending => Poll::Pending,
+            };
+        }
+        self.received += buffer.filled().len() - before;
+        if self.received >= PREFACE {
+            self.first = None;
+        }
+        read
     }
 }
 
@@ -146,7 +147,8 @@ mod tests {
     #[tokio::test]
     async fn a_write_that_nobody_takes_fails_and_one_that_moves_does_not() {
         let (ours, mut theirs) = duplex(4);
-        let mut ours = Timed::new(ours, Duration::from_millis(50));
+        let mut ours = Timed::new(ours, Duration::MAX);
+        ours.limit = Duration::from_millis(50);
         let taking = tokio::spawn(async move {
             let mut byte = [0];
             for _ in 0..8 {
@@ -161,5 +163,22 @@ mod tests {
         let error = ours.write_all(&[7; 4]).await.unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::TimedOut);
         drop(theirs);
+    }
+
+    #[tokio::test]
+    async fn a_caller_has_to_begin_in_time_and_may_be_silent_later() {
+        let limit = Duration::from_millis(50);
+        let (ours, mut theirs) = duplex(64);
+        let mut ours = Timed::new(ours, limit);
+        let mut bytes = [0; PREFACE];
+        theirs.write_all(b"GET").await.unwrap();
+        let error = ours.read_exact(&mut bytes).await.unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::TimedOut);
+        let (ours, mut theirs) = duplex(64);
+        let mut ours = Timed::new(ours, limit);
+        theirs.write_all(&[7; PREFACE]).await.unwrap();
+        ours.read_exact(&mut bytes).await.unwrap();
+        let silent = tokio::time::timeout(limit * 3, ours.read_u8()).await;
+        assert!(silent.is_err(), "it still waits");
     }
 }

@@ -16,7 +16,7 @@ use rustix::{
     process::{Resource, getrlimit, setrlimit, umask},
 };
 use sqlx::postgres::PgConnectOptions;
-use stockroom_common::{LogSink, place};
+use stockroom_common::{LogSink, environment, place};
 use stockroom_server::{
     AppState, Database, Options,
     cache::{CacheOptions, Place, RedisAddress},
@@ -64,7 +64,7 @@ async fn main() -> ExitCode {
 
 /// Reads the settings; a local server that is not told where to listen uses its private socket.
 fn parse() -> Settings {
-    let matches = Settings::command().get_matches();
+    let matches = environment::forgiving(Settings::command()).get_matches();
     let told = matches.value_source("listen") != Some(ValueSource::DefaultValue);
     let mut settings = Settings::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
     let urls = settings.database().map(drop);
@@ -145,6 +145,7 @@ async fn serve_database(
         let database = Database::new(server.options.clone(), settings.max_connections);
         let options = Options {
             orders_from: settings.orders_from(),
+            hosts: settings.hosts(),
             require_if_match: settings.require_if_match,
             partition_interval: settings.partition_interval,
             orders_retention: settings.orders_retention,
@@ -185,9 +186,9 @@ async fn serve_database(
     );
     let database = state.database().clone();
     match &settings.listen {
-        Listen::Tcp(address) => run(bind_tcp(address).await?, state, shutdown).await?,
+        Listen::Tcp(address) => run(bind_tcp(address).await?, state, shutdown).await,
         // The socket stays behind: by now it may be that of the next server.
-        Listen::Unix(path) => run(bind_unix(path)?, state, shutdown).await?,
+        Listen::Unix(path) => run(bind_unix(path)?, state, shutdown).await,
     }
     // A caller who takes his time with an export keeps its connection; he is cut off with the process.
     if tokio::time::timeout(LAST_ANSWERS, database.close())

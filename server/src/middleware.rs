@@ -6,7 +6,7 @@ use std::{any::Any, time::Duration};
 use axum::{
     Router,
     extract::{ConnectInfo, Request, State},
-    http::{HeaderName, Method, Uri},
+    http::{HeaderName, HeaderValue, Method, Uri, header},
     middleware::{Next, from_fn_with_state},
     response::{IntoResponse, Response},
 };
@@ -24,11 +24,14 @@ use crate::{
     error::{Error, OUTCOME_UNKNOWN},
     extract::Actor,
     listener::Caller,
+    origin, router,
     state::AppState,
     write,
 };
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+/// Bytes that one may have.
+const MAX_REQUEST_ID: usize = 128;
 
 /// Ends requests to these routes that take too long.
 pub fn limit_time(routes: Router<AppState>, state: &AppState) -> Router<AppState> {
@@ -68,13 +71,54 @@ pub fn wrap(routes: Router<AppState>, state: &AppState) -> Router<AppState> {
             }
         })
         .on_failure(());
-    let routes = routes.layer(CatchPanicLayer::custom(answer_panic));
+    let routes = routes
+        .layer(CatchPanicLayer::custom(answer_panic))
+        .layer(from_fn_with_state(state.clone(), admit));
     routes.layer(
         ServiceBuilder::new()
+            .map_request(cut_request_id)
             .layer(SetRequestIdLayer::new(REQUEST_ID, NewRequestId))
             .layer(trace)
             .layer(PropagateRequestIdLayer::new(REQUEST_ID)),
     )
+}
+
+/// Lets in what this server may be asked, and keeps caches on the way from storing answers that do not say whether
+/// they may.
+async fn admit(State(state): State<AppState>, request: Request, next: Next) -> Response {
+    let checked = origin::check(&request, &state.options.hosts);
+    let mut response = match checked.and_then(|()| router::check_query(&request)) {
+        Ok(()) => next.run(request).await,
+        Err(error) => error.into_response(),
+    };
+    if !response.headers().contains_key(header::CACHE_CONTROL) {
+        let no_store = HeaderValue::from_static("no-store");
+        response
+            .headers_mut()
+            .insert(header::CACHE_CONTROL, no_store);
+    }
+    response
+}
+
+/// Cuts what callers call their request, which is logged and sent back.
+fn cut_request_id<B>(mut request: axum::http::Request<B>) -> axum::http::Request<B> {
+    if let Some(id) = request.headers().get(REQUEST_ID) {
+        let is_plain = id.as_bytes().iter().all(u8::is_ascii_graphic);
+        if !is_plain || id.len() > MAX_REQUEST_ID {
+            let id: Vec<u8> = id
+                .as_bytes()
+                .iter()
+                .copied()
+                .filter(u8::is_ascii_graphic)
+                .collect();
+            let cut = HeaderValue::from_bytes(&id[..id.len().min(MAX_REQUEST_ID)]);
+            match cut {
+                Ok(cut) if !id.is_empty() => request.headers_mut().insert(REQUEST_ID, cut),
+                _ => request.headers_mut().remove(REQUEST_ID),
+            };
+        }
+    }
+    request
 }
 
 pub(crate) async fn not_found(uri: Uri) -> Error {

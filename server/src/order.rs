@@ -14,14 +14,14 @@ use chrono::{DateTime, Duration, SubsecRound, Utc};
 use serde_json::Value;
 use sqlx::{Postgres, QueryBuilder, Row, postgres::PgRow};
 use stockroom_common::{
-    Id, Kind, NewOrder, Order, OrderFilter, OrderItem, OrderStatus, Product, Resource,
+    Id, Kind, NewOrder, Order, OrderFilter, OrderItem, OrderStatus, Product, Resource, document,
     order::OrderNumber, partition::Family,
 };
 
 pub(crate) use self::{copy::copy_to, read::select_partition, rules::may_be_placed};
 use self::{
     read::{lock_by_ids, lock_one, page_as_of_now, select_many, select_one},
-    rules::{allow_first_status, allow_update, given_id, placed_at, taken_off},
+    rules::{allow_first_status, allow_update, given_id, make_partition, placed_at, taken_off},
     stock::Movement,
 };
 use crate::{
@@ -212,10 +212,18 @@ impl Entity for Order {
         if !may_be_placed(state, now, placed_at) {
             return Ok(());
         }
-        let partitions = &state.partitions;
-        partitions
-            .ensure(&state.database.background, Family::Orders, placed_at)
-            .await
+        match document::from_value::<NewOrder>(fields) {
+            Ok(new) => make_partition(state, placed_at, &new).await,
+            // What is changed in part has its partition already, or that is archived.
+            Err(_) if state.partitions.is_unknown(Family::Orders, placed_at) => Ok(()),
+            Err(_) => {
+                let pool = &state.database.background;
+                state
+                    .partitions
+                    .ensure(pool, Family::Orders, placed_at)
+                    .await
+            }
+        }
     }
 
     async fn insert(write: &mut Write, identity: Identity<Self>, new: NewOrder) -> Result<Self> {
@@ -228,10 +236,7 @@ impl Entity for Order {
         };
         let placed_at = id.time().unwrap_or_default();
         let (state, at) = (write.state.clone(), write.at);
-        state
-            .partitions
-            .ensure(&state.database.background, Family::Orders, placed_at)
-            .await?;
+        make_partition(&state, placed_at, &new).await?;
         allow_first_status(write, id, &new).await?;
 
         // What deleting gives back, bringing back takes again.
@@ -278,6 +283,11 @@ impl Entity for Order {
         let wanted = lines::wanted(&new, new.status.holds_stock());
         let prices = stock::apply(write, &new.items, Movement::between(&held, &wanted)).await?;
         let items = lines::priced(&new.items, &prices)?;
+        let total_minor = match items == old.items {
+            // As it was agreed on, whatever the limit is by now.
+            true => old.total_minor,
+            false => lines::total(&items)?,
+        };
         let at = write.at;
         let mut order = sqlx::query(
             "update orders
@@ -291,7 +301,7 @@ impl Entity for Order {
         .bind(at)
         .bind(new.customer_id.uuid())
         .bind(new.status.as_str())
-        .bind(lines::total(&items)?)
+        .bind(total_minor)
         .bind(new.note)
         .try_map(|row| Self::from_row(&row))
         .fetch_one(write.conn().await?)

@@ -107,9 +107,7 @@ impl Partitions {
     /// # Errors
     /// 409 where it is archived or dropped.
     pub async fn ensure(&self, pool: &Pool, family: Family, at: DateTime<Utc>) -> Result<()> {
-        let known = self.known();
-        let piece = known.find(family, at);
-        if piece.is_some_and(|piece| piece.state == PartitionState::Attached) {
+        if self.has(family, at) {
             return Ok(());
         }
         let catalogue = lock::patiently(|| self.make(pool, family, at, Dropped::Stays)).await?;
@@ -175,6 +173,18 @@ impl Partitions {
             archive::restore(state, &Actor("retention".into()), &name).await?;
         }
         retention::sweep(state).await
+    }
+
+    /// Whether rows of that instant have a partition to go to, as far as this server knows.
+    pub(crate) fn has(&self, family: Family, at: DateTime<Utc>) -> bool {
+        let known = self.known();
+        let piece = known.find(family, at);
+        piece.is_some_and(|piece| piece.state == PartitionState::Attached)
+    }
+
+    /// Whether there is no partition for that instant, not even one that was taken off, as far as this server knows.
+    pub(crate) fn is_unknown(&self, family: Family, at: DateTime<Utc>) -> bool {
+        self.known().find(family, at).is_none()
     }
 
     /// As [`Partitions::suffix_of`], of one that is attached as far as this server knows.

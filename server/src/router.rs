@@ -2,15 +2,19 @@
 
 use axum::{
     Router,
-    extract::DefaultBodyLimit,
+    extract::{DefaultBodyLimit, MatchedPath, Request},
+    http::Method,
     routing::{get, post},
 };
-use stockroom_common::{Category, Customer, Order, Product};
+use stockroom_common::{Category, Customer, Order, Product, Resource};
 
 use crate::{
     alike, bulk, crud,
     entity::Entity,
-    export, feed, health, history, import, jobs, metrics, middleware,
+    error::Result,
+    export, feed, health, history, import, jobs,
+    list::Parameters,
+    metrics, middleware,
     partitions::{file as partition_file, job as partition_jobs, routes as partitions},
     seed, session,
     state::AppState,
@@ -49,30 +53,68 @@ pub fn app(state: AppState) -> Router {
         .route("/metrics", get(metrics::get))
         .route("/livez", get(health::live))
         .route("/readyz", get(health::ready))
-        .fallback(middleware::not_found)
-        .method_not_allowed_fallback(middleware::method_not_allowed)
         .layer(DefaultBodyLimit::max(body_limit));
     // What follows takes as long as there are rows.
     let routes = middleware::limit_time(routes, &state)
-        .merge(import_route::<Category>())
-        .merge(import_route::<Product>())
-        .merge(import_route::<Customer>())
-        .merge(import_route::<Order>())
+        .merge(bulk_routes::<Category>())
+        .merge(bulk_routes::<Product>())
+        .merge(bulk_routes::<Customer>())
+        .merge(bulk_routes::<Order>())
         .route("/v1/partitions/{name}/archive", post(partitions::archive))
         .route("/v1/partitions/{name}/restore", post(partitions::restore))
         .route(
             "/v1/partitions/{name}/import",
             post(partition_file::import).layer(DefaultBodyLimit::disable()),
-        );
+        )
+        .fallback(middleware::not_found)
+        .method_not_allowed_fallback(middleware::method_not_allowed);
     middleware::wrap(routes, &state).with_state(state)
 }
 
-/// A file is never held in memory.
-fn import_route<E: Entity>() -> Router<AppState> {
-    Router::new().route(
-        &format!("/v1/{}/import", E::PATH),
-        post(import::import::<E>).layer(DefaultBodyLimit::disable()),
-    )
+/// Refuses parameters where a route takes none: one that is passed over, such as `dry_run`, would do what it should
+/// keep from being done.
+///
+/// # Errors
+/// 400.
+pub(crate) fn check_query(request: &Request) -> Result<()> {
+    let query = request.uri().query().unwrap_or_default();
+    let path = request.extensions().get::<MatchedPath>();
+    match path {
+        Some(path) if !query.is_empty() && !takes_query(request.method(), path.as_str()) => {
+            Parameters::read(query)?.refuse_rest(&[])
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Whether the handler of a route reads its query, and so refuses what it does not know itself.
+fn takes_query(method: &Method, path: &str) -> bool {
+    match path.rsplit('/').next().unwrap_or_default() {
+        "alike" | "bulk" | "bulk-delete" | "export" | "history" | "import" => true,
+        "changes" | "stats" => true,
+        name => {
+            let lists = [Category::PATH, Product::PATH, Customer::PATH, Order::PATH];
+            lists.contains(&name) && *method != Method::POST
+        }
+    }
+}
+
+/// Writes of many rows. They end with their callers.
+fn bulk_routes<E: Entity>() -> Router<AppState> {
+    Router::new()
+        .route(
+            &format!("/v1/{}/bulk", E::PATH),
+            post(bulk::bulk::<E>).layer(DefaultBodyLimit::max(bulk::BODY_LIMIT)),
+        )
+        .route(
+            &format!("/v1/{}/bulk-delete", E::PATH),
+            post(bulk::delete::<E>).layer(DefaultBodyLimit::max(bulk::BODY_LIMIT)),
+        )
+        .route(
+            &format!("/v1/{}/import", E::PATH),
+            // A file is never held in memory.
+            post(import::import::<E>).layer(DefaultBodyLimit::disable()),
+        )
 }
 
 /// A new entity needs two lines above.
@@ -92,14 +134,6 @@ fn entity_routes<E: Entity>() -> Router<AppState> {
             get(export::export::<E>)
                 .post(export::job::create::<E>)
                 .layer(DefaultBodyLimit::max(export::job::BODY_LIMIT)),
-        )
-        .route(
-            &format!("/v1/{}/bulk", E::PATH),
-            post(bulk::bulk::<E>).layer(DefaultBodyLimit::max(bulk::BODY_LIMIT)),
-        )
-        .route(
-            &format!("/v1/{}/bulk-delete", E::PATH),
-            post(bulk::delete::<E>).layer(DefaultBodyLimit::max(bulk::BODY_LIMIT)),
         )
         .route(
             &format!("/v1/{}/{{id}}/history", E::PATH),

@@ -4,8 +4,7 @@
 
 mod delete;
 pub(crate) mod lock;
-
-use std::collections::HashMap;
+mod twins;
 
 use serde_json::{Map, Value};
 
@@ -13,21 +12,24 @@ use stockroom_common::{
     FieldError, Id, Kind, Problem,
     bulk::{BulkRow, OnError, Outcome},
     change::Op,
-    document,
+    document, table,
 };
-use uuid::Uuid;
 
 pub(crate) use self::delete::delete_all;
+use self::twins::Twins;
 use crate::{
-    changes,
+    changes, crud,
     database::Connection,
     entity::{Entity, Identity, NaturalKey},
     error::{Error, Result},
-    list,
+    extract::checked_change,
     state::AppState,
     write::Write,
 };
 
+/// How often a write of many rows is begun again where others were faster. Each time one of them has got further: it
+/// found none of what it waits for, or all.
+pub(crate) const ATTEMPTS: usize = 10;
 /// Faults that a refused call names.
 pub(crate) const MAX_FAULTS: usize = 100;
 
@@ -63,7 +65,14 @@ impl<E: Entity> Sent<E> {
         let row = value.and_then(Row::read);
         let row = row.map_err(|fault| Problem::fields(Kind::Unreadable, vec![fault]));
         let row = row.and_then(|row| match &row.whole {
-            Ok(new) => checked::<E>(new).map(|()| row),
+            Ok(new) => {
+                let mut faults = E::check(new);
+                if row.id.is_some() || row.key().is_some() {
+                    // It may be there and so already; that is seen once the row was looked for.
+                    faults.retain(|fault| !E::may_be_stored(new, fault));
+                }
+                refused(faults).map(|()| row)
+            }
             Err(_) => Ok(row),
         });
         Self { place, row }
@@ -111,9 +120,13 @@ impl<E: Entity> Row<E> {
         let id = take(members, "id")?;
         let version = take(members, "version")?;
         document::strip_read_only(&mut value);
+        table::normalize(E::TABLE_COLUMNS, &mut value);
         let mut alone = Value::Object(Map::new());
         document::merge(&mut alone, value.clone());
-        let whole: Result<E::New, FieldError> = document::from_value(alone);
+        let whole: Result<E::New, FieldError> = document::from_value(&alone);
+        if let Ok(new) = &whole {
+            document::refuse_null(&value, &document::to_value(new))?;
+        }
         if let Err(fault) = &whole {
             let key = E::NATURAL_KEY.and_then(|key| value[key.field].as_str());
             // A row that is there may be changed in part.
@@ -136,34 +149,36 @@ impl<E: Entity> Row<E> {
     }
 }
 
-fn take<T: serde::de::DeserializeOwned>(
+fn take<T: serde::de::DeserializeOwned + serde::Serialize>(
     members: &mut Map<String, Value>,
     name: &str,
 ) -> Result<Option<T>, FieldError> {
     let value = members.remove(name).unwrap_or_default();
-    document::from_value(value)
+    document::from_value(&value)
         .map_err(|fault| FieldError::new(format!("/{name}"), fault.code, fault.message))
 }
 
-fn checked<E: Entity>(new: &E::New) -> Result<(), Problem> {
-    match E::check(new) {
-        faults if faults.is_empty() => Ok(()),
-        faults => Err(Problem::fields(Kind::Invalid, faults)),
+fn refused(faults: Vec<FieldError>) -> Result<(), Problem> {
+    match faults.is_empty() {
+        true => Ok(()),
+        false => Err(Problem::fields(Kind::Invalid, faults)),
     }
 }
 
 /// Writes rows, one after the other; says of each what has become of it.
 ///
 /// # Errors
-/// With [`OnError::RejectAll`] that of the first row that cannot be written, told with its place.
+/// With [`OnError::RejectAll`] that of a row that cannot be written, told with its place.
 pub(crate) async fn write_all<E: Entity>(
     write: &mut Write,
-    rows: Vec<Sent<E>>,
+    rows: &[Sent<E>],
     on_error: OnError,
 ) -> Result<Vec<(Place, BulkRow)>> {
-    let mut twins = Twins::lock(write.conn().await?, &rows).await?;
-    let mut written = Vec::with_capacity(rows.len());
-    for (index, Sent { place, row }) in rows.into_iter().enumerate() {
+    let mut twins = Twins::lock(write.conn().await?, rows).await?;
+    let mut written: Vec<Option<(Place, BulkRow)>> = vec![None; rows.len()];
+    for index in twins.order(rows) {
+        write.check_running()?;
+        let Sent { place, row } = rows[index].clone();
         let outcome = match row {
             Ok(row) => write_row(write, &mut twins, (index, row), on_error).await,
             Err(problem) => Err(problem.into()),
@@ -180,8 +195,9 @@ pub(crate) async fn write_all<E: Entity>(
             Err(Error::Refused(problem)) => return Err(place.blame(*problem).into()),
             Err(error) => return Err(error),
         };
-        written.push((place, row));
+        written[index] = Some((place, row));
     }
+    let written: Vec<(Place, BulkRow)> = written.into_iter().flatten().collect();
     acknowledge(write, &twins, &written).await?;
     Ok(written)
 }
@@ -242,7 +258,8 @@ async fn end_row<T>(write: &mut Write, outcome: Result<T>) -> Result<T> {
             execute(write.conn().await?, "release savepoint row").await?;
             Ok(done)
         }
-        Err(error) if error.is_lost_lock() => Err(error),
+        // All of it is to begin again.
+        Err(error) if error.is_lost_race() => Err(error),
         Err(error) => {
             let problem = error.into_problem();
             if !problem.is(Kind::Internal) && !problem.is(Kind::Unavailable) {
@@ -273,37 +290,70 @@ async fn upsert<E: Entity>(
     row: Row<E>,
 ) -> Result<(Outcome, E)> {
     let Some(old) = twin else {
-        let new = row.whole.map_err(|fault| {
-            let fault = FieldError::new(fault.pointer, fault.code, fault.message);
-            Error::fields(Kind::Unreadable, vec![fault])
-        })?;
-        let identity = match row.id {
-            // A row that lived before goes on where it ended, so that no old ETag ever fits again.
-            Some(id) => {
-                let last = changes::last_of(write.conn().await?, id).await?;
-                let version = last.map_or(1, |(version, _)| version + 1);
-                Identity::Given { id, version }
-            }
-            None => Identity::Minted,
-        };
-        let created = E::insert(write, identity, new).await?;
-        write.record(Op::Create, None, Some(&created));
+        let created = create(write, row).await?;
         return Ok((Outcome::Created, created));
     };
-    let mut merged = document::to_value(&old.document());
-    document::merge(&mut merged, row.fields);
-    let new: E::New = document::from_value(merged)
-        .map_err(|fault| Error::fields(Kind::Unreadable, vec![fault]))?;
-    checked::<E>(&new)?;
+    let is_by_id = row.id.is_some();
+    if is_by_id && row.version.is_none() && write.state.options.require_if_match {
+        return Err(version_required());
+    }
+    let new = checked_change(old, crud::merged(old, row.fields)?)?;
     if old.is_as(&new) {
         return Ok((Outcome::Unchanged, old.clone()));
     }
-    if row.id.is_some() && row.version.is_some_and(|seen| seen != old.version()) {
+    if is_by_id && row.version.is_some_and(|seen| seen != old.version()) {
         return Err(changed_since(old, row.version));
     }
     let updated = E::update(write, old, new).await?;
     write.record(Op::Update, Some(old), Some(&updated));
     Ok((Outcome::Updated, updated))
+}
+
+async fn create<E: Entity>(write: &mut Write, row: Row<E>) -> Result<E> {
+    if let Some(seen) = row.version {
+        // Whoever sends an old file must not bring back what was deleted since.
+        let name = E::NAME;
+        let message =
+            format!("is {seen}, but the {name} is gone; leave the version out to create it");
+        return Err(Error::field(
+            Kind::PreconditionFailed,
+            "/version",
+            "gone",
+            message,
+        ));
+    }
+    let new = row
+        .whole
+        .map_err(|fault| Error::fields(Kind::Unreadable, vec![fault]))?;
+    refused(E::check(&new))?;
+    let identity = match row.id {
+        // A row that lived before goes on where it ended, so that no old ETag ever fits again.
+        Some(id) => {
+            let last = changes::last_of(write.conn().await?, id).await?;
+            let version = last.map_or(1, |(version, _)| version + 1);
+            Identity::Given { id, version }
+        }
+        None => Identity::Minted,
+    };
+    let created = E::insert(write, identity, new).await.map_err(|error| {
+        // By what the row was looked for it can be found now; by anything else it conflicts with another row.
+        let is_found = match row.id {
+            Some(_) => error.is_duplicate_key_of(E::TABLE),
+            None => error.is_unique_violation(),
+        };
+        match is_found {
+            true => Error::CreatedMeanwhile(Box::new(refusal::<E>(error).into_problem())),
+            false => error,
+        }
+    })?;
+    write.record(Op::Create, None, Some(&created));
+    Ok(created)
+}
+
+/// The refusal of a write that does not say which version of a row it is for, where the server wants that.
+fn version_required() -> Error {
+    let message = "is missing; say which version of the row you have seen";
+    Error::field(Kind::PreconditionRequired, "/version", "required", message)
 }
 
 fn changed_since<E: Entity>(old: &E, seen: Option<i64>) -> Error {
@@ -314,83 +364,6 @@ fn changed_since<E: Entity>(old: &E, seen: Option<i64>) -> Error {
         old.version()
     );
     Error::field(Kind::PreconditionFailed, "/version", "changed", message)
-}
-
-/// The rows that are there already, by position in what was sent.
-struct Twins<E> {
-    by_id: HashMap<Uuid, E>,
-    by_key: HashMap<String, Uuid>,
-    key_of: HashMap<Uuid, String>,
-    /// The key of each row that was sent.
-    keys: Vec<Option<String>>,
-}
-
-impl<E: Entity> Twins<E> {
-    async fn lock(conn: &mut Connection, rows: &[Sent<E>]) -> Result<Self> {
-        let sent = || rows.iter().map(|sent| sent.row.as_ref().ok());
-        let named: Vec<Option<&str>> = sent().map(|row| row?.key()).collect();
-        let keys = match E::NATURAL_KEY {
-            Some(key) => {
-                let named = named.iter().flatten().map(|name| (*name).to_owned());
-                list::unique_parts(conn, key, &named.collect::<Vec<_>>()).await?
-            }
-            None => Vec::new(),
-        };
-        let mut ids: Vec<Id<E>> = sent().filter_map(|row| row?.id).collect();
-        ids.sort();
-        ids.dedup();
-        let locked = if ids.is_empty() && keys.is_empty() {
-            Vec::new()
-        } else {
-            E::lock_many(conn, &ids, &keys).await?
-        };
-        let old: Vec<&E> = locked.iter().map(|(row, _)| row).collect();
-        let new: Vec<&Value> = sent().filter_map(|row| Some(&row?.fields)).collect();
-        E::lock_shared(conn, &old, &new).await?;
-        let mut keys = keys.into_iter();
-        let mut twins = Self {
-            by_id: HashMap::new(),
-            by_key: HashMap::new(),
-            key_of: HashMap::new(),
-            keys: named
-                .iter()
-                .map(|name| name.and_then(|_| keys.next()))
-                .collect(),
-        };
-        for (row, key) in locked {
-            twins.key_of.insert(row.id().uuid(), key.clone());
-            twins.by_key.insert(key, row.id().uuid());
-            twins.by_id.insert(row.id().uuid(), row);
-        }
-        Ok(twins)
-    }
-
-    fn of(&self, index: usize, row: &Row<E>) -> Option<&E> {
-        let id = match (row.id, &self.keys[index]) {
-            (Some(id), _) => id.uuid(),
-            (None, Some(key)) => *self.by_key.get(key)?,
-            (None, None) => return None,
-        };
-        self.by_id.get(&id)
-    }
-
-    /// Remembers a row as it is now, for those that come after it.
-    fn keep(&mut self, index: usize, outcome: Outcome, row: E) -> BulkRow {
-        let (id, version) = (row.id().uuid(), row.version());
-        if let Some(key) = &self.keys[index] {
-            if let Some(old) = self.key_of.insert(id, key.clone()) {
-                self.by_key.remove(&old);
-            }
-            self.by_key.insert(key.clone(), id);
-        }
-        self.by_id.insert(id, row);
-        BulkRow {
-            outcome,
-            id: Some(id),
-            version: Some(version),
-            problem: None,
-        }
-    }
 }
 
 const fn failed(problem: Problem) -> BulkRow {

@@ -26,6 +26,9 @@ const FIRST_CLIENT: Duration = Duration::from_secs(30);
 /// How long it stays when the last one has gone: the next may be on its way.
 const AFTER_LAST: Duration = Duration::from_secs(2);
 
+/// How often a client hears that its server lives: it tells people within a few seconds when that ends.
+const HEARTBEAT: Duration = Duration::from_secs(2);
+
 /// How many clients are attached.
 #[derive(Debug, Default)]
 pub(crate) struct Sessions(watch::Sender<usize>);
@@ -94,5 +97,6 @@ pub(crate) async fn attach(
         state.lifecycle.until(Phase::Stopping).await;
     };
     let rest = stream::once(until_stop).filter_map(|()| async { None });
-    Ok(Sse::new(hello.chain(rest)).keep_alive(KeepAlive::new()))
+    let keep_alive = KeepAlive::new().interval(HEARTBEAT);
+    Ok(Sse::new(hello.chain(rest)).keep_alive(keep_alive))
 }

@@ -10,6 +10,7 @@ use stockroom_common::{place, seed::NewSeedJob};
 use crate::{
     cache::RedisAddress,
     database::MIN_CONNECTIONS,
+    origin::Hosts,
     partitions::{Interval, Retention},
 };
 
@@ -45,6 +46,11 @@ pub struct Settings {
     /// Listen beyond this machine although there is no authentication yet.
     #[arg(long, env = "STOCKROOM_INSECURE_REMOTE")]
     pub insecure_remote: bool,
+
+    /// A name under which a server on this machine may be called beside localhost, such as that of a proxy before it.
+    /// May be given several times, or with commas between.
+    #[arg(long, env = "STOCKROOM_ALLOW_HOST", value_delimiter = ',')]
+    pub allow_host: Vec<String>,
 
     /// The folder of the private PostgreSQL.
     #[arg(long, env = place::DATA_DIR_VARIABLE, global = true)]
@@ -222,6 +228,14 @@ impl Settings {
         address
             .transpose()
             .map_err(|error| format!("{REDIS_URL} {error}"))
+    }
+
+    /// The names under which the server may be called.
+    pub fn hosts(&self) -> Hosts {
+        match self.listen.is_remote() && self.allow_host.is_empty() {
+            true => Hosts::Any,
+            false => Hosts::Local(self.allow_host.clone()),
+        }
     }
 
     /// The instant before which no order may be placed.

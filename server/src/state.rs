@@ -24,6 +24,7 @@ use crate::{
     import::receive::Spool,
     jobs::Jobs,
     lifecycle::{Lifecycle, Phase},
+    origin::Hosts,
     partitions::{Age, Interval, Partitions, Retention},
     session::{MAX_STREAMS, Sessions},
 };
@@ -68,6 +69,8 @@ pub struct Options {
     pub import_limit: u64,
     /// Bytes of files that may lie on this server's disk while they are imported.
     pub spool_limit: u64,
+    /// How long a caller may take to send the head of a request, and a connection be without one.
+    pub head_limit: Duration,
     /// Longest time that a request may take.
     pub request_timeout: Duration,
     /// How long the server keeps answering after the signal to stop, with `/readyz` at 503.
@@ -76,6 +79,8 @@ pub struct Options {
     pub drain_limit: Duration,
     /// How often an event stream without news says that it lives.
     pub heartbeat: Duration,
+    /// The names under which the server may be called.
+    pub hosts: Hosts,
     /// Whether PUT, PATCH and DELETE must say which version they mean (428 otherwise).
     pub require_if_match: bool,
     pub cache: CacheOptions,
@@ -99,10 +104,12 @@ impl Default for Options {
             body_limit: 256 * 1024,
             import_limit: 4 << 30,
             spool_limit: 16 << 30,
+            head_limit: Duration::from_secs(30),
             request_timeout: Duration::from_secs(30),
             leave_delay: Duration::ZERO,
             drain_limit: Duration::from_secs(30),
             heartbeat: Duration::from_secs(15),
+            hosts: Hosts::Local(Vec::new()),
             require_if_match: false,
             cache: CacheOptions::default(),
             partition_interval: Interval::default(),

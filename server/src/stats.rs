@@ -11,6 +11,7 @@ use futures_util::{StreamExt, TryStreamExt, stream};
 use sqlx::{Row, postgres::PgRow};
 use stockroom_common::{
     Category, Customer, Id, Order, OrderStatus, Product, Total,
+    partition::Family,
     stats::{Counts, DEFAULT_MONTHS, MAX_MONTHS, MonthStats, ProductStats, TOP_PRODUCTS},
 };
 
@@ -20,7 +21,7 @@ use crate::{
     entity::Entity,
     error::Result,
     list::{self, Parameters, unreadable},
-    partitions::month_start,
+    partitions::{archive, month_start},
     state::AppState,
 };
 
@@ -128,11 +129,12 @@ async fn select_month(conn: &mut Connection, begin: DateTime<Utc>) -> Result<Mon
         month: begin.format("%Y-%m").to_string(),
         orders: 0,
         revenue_minor: 0,
+        archived: archive::is_archived(conn, Family::Orders, begin..month_start(begin, 1)).await?,
         statuses: Default::default(),
         top_products: select_top_products(conn, begin).await?,
     };
     let statuses = sqlx::query(
-        "select status, count(*) as orders, sum(total_minor)::bigint as total_minor from orders
+        "select status, count(*) as orders, sum(total_minor)::text as total_minor from orders
         where placed_at >= $1 and placed_at < $2
         group by status",
     )
@@ -143,8 +145,10 @@ async fn select_month(conn: &mut Connection, begin: DateTime<Utc>) -> Result<Mon
         let status: OrderStatus = status
             .parse()
             .map_err(|error: String| sqlx::Error::Decode(error.into()))?;
-        let figures: (i64, i64) = (row.try_get("orders")?, row.try_get("total_minor")?);
-        Ok((status, figures))
+        Ok((
+            status,
+            (row.try_get::<i64, _>("orders")?, sum(&row, "total_minor")?),
+        ))
     })
     .fetch_all(conn)
     .await?;
@@ -164,14 +168,14 @@ async fn select_top_products(
 ) -> Result<Vec<ProductStats>> {
     let products = sqlx::query(
         "select product_id, sum(quantity)::bigint as pieces,
-            sum(quantity * unit_price_minor)::bigint as revenue_minor
+            sum(quantity * unit_price_minor)::text as revenue_minor
         from order_items i
         join orders o on o.placed_at = i.placed_at and o.id = i.order_id
         where o.placed_at >= $1 and o.placed_at < $2 and o.status not in ('cancelled', 'returned')
             -- This follows; the planner prunes partitions by it alone.
             and i.placed_at >= $1 and i.placed_at < $2
         group by product_id
-        order by revenue_minor desc, product_id
+        order by sum(quantity * unit_price_minor) desc, product_id
         limit $3",
     )
     .bind(begin)
@@ -181,12 +185,19 @@ async fn select_top_products(
         Ok(ProductStats {
             product_id: Id::new(row.try_get("product_id")?),
             pieces: row.try_get("pieces")?,
-            revenue_minor: row.try_get("revenue_minor")?,
+            revenue_minor: sum(&row, "revenue_minor")?,
         })
     })
     .fetch_all(conn)
     .await?;
     Ok(products)
+}
+
+/// A sum of amounts, which PostgreSQL gives as a number of any length.
+fn sum(row: &PgRow, column: &str) -> sqlx::Result<i128> {
+    let text: &str = row.try_get(column)?;
+    text.parse()
+        .map_err(|error| sqlx::Error::Decode(Box::new(error)))
 }
 
 fn parse_months(query: &str) -> Result<u32> {

@@ -14,6 +14,7 @@ use crate::{
     entity::Entity,
     error::{Error, Result},
     extract::Actor,
+    import::interrupt::Interrupted,
     state::AppState,
 };
 
@@ -39,6 +40,7 @@ pub(crate) struct Write {
     actor: Actor,
     transaction: Option<Transaction<Lease>>,
     kind: WriteKind,
+    interrupted: Interrupted,
     /// Whether what was done so far is undone, and nothing more can be.
     is_abandoned: bool,
     changes: Vec<Change>,
@@ -59,6 +61,19 @@ impl Write {
         Self::of_kind(WriteKind::Bulk, state, actor)
     }
 
+    /// The same write, which is to end when that says so.
+    pub(crate) fn until(self, interrupted: Interrupted) -> Self {
+        Self {
+            interrupted,
+            ..self
+        }
+    }
+
+    /// Refuses to go on where nobody waits for it any more.
+    pub(crate) fn check_running(&self) -> Result<()> {
+        self.interrupted.check()
+    }
+
     fn of_kind(kind: WriteKind, state: AppState, actor: Actor) -> Self {
         let at = state.options.clock.now();
         Self {
@@ -67,6 +82,7 @@ impl Write {
             actor,
             transaction: None,
             kind,
+            interrupted: Interrupted::default(),
             is_abandoned: false,
             changes: Vec::new(),
             touched: Vec::new(),

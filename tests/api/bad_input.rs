@@ -352,14 +352,20 @@ async fn queries_and_paths_that_cannot_be_read_are_refused() {
 #[tokio::test]
 async fn hostile_text_is_stored_as_it_is() {
     let shop = Shop::open().await;
-    let name = "\u{1b}[2J\u{202e}\u{7} Robert'); drop table orders; -- \u{feff}";
-    let row = shop.category(name).await;
+    let name = "[2J Robert'); drop table orders; -- \u{feff}x";
+    let hostile = "\u{1b}[2J\u{202e}\u{7} Robert'); drop table orders; -- \u{feff}";
+    let row = json!({"name": name, "description": hostile});
+    let row = shop.post("/v1/categories", &row).await.ok(201);
+    let stored = shop.get(&path("categories", &row)).await.ok(200);
     assert_eq!(
-        shop.get(&path("categories", &row)).await.ok(200)["name"],
-        name
+        (&stored["name"], &stored["description"]),
+        (&json!(name), &json!(hostile))
     );
-    let found = shop.get("/v1/categories?q=%1b%5b2J").await.ok(200);
+    let found = shop.get("/v1/categories?q=%5b2J").await.ok(200);
     assert_eq!(found["items"], json!([row]));
+    // In a line of text nobody would see it, and so nobody may send it.
+    let answer = shop.post("/v1/categories", &json!({"name": hostile})).await;
+    answer.refused_at(422, "/name", "unprintable");
 }
 
 #[tokio::test]

@@ -80,10 +80,11 @@ async fn reads_and_writes_are_conditional_on_the_version() {
                 .body(r#"{"name": "Teas"}"#),
         )
     };
-    for stale in ["\"2\"", "W/\"1\"", "\"x\""] {
+    for stale in ["\"2\"", "W/\"2\"", "\"x\""] {
         patch(stale).await.refused(412);
     }
-    patch("\"1\"").await.ok(200);
+    // A proxy that compresses weakens the tag, which is a version all the same.
+    patch("W/\"1\"").await.ok(200);
     patch("\"1\"").await.refused(412);
     let delete = |tag: &str| shop.send(shop.request(Method::DELETE, &path).header("if-match", tag));
     delete("\"1\"").await.refused(412);

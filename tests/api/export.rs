@@ -77,11 +77,11 @@ async fn a_table_has_a_header_and_a_value_in_each_column() {
         (kind.as_str(), table.as_str()),
         ("text/csv; charset=utf-8; header=present", empty)
     );
-    let name = "Tea, \"green\"\nand black";
-    let tea = shop.category(name).await;
+    let tea = json!({"name": "Tea, \"green\"", "description": "green\nand black"});
+    let tea = shop.post("/v1/categories", &tea).await.ok(201);
     let (_, table) = text(&shop, "/v1/categories/export?format=csv").await;
     let row = format!(
-        "{},1,{},{},\"Tea, \"\"green\"\"\nand black\",\n",
+        "{},1,{},{},\"Tea, \"\"green\"\"\",\"green\nand black\"\n",
         tea["id"].as_str().unwrap(),
         tea["created_at"].as_str().unwrap(),
         tea["updated_at"].as_str().unwrap(),

@@ -58,10 +58,15 @@ async fn lived_in() -> Shop {
         "seed": 5, "categories": 4, "products": 30, "customers": 700, "orders": 2_600, "months": 5,
     });
     assert_eq!(shop.seed(&job).await["state"], "done");
-    let product = shop.product("=1+1,\"\n\u{1F600}", 9).await;
+    let product = shop.product("=1+1,\"\u{1F600}", 9).await;
+    let description = json!({"description": "=1+1,\"\r\n\u{1F600}\u{1b}"});
+    let product = shop
+        .patch(&path("products", &product), &description)
+        .await
+        .ok(200);
     let customer = json!({
         "name": "Åsa; \"the\" O'Neill", "email": "asa@example.org",
-        "address": {"line1": "a,b", "city": "Malmö\r\nSkåne", "country": "SE"},
+        "address": {"line1": "a,b", "city": "Malmö, \"Skåne\"", "country": "SE"},
     });
     let customer = shop.post("/v1/customers", &customer).await.ok(201);
     let order = shop.order(&customer, &product, 2).await;
@@ -305,7 +310,7 @@ async fn orders_from_a_file_keep_every_rule() {
 #[tokio::test]
 async fn every_row_is_told_of_where_that_is_wanted() {
     let shop = Shop::open().await;
-    let table = "name,description\nTea,\n,nameless\n\"Cof\nfee\",\nTea,\n";
+    let table = "name,description\nTea,\n,nameless\nCoffee,\"a\nb\"\nTea,\n";
     let path = "/v1/categories/import?on_error=reject_failed&report=rows";
     let request = shop
         .request(Method::POST, path)

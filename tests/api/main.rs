@@ -21,4 +21,5 @@ mod pruning;
 mod readme;
 mod seed;
 mod server;
+mod silence;
 mod takeover;

@@ -89,3 +89,59 @@ async fn a_stopping_server_ends_its_sessions_and_answers_what_it_began() {
     assert_eq!(begun.await.unwrap().unwrap().status(), 200);
     closing.await.unwrap();
 }
+
+#[tokio::test]
+async fn every_route_refuses_in_the_same_way() {
+    let shop = Shop::open().await;
+    for path in [
+        "/v1/products/import",
+        "/v1/products/bulk",
+        "/v1/partitions/orders_2026_01/archive",
+        "/v1/partitions/orders_2026_01/restore",
+        "/v1/partitions/orders_2026_01/import",
+    ] {
+        let answer = shop.get(path).await;
+        assert_eq!(answer.header("allow"), "POST", "{path}");
+        assert_eq!(answer.header("cache-control"), "no-store", "{path}");
+        answer.refused(405);
+    }
+    shop.get("/v1/partitions/%FF").await.refused(400);
+    let gone = shop.get("/v1/partitions/orders_1999_01").await;
+    assert_eq!(gone.header("cache-control"), "no-store");
+    gone.refused(404);
+    let jobs = shop.get("/v1/jobs").await;
+    assert_eq!(jobs.header("cache-control"), "no-store");
+    let request = shop
+        .request(reqwest::Method::GET, "/v1/orders")
+        .header("x-request-id", "x".repeat(4_000));
+    assert_eq!(shop.send(request).await.header("x-request-id").len(), 128);
+}
+
+#[tokio::test]
+async fn bodies_may_be_gzipped_whatever_the_letters_of_the_coding() {
+    use std::io::Write;
+
+    let shop = Shop::open().await;
+    let packed = |text: &str| {
+        let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+        packed.write_all(text.as_bytes()).unwrap();
+        packed.finish().unwrap()
+    };
+    let post = async |coding: &str, body: Vec<u8>| {
+        let request = shop
+            .request(reqwest::Method::POST, "/v1/categories")
+            .header("content-type", "application/json")
+            .header("content-encoding", coding);
+        shop.send(request.body(body)).await
+    };
+    for (coding, name) in [("gzip", "a"), ("GZip", "b"), ("x-gzip", "c")] {
+        let row = packed(&json!({"name": name}).to_string());
+        post(coding, row).await.ok(201);
+    }
+    post("identity", br#"{"name": "d"}"#.to_vec()).await.ok(201);
+    post("br", packed("{}")).await.refused(415);
+    post("gzip, gzip", packed("{}")).await.refused(415);
+    post("gzip", b"{}".to_vec()).await.refused(400);
+    let bomb = json!({"name": "x".repeat(10 << 20)}).to_string();
+    post("gzip", packed(&bomb)).await.refused(413);
+}

@@ -273,9 +273,10 @@ async fn figures_count_what_there_is() {
     );
     let top = json!([{"product_id": product["id"], "pieces": 2, "revenue_minor": 2_500}]);
     let expected = json!([
-        {"month": "2026-11", "orders": 2, "revenue_minor": 2_500,
+        {"month": "2026-11", "orders": 2, "revenue_minor": 2_500, "archived": false,
             "statuses": {"pending": 1, "cancelled": 1}, "top_products": top},
-        {"month": "2026-10", "orders": 0, "revenue_minor": 0, "statuses": {}, "top_products": []},
+        {"month": "2026-10", "orders": 0, "revenue_minor": 0, "archived": false,
+            "statuses": {}, "top_products": []},
     ]);
     assert_eq!(stats["months"], expected);
     assert_eq!(stats["cache"]["store"], "redis");

@@ -4,6 +4,7 @@ mod commands;
 mod faults;
 mod jobs;
 mod newcomer;
+mod surroundings;
 
 use std::time::{Duration, Instant};
 
@@ -27,7 +28,7 @@ fn a_newcomer_fills_a_shop_of_their_own() {
     let mut terminal = Terminal::open(
         100,
         30,
-        &["--data-dir", data_dir.to_str().unwrap()],
+        &["--create", "--data-dir", data_dir.to_str().unwrap()],
         home.path(),
     );
     terminal.sees("Waiting for the server");
@@ -194,7 +195,8 @@ async fn links_lead_from_customer_to_orders_to_product_and_back() {
     terminal.loses("2 × Product A-1");
     terminal.send(ESC);
     terminal.sees("of this customer");
-    terminal.send("q");
+    // The first closes the detail.
+    terminal.send("qq");
     assert!(terminal.wait());
 }
 
@@ -354,8 +356,14 @@ async fn a_change_of_another_is_never_overwritten_unseen() {
 #[tokio::test(flavor = "multi_thread")]
 async fn hostile_data_reaches_the_terminal_as_text_only() {
     let shop = Shop::open().await;
-    shop.category("evil\u{1b}]0;title\u{7}\u{1b}[2J\u{202e}\u{9b}31m")
-        .await;
+    let evil = "evil\u{1b}]0;title\u{7}\u{1b}[2J\u{202e}\u{9b}31m";
+    shop.category("Tea").await;
+    // As an older server has stored it.
+    sqlx::query("update categories set name = $1")
+        .bind(evil)
+        .execute(&shop.pool)
+        .await
+        .unwrap();
     let home = temp_dir("hostile");
     let mut terminal = Terminal::open(104, 24, &["--server", &shop.base], home.path());
     terminal.sees("No orders yet");
@@ -384,9 +392,11 @@ async fn a_lost_server_is_found_again() {
     let mut terminal = Terminal::open(
         100,
         24,
-        &["--data-dir", data_dir.to_str().unwrap()],
+        &["--create", "--data-dir", data_dir.to_str().unwrap()],
         home.path(),
     );
+    terminal.sees("This is a new shop, kept in");
+    terminal.send("\x1b");
     terminal.sees("connected");
     terminal.sees("No orders yet");
     let server = std::fs::read_to_string(data_dir.join("server.lock")).unwrap();

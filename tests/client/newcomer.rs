@@ -28,7 +28,7 @@ fn pressed(key: &str) -> String {
 
 impl Newcomer {
     fn arrives(data_dir: &Path, home: &Path) -> Self {
-        let arguments = ["--data-dir", data_dir.to_str().unwrap()];
+        let arguments = ["--create", "--data-dir", data_dir.to_str().unwrap()];
         let terminal = Terminal::open(100, 30, &arguments, home);
         Self { terminal }
     }

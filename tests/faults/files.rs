@@ -61,7 +61,7 @@ async fn an_import_ends_with_its_caller() {
         .await
         .unwrap();
     let head = format!(
-        "POST {IMPORT} HTTP/1.1\r\nHost: shop\r\nContent-Length: {}\r\n\r\n",
+        "POST {IMPORT} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {}\r\n\r\n",
         rows.len()
     );
     caller.write_all(head.as_bytes()).await.unwrap();

@@ -16,7 +16,7 @@ use sqlx::{ConnectOptions, Connection, PgConnection, postgres::PgConnectOptions}
 use stockroom_tests::{Answer, ServerProcess, binary, eventually, temp_dir};
 use tempfile::TempDir;
 
-const BASE: &str = "http://stockroom.local";
+const BASE: &str = "http://localhost";
 
 async fn get(client: &Client, path: &str) -> Value {
     let response = client.get(format!("{BASE}{path}")).send().await.unwrap();

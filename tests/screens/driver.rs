@@ -41,6 +41,8 @@ pub(crate) struct Driver {
     pub(crate) awaited: BTreeMap<Uuid, String>,
     /// What is kept for the next run.
     pub(crate) remembered: Option<Memory>,
+    /// Whether the client has left.
+    pub(crate) has_quit: bool,
     /// Where answers come from.
     pub(crate) source: Option<Source>,
 }
@@ -64,6 +66,7 @@ impl Driver {
             copied: None,
             awaited: BTreeMap::new(),
             remembered: None,
+            has_quit: false,
             source: None,
         }
     }
@@ -350,7 +353,8 @@ impl Driver {
                 }
                 Effect::Remember(memory) => self.remembered = Some(*memory),
                 Effect::Edit(text) => self.edited = Some(text),
-                Effect::Mouse(_) | Effect::Suspend | Effect::Quit => {}
+                Effect::Quit => self.has_quit = true,
+                Effect::Mouse(_) | Effect::Suspend => {}
             }
         }
     }

@@ -7,7 +7,7 @@ use serde_json::json;
 
 use stockroom_tui::event::Link;
 
-use super::{Driver, USUAL, customer, page, picture, with_orders};
+use super::{Driver, USUAL, customer, page, picture, product, with_orders};
 
 fn choosing_a_customer() -> Driver {
     let mut driver = with_orders(USUAL);
@@ -134,4 +134,82 @@ fn a_client_without_a_server_waits_and_does_not_try_in_vain() {
         None,
         "nothing is due until the link is back"
     );
+}
+
+#[test]
+fn what_was_typed_is_not_lost_by_leaving() {
+    let mut driver = with_orders(USUAL);
+    driver.press(KeyCode::Char('4'));
+    driver.answer("/v1/categories", &page(vec![], 0));
+    driver.press(KeyCode::Char('n'));
+    driver.type_text("Tea");
+    driver.control('c');
+    assert!(!driver.has_quit && driver.screen().contains("Leave without saving?"));
+    driver.press(KeyCode::Char('n'));
+    assert!(
+        driver.screen().contains("New category"),
+        "{}",
+        driver.screen()
+    );
+    driver.control('c');
+    driver.control('c');
+    assert!(driver.has_quit, "who insists may leave");
+}
+
+#[test]
+fn q_closes_an_open_detail_and_leaves_from_the_list() {
+    let mut driver = with_orders(USUAL);
+    driver.press(KeyCode::Enter);
+    assert!(driver.app.orders.detail.is_some());
+    driver.press(KeyCode::Char('q'));
+    assert!(driver.app.orders.detail.is_none() && !driver.has_quit);
+    driver.press(KeyCode::Char('q'));
+    assert!(driver.has_quit);
+}
+
+#[test]
+fn typing_replaces_a_number_and_begins_a_search() {
+    let mut driver = with_orders(USUAL);
+    driver.press(KeyCode::Char('n'));
+    // A letter on a field for a row looks for rows that are called so.
+    driver.type_text("l");
+    driver.answer("/v1/customers?limit=50&q=l", &page(vec![customer(3)], 1));
+    driver.press(KeyCode::Enter);
+    driver.press(KeyCode::Tab);
+    driver.press(KeyCode::Tab);
+    driver.press(KeyCode::Tab);
+    assert!(
+        driver.screen().contains("(Enter to choose"),
+        "{}",
+        driver.screen()
+    );
+    driver.type_text("p");
+    driver.answer("/v1/products?limit=50&q=p", &page(vec![product(4)], 1));
+    driver.press(KeyCode::Enter);
+    driver.type_text("3");
+    // A second line is there, and says nothing.
+    driver.control('n');
+    driver.control('s');
+    let call = driver.calls().pop().unwrap();
+    let body = call.body.unwrap();
+    let items = body["items"].as_array().unwrap();
+    assert_eq!(
+        (items.len(), &items[0]["quantity"]),
+        (1, &json!(3)),
+        "{body}"
+    );
+}
+
+#[test]
+fn a_sign_before_a_number_is_not_passed_over() {
+    let mut driver = with_orders(USUAL);
+    driver.press(KeyCode::Char('3'));
+    driver.answer("/v1/products", &page(vec![product(1)], 1));
+    driver.press(KeyCode::Char('e'));
+    for _ in 0..5 {
+        driver.press(KeyCode::Tab);
+    }
+    driver.type_text("+50");
+    let screen = driver.screen();
+    assert!(screen.contains("without a sign"), "{screen}");
 }

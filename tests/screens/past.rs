@@ -129,7 +129,7 @@ fn what_was_saved_is_taken_back_but_for_the_stock() {
     assert!(
         driver
             .screen()
-            .contains("Sturdy Pot 1 and pan is as it was."),
+            .contains("Sturdy Pot 1 and pan is as it was, but for its stock."),
         "{}",
         driver.screen()
     );

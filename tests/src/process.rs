@@ -115,7 +115,7 @@ impl ServerProcess {
         Self { child, socket }
     }
 
-    /// An HTTP client that talks to it; the host of the URL does not matter.
+    /// An HTTP client that talks to it; the host of the URL is `localhost`.
     pub fn client(&self) -> reqwest::Client {
         crate::shop::install_tls();
         reqwest::Client::builder()

@@ -1,6 +1,9 @@
 //! A server with a database of its own, and the rows that most tests need.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use reqwest::{Client, Method, RequestBuilder};
 use serde_json::{Value, json};
@@ -92,7 +95,7 @@ impl Shop {
                 // A dropped sender stops it as well.
                 let _ = stopped.await;
             };
-            run(listener, state, stopped).await.unwrap();
+            run(listener, state, stopped).await;
         });
         Self {
             base,
@@ -195,7 +198,9 @@ impl Shop {
     /// Waits until the job has ended.
     pub async fn ended(&self, job: &Value) -> Value {
         let path = path("jobs", job);
+        let deadline = Deadline::new("the end of a job", 3_600);
         loop {
+            deadline.check();
             let job = self.get(&path).await.ok(200);
             if job["state"] != "queued" && job["state"] != "running" {
                 return job;
@@ -233,7 +238,9 @@ impl Shop {
 
     /// Waits until the store of the cache answers the server.
     pub async fn cache_is_up(&self) {
+        let deadline = Deadline::new("the store of the cache", 60);
         loop {
+            deadline.check();
             let metrics = self.request(Method::GET, "/metrics").send().await.unwrap();
             let metrics = metrics.text().await.unwrap();
             if metrics.contains("stockroom_cache_breaker_open 0") {
@@ -247,11 +254,13 @@ impl Shop {
     pub async fn sees_a_wait(&self) {
         let waiting = "select exists (select from pg_stat_activity
             where datname = current_database() and wait_event_type = 'Lock')";
+        let deadline = Deadline::new("a statement that waits for a lock", 60);
         while !sqlx::query_scalar::<_, bool>(waiting)
             .fetch_one(&self.pool)
             .await
             .unwrap()
         {
+            deadline.check();
             tokio::task::yield_now().await;
         }
     }
@@ -270,6 +279,24 @@ impl Shop {
         .fetch_one(&self.pool)
         .await
         .unwrap()
+    }
+}
+
+/// When something that is waited for must have happened.
+struct Deadline {
+    what: &'static str,
+    at: Instant,
+}
+
+impl Deadline {
+    fn new(what: &'static str, seconds: u64) -> Self {
+        let at = Instant::now() + Duration::from_secs(seconds);
+        Self { what, at }
+    }
+
+    #[track_caller]
+    fn check(&self) {
+        assert!(Instant::now() < self.at, "waited in vain for {}", self.what);
     }
 }
 

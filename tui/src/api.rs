@@ -4,12 +4,14 @@ mod files;
 mod stream;
 
 use std::{
+    borrow::Cow,
     collections::HashMap,
+    net::IpAddr,
     path::PathBuf,
     time::{Duration, Instant},
 };
 
-use reqwest::{Client, Method, StatusCode, header};
+use reqwest::{Client, Method, StatusCode, Url, header};
 use stockroom_common::{Kind, Problem, problem};
 use tokio::{
     sync::mpsc::UnboundedSender,
@@ -28,6 +30,10 @@ use crate::{
 /// A call that takes longer has failed.
 const TIMEOUT: Duration = Duration::from_secs(40);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long a connection is kept for the next call.
+const IDLE_LIMIT: Duration = Duration::from_secs(20);
+/// Bytes that the server takes as the name of an actor.
+const MAX_ACTOR: usize = 200;
 /// How long leaving waits for what was just saved.
 const FINISH_LIMIT: Duration = Duration::from_secs(2);
 /// Streams say every 15 s that they live.
@@ -59,12 +65,19 @@ impl Server {
     pub fn client(&self) -> reqwest::Result<(Client, String)> {
         let builder = Client::builder()
             .connect_timeout(CONNECT_TIMEOUT)
+            // Less than the server waits for the next request, or both would meet at times.
+            .pool_idle_timeout(IDLE_LIMIT)
             .user_agent(concat!("stockroom/", env!("CARGO_PKG_VERSION")));
         match self {
+            // A proxy knows another machine by these names.
+            Self::Url(url) if is_loopback(url) => {
+                let client = builder.no_proxy().build()?;
+                Ok((client, url.trim_end_matches('/').to_owned()))
+            }
             Self::Url(url) => Ok((builder.build()?, url.trim_end_matches('/').to_owned())),
             Self::Socket(path) => {
                 let client = builder.unix_socket(path.as_path()).build()?;
-                Ok((client, "http://stockroom.local".into()))
+                Ok((client, "http://localhost".into()))
             }
         }
     }
@@ -73,9 +86,28 @@ impl Server {
 impl std::fmt::Display for Server {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Self::Url(url) => f.write_str(url),
+            Self::Url(url) => f.write_str(&without_userinfo(url)),
             Self::Socket(_) => f.write_str("local shop"),
         }
+    }
+}
+
+fn is_loopback(url: &str) -> bool {
+    let url = Url::parse(url).ok();
+    let host = url.as_ref().and_then(Url::host_str).unwrap_or_default();
+    let ip: Option<IpAddr> = host.trim_matches(['[', ']']).parse().ok();
+    host == "localhost" || host.ends_with(".localhost") || ip.is_some_and(|ip| ip.is_loopback())
+}
+
+/// A URL as it may be shown: without the name and the password that it may hold.
+pub(crate) fn without_userinfo(url: &str) -> Cow<'_, str> {
+    let Some((scheme, rest)) = url.split_once("://") else {
+        return url.into();
+    };
+    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+    match authority.rsplit_once('@') {
+        Some((userinfo, _)) => format!("{scheme}://{}", &rest[userinfo.len() + 1..]).into(),
+        None => url.into(),
     }
 }
 
@@ -216,7 +248,7 @@ impl Api {
 
 pub(crate) async fn exchange(client: &Client, url: String, call: Call) -> Result<Answer, Failure> {
     let mut request = client.request(call.method, url);
-    if let Ok(actor) = std::env::var("USER") {
+    if let Some(actor) = actor() {
         request = request.header("stockroom-actor", actor);
     }
     request = match call.precondition {
@@ -273,6 +305,22 @@ pub(crate) fn refusal(status: StatusCode, is_problem: bool, body: &[u8]) -> Fail
     }))
 }
 
+/// Who is at the client, for the history of what is written, as far as the server takes it.
+fn actor() -> Option<String> {
+    actor_of(&std::env::var("USER").ok()?)
+}
+
+fn actor_of(user: &str) -> Option<String> {
+    let mut actor = String::new();
+    for c in user.trim().chars().filter(|c| !c.is_control()) {
+        if actor.len() + c.len_utf8() > MAX_ACTOR {
+            break;
+        }
+        actor.push(c);
+    }
+    Some(actor).filter(|actor| !actor.is_empty())
+}
+
 /// The innermost cause says it best: `connection refused`.
 pub(crate) fn unreachable(error: reqwest::Error) -> Failure {
     let mut cause: &dyn std::error::Error = &error;
@@ -300,6 +348,28 @@ fn last_link(headers: &header::HeaderMap) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn urls_are_shown_without_passwords() {
+        for (url, shown) in [
+            ("http://ada:s3cret@host:7878/x", "http://host:7878/x"),
+            ("https://ada@host", "https://host"),
+            ("http://host/a@b", "http://host/a@b"),
+            ("http://a:b@c@host", "http://host"),
+            ("nonsense", "nonsense"),
+        ] {
+            assert_eq!(without_userinfo(url), shown);
+            assert_eq!(Server::Url(url.into()).to_string(), shown);
+        }
+    }
+
+    #[test]
+    fn any_user_may_write() {
+        assert_eq!(actor_of("ada").as_deref(), Some("ada"));
+        assert_eq!(actor_of("a\nb\u{7}").as_deref(), Some("ab"));
+        assert_eq!(actor_of(" \n"), None);
+        assert_eq!(actor_of(&"é".repeat(150)).unwrap().len(), MAX_ACTOR);
+    }
 
     #[test]
     fn the_last_page_is_found_among_the_links() {

@@ -17,7 +17,7 @@ use crate::{
     keys::Command,
     list::Marked,
     text,
-    undo::{Many, Undo, Way},
+    undo::{self, Many, Undo, Way},
 };
 
 /// What is to be done, and to which rows.
@@ -84,6 +84,10 @@ impl Bulk {
                 let mut after = row.document.clone();
                 document::merge(&mut after, fields.clone());
                 let mut back = document::difference(&after, &row.document);
+                undo::forget_status(self.tab, &after, &mut back);
+                if back == json!({}) {
+                    return None;
+                }
                 back["id"] = json!(id);
                 back["version"] = json!(done.version);
                 Some(back)
@@ -102,6 +106,7 @@ impl Bulk {
             id: first,
             label,
             way: Way::Many { rows, of },
+            leaves_stock: false,
         })
     }
 }

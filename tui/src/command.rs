@@ -34,7 +34,7 @@ use crate::{
 
 /// What the exit codes say; 2 is clap's too.
 const REFUSED: u8 = 1;
-const USAGE: u8 = 2;
+pub const USAGE: u8 = 2;
 const UNREACHABLE: u8 = 3;
 /// How long after a stream of changes broke it is followed again, and how often.
 const FOLLOW_RETRY: Duration = Duration::from_secs(1);
@@ -112,6 +112,12 @@ async fn dispatch(settings: &Settings, config: &Config, command: Command) -> Res
         _ => {}
     }
     let (server, local) = settings.server(config).map_err(Trouble::Usage)?;
+    if let Some(local) = local.as_ref().filter(|local| !local.has_shop()) {
+        let folder = local.data_dir().display();
+        let words =
+            format!("There is no shop in {folder}; `stockroom` without a command makes one.");
+        return Err(Trouble::Usage(words));
+    }
     Ok(ask(&Shop { server, local }, command).await?)
 }
 
@@ -150,10 +156,17 @@ async fn stats(shop: &Shop, months: u32, json: bool) -> Result<(), Failure> {
         title("Revenue", RIGHT),
     ]];
     for month in &stats.months {
+        let (orders, revenue) = match month.archived && month.orders == 0 {
+            true => ("archived".to_owned(), String::new()),
+            false => (
+                text::integer(month.orders),
+                text::money(month.revenue_minor),
+            ),
+        };
         lines.push(vec![
             (text::clean(&month.month).into_owned(), LEFT),
-            (text::integer(month.orders), RIGHT),
-            (text::money(month.revenue_minor), RIGHT),
+            (orders, RIGHT),
+            (revenue, RIGHT),
         ]);
     }
     table::aligned(&lines)

@@ -56,6 +56,8 @@ pub enum Wish {
     /// How lists are arranged has changed.
     Remember,
     Bulk(Box<Bulk>),
+    /// Take back the last write.
+    Undo,
     ClearMarks(Tab),
     ExportRows(Tab, Vec<Uuid>),
     FilterBy(Vec<Chip>),

@@ -23,10 +23,11 @@ pub(crate) async fn edit(text: &str) -> Result<String, String> {
     file.write_all(text.as_bytes())
         .and_then(|()| file.flush())
         .map_err(|error| format!("The file for the editor cannot be written: {error}."))?;
-    // Editors are named with their arguments: `code --wait`.
-    let mut words = editor.split_whitespace();
-    let status = Command::new(words.next().unwrap_or("vi"))
-        .args(words)
+    // As git runs it: by the shell, so that it may have arguments, quotes and a folder with blanks in its name.
+    let status = Command::new("sh")
+        .arg("-c")
+        .arg(format!("{editor} \"$@\""))
+        .arg("stockroom")
         .arg(file.path())
         .status()
         .await

@@ -249,8 +249,8 @@ impl Form {
             return self.conflict_command(command, ctx);
         }
         match command {
-            Command::NextField => self.focus = (self.focus + 1).min(self.slots.len() - 1),
-            Command::PreviousField => self.focus = self.focus.saturating_sub(1),
+            Command::NextField => self.turn_to(self.focus + 1),
+            Command::PreviousField => self.turn_to(self.focus.saturating_sub(1)),
             Command::Open => self.open(ctx),
             Command::Left => self.turn(-1),
             Command::Right | Command::Toggle => self.turn(1),
@@ -306,23 +306,52 @@ impl Form {
         {
             *id = Some(chosen);
             self.typed();
-            self.focus = (self.focus + 1).min(self.slots.len() - 1);
+            self.turn_to(self.focus + 1);
         }
     }
 
+    /// Turns to a field. A number in it is selected, so that typing replaces it.
+    fn turn_to(&mut self, index: usize) {
+        self.focus = index.min(self.slots.len() - 1);
+        let slot = &mut self.slots[self.focus];
+        if slot.is_number()
+            && let SlotValue::Text(line) = &mut slot.value
+        {
+            line.select();
+        }
+    }
+
+    /// Begins to search for the row of the field in focus; false where it is none that is chosen.
+    pub fn search(&mut self, first: char, ctx: &mut Context<'_>) -> bool {
+        let is_open = !self.is_sending() && self.shown_conflict().is_none();
+        let picker = self.picker(ctx).filter(|_| is_open);
+        let Some(mut picker) = picker else {
+            return false;
+        };
+        picker.search = Line::new(first);
+        ctx.wish(Wish::Picker(Box::new(picker)));
+        true
+    }
+
+    fn picker(&self, ctx: &Context<'_>) -> Option<Picker> {
+        let slot = self.slots.get(self.focus)?;
+        let SlotValue::Reference { tab, .. } = slot.value else {
+            return None;
+        };
+        let which = match slot.line() {
+            Some(_) => Which::Orderable,
+            None => Which::All,
+        };
+        Some(Picker::new(tab, which, ctx.now))
+    }
+
     fn open(&mut self, ctx: &mut Context<'_>) {
+        if let Some(picker) = self.picker(ctx) {
+            return ctx.wish(Wish::Picker(Box::new(picker)));
+        }
         match self.slots[self.focus].value {
-            SlotValue::Reference { tab, .. } => {
-                let is_line = self.slots[self.focus].line().is_some();
-                let which = if is_line {
-                    Which::Orderable
-                } else {
-                    Which::All
-                };
-                ctx.wish(Wish::Picker(Box::new(Picker::new(tab, which, ctx.now))));
-            }
             _ if self.focus + 1 == self.slots.len() => self.save(ctx),
-            _ => self.focus += 1,
+            _ => self.turn_to(self.focus + 1),
         }
     }
 
@@ -353,6 +382,26 @@ impl Form {
             .extend(Slot::of_line(line, &json!({"quantity": 1})));
     }
 
+    /// Takes order lines away that say nothing, as the one that is there for the next product.
+    fn drop_blank_lines(&mut self) {
+        for line in (0..self.line_count()).rev() {
+            let mut of_line = self.slots.iter().filter(|slot| slot.line() == Some(line));
+            let is_blank = of_line.all(Slot::is_blank);
+            if is_blank && self.line_count() > 1 {
+                self.take_line(line);
+            }
+        }
+    }
+
+    fn take_line(&mut self, line: usize) {
+        self.slots.retain(|slot| slot.line() != Some(line));
+        for slot in &mut self.slots {
+            slot.renumber_after(line);
+        }
+        self.errors.clear();
+        self.focus = self.focus.min(self.slots.len() - 1);
+    }
+
     fn remove_line(&mut self) {
         let Some(line) = self.slots[self.focus].line() else {
             return;
@@ -361,12 +410,7 @@ impl Form {
             self.message = Some("An order has at least one line; delete the order instead.".into());
             return;
         }
-        self.slots.retain(|slot| slot.line() != Some(line));
-        for slot in &mut self.slots {
-            slot.renumber_after(line);
-        }
-        self.errors.clear();
-        self.focus = self.focus.min(self.slots.len() - 1);
+        self.take_line(line);
     }
 
     /// What the fields say, as the API takes it.
@@ -379,7 +423,7 @@ impl Form {
             .slots
             .iter()
             .position(|slot| self.error_of(slot).is_some());
-        self.focus = at_fault.unwrap_or(self.focus);
+        self.turn_to(at_fault.unwrap_or(self.focus));
     }
 }
 
@@ -421,7 +465,7 @@ fn document_of(slots: &[Slot], zone: Zone) -> Value {
 
 /// The rules of `R` on a document that may be incomplete.
 fn check<R: Resource>(document: Value) -> Vec<FieldError> {
-    match document::from_value::<R::New>(document) {
+    match document::from_value::<R::New>(&document) {
         Ok(new) => R::check(&new),
         Err(error) => vec![error],
     }

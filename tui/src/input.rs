@@ -9,15 +9,40 @@ use crate::text;
 const MAX_LENGTH: usize = 5_000;
 
 #[derive(Clone, Debug, Default)]
-pub struct Line(Input);
+pub struct Line {
+    input: Input,
+    /// Whether what is typed next takes the place of the text.
+    is_selected: bool,
+}
 
 impl Line {
     pub fn new(text: impl Into<String>) -> Self {
-        Self(Input::new(text.into()))
+        Self {
+            input: Input::new(text.into()),
+            is_selected: false,
+        }
     }
 
     pub fn text(&self) -> &str {
-        self.0.value()
+        self.input.value()
+    }
+
+    /// Selects the text, as fields do that are turned to.
+    pub fn select(&mut self) {
+        self.is_selected = !self.text().is_empty();
+    }
+
+    pub const fn is_selected(&self) -> bool {
+        self.is_selected
+    }
+
+    /// Takes the selected text away; false where none is selected.
+    fn clear_selected(&mut self) -> bool {
+        let was_selected = std::mem::take(&mut self.is_selected);
+        if was_selected {
+            self.input = Input::default();
+        }
+        was_selected
     }
 
     /// Handles a key that edits text; false where it does not.
@@ -33,11 +58,13 @@ impl Line {
             KeyCode::Char('b') if alt => InputRequest::GoToPrevWord,
             KeyCode::Char('f') if alt => InputRequest::GoToNextWord,
             KeyCode::Char(c) if !control && !alt => {
-                if self.0.value().len() >= MAX_LENGTH {
+                self.clear_selected();
+                if self.input.value().len() >= MAX_LENGTH {
                     return true;
                 }
                 InputRequest::InsertChar(c)
             }
+            KeyCode::Backspace | KeyCode::Delete if self.clear_selected() => return true,
             KeyCode::Backspace if alt || control => InputRequest::DeletePrevWord,
             KeyCode::Backspace => InputRequest::DeletePrevChar,
             KeyCode::Delete => InputRequest::DeleteNextChar,
@@ -49,22 +76,28 @@ impl Line {
             KeyCode::End => InputRequest::GoToEnd,
             _ => return false,
         };
-        self.0.handle(request);
+        self.is_selected = false;
+        self.input.handle(request);
         true
     }
 
-    /// Types text that was pasted; line breaks become blanks.
+    /// Types text that was pasted; line breaks become blanks, but for those at its end.
     pub fn paste(&mut self, pasted: &str) {
-        for c in pasted.chars().take(MAX_LENGTH) {
+        self.clear_selected();
+        for c in pasted
+            .trim_end_matches(['\r', '\n'])
+            .chars()
+            .take(MAX_LENGTH)
+        {
             let c = if c.is_control() { ' ' } else { c };
-            self.0.handle(InputRequest::InsertChar(c));
+            self.input.handle(InputRequest::InsertChar(c));
         }
     }
 
     /// The part that fits into that many columns, and in which of them the cursor stands.
     pub fn view(&self, columns: usize) -> (String, usize) {
-        let before: String = self.text().chars().take(self.0.cursor()).collect();
-        let after: String = self.text().chars().skip(self.0.cursor()).collect();
+        let before: String = self.text().chars().take(self.input.cursor()).collect();
+        let after: String = self.text().chars().skip(self.input.cursor()).collect();
         let (before, after) = (text::clean(&before), text::clean(&after));
         let room = columns.saturating_sub(1);
         let mut start = 0;
@@ -90,9 +123,36 @@ mod tests {
     }
 
     #[test]
+    fn what_is_typed_takes_the_place_of_what_is_selected() {
+        let press = |code| KeyEvent::new(code, KeyModifiers::NONE);
+        let selected = || {
+            let mut line = Line::new("1");
+            line.select();
+            line
+        };
+        let mut typed = selected();
+        typed.key(press(KeyCode::Char('3')));
+        typed.key(press(KeyCode::Char('0')));
+        assert_eq!(typed.text(), "30");
+        let mut cleared = selected();
+        cleared.key(press(KeyCode::Backspace));
+        assert_eq!(cleared.text(), "");
+        let mut moved = selected();
+        moved.key(press(KeyCode::End));
+        moved.key(press(KeyCode::Char('3')));
+        assert_eq!(moved.text(), "13");
+        let mut pasted = selected();
+        pasted.paste("7");
+        assert_eq!(pasted.text(), "7");
+    }
+
+    #[test]
     fn pasted_line_breaks_become_blanks() {
         let mut line = Line::default();
         line.paste("two\nlines\x1b");
         assert_eq!(line.text(), "two lines ");
+        let mut line = Line::default();
+        line.paste("x@example.org\r\n");
+        assert_eq!(line.text(), "x@example.org");
     }
 }

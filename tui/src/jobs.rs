@@ -27,7 +27,7 @@ use crate::{
     input::Line,
     keys::{Command, Scope},
     overlay::{Overlay, Prompt, Purpose},
-    screen::Screen,
+    screen::{Screen, scrolled},
 };
 
 /// How long after the stream of events broke it is followed again.
@@ -286,9 +286,7 @@ impl JobsScreen {
 
     fn select(&mut self, index: usize, ctx: &Context<'_>) {
         self.selected = index.min(self.jobs.len().saturating_sub(1));
-        let rows = listed(ctx.rows);
-        let lowest_top = (self.selected + 1).saturating_sub(rows);
-        self.top = self.top.clamp(lowest_top, self.selected.max(lowest_top));
+        self.top = scrolled(self.top, self.selected, self.jobs.len(), listed(ctx.rows));
     }
 
     fn select_id(&mut self, id: Uuid, ctx: &Context<'_>) {
@@ -410,7 +408,7 @@ impl Screen for JobsScreen {
 }
 
 fn check(sizes: Value) -> Vec<FieldError> {
-    match document::from_value::<NewSeedJob>(sizes) {
+    match document::from_value::<NewSeedJob>(&sizes) {
         Ok(request) => request.check(),
         Err(error) => vec![error],
     }

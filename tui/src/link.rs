@@ -19,6 +19,8 @@ use crate::{
 
 const FIRST_RETRY: Duration = Duration::from_millis(250);
 const LAST_RETRY: Duration = Duration::from_secs(5);
+/// The session says every 2 s that the server lives.
+const SILENCE: Duration = Duration::from_secs(7);
 /// How long the link waits for the stream of changes to open.
 const PATIENCE: Duration = Duration::from_secs(1);
 
@@ -87,7 +89,7 @@ async fn attach(
 }
 
 async fn next_chunk(response: &mut reqwest::Response) -> Result<(), String> {
-    match tokio::time::timeout(api::SILENCE, response.chunk()).await {
+    match tokio::time::timeout(SILENCE, response.chunk()).await {
         Ok(Ok(Some(_))) => Ok(()),
         Ok(Ok(None)) => Err("The server has stopped.".into()),
         Ok(Err(error)) => Err(api::unreachable(error).message().to_owned()),

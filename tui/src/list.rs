@@ -161,7 +161,7 @@ impl<R: Entity> Screen for ListScreen<R> {
     }
 
     fn put(&mut self, row: &Value) {
-        if let Ok(row) = document::from_value::<R>(row.clone()) {
+        if let Ok(row) = document::from_value::<R>(row) {
             self.keep = Some(row.id().uuid());
             self.window.put(row, |row| row.id().uuid());
         }

@@ -36,6 +36,15 @@ impl LocalServer {
         Some(Self { data_dir, socket })
     }
 
+    /// Whether there is a shop in the folder.
+    pub fn has_shop(&self) -> bool {
+        self.data_dir.join("postgres").is_dir()
+    }
+
+    pub fn data_dir(&self) -> &Path {
+        &self.data_dir
+    }
+
     pub fn socket(&self) -> &Path {
         &self.socket
     }

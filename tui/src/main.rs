@@ -2,12 +2,18 @@
 
 use std::{io::Write, process::ExitCode};
 
-use clap::Parser;
-use stockroom_tui::{command, run::run, settings::Settings};
+use clap::{CommandFactory, FromArgMatches};
+use stockroom_common::environment;
+use stockroom_tui::{
+    command::{self, USAGE},
+    run::{Error, run},
+    settings::Settings,
+};
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let mut settings = Settings::parse();
+    let matches = environment::forgiving(Settings::command()).get_matches();
+    let mut settings = Settings::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
     // Fails if there is a provider already, which is as good.
     let _ = rustls::crypto::ring::default_provider().install_default();
     if let Some(command) = settings.command.take() {
@@ -17,7 +23,10 @@ async fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             let _ = writeln!(std::io::stderr(), "stockroom: {error}");
-            ExitCode::FAILURE
+            match error {
+                Error::Settings(_) | Error::NoTerminal(_) => ExitCode::from(USAGE),
+                Error::Terminal(_) | Error::Connection(_) => ExitCode::FAILURE,
+            }
         }
     }
 }

@@ -1,6 +1,9 @@
 //! Small things that lie over a screen: a question, a menu, the search line, the help.
 
-use std::path::{Path, PathBuf};
+use std::{
+    borrow::Cow,
+    path::{Path, PathBuf},
+};
 
 use stockroom_common::{document, job::NamedRows};
 use uuid::Uuid;
@@ -9,6 +12,7 @@ use crate::{
     bulk::{Bulk, Outcomes},
     context::{Context, Views, Wish},
     entity::Tab,
+    event::Effect,
     form::Form,
     import,
     input::Line,
@@ -67,6 +71,14 @@ impl Overlay {
             | Self::Review(_)
             | Self::Outcomes(_)
             | Self::Help(_) => None,
+        }
+    }
+
+    /// Begins to search with what is typed where a row is to be chosen; false where none is.
+    pub fn search(&mut self, first: char, ctx: &mut Context<'_>) -> bool {
+        match self {
+            Self::Form(form) => form.search(first, ctx),
+            _ => false,
         }
     }
 
@@ -162,6 +174,10 @@ pub enum Consent {
     Partitions,
     /// Leaves a form with what was typed.
     Discard,
+    /// Leaves the client with it.
+    Quit,
+    /// Takes back a creation.
+    Undo,
 }
 
 impl Confirm {
@@ -176,6 +192,8 @@ impl Confirm {
             Consent::Bulk(bulk) => ctx.wish(Wish::Bulk(bulk.clone())),
             Consent::Partitions => ctx.wish(Wish::WorkOnPartitions),
             Consent::Discard => ctx.wish(Wish::Close),
+            Consent::Undo => ctx.wish(Wish::Undo),
+            Consent::Quit => ctx.effects.push(Effect::Quit),
         }
     }
 }
@@ -256,14 +274,47 @@ impl Export {
     }
 }
 
-/// The name of a file from the root on: where it is written, one may be elsewhere.
+/// The name of a file from the root on: where it is written, one may be elsewhere. Terminals write the name of a file
+/// that is dropped on them in quotes, with backslashes or as a URL.
 pub(crate) fn whole_path(file: &str) -> String {
+    let file = &undropped(file.trim());
     let path = match file.strip_prefix("~/") {
         Some(rest) => std::env::home_dir().unwrap_or_default().join(rest),
         None => PathBuf::from(file),
     };
     let path = std::path::absolute(&path).unwrap_or(path);
     path.to_string_lossy().into_owned()
+}
+
+/// The name in what a terminal writes where a file is dropped on it.
+fn undropped(typed: &str) -> String {
+    // A name that is there is meant as it is.
+    if Path::new(typed).exists() {
+        return typed.to_owned();
+    }
+    if let Some(url) = typed.strip_prefix("file://") {
+        let path = &url[url.find('/').unwrap_or(0)..];
+        let decoded = percent_encoding::percent_decode_str(path).decode_utf8();
+        return decoded.map_or_else(|_| typed.to_owned(), Cow::into_owned);
+    }
+    for quote in ['\'', '"'] {
+        let quoted = typed
+            .strip_prefix(quote)
+            .and_then(|rest| rest.strip_suffix(quote));
+        if let Some(name) = quoted {
+            // How a shell writes a quote within quotes.
+            return name.replace("'\\''", "'");
+        }
+    }
+    let mut name = String::new();
+    let mut typed = typed.chars();
+    while let Some(c) = typed.next() {
+        match c {
+            '\\' => name.extend(typed.next()),
+            c => name.push(c),
+        }
+    }
+    name
 }
 
 /// The help, scrolled to a line.
@@ -288,6 +339,24 @@ impl Help {
             Command::PageDown => self.top = (self.top + ctx.rows).min(self.last_top(ctx)),
             Command::Back => ctx.wish(Wish::Close),
             _ => {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn files_may_be_dropped_on_the_terminal() {
+        for dropped in [
+            "/tmp/no such/Ada's.csv",
+            "'/tmp/no such/Ada'\\''s.csv'",
+            "\"/tmp/no such/Ada's.csv\"",
+            "/tmp/no\\ such/Ada\\'s.csv ",
+            "file:///tmp/no%20such/Ada's.csv",
+        ] {
+            assert_eq!(whole_path(dropped), "/tmp/no such/Ada's.csv", "{dropped}");
         }
     }
 }

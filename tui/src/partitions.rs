@@ -16,7 +16,7 @@ use crate::{
     jobs::{Begin, Then},
     keys::{Command, Scope},
     overlay::{Confirm, Consent, Overlay},
-    screen::Screen,
+    screen::{Screen, scrolled},
 };
 
 #[derive(Debug)]
@@ -149,8 +149,8 @@ impl PartitionsScreen {
 
     fn select(&mut self, index: usize, ctx: &Context<'_>) {
         self.selected = index.min(self.partitions.len().saturating_sub(1));
-        let lowest_top = (self.selected + 1).saturating_sub(ctx.rows);
-        self.top = self.top.clamp(lowest_top, self.selected.max(lowest_top));
+        let len = self.partitions.len();
+        self.top = scrolled(self.top, self.selected, len, ctx.rows);
     }
 }
 

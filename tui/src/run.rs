@@ -1,10 +1,14 @@
 //! The loop: draw what has changed, sleep until something happens, update, carry out the effects. An
 //! idle client draws nothing.
 
-use std::time::{Duration, Instant};
+use std::{
+    io::{IsTerminal, stdin, stdout},
+    time::{Duration, Instant},
+};
 
 use crossterm::event::{Event as TerminalEvent, EventStream};
 use futures_util::StreamExt;
+use rustix::event::{PollFd, PollFlags, poll};
 use tokio::{
     signal::unix::{SignalKind, signal},
     sync::mpsc::{self, UnboundedReceiver, UnboundedSender},
@@ -16,6 +20,7 @@ use crate::{
     app::App,
     awaited::Awaited,
     clipboard::Clipboard,
+    context::Toast,
     editor,
     event::{Effect, Event, Mouse},
     link, log,
@@ -37,6 +42,8 @@ const STALL: Duration = Duration::from_millis(50);
 pub enum Error {
     #[error("{0}")]
     Settings(String),
+    #[error("{0}; for scripts there are commands, such as `stockroom orders list`")]
+    NoTerminal(&'static str),
     #[error(
         "the terminal does not work: {0}; without one there are commands, see stockroom --help"
     )]
@@ -50,10 +57,16 @@ pub enum Error {
 /// # Errors
 /// Where it could not start, or the terminal is lost.
 pub async fn run(settings: &Settings) -> Result<(), Error> {
+    require_terminal()?;
     log::begin();
     tracing::info!(version = env!("CARGO_PKG_VERSION"), "begins");
     let config = Config::read().map_err(Error::Settings)?;
     let (server, local) = settings.server(&config).map_err(Error::Settings)?;
+    let new_shop = local.as_ref().filter(|local| !local.has_shop());
+    let new_shop = new_shop.map(|local| local.data_dir().to_owned());
+    if new_shop.is_some() {
+        settings.check_folder().map_err(Error::Settings)?;
+    }
     let preferences = settings.preferences(&config).map_err(Error::Settings)?;
     let (sender, mut events) = mpsc::unbounded_channel();
     let api = Api::new(&server, sender.clone())?;
@@ -62,6 +75,10 @@ pub async fn run(settings: &Settings) -> Result<(), Error> {
     let size = (size.width, size.height);
     let mut app = App::new(server.to_string(), Zone::Local, size, preferences);
     app.remember_from(Memory::load());
+    if let Some(folder) = new_shop {
+        let words = format!("This is a new shop, kept in {}.", folder.display());
+        app.toast = Some(Toast::Good(words));
+    }
     let mut awaited = Awaited::of(server.place());
     app.await_exports(awaited.take_over());
     screen.set_title(&format!("Stockroom · {}", app.server))?;
@@ -72,6 +89,7 @@ pub async fn run(settings: &Settings) -> Result<(), Error> {
     }
     tokio::spawn(link::hold(server, local, sender.clone()));
     tokio::spawn(forward_signals(sender.clone()));
+    watch_terminal(sender.clone());
     let keys = tokio::spawn(forward_terminal(sender.clone()));
     let mut hands = Hands {
         api,
@@ -101,7 +119,7 @@ pub async fn run(settings: &Settings) -> Result<(), Error> {
         terminal.draw(|frame| view::draw(frame, &app))?;
         hands.heartbeat.beat(turn.elapsed());
     }
-    let mut awaited = hands.leave().await;
+    let (mut awaited, heartbeat) = hands.leave().await;
     // What was asked for last may have been granted meanwhile: the next client saves it.
     while let Ok(event) = events.try_recv() {
         app.update(event, Instant::now(), &mut effects);
@@ -111,7 +129,43 @@ pub async fn run(settings: &Settings) -> Result<(), Error> {
             awaited.keep(job, &file);
         }
     }
+    // The last line of the log, whatever came meanwhile.
+    heartbeat.tell();
     Ok(())
+}
+
+/// Checks that keys come from a terminal and that the screen can be drawn on one.
+fn require_terminal() -> Result<(), Error> {
+    if !stdin().is_terminal() || !stdout().is_terminal() {
+        return Err(Error::NoTerminal(
+            "the client needs a terminal on both ends",
+        ));
+    }
+    match std::env::var("TERM").as_deref() {
+        Ok("dumb") => Err(Error::NoTerminal(
+            "this terminal (TERM=dumb) cannot show a screen",
+        )),
+        _ => Ok(()),
+    }
+}
+
+/// Says when the terminal is gone. Reading it would not: its end looks like input that never comes. The thread sleeps
+/// until then, and ends with the process.
+fn watch_terminal(events: UnboundedSender<Event>) {
+    std::thread::spawn(move || {
+        let stdin = stdin();
+        let mut terminal = [PollFd::new(&stdin, PollFlags::empty())];
+        loop {
+            match poll(&mut terminal, None) {
+                Err(rustix::io::Errno::INTR) => {}
+                // Without a terminal there is nothing that could hang up.
+                Err(_) => return,
+                Ok(_) => break,
+            }
+        }
+        // A client that leaves does not listen any more.
+        let _ = events.send(Event::Terminate);
+    });
 }
 
 /// What carries out the effects.
@@ -170,11 +224,10 @@ impl Hands {
     }
 
     /// Gives the terminal back and lets what is on its way arrive; gives what the next run is to wait for.
-    async fn leave(mut self) -> Awaited {
+    async fn leave(mut self) -> (Awaited, Heartbeat) {
         drop(self.screen);
         self.api.finish().await;
-        self.heartbeat.tell();
-        self.awaited
+        (self.awaited, self.heartbeat)
     }
 }
 

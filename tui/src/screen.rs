@@ -16,6 +16,14 @@ use crate::{
     names::Names,
 };
 
+/// The first of `len` lines that is shown in `rows` rows, next to the present one: the selected line is in sight, and no
+/// row stays empty while there are lines before the first.
+pub(crate) fn scrolled(top: usize, selected: usize, len: usize, rows: usize) -> usize {
+    let lowest = (selected + 1).saturating_sub(rows);
+    let highest = selected.min(len.saturating_sub(rows));
+    top.clamp(lowest, highest.max(lowest))
+}
+
 /// What the application does with a tab, whatever it lists.
 pub trait Screen {
     fn scope(&self) -> Scope;

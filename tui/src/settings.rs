@@ -1,14 +1,14 @@
 //! Flags, environment and `config.toml` of the client; flags win over variables, variables over the
 //! file.
 
-use std::{collections::BTreeMap, path::PathBuf};
+use std::{collections::BTreeMap, io::ErrorKind, path::PathBuf};
 
 use clap::Parser;
 use serde::Deserialize;
 use stockroom_common::place;
 
 use crate::{
-    api::Server,
+    api::{self, Server},
     command::Command,
     keys::{Keymap, Keys},
     local::LocalServer,
@@ -32,6 +32,10 @@ pub struct Settings {
     /// The folder of the shop on this machine.
     #[arg(long, env = place::DATA_DIR_VARIABLE, global = true)]
     pub data_dir: Option<PathBuf>,
+
+    /// Make a shop in that folder where there is none yet.
+    #[arg(long, env = "STOCKROOM_CREATE")]
+    pub create: bool,
 
     /// Colours for a `dark` or a `light` background, or `high-contrast`.
     #[arg(long, env = "STOCKROOM_THEME", value_name = "THEME")]
@@ -77,6 +81,7 @@ impl Settings {
         if let Some(url) = configured {
             let is_http = url.starts_with("http://") || url.starts_with("https://");
             if !is_http || reqwest::Url::parse(&url).is_err() {
+                let url = api::without_userinfo(&url);
                 return Err(format!(
                     "`{url}` is no server; write a URL like http://127.0.0.1:7878, or leave it out for \
                     the shop on this machine"
@@ -87,6 +92,20 @@ impl Settings {
         let local = LocalServer::new(self.data_dir.clone())
             .ok_or("this system tells no home folder; name a server with --server")?;
         Ok((Server::Socket(local.socket().into()), Some(local)))
+    }
+
+    /// Refuses to make a shop in a folder that is not there: its name may be mistyped.
+    ///
+    /// # Errors
+    /// A sentence that says what to do.
+    pub fn check_folder(&self) -> Result<(), String> {
+        match &self.data_dir {
+            Some(folder) if !self.create && !folder.exists() => Err(format!(
+                "there is no folder {}; add --create to make a shop there",
+                folder.display()
+            )),
+            _ => Ok(()),
+        }
     }
 
     /// Whether nothing may be changed.
@@ -130,6 +149,13 @@ impl Config {
         let text = Self::path().map(std::fs::read_to_string);
         match text {
             Some(Ok(text)) => toml::from_str(&text).map_err(|error| Self::blame(error.to_string())),
+            Some(Err(error)) if error.kind() != ErrorKind::NotFound => {
+                // It may say which shop is meant, or that nothing may be changed there.
+                Err(Self::blame(match error.kind() {
+                    ErrorKind::InvalidData => "is not UTF-8; save it in that encoding".into(),
+                    _ => format!("cannot be read: {error}"),
+                }))
+            }
             Some(Err(_)) | None => Ok(Self::default()),
         }
     }

@@ -120,7 +120,8 @@ fn head(text: &str, columns: usize) -> &str {
 }
 
 /// `1234567` as `1,234,567`.
-pub fn integer(value: i64) -> String {
+pub fn integer(value: impl Into<i128>) -> String {
+    let value = value.into();
     let digits = value.unsigned_abs().to_string();
     let mut text = String::from(if value < 0 { "-" } else { "" });
     for (index, digit) in digits.chars().enumerate() {
@@ -146,17 +147,18 @@ pub fn bytes(bytes: i64) -> String {
 }
 
 /// Minor units as `1,234.50`.
-pub fn money(minor: i64) -> String {
+pub fn money(minor: impl Into<i128>) -> String {
+    let minor = minor.into();
     let sign = if minor < 0 { "-" } else { "" };
     let (major, cents) = (minor.unsigned_abs() / 100, minor.unsigned_abs() % 100);
-    let major = integer(i64::try_from(major).unwrap_or(i64::MAX));
+    let major = integer(i128::try_from(major).unwrap_or(i128::MAX));
     format!("{sign}{major}.{cents:02}")
 }
 
 /// Reads an amount as people write it (`12`, `12.5`, `1,234.50`) into minor units.
 pub fn parse_money(text: &str) -> Option<i64> {
     let (major, cents) = text.trim().split_once('.').unwrap_or((text.trim(), ""));
-    let major = ungrouped(major)?;
+    let major = ungrouped(major).filter(|major| !major.starts_with('+'))?;
     if cents.len() > 2 || !cents.bytes().all(|b| b.is_ascii_digit()) || major.is_empty() {
         return None;
     }

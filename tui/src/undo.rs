@@ -3,7 +3,7 @@
 
 use reqwest::Method;
 use serde_json::{Value, json};
-use stockroom_common::{Kind, bulk::BulkReport, document};
+use stockroom_common::{Kind, OrderStatus, bulk::BulkReport, document};
 use uuid::Uuid;
 
 use crate::{
@@ -26,6 +26,8 @@ pub struct Undo {
     /// What the row is called.
     pub label: String,
     pub way: Way,
+    /// Whether the stock was changed as well, which stays as it is.
+    pub leaves_stock: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -58,14 +60,20 @@ impl Undo {
     /// left that may be undone.
     pub fn of_change(tab: Tab, row: &Value, before: &Value, after: &Value) -> Option<Self> {
         let mut patch = document::difference(after, before);
+        let mut leaves_stock = false;
         if tab == Tab::Products
             && let Some(members) = patch.as_object_mut()
         {
-            members.remove(STOCK);
+            leaves_stock = members.remove(STOCK).is_some();
         }
+        forget_status(tab, after, &mut patch);
         let version = row["version"].as_i64()?;
         (patch != json!({})).then_some(())?;
-        Self::of(tab, row, Way::Change { patch, version })
+        let undo = Self::of(tab, row, Way::Change { patch, version })?;
+        Some(Self {
+            leaves_stock,
+            ..undo
+        })
     }
 
     pub fn of_creation(tab: Tab, row: &Value) -> Option<Self> {
@@ -80,25 +88,37 @@ impl Undo {
             id: row["id"].as_str()?.parse().ok()?,
             label: label.unwrap_or_default().into(),
             way,
+            leaves_stock: false,
         })
     }
 }
 
-/// How taking back many went.
-fn told_of_many(answer: &Answer, label: &str) -> String {
-    match answer.read::<BulkReport>() {
-        Ok(report) if report.failed > 0 => {
-            let (failed, rows) = (report.failed, report.rows.len());
-            let why = report.rows.iter().find_map(|row| row.problem.as_ref());
-            let why = why.map_or("", |problem| problem.detail.as_str());
-            format!(
-                "{} of {rows} are as they were; not the others: {why}",
-                rows - failed
-            )
-        }
-        Ok(_) => format!("{label} are as they were."),
-        Err(error) => error,
+/// Takes a status out of what undoing sends where the rules of orders refuse the way back.
+pub(crate) fn forget_status(tab: Tab, after: &Value, patch: &mut Value) {
+    let status = |document: &Value| document["status"].as_str()?.parse::<OrderStatus>().ok();
+    if tab == Tab::Orders
+        && let (Some(now), Some(before)) = (status(after), status(patch))
+        && !now.may_become(before)
+        && let Some(members) = patch.as_object_mut()
+    {
+        members.remove("status");
     }
+}
+
+/// How taking back many went; an error where some are not as they were.
+fn told_of_many(answer: &Answer, label: &str) -> Result<String, String> {
+    let report = answer.read::<BulkReport>()?;
+    let (failed, rows) = (report.failed, report.rows.len());
+    if failed == 0 {
+        return Ok(format!("{label} are as they were."));
+    }
+    let why = report.rows.iter().find_map(|row| row.problem.as_ref());
+    let why = why.map_or("", |problem| problem.detail.as_str());
+    let why = text::clean(why);
+    Err(match rows - failed {
+        0 => format!("Not undone: {why}"),
+        done => format!("Only {done} of {rows} are as they were: {why}"),
+    })
 }
 
 impl History {
@@ -111,6 +131,12 @@ impl History {
 
     pub fn is_empty(&self) -> bool {
         self.done.is_empty()
+    }
+
+    /// What the last write created, and undoing would delete.
+    pub fn would_delete(&self) -> Option<&str> {
+        let last = self.done.last()?;
+        matches!(last.way, Way::Delete { .. }).then_some(last.label.as_str())
     }
 
     /// Takes back the last write.
@@ -133,9 +159,14 @@ impl History {
                 (Method::PUT, Some(document.clone()), Precondition::Absent)
             }
             Way::Delete { version } => (Method::DELETE, None, Precondition::Version(*version)),
-            Way::Many { rows, .. } => {
-                let rows = rows.iter().cloned().collect();
-                (Method::POST, Some(rows), Precondition::None)
+            Way::Many { rows, of } => {
+                let mut rows = rows.clone();
+                if *of == Many::Deleted {
+                    // A version says that the row is there.
+                    let members = rows.iter_mut().filter_map(Value::as_object_mut);
+                    members.for_each(|row| drop(row.remove("version")));
+                }
+                (Method::POST, Some(rows.into()), Precondition::None)
             }
         };
         self.under_way = Some((ticket.run, undo));
@@ -213,10 +244,20 @@ impl History {
             Ok(answer) => {
                 self.follow(&undo, answer);
                 let (toast, row) = match undo.way {
+                    Way::Change { .. } if undo.leaves_stock => {
+                        let toast = format!("{label} is as it was, but for its stock.");
+                        (toast, answer.read().ok())
+                    }
                     Way::Change { .. } => (format!("{label} is as it was."), answer.read().ok()),
                     Way::Create { .. } => (format!("{label} is back."), answer.read().ok()),
                     Way::Delete { .. } => (format!("{label} is gone again."), None),
-                    Way::Many { .. } => (told_of_many(answer, &label), None),
+                    Way::Many { .. } => match told_of_many(answer, &label) {
+                        Ok(toast) => (toast, None),
+                        Err(failure) => {
+                            ctx.bad(failure);
+                            return ctx.wish(Wish::Expire);
+                        }
+                    },
                 };
                 let tab = undo.tab;
                 ctx.wish(Wish::Written {

@@ -46,6 +46,10 @@ pub(super) fn of(pointer: String, error: &Error) -> FieldError {
         let missing = quoted(rest).unwrap_or_default();
         return FieldError::new(format!("{pointer}/{missing}"), "required", "is missing");
     }
+    if let Some(rest) = text.strip_prefix("duplicate field ") {
+        let message = format!("names `{}` twice", quoted(rest).unwrap_or_default());
+        return FieldError::new(pointer, "repeated", message);
+    }
     let code = match text.starts_with("unknown variant ") {
         true => "unknown_value",
         false => "wrong_type",
@@ -123,20 +127,22 @@ fn known(text: &str) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use serde::Deserialize;
+    use serde::{Deserialize, Serialize};
     use serde_json::{Value, json};
 
     use crate::{NewOrder, NewProduct, OrderStatus, document, seed::NewSeedJob};
 
-    #[derive(Debug, Deserialize)]
+    #[derive(Debug, Deserialize, Serialize)]
     #[serde(deny_unknown_fields)]
-    #[expect(dead_code, reason = "it is only read")]
     struct Status {
         status: OrderStatus,
     }
 
-    fn fault<T: serde::de::DeserializeOwned + std::fmt::Debug>(value: Value) -> String {
-        let told = document::from_value::<T>(value.clone()).unwrap_err();
+    fn fault<T>(value: Value) -> String
+    where
+        T: serde::de::DeserializeOwned + Serialize + std::fmt::Debug,
+    {
+        let told = document::from_value::<T>(&value).unwrap_err();
         // Bytes are told of as values are.
         let bytes = document::from_slice::<T>(value.to_string().as_bytes()).unwrap_err();
         assert_eq!(told, bytes);

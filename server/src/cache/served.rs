@@ -6,15 +6,19 @@ use axum::{
     body::Body,
     extract::FromRequestParts,
     http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header, request::Parts},
-    response::Response,
+    response::{IntoResponse, Response},
 };
 use chrono::{DateTime, Utc};
+use stockroom_common::Kind;
 
 use super::{
     entry::{Answer, Entry},
     store::StoreError,
 };
-use crate::conditions;
+use crate::{
+    conditions::{ReadConditions, Verdict},
+    error::Error,
+};
 
 const CACHE_STATUS: HeaderName = HeaderName::from_static("cache-status");
 /// Headers of an answer beside its links, those of the layers around it included.
@@ -87,13 +91,12 @@ impl fmt::Display for Status {
     }
 }
 
-/// What a reader says in its headers about caching. Only these are copied: most requests have none.
+/// What a reader says in its headers about caching and about what it has. Most requests say nothing.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Reader {
     /// Whether it wants the answer from the database: `Cache-Control: no-cache` or `no-store`.
     pub(crate) is_bypass: bool,
-    /// The values of `If-None-Match`.
-    known: Vec<HeaderValue>,
+    conditions: ReadConditions,
 }
 
 impl Reader {
@@ -103,10 +106,9 @@ impl Reader {
         let is_bypass = directives.map(str::trim).any(|directive| {
             directive.eq_ignore_ascii_case("no-cache") || directive.eq_ignore_ascii_case("no-store")
         });
-        let known = headers.get_all(header::IF_NONE_MATCH).iter();
         Self {
             is_bypass,
-            known: known.cloned().collect(),
+            conditions: ReadConditions::read(headers),
         }
     }
 }
@@ -144,17 +146,27 @@ impl Served {
         }
     }
 
-    /// The response to the reader: 304 where it has the answer already.
+    /// The response to the reader: 304 where it has the answer already, 412 where it wants another.
     pub(crate) fn respond(&self, reader: &Reader, now: DateTime<Utc>) -> Response {
         let answer = &self.entry.answer;
         let mut response = Response::default();
         let mut headers = HeaderMap::with_capacity(HEADERS + answer.links.len());
-        if conditions::is_known(&reader.known, &answer.etag) {
-            *response.status_mut() = StatusCode::NOT_MODIFIED;
-        } else {
-            *response.body_mut() = Body::from(answer.body.clone());
-            let json = HeaderValue::from_static("application/json");
-            headers.insert(header::CONTENT_TYPE, json);
+        match reader.conditions.verdict(&answer.etag) {
+            Verdict::Known => *response.status_mut() = StatusCode::NOT_MODIFIED,
+            Verdict::Answer => {
+                *response.body_mut() = Body::from(answer.body.clone());
+                let json = HeaderValue::from_static("application/json");
+                headers.insert(header::CONTENT_TYPE, json);
+            }
+            Verdict::Failed => {
+                let detail = "`If-Match` names none of what is there now; its `ETag` says what is.";
+                let refusal = Error::refused(Kind::PreconditionFailed, detail);
+                let mut response = refusal.into_response();
+                response
+                    .headers_mut()
+                    .insert(header::ETAG, answer.etag.clone());
+                return response;
+            }
         }
         headers.insert(header::ETAG, answer.etag.clone());
         for link in &answer.links {

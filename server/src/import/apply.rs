@@ -13,14 +13,14 @@ use crate::{
     cache::Invalidation,
     entity::Entity,
     error::{Error, Result},
-    rows::{self, MAX_FAULTS, Place, Sent, lock},
+    rows::{self, ATTEMPTS, MAX_FAULTS, Place, Sent, lock},
     write::Write,
 };
 
 /// Rows that are read, locked and logged at once.
 const BATCH: usize = 500;
-/// How often it is begun again where another writer held what it needs.
-const ATTEMPTS: usize = 3;
+/// How often a file that is written whole or not at all is begun again.
+const WHOLE_ATTEMPTS: usize = 3;
 
 pub(super) async fn apply<E: Entity>(import: &Import) -> Result<(Report, Invalidation)> {
     if import.request.on_error == OnError::RejectFailed {
@@ -43,7 +43,7 @@ pub(super) async fn apply<E: Entity>(import: &Import) -> Result<(Report, Invalid
     let mut attempt = 1;
     loop {
         match in_one::<E>(import).await {
-            Err(error) if error.is_lost_lock() && attempt < ATTEMPTS => attempt += 1,
+            Err(error) if error.is_lost_race() && attempt < WHOLE_ATTEMPTS => attempt += 1,
             outcome => return outcome,
         }
     }
@@ -89,7 +89,7 @@ async fn in_one<E: Entity>(import: &Import) -> Result<(Report, Invalidation)> {
         }
         let count = rows.len();
         rows_read += count as u64;
-        for (place, row) in rows::write_all(&mut write, rows, import.request.on_error).await? {
+        for (place, row) in rows::write_all(&mut write, &rows, import.request.on_error).await? {
             report.push(line(place), row)?;
         }
         write.write_log().await?;
@@ -162,9 +162,9 @@ async fn one_batch<E: Entity>(
     let mut attempt = 1;
     loop {
         let mut write = Write::bulk(import.state.clone(), import.actor.clone());
-        let written = rows::write_all(&mut write, rows.to_vec(), import.request.on_error).await;
+        let written = rows::write_all(&mut write, rows, import.request.on_error).await;
         let written = match written {
-            Err(error) if error.is_lost_lock() && attempt < ATTEMPTS => {
+            Err(error) if error.is_lost_race() && attempt < ATTEMPTS => {
                 attempt += 1;
                 continue;
             }

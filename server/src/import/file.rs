@@ -1,29 +1,25 @@
 //! A file that was received, kept without a name: whatever happens, it goes with the last who has it open.
 
 use std::{
-    collections::VecDeque,
     io::{self, BufRead, BufReader, Read, Seek},
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc,
         atomic::{AtomicU64, Ordering::Relaxed},
     },
 };
 
 use super::{
+    csv_table,
     interrupt::Interrupted,
     receive::{Room, no_room},
 };
 use crate::error::{Error, Result};
 use flate2::read::MultiGzDecoder;
 use serde_json::Value;
-use stockroom_common::{
-    FieldError, Kind, document,
-    format::Format,
-    table::{self, Column},
-};
+use stockroom_common::{FieldError, Kind, document, format::Format, table::Column};
 
 /// Bytes that a row may have.
-const ROW_LIMIT: usize = 1 << 20;
+pub(super) const ROW_LIMIT: usize = 1 << 20;
 /// Bytes of rows that are held at a time.
 const BATCH_BYTES: u64 = 4 << 20;
 /// Rows that a file may have.
@@ -35,7 +31,7 @@ const MAX_RATIO: u64 = 100;
 const UNPACKED_LIMIT: u64 = 32;
 /// Small ones may be so large in any case.
 const UNPACKED_FREE: u64 = 4 << 20;
-const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+pub(super) const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 const GZIP: [u8; 2] = [0x1f, 0x8b];
 
 /// The rows of a file, not yet read as those of an entity.
@@ -52,7 +48,7 @@ pub(crate) struct File {
 pub(crate) type Line = (u64, Result<Value, FieldError>);
 
 /// Rows on their way out of a file; a fault that none can follow ends them.
-type Reader = Box<dyn Iterator<Item = Result<Line, FieldError>> + Send>;
+pub(super) type Reader = Box<dyn Iterator<Item = Result<Line, FieldError>> + Send>;
 
 /// Rows on their way out of a file.
 pub(crate) struct Lines {
@@ -112,8 +108,11 @@ impl File {
                 read: counter,
                 interrupted,
             };
+            let mut bytes = BufReader::with_capacity(1 << 16, bytes);
+            let is_utf16 = is_utf16(bytes.fill_buf().unwrap_or_default());
             Ok::<_, io::Error>(match format {
-                Format::Csv => csv_lines(bytes, columns),
+                _ if is_utf16 => Err(no_utf8("UTF-16")),
+                Format::Csv => csv_table::lines(bytes, columns),
                 Format::Ndjson => Ok(ndjson_lines(bytes)),
             })
         };
@@ -168,12 +167,21 @@ impl Lines {
     }
 }
 
-fn broken(error: &io::Error) -> FieldError {
+/// Whether every other byte is 0, as those of most UTF-16 are, or there is its mark.
+fn is_utf16(start: &[u8]) -> bool {
+    let start = &start[..start.len().min(64)];
+    let is_zero = |from: usize| {
+        let mut bytes = start.iter().skip(from).step_by(2).peekable();
+        bytes.peek().is_some() && bytes.all(|byte| *byte == 0)
+    };
+    start.starts_with(b"\xff\xfe") || start.starts_with(b"\xfe\xff") || is_zero(0) || is_zero(1)
+}
+
+pub(super) fn broken(error: &io::Error) -> FieldError {
     FieldError::new("", "syntax", format!("cannot be read: {error}"))
 }
 
-fn ndjson_lines(bytes: impl Read + Send + 'static) -> Reader {
-    let mut bytes = BufReader::with_capacity(1 << 16, bytes);
+fn ndjson_lines(mut bytes: impl BufRead + Send + 'static) -> Reader {
     let mut number = 0;
     let mut is_over = false;
     Box::new(std::iter::from_fn(move || {
@@ -209,172 +217,34 @@ fn ndjson_row(line: &[u8], number: u64) -> Result<Value, FieldError> {
         _ => line,
     };
     if std::str::from_utf8(line).is_err() || line.contains(&0) {
-        return Err(no_utf8());
+        return Err(not_utf8(line));
     }
-    document::from_slice(line)
+    document::parse(line)
 }
 
-fn no_utf8() -> FieldError {
-    FieldError::new("", "syntax", "is not UTF-8; save the file in that encoding")
+/// What to say of a row that is not UTF-8.
+pub(super) fn not_utf8(row: &[u8]) -> FieldError {
+    // Bytes that stand for nothing in Windows-1252.
+    let is_windows = !row
+        .iter()
+        .any(|byte| matches!(byte, 0 | 0x81 | 0x8d | 0x8f | 0x90 | 0x9d));
+    no_utf8(if is_windows {
+        "Windows-1252, as it seems"
+    } else {
+        "another encoding"
+    })
 }
 
-fn csv_lines(
-    bytes: impl Read + Send + 'static,
-    columns: &'static [Column],
-) -> Result<Reader, FieldError> {
-    let watch = Watch::default();
-    // Where a quote is not closed, everything after it is in one cell, and the end as well.
-    let end = format!("\u{1}the end {:x}\u{1}", rand::random::<u128>());
-    let watched = Watched {
-        bytes: bytes.chain(io::Cursor::new(format!("\n{end}\n"))),
-        watch: watch.clone(),
-    };
-    let mut bytes = BufReader::with_capacity(1 << 16, watched);
-    let delimiter = sniff_delimiter(&mut bytes).map_err(|error| broken(&error))?;
-    let mut builder = csv::ReaderBuilder::new();
-    let mut table = builder
-        .delimiter(delimiter)
-        .flexible(true)
-        .from_reader(bytes);
-    let header = table.byte_headers().map_err(|error| csv_fault(&error))?;
-    let header = cells(header)?;
-    if header.iter().all(|name| name.is_empty() || *name == end) {
-        let message = "there is no header, which names the columns";
-        return Err(FieldError::new("", "required", message));
-    }
-    if header.iter().any(|name| name.contains(&end)) {
-        let message = "a quote that begins here is not closed";
-        return Err(FieldError::new("", "syntax", message).at_line(1));
-    }
-    let columns = table::read_header(columns, header.into_iter())?;
-    let mut record = csv::ByteRecord::new();
-    let mut is_over = false;
-    Ok(Box::new(std::iter::from_fn(move || {
-        if is_over {
-            return None;
-        }
-        watch.seen().since_row = 0;
-        let read = table.read_byte_record(&mut record);
-        let begun = record.position().map_or(0, csv::Position::byte);
-        let line = watch.seen().line_of(begun);
-        if let Err(error) = read {
-            is_over = true;
-            return Some(Err(csv_fault(&error).at_line(line)));
-        }
-        let last = record.iter().next_back().unwrap_or_default();
-        if record.len() == 1 && last == end.as_bytes() {
-            is_over = true;
-            return None;
-        }
-        if last.trim_ascii_end().ends_with(end.as_bytes()) {
-            is_over = true;
-            let message = "a quote that begins here is not closed";
-            return Some(Err(FieldError::new("", "syntax", message).at_line(line)));
-        }
-        let row = cells(&record);
-        let row = row.and_then(|cells| table::read_row(&columns, cells.into_iter()));
-        Some(Ok((line, row)))
-    })))
+fn no_utf8(encoding: &str) -> FieldError {
+    let message = format!(
+        "is not UTF-8 but {encoding}; save the file as UTF-8 (spreadsheets call it \"CSV UTF-8\")"
+    );
+    FieldError::new("", "syntax", message)
 }
 
-/// What separates the cells: spreadsheets write semicolons where the comma is taken, or tabs. Takes the
-/// mark that some put before UTF-8 away.
-fn sniff_delimiter(bytes: &mut impl BufRead) -> io::Result<u8> {
-    if bytes.fill_buf()?.starts_with(BYTE_ORDER_MARK) {
-        bytes.consume(BYTE_ORDER_MARK.len());
-    }
-    let start = bytes.fill_buf()?;
-    let header = start
-        .split(|byte| *byte == b'\n')
-        .next()
-        .unwrap_or_default();
-    let separates = |delimiter: &u8| header.contains(delimiter);
-    Ok([b',', b';', b'\t']
-        .into_iter()
-        .find(separates)
-        .unwrap_or(b','))
-}
-
-fn cells(record: &csv::ByteRecord) -> Result<Vec<&str>, FieldError> {
-    let cells = record.iter().map(std::str::from_utf8);
-    cells.collect::<Result<_, _>>().map_err(|_| no_utf8())
-}
-
-fn csv_fault(error: &csv::Error) -> FieldError {
-    match error.kind() {
-        csv::ErrorKind::Io(error) if error.kind() == io::ErrorKind::FileTooLarge => too_long(),
-        csv::ErrorKind::Io(error) => broken(error),
-        _ => FieldError::new("", "syntax", error.to_string()),
-    }
-}
-
-fn too_long() -> FieldError {
+pub(super) fn too_long() -> FieldError {
     let message = format!("has more than {ROW_LIMIT} bytes; a quote may not be closed");
     FieldError::new("", "too_long", message)
-}
-
-/// What was seen of a table on its way to the reader, which counts no lines between its records.
-#[derive(Clone, Default)]
-struct Watch(Arc<Mutex<Seen>>);
-
-#[derive(Default)]
-struct Seen {
-    /// Bytes read since a row began: one that never ends must not fill the memory.
-    since_row: usize,
-    /// Bytes read in all, but for the mark before UTF-8.
-    read: u64,
-    /// Where lines break beyond the last row, and whether by a feed (the other half is a return).
-    breaks: VecDeque<(u64, bool)>,
-    /// Feeds up to the last row.
-    feeds: u64,
-}
-
-impl Watch {
-    fn seen(&self) -> MutexGuard<'_, Seen> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Seen {
-    /// The line of the row that was looked for from that byte on: blank lines come before it.
-    fn line_of(&mut self, mut byte: u64) -> u64 {
-        while let Some((place, is_feed)) = self.breaks.pop_front_if(|(place, _)| *place <= byte) {
-            self.feeds += u64::from(is_feed);
-            byte = byte.max(place + 1);
-        }
-        self.feeds + 1
-    }
-
-    fn see(&mut self, bytes: &[u8]) {
-        let bytes = match self.read {
-            0 => bytes.strip_prefix(BYTE_ORDER_MARK).unwrap_or(bytes),
-            _ => bytes,
-        };
-        let places = (self.read..).zip(bytes);
-        let breaks = places.filter(|(_, byte)| matches!(byte, b'\n' | b'\r'));
-        self.breaks
-            .extend(breaks.map(|(place, byte)| (place, *byte == b'\n')));
-        self.read += bytes.len() as u64;
-        self.since_row += bytes.len();
-    }
-}
-
-struct Watched<R> {
-    bytes: R,
-    watch: Watch,
-}
-
-impl<R: Read> Read for Watched<R> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let mut seen = self.watch.seen();
-        // What was read ahead may be of many rows; only what is read for one alone adds up.
-        if seen.since_row > ROW_LIMIT {
-            return Err(io::ErrorKind::FileTooLarge.into());
-        }
-        let read = self.bytes.read(buffer)?;
-        seen.see(&buffer[..read]);
-        Ok(read)
-    }
 }
 
 /// Bytes that fail where there are too many of them: what is packed may unpack to anything.
@@ -405,13 +275,7 @@ impl Read for Limited {
 
 #[cfg(test)]
 mod tests {
-    use stockroom_common::{Category, Resource};
-
     use super::*;
-
-    fn table(bytes: &'static [u8]) -> Result<Vec<Line>, FieldError> {
-        csv_lines(bytes, Category::TABLE_COLUMNS)?.collect()
-    }
 
     #[test]
     fn what_unpacks_to_too_much_is_no_end_of_the_file() {
@@ -421,21 +285,12 @@ mod tests {
             read: Arc::default(),
             interrupted: Interrupted::default(),
         };
-        let fault = ndjson_lines(bytes).find_map(Result::err).unwrap();
-        assert!(fault.message.contains("unpacks to too much"));
+        let fault = ndjson_lines(BufReader::new(bytes)).find_map(Result::err);
+        assert!(fault.unwrap().message.contains("unpacks to too much"));
     }
 
     #[test]
-    fn rows_know_the_line_where_they_begin() {
-        let lines = table(b"\xef\xbb\xbfname;description\n\"a\nb\";x\n\nc;y;z\nd;\xff\n").unwrap();
-        let places: Vec<u64> = lines.iter().map(|(line, _)| *line).collect();
-        assert_eq!(places, [2, 5, 6]);
-        let windows = table(b"name\r\na\r\n\r\n\"b\r\nc\"\r\nd\r\n").unwrap();
-        let windows: Vec<u64> = windows.iter().map(|(line, _)| *line).collect();
-        assert_eq!(windows, [2, 4, 6]);
-        assert_eq!(lines[0].1.as_ref().unwrap()["name"], "a\nb");
-        assert_eq!(lines[1].1.as_ref().unwrap_err().code, "syntax");
-        assert!(lines[2].1.as_ref().unwrap_err().message.contains("UTF-8"));
+    fn json_rows_know_their_line() {
         let lines = ndjson_lines(b"{\"a\": 1}\n\n{\"a\": 2".as_slice());
         let lines: Vec<Line> = lines.collect::<Result<_, _>>().unwrap();
         assert_eq!(lines[0], (1, Ok(serde_json::json!({"a": 1}))));
@@ -444,28 +299,24 @@ mod tests {
     }
 
     #[test]
-    fn a_row_without_an_end_is_refused_before_it_fills_the_memory() {
-        let endless: &'static [u8] =
-            Vec::leak([b"name\n\"".as_slice(), &[b'x'; ROW_LIMIT * 3]].concat());
-        let fault = table(endless).unwrap_err();
-        assert_eq!((&*fault.code, fault.line), ("too_long", Some(2)));
+    fn a_json_row_without_an_end_is_refused_before_it_fills_the_memory() {
         let endless: &'static [u8] = Vec::leak(vec![b'x'; ROW_LIMIT * 3]);
         let fault = ndjson_lines(endless).find_map(Result::err).unwrap();
         assert_eq!((&*fault.code, fault.line), ("too_long", Some(1)));
     }
 
     #[test]
-    fn a_quote_that_is_not_closed_swallows_no_rows() {
-        let fault = table(b"name,description\na,b\nA,\"x\nB,y\nC,z\n").unwrap_err();
-        assert_eq!((&*fault.code, fault.line), ("syntax", Some(3)));
-        let lines = table(b"name\n\"a\"").unwrap();
-        assert_eq!(lines.len(), 1, "the last row may have no end of line");
-        assert_eq!(table(b"name").unwrap(), []);
-    }
-
-    #[test]
-    fn a_file_without_a_header_is_refused() {
-        assert_eq!(table(b"").err().unwrap().code, "required");
-        assert_eq!(table(b"Tea,Green\n").err().unwrap().code, "unknown_field");
+    fn other_encodings_are_called_by_their_name() {
+        for utf16 in [
+            b"\xff\xfen\0a\0".as_slice(),
+            b"\xfe\xff\0n\0a",
+            b"n\0a\0m\0e\0",
+            b"\0n\0a\0m\0e",
+        ] {
+            assert!(is_utf16(utf16), "{utf16:?}");
+        }
+        assert!(!is_utf16(b"name\n") && !is_utf16(b"") && !is_utf16("näme".as_bytes()));
+        assert!(not_utf8(b"Caf\xe9").message.contains("Windows-1252"));
+        assert!(not_utf8(b"Caf\x81").message.contains("another encoding"));
     }
 }

@@ -1,4 +1,4 @@
-//! What ends an import before its time: nobody waits for it any more, its job is to stop, the server stops, or it
+//! What ends an import or another write of many rows before its time: nobody waits for it any more, its job is to stop, the server stops, or it
 //! takes too long. Whatever reads its file looks here, for a small file may unpack to hours of work.
 
 use std::{
@@ -62,7 +62,7 @@ impl Interrupt {
         let gone = async {
             // Nothing is ever sent.
             let _ = gone.await;
-            "Nobody waits for the import any more."
+            "Nobody waits for the answer any more."
         };
         (Self::watch(state, gone), Waiting { _end: end })
     }
@@ -84,7 +84,7 @@ impl Interrupt {
             flag.set(tokio::select! {
                 why = ended => why,
                 () = state.lifecycle.until(Phase::Over) => "The server stops.",
-                () = tokio::time::sleep(MAX_TIME) => "The import took more than four hours; split the file.",
+                () = tokio::time::sleep(MAX_TIME) => "It took more than four hours; send less at a time.",
             });
         });
         Self {

@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use axum::body::Body;
+use axum::body::{Body, HttpBody};
 use futures_util::StreamExt;
 use stockroom_common::{Kind, format::Format};
 use tokio::{io::AsyncWriteExt, sync::Semaphore, time::Instant};
@@ -105,6 +105,8 @@ pub(crate) async fn receive(
     format: Format,
     interrupted: Interrupted,
 ) -> Result<File> {
+    // Before anything of it is asked for.
+    check_size(body.size_hint().lower(), state.options.import_limit)?;
     let wait = TURN_LIMIT.min(state.options.request_timeout / 2);
     let turn = tokio::time::timeout(wait, state.spool.uploads.acquire()).await;
     let Ok(Ok(_upload)) = turn else {
@@ -134,17 +136,20 @@ pub(crate) async fn receive(
             .map_err(|_| Error::refused(Kind::Unreadable, "The file did not arrive whole."))?;
         arrived += chunk.len() as u64;
         room.grow(chunk.len())?;
-        let limit = room.file_limit();
-        if room.bytes() > limit {
-            let detail = format!(
-                "The file has more than the {limit} bytes that the server takes; split it."
-            );
-            return Err(Error::refused(Kind::TooLarge, detail));
-        }
+        check_size(room.bytes(), room.file_limit())?;
         file.write_all(&chunk).await.map_err(no_room)?;
     }
     file.flush().await.map_err(no_room)?;
     Ok(File::new(file.into_std().await, format, room, interrupted))
+}
+
+fn check_size(bytes: u64, limit: u64) -> Result<()> {
+    if bytes <= limit {
+        return Ok(());
+    }
+    let detail =
+        format!("The file has more than the {limit} bytes that the server takes; split it.");
+    Err(Error::refused(Kind::TooLarge, detail))
 }
 
 /// Copies the file of a job to this server's disk.

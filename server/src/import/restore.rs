@@ -96,7 +96,7 @@ pub(crate) async fn load_all<E: Entity>(
 fn read<E: Entity>((line, value): Line) -> (u64, Result<E, Problem>) {
     let unreadable = |fault: FieldError| Problem::fields(Kind::Unreadable, vec![fault]);
     let row = value.map_err(unreadable).and_then(|value: Value| {
-        let row: E = document::from_value(value.clone()).map_err(unreadable)?;
+        let row: E = document::from_value(&value).map_err(unreadable)?;
         document::refuse_unknown(&value, &document::to_value(&row)).map_err(unreadable)?;
         match row.check_row() {
             faults if faults.is_empty() => Ok(row),

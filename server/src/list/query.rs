@@ -1,16 +1,14 @@
 //! Reading the query string of a list: every name must be known and stand once.
 
-use stockroom_common::{
-    Count, FieldError, Id, Kind, Resource, document::fault, order::parse_moment, page,
-};
-use uuid::Uuid;
-
 use super::{KeyValue, ListRequest};
 use crate::{
     cursor::{Cursor, CursorKey, Direction},
     entity::{Entity, KeyKind, SortKey},
     error::{Error, Result},
     extract,
+};
+use stockroom_common::{
+    Count, FieldError, Id, Kind, Resource, document::fault, order::parse_moment, page, table,
 };
 
 /// Bytes that the name of a file may have.
@@ -81,6 +79,7 @@ impl<E: Entity> ListRequest<E> {
         let sort = parameters.take("sort");
         let (key, descending) = parse_sort::<E>(sort.as_deref().unwrap_or(E::DEFAULT_SORT))?;
         let search = parameters.take("q").filter(|text| !text.is_empty());
+        let search = search.map(|text| table::composed(&text).into_owned());
         if search.as_ref().is_some_and(|text| text.contains('\0')) {
             return Err(unreadable("q", "invalid_text", "holds a NUL character"));
         }
@@ -108,7 +107,7 @@ impl<E: Entity> ListRequest<E> {
                 return Err(unreadable("seek", "repeated", message));
             }
             (Some(text), None) => Some(cursor_key.open(&text, &binding)?),
-            (None, Some(text)) => Some(parse_seek(&text, key, descending)?),
+            (None, Some(text)) => Some(parse_seek(&text, key)?),
             (None, None) => None,
         };
         Ok(Self {
@@ -215,7 +214,10 @@ impl Parameters {
         match names.find(|(name, _)| !known.contains(&name.as_str())) {
             None => Ok(()),
             Some((name, _)) => {
-                let message = format!("is not known here; known are {}", known.join(", "));
+                let message = match known {
+                    [] => "is not known here; leave it out".to_owned(),
+                    known => format!("is not known here; known are {}", known.join(", ")),
+                };
                 Err(unreadable(name, "unknown_parameter", message))
             }
         }
@@ -247,7 +249,7 @@ pub(crate) fn parse_limit(text: &str) -> Result<u32> {
 }
 
 /// The place before the first row whose sort key is the value, or comes after it.
-fn parse_seek(text: &str, key: SortKey, descending: bool) -> Result<Cursor> {
+fn parse_seek(text: &str, key: SortKey) -> Result<Cursor> {
     let refused = |what: &str| {
         let message = format!("is `{text}`; this list is sorted by {what}");
         unreadable("seek", "wrong_type", message)
@@ -256,9 +258,7 @@ fn parse_seek(text: &str, key: SortKey, descending: bool) -> Result<Cursor> {
         KeyKind::Text if text.contains('\0') => {
             return Err(unreadable("seek", "invalid_text", "holds a NUL character"));
         }
-        // As the keys are: without regard to case where the list has none.
-        KeyKind::Text if key.expression.starts_with("lower(") => text.to_lowercase(),
-        KeyKind::Text => text.to_owned(),
+        KeyKind::Text => table::composed(text).into_owned(),
         KeyKind::Integer => match text.parse::<i64>() {
             Ok(number) => number.to_string(),
             Err(_) => return Err(refused("a whole number")),
@@ -272,11 +272,9 @@ fn parse_seek(text: &str, key: SortKey, descending: bool) -> Result<Cursor> {
             }
         },
     };
-    // Before all that have this key, whatever their ids.
-    let id = if descending { Uuid::max() } else { Uuid::nil() };
     Ok(Cursor {
         direction: Direction::Forward,
-        row: Some((value, id)),
+        row: Some((value, None)),
     })
 }
 

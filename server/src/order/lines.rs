@@ -3,7 +3,9 @@
 use std::collections::HashMap;
 
 use sqlx::{Row, postgres::PgRow};
-use stockroom_common::{Id, Kind, NewOrder, NewOrderItem, Order, OrderItem, Product};
+use stockroom_common::{
+    Id, Kind, NewOrder, NewOrderItem, Order, OrderItem, Product, order::check_total,
+};
 use uuid::Uuid;
 
 use super::Prices;
@@ -122,12 +124,7 @@ pub(super) fn priced(items: &[NewOrderItem], prices: &Prices) -> Result<Vec<Orde
 
 /// The sum of the lines, in minor units.
 pub(super) fn total(items: &[OrderItem]) -> Result<i64> {
-    let line = |item: &OrderItem| i128::from(item.quantity) * i128::from(item.unit_price_minor);
-    let total: i128 = items.iter().map(line).sum();
-    i64::try_from(total).map_err(|_| {
-        let message = "add up to more than can be stored; split the order";
-        Error::field(Kind::Invalid, "/items", "out_of_range", message)
-    })
+    check_total(items).map_err(|fault| Error::fields(Kind::Invalid, vec![fault]))
 }
 
 /// Whether new lines say the same as the stored ones; a price that is left out says nothing.

@@ -2,11 +2,17 @@
 //! may change.
 
 use chrono::{DateTime, Duration, SubsecRound, Utc};
-use stockroom_common::{Id, Kind, NewOrder, Order, OrderStatus, document, partition::Family};
+use stockroom_common::{
+    Id, Kind, NewOrder, Order, OrderStatus, Product, document, partition::Family,
+};
 
-use super::lines;
+use super::{
+    lines,
+    stock::{self, Movement},
+};
 use crate::{
     changes,
+    database::Connection,
     error::{Error, Result},
     state::AppState,
     write::Write,
@@ -33,6 +39,41 @@ pub(super) fn placed_at(write: &Write, told: Option<DateTime<Utc>>) -> Result<Da
 
 pub(crate) fn may_be_placed(state: &AppState, now: DateTime<Utc>, at: DateTime<Utc>) -> bool {
     (state.options.orders_from..=now + Duration::days(1)).contains(&at)
+}
+
+/// Makes the partition that an order goes to, unless the order would be refused: a refusal must leave no partition
+/// behind. What is looked up here may change until the order is written, where the rules are applied.
+pub(super) async fn make_partition(
+    state: &AppState,
+    placed_at: DateTime<Utc>,
+    new: &NewOrder,
+) -> Result<()> {
+    let (partitions, pool) = (&state.partitions, &state.database.background);
+    if !partitions.has(Family::Orders, placed_at) {
+        refuse_in_vain(&mut *pool.acquire().await?, new).await?;
+    }
+    partitions.ensure(pool, Family::Orders, placed_at).await
+}
+
+async fn refuse_in_vain(conn: &mut Connection, new: &NewOrder) -> Result<()> {
+    let has_customer: bool =
+        sqlx::query_scalar("select exists (select from customers where id = $1)")
+            .bind(new.customer_id.uuid())
+            .fetch_one(&mut *conn)
+            .await?;
+    if !has_customer {
+        let message = "there is no such customer";
+        return Err(Error::field(
+            Kind::Invalid,
+            "/customer_id",
+            "not_found",
+            message,
+        ));
+    }
+    let products: Vec<Id<Product>> = new.items.iter().map(|item| item.product_id).collect();
+    let shelves = stock::read(conn, &products).await?;
+    let wanted = lines::wanted(new, new.status.gives_back_on_delete());
+    stock::check(&new.items, &shelves, &Movement::between(&[], &wanted))
 }
 
 /// Checks that an id that the caller names is one that the server would have minted.
@@ -87,7 +128,7 @@ pub(super) async fn allow_first_status(
         return Ok(());
     }
     let last = changes::last_of(write.conn().await?, id).await?;
-    let before = last.and_then(|(_, before)| document::from_value::<Order>(before?).ok());
+    let before = last.and_then(|(_, before)| document::from_value::<Order>(&before?).ok());
     match before.filter(|order| order.status == status) {
         Some(order) if lines::same(&order.items, &new.items) => Ok(()),
         Some(_) => {

@@ -34,6 +34,9 @@ impl Movement {
     }
 }
 
+pub(super) type Shelves = BTreeMap<Id<Product>, Shelf>;
+
+#[derive(Debug)]
 pub(super) struct Shelf {
     price_minor: i64,
     stock: i64,
@@ -58,7 +61,25 @@ pub(super) async fn apply(
         return Ok(Prices::new());
     }
     let shelves = lock(write.conn().await?, &products).await?;
-    for (&product, &quantity) in &pieces {
+    let movement = Movement(pieces);
+    check(items, &shelves, &movement)?;
+    take(write, &movement.0).await?;
+    Ok(shelves
+        .into_iter()
+        .map(|(product, shelf)| (product, shelf.price_minor))
+        .collect())
+}
+
+/// Whether products can give what an order takes from them.
+///
+/// # Errors
+/// 422 for a product that is not there or not active, 409 where the stock is too low.
+pub(super) fn check(
+    items: &[NewOrderItem],
+    shelves: &Shelves,
+    Movement(pieces): &Movement,
+) -> Result<()> {
+    for (&product, &quantity) in pieces {
         let Some(shelf) = shelves.get(&product) else {
             return Err(lines::not_found(items, product));
         };
@@ -71,37 +92,43 @@ pub(super) async fn apply(
             return Err(out_of_stock(items, product, shelf.stock));
         }
     }
-    take(write, &pieces).await?;
-    Ok(shelves
-        .into_iter()
-        .map(|(product, shelf)| (product, shelf.price_minor))
-        .collect())
+    Ok(())
+}
+
+/// The products as they are now.
+pub(super) async fn read(conn: &mut Connection, products: &[Id<Product>]) -> Result<Shelves> {
+    let sql = "select id, price_minor, stock, active from products where id = any($1)";
+    select(conn, sql, products).await
 }
 
 /// Keeps the products from being changed by others, in the order of their ids.
-pub(super) async fn lock(
-    conn: &mut Connection,
-    products: &[Id<Product>],
-) -> Result<BTreeMap<Id<Product>, Shelf>> {
-    let ids: Vec<Uuid> = products.iter().map(|product| product.uuid()).collect();
-    let shelves = sqlx::query(
-        "select id, price_minor, stock, active from products
+pub(super) async fn lock(conn: &mut Connection, products: &[Id<Product>]) -> Result<Shelves> {
+    let sql = "select id, price_minor, stock, active from products
         where id = any($1)
         order by id
         -- Orders refer to the row meanwhile, which `for update` would make them wait for.
-        for no key update",
-    )
-    .bind(ids)
-    .try_map(|row: PgRow| {
-        let shelf = Shelf {
-            price_minor: row.try_get("price_minor")?,
-            stock: row.try_get("stock")?,
-            active: row.try_get("active")?,
-        };
-        Ok((Id::new(row.try_get("id")?), shelf))
-    })
-    .fetch_all(conn)
-    .await?;
+        for no key update";
+    select(conn, sql, products).await
+}
+
+async fn select(
+    conn: &mut Connection,
+    sql: &'static str,
+    products: &[Id<Product>],
+) -> Result<Shelves> {
+    let ids: Vec<Uuid> = products.iter().map(|product| product.uuid()).collect();
+    let shelves = sqlx::query(sql)
+        .bind(ids)
+        .try_map(|row: PgRow| {
+            let shelf = Shelf {
+                price_minor: row.try_get("price_minor")?,
+                stock: row.try_get("stock")?,
+                active: row.try_get("active")?,
+            };
+            Ok((Id::new(row.try_get("id")?), shelf))
+        })
+        .fetch_all(conn)
+        .await?;
     Ok(shelves.into_iter().collect())
 }
 

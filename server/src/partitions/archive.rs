@@ -2,6 +2,8 @@
 //! transaction and stay as tables in the schema `archive`, with their keys: what they refer to cannot
 //! be deleted meanwhile.
 
+use std::ops::Range;
+
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::json;
 
@@ -99,6 +101,25 @@ pub(crate) async fn archived_before(
         .fetch_one(conn)
         .await?;
     Ok(newest)
+}
+
+/// Whether rows of that range lie in partitions that were taken off.
+pub(crate) async fn is_archived(
+    conn: &mut Connection,
+    family: Family,
+    range: Range<DateTime<Utc>>,
+) -> Result<bool> {
+    let is_archived = sqlx::query_scalar(
+        "select exists (
+            select from archived_partitions where family = $1 and lower < $3 and upper > $2
+        )",
+    )
+    .bind(family.as_str())
+    .bind(range.start)
+    .bind(range.end)
+    .fetch_one(conn)
+    .await?;
+    Ok(is_archived)
 }
 
 /// Whether any partition is archived.

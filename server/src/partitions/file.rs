@@ -3,7 +3,7 @@
 
 use axum::{
     body::Body,
-    extract::{Path, RawQuery, State},
+    extract::{RawQuery, State},
     http::HeaderMap,
     response::Response,
 };
@@ -27,7 +27,7 @@ use crate::{
     database::Connection,
     error::{Error, Result},
     export::{self, Source, parse_format},
-    extract::Actor,
+    extract::{Actor, Name},
     import::{
         Asked, Import, PARAMETERS, interrupt::Interrupt, receive::receive, report::Report, restore,
     },
@@ -40,7 +40,7 @@ use crate::{
 /// `GET /v1/partitions/{name}/export?format`
 pub(crate) async fn export(
     State(state): State<AppState>,
-    Path(name): Path<String>,
+    Name(name): Name,
     RawQuery(query): RawQuery,
 ) -> Result<Response> {
     let mut parameters = Parameters::read(&query.unwrap_or_default())?;
@@ -80,16 +80,16 @@ impl Source for Partition {
 /// `POST /v1/partitions/{name}/import?format&dry_run&report`
 pub(crate) async fn import(
     State(state): State<AppState>,
-    Path(name): Path<String>,
+    Name(name): Name,
     RawQuery(query): RawQuery,
     actor: Actor,
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response> {
-    let piece = of_orders(&mut *state.database.bulk.acquire().await?, &name).await?;
-    refuse_unless_dropped(&piece)?;
     let parameters = Parameters::read(&query.unwrap_or_default())?;
     parameters.refuse_rest(PARAMETERS)?;
+    let piece = of_orders(&mut *state.database.bulk.acquire().await?, &name).await?;
+    refuse_unless_dropped(&piece)?;
     let asked = Asked::take(parameters, &headers, &name)?;
     let (interrupt, _waiting) = Interrupt::of_caller(&state);
     let interrupted = interrupt.interrupted.clone();

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use axum::{
     Json,
-    extract::{Path, State},
+    extract::State,
     http::StatusCode,
     response::{IntoResponse, Response},
 };
@@ -17,8 +17,13 @@ use super::{
     catalogue::{Catalogue, Piece},
 };
 use crate::{
-    cache::Invalidation, crud::tell, database::Connection, error::Result, extract::Actor,
-    state::AppState, write::detached,
+    cache::Invalidation,
+    crud::tell,
+    database::Connection,
+    error::Result,
+    extract::{Actor, Name},
+    state::AppState,
+    write::detached,
 };
 
 /// `GET /v1/partitions`: all of them, the newest of each family first.
@@ -32,7 +37,7 @@ pub(crate) async fn list(State(state): State<AppState>) -> Result<Json<Page<Part
 /// `GET /v1/partitions/{name}`
 pub(crate) async fn get(
     State(state): State<AppState>,
-    Path(name): Path<String>,
+    Name(name): Name,
 ) -> Result<Json<Partition>> {
     find(&state, &name).await.map(Json)
 }
@@ -40,7 +45,7 @@ pub(crate) async fn get(
 /// `POST /v1/partitions/{name}/archive`
 pub(crate) async fn archive(
     State(state): State<AppState>,
-    Path(name): Path<String>,
+    Name(name): Name,
     actor: Actor,
 ) -> Result<Response> {
     let (of, called) = (state.clone(), name.clone());
@@ -51,7 +56,7 @@ pub(crate) async fn archive(
 /// `POST /v1/partitions/{name}/restore`
 pub(crate) async fn restore(
     State(state): State<AppState>,
-    Path(name): Path<String>,
+    Name(name): Name,
     actor: Actor,
 ) -> Result<Response> {
     let (of, called) = (state.clone(), name.clone());
@@ -62,7 +67,7 @@ pub(crate) async fn restore(
 /// `DELETE /v1/partitions/{name}`: deletes an archived partition for good.
 pub(crate) async fn delete(
     State(state): State<AppState>,
-    Path(name): Path<String>,
+    Name(name): Name,
     actor: Actor,
 ) -> Result<Response> {
     let done = detached(async move { archive::delete(&state, &actor, &name).await }).await?;

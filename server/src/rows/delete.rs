@@ -9,7 +9,7 @@ use stockroom_common::{
 };
 use uuid::Uuid;
 
-use super::{Place, begin_row, end_row, failed, undo_row};
+use super::{Place, begin_row, end_row, failed, undo_row, version_required};
 use crate::{
     crud,
     entity::Entity,
@@ -30,6 +30,7 @@ pub(crate) async fn delete_all<E: Entity>(
     let mut seen: HashMap<Uuid, usize> = HashMap::new();
     let mut done = Vec::with_capacity(rows.len());
     for (index, row) in rows.iter().enumerate() {
+        write.check_running()?;
         let earlier = seen.insert(row.id, index);
         let outcome = match (earlier, there.remove(&row.id)) {
             (Some(earlier), _) => {
@@ -74,6 +75,9 @@ async fn missing<E: Entity>(write: &mut Write, id: Uuid) -> Result<Error> {
 }
 
 async fn delete_row<E: Entity>(write: &mut Write, old: &E, seen: Option<i64>) -> Result<BulkRow> {
+    if seen.is_none() && write.state.options.require_if_match {
+        return Err(version_required());
+    }
     if let Some(seen) = seen.filter(|seen| *seen != old.version()) {
         let message = format!(
             "is {seen}, and the {} has changed since: it is {} now; leave the version out to delete it all the same",

@@ -73,6 +73,6 @@ async fn run() -> Result<(), Box<dyn std::error::Error>> {
     let router = app(state.clone()).merge(beside.with_state(state.clone()));
     let listener = TcpListener::bind(env::var("STOCKROOM_LISTEN")?).await?;
     // Whoever started it ends it.
-    serve(listener, router, state, std::future::pending()).await?;
+    serve(listener, router, state, std::future::pending()).await;
     Ok(())
 }

@@ -1,9 +1,9 @@
 //! Files: a list that is written to one, one that is sent.
 
 use reqwest::{Client, Response};
-use tokio::io::{AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
-use super::{local, refusal, unreachable};
+use super::{actor, local, refusal, unreachable};
 use crate::{
     event::{Answer, Failure, Written},
     overlay::whole_path,
@@ -97,9 +97,13 @@ pub(crate) async fn upload_file(
     url: String,
     file: &str,
 ) -> Result<Answer, Failure> {
-    let opened = tokio::fs::File::open(&whole_path(file))
-        .await
-        .map_err(|error| local(format!("{file} cannot be read: {error}.")))?;
+    let opened: Box<dyn AsyncRead + Send + Sync + Unpin> = match file {
+        "-" => Box::new(tokio::io::stdin()),
+        file => {
+            let opened = tokio::fs::File::open(&whole_path(file)).await;
+            Box::new(opened.map_err(|error| local(format!("{file} cannot be read: {error}.")))?)
+        }
+    };
     let chunks = futures_util::stream::try_unfold(opened, |mut file| async {
         let mut chunk = vec![0; CHUNK];
         let read = file.read(&mut chunk).await?;
@@ -107,7 +111,7 @@ pub(crate) async fn upload_file(
         Ok::<_, std::io::Error>((read > 0).then_some((chunk, file)))
     });
     let mut request = client.post(url).header("prefer", "respond-async");
-    if let Ok(actor) = std::env::var("USER") {
+    if let Some(actor) = actor() {
         request = request.header("stockroom-actor", actor);
     }
     let body = reqwest::Body::wrap_stream(chunks);

@@ -51,6 +51,7 @@ impl App {
             }
             Wish::Views(wish) => self.grant_views(wish, ctx),
             Wish::Remember => self.remember(ctx),
+            Wish::Undo => self.undo.undo(ctx),
             Wish::Bulk(bulk) => self.bulks.begin(*bulk, ctx),
             Wish::ClearMarks(tab) => self.screen_mut(tab).clear_marks(),
             Wish::ExportRows(tab, ids) => self.export_rows(tab, ids),

@@ -1,6 +1,6 @@
 //! From keys to commands, and which of them can be used now.
 
-use crossterm::event::{KeyEvent, MouseEvent, MouseEventKind};
+use crossterm::event::{KeyCode, KeyEvent, KeyModifiers, MouseEvent, MouseEventKind};
 
 use super::App;
 use crate::{
@@ -8,7 +8,7 @@ use crate::{
     entity::{Show, Tab},
     event::{Effect, Mouse},
     keys::{self, Binding, Command, Condition, Found, Scope},
-    overlay::{Help, Overlay},
+    overlay::{Confirm, Consent, Help, Overlay},
     palette::Palette,
     text,
     view::{self, Hit},
@@ -39,6 +39,12 @@ impl App {
                 command,
                 None | Some(Command::Left | Command::Right | Command::Toggle)
             );
+            if let (None, true, KeyCode::Char(c)) = (command, is_alone, key.code)
+                && (key.modifiers - KeyModifiers::SHIFT).is_empty()
+                && overlay.search(c, ctx)
+            {
+                return;
+            }
             if edits && let Some(line) = overlay.line() {
                 if is_alone && line.key(key) {
                     overlay.typed(ctx);
@@ -73,7 +79,7 @@ impl App {
     /// Does what a key, or the palette, stands for.
     pub(super) fn run(&mut self, command: Command, ctx: &mut Context<'_>) {
         match command {
-            Command::Quit => return ctx.effects.push(Effect::Quit),
+            Command::Quit => return self.quit(ctx),
             Command::Suspend => return ctx.effects.push(Effect::Suspend),
             _ => {}
         }
@@ -109,10 +115,43 @@ impl App {
                 self.overlays.push(Overlay::Palette(palette));
             }
             Command::Forward => self.go_forward(ctx),
-            Command::Undo => self.undo.undo(ctx),
+            Command::Undo => match self.undo.would_delete() {
+                None => self.undo.undo(ctx),
+                Some(label) => {
+                    let label = text::clean(label).into_owned();
+                    self.overlays.push(Overlay::Confirm(Confirm {
+                        question: format!("Take back the creation of {label}?"),
+                        consequence: "It is deleted.".into(),
+                        yes: Consent::Undo,
+                    }));
+                }
+            },
             Command::CopyCell | Command::CopyRow | Command::CopyId => self.copy(command, ctx),
             command => self.screen_mut(self.tab).command(command, ctx),
         }
+    }
+
+    /// Leaves, but asks first where something that was typed would be lost.
+    fn quit(&mut self, ctx: &mut Context<'_>) {
+        let is_typed = |overlay: &Overlay| match overlay {
+            Overlay::Form(form) => form.is_changed(),
+            _ => false,
+        };
+        let is_asked = matches!(
+            self.overlays.last(),
+            Some(Overlay::Confirm(Confirm {
+                yes: Consent::Quit,
+                ..
+            }))
+        );
+        if is_asked || !self.overlays.iter().any(is_typed) {
+            return ctx.effects.push(Effect::Quit);
+        }
+        self.overlays.push(Overlay::Confirm(Confirm {
+            question: "Leave without saving?".into(),
+            consequence: "What you typed is lost.".into(),
+            yes: Consent::Quit,
+        }));
     }
 
     fn holds(&self, condition: Condition) -> bool {

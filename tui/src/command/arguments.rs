@@ -1,10 +1,10 @@
 //! The command line of the client without its screens.
 
-use std::path::PathBuf;
+use std::{path::PathBuf, str::FromStr};
 
 use clap::{Args, Subcommand};
 use serde::Serialize;
-use stockroom_common::seed::NewSeedJob;
+use stockroom_common::{order::OrderNumber, seed::NewSeedJob};
 use uuid::Uuid;
 
 /// What the client does without its screens. Data goes to standard output, talk to standard error; the exit
@@ -94,6 +94,26 @@ impl Command {
     }
 }
 
+/// What a row is called on the command line.
+#[derive(Clone, Copy, Debug)]
+pub enum RowName {
+    Id(Uuid),
+    /// Of an order.
+    Number(OrderNumber),
+}
+
+impl FromStr for RowName {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let id = text.parse().map(Self::Id);
+        let number = |_| text.parse().map(Self::Number);
+        id.or_else(number).map_err(|_: String| {
+            format!("`{text}` is no id; ids are UUIDs, and orders have numbers")
+        })
+    }
+}
+
 #[derive(Debug, Subcommand)]
 pub enum Action<F: Args> {
     /// The rows of a list
@@ -113,7 +133,8 @@ pub enum Action<F: Args> {
     },
     /// One row
     Get {
-        id: Uuid,
+        /// Its id; of an order its number will do
+        id: RowName,
         /// As JSON
         #[arg(long)]
         json: bool,
@@ -128,7 +149,8 @@ pub enum Action<F: Args> {
     },
     /// Give fields of a row other values
     Update {
-        id: Uuid,
+        /// Its id; of an order its number will do
+        id: RowName,
         #[command(flatten)]
         fields: Fields,
         /// Only if the row is at this version
@@ -141,14 +163,15 @@ pub enum Action<F: Args> {
     /// Delete rows, all that can be
     Delete {
         #[arg(required = true)]
-        ids: Vec<Uuid>,
+        ids: Vec<RowName>,
         /// As JSON
         #[arg(long)]
         json: bool,
     },
     /// Who changed a row, when, and what of it
     History {
-        id: Uuid,
+        /// Its id; of an order its number will do
+        id: RowName,
         /// As JSON
         #[arg(long)]
         json: bool,
@@ -168,8 +191,11 @@ pub enum Action<F: Args> {
     },
     /// Write the rows of a file into the shop: new ones are created, others changed
     Import {
-        /// A name that ends in .csv or .ndjson, with .gz or without
+        /// A name that ends in .csv or .ndjson, with .gz or without; `-` for standard input
         file: PathBuf,
+        /// `csv` or `ndjson`; else as the name of the file says
+        #[arg(long)]
+        format: Option<stockroom_common::format::Format>,
         /// Only say what would happen
         #[arg(long)]
         dry_run: bool,

@@ -157,7 +157,7 @@ async fn health(shop: &Shop) -> Vec<Finding> {
     let ready = tokio::time::timeout(PATIENCE, shop.get::<Value>("/readyz")).await;
     let took = asked.elapsed().as_millis().max(1);
     let name = match &shop.server {
-        Server::Url(url) => url.clone(),
+        Server::Url(_) => shop.server.to_string(),
         Server::Socket(path) => path.display().to_string(),
     };
     let mut findings = match ready {

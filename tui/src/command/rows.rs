@@ -19,14 +19,14 @@ use uuid::Uuid;
 
 use super::{
     Shop,
-    arguments::{Action, Fields, Narrowing, Output},
+    arguments::{Action, Fields, Narrowing, Output, RowName},
     say,
     table::{aligned, print},
     write_out,
 };
 use crate::{
     api,
-    entity::{Cell, Detail, Entity, Reference, Show, Target},
+    entity::{Cell, Detail, Entity, Reference, Show, Tab, Target},
     event::{Failure, Precondition},
     form::words_of,
     names::Names,
@@ -50,6 +50,7 @@ pub(super) async fn run<R: Entity, F: Args + Serialize>(
             list::<R>(shop, &pairs(&filters, narrowing), limit, output).await
         }
         Action::Get { id, json } => {
+            let id = id_of::<R>(shop, id).await?;
             let row: Value = shop.get(&format!("/v1/{}/{id}", R::PATH)).await?;
             show_row::<R>(shop, &row, json).await
         }
@@ -66,6 +67,7 @@ pub(super) async fn run<R: Entity, F: Args + Serialize>(
             if_version,
             json,
         } => {
+            let id = id_of::<R>(shop, id).await?;
             let body = Some(read_fields::<R>(fields)?);
             let precondition = if_version.map_or(Precondition::None, Precondition::Version);
             let path = format!("/v1/{}/{id}", R::PATH);
@@ -73,8 +75,14 @@ pub(super) async fn run<R: Entity, F: Args + Serialize>(
             let row: Value = answer.read().map_err(Failure::NoAnswer)?;
             show_row::<R>(shop, &row, json).await
         }
-        Action::Delete { ids, json } => delete::<R>(shop, &ids, json).await,
-        Action::History { id, json } => history::<R>(shop, id, json).await,
+        Action::Delete { ids, json } => {
+            let mut named = Vec::with_capacity(ids.len());
+            for id in ids {
+                named.push(id_of::<R>(shop, id).await?);
+            }
+            delete::<R>(shop, &named, json).await
+        }
+        Action::History { id, json } => history::<R>(shop, id_of::<R>(shop, id).await?, json).await,
         Action::Export {
             file,
             filters,
@@ -83,6 +91,7 @@ pub(super) async fn run<R: Entity, F: Args + Serialize>(
         } => export::<R>(shop, &file, pairs(&filters, narrowing), format).await,
         Action::Import {
             file,
+            format,
             dry_run,
             all_or_nothing,
             restore,
@@ -97,7 +106,7 @@ pub(super) async fn run<R: Entity, F: Args + Serialize>(
                 (false, true) => {}
                 (false, false) => pairs.push(("on_error", "reject_failed")),
             }
-            import::<R>(shop, &file, pairs, json).await
+            import::<R>(shop, (&file, format), pairs, json).await
         }
     }
 }
@@ -106,7 +115,13 @@ pub(super) async fn run<R: Entity, F: Args + Serialize>(
 fn pairs(filters: &impl Serialize, narrowing: Narrowing) -> Vec<(String, String)> {
     let filters = document::to_value(filters);
     let set = filters.as_object().into_iter().flatten();
-    let set = set.filter_map(|(name, value)| Some((name.clone(), value.as_str()?.to_owned())));
+    let set = set.filter_map(|(name, value)| {
+        let value = value.as_str()?;
+        // Days begin where times are printed.
+        let at = text::parse_time(value, Zone::Local).filter(|_| name.starts_with("placed_"));
+        let value = at.map_or_else(|| value.to_owned(), |at| at.to_rfc3339());
+        Some((name.clone(), value))
+    });
     let Narrowing { search, sort } = narrowing;
     let others = [("q", search), ("sort", sort)];
     let others = others
@@ -174,7 +189,7 @@ async fn show_row<R: Entity>(shop: &Shop, row: &Value, json: bool) -> Result<(),
     if json {
         return write_out(&row.to_string());
     }
-    let row: R = document::from_value(row.clone()).map_err(|error| {
+    let row: R = document::from_value(row).map_err(|error| {
         Failure::NoAnswer(format!("The server's answer cannot be read: {error}"))
     })?;
     // What leads to another list is of use on a screen alone.
@@ -208,7 +223,7 @@ fn read_fields<R: Entity>(fields: Fields) -> Result<Value, Failure> {
         None => json!({}),
         Some(file) => {
             let text = read_all(&file)?;
-            document::from_slice(&text).map_err(refused)?
+            document::parse(&text).map_err(refused)?
         }
     };
     let pairs: Vec<(&str, &str)> = fields
@@ -224,7 +239,7 @@ fn read_fields<R: Entity>(fields: Fields) -> Result<Value, Failure> {
     let names = pairs.iter().map(|(name, _)| *name);
     let columns = table::read_header(R::TABLE_COLUMNS, names).map_err(refused)?;
     let cells: Vec<&str> = pairs.iter().map(|(_, value)| *value).collect();
-    let set = table::read_row(&columns, cells.into_iter()).map_err(refused)?;
+    let set = table::read_row(&columns, &cells).map_err(refused)?;
     if let Value::Object(members) = set
         && !members.is_empty()
     {
@@ -246,6 +261,38 @@ fn read_all(file: &Path) -> Result<Vec<u8>, Failure> {
     };
     read.map_err(|error| unusable(format!("{} cannot be read: {error}.", file.display())))?;
     Ok(text)
+}
+
+/// The id of the row that is called so.
+async fn id_of<R: Entity>(shop: &Shop, name: RowName) -> Result<Uuid, Failure> {
+    let number = match name {
+        RowName::Id(id) => return Ok(id),
+        RowName::Number(number) if R::TAB == Tab::Orders => number,
+        RowName::Number(number) => {
+            return Err(unusable(format!(
+                "{number} is the number of an order, not of a {}.",
+                R::NAME
+            )));
+        }
+    };
+    let found: Page<Value> = shop.get(&format!("/v1/orders?q={number}")).await?;
+    let ids: Vec<&str> = found
+        .items
+        .iter()
+        .filter_map(|row| row["id"].as_str())
+        .collect();
+    match ids.as_slice() {
+        [id] => id
+            .parse()
+            .map_err(|_| Failure::NoAnswer("The server's answer cannot be read.".into())),
+        [] => Err(unusable(format!("There is no order {number}."))),
+        several => {
+            let ids = several.join(", ");
+            Err(unusable(format!(
+                "Several orders are called {number}; name one by its id: {ids}."
+            )))
+        }
+    }
 }
 
 fn refused(error: FieldError) -> Failure {
@@ -356,25 +403,23 @@ async fn export<R: Entity>(
 
 async fn import<R: Entity>(
     shop: &Shop,
-    file: &Path,
+    (file, format): (&Path, Option<Format>),
     mut pairs: Vec<(&'static str, &str)>,
     json: bool,
 ) -> Result<(), Failure> {
-    let Some(format) = Format::of_file(file) else {
-        let words = format!(
-            "{}: the name must end in .csv or .ndjson; .gz may follow.",
-            file.display()
-        );
-        return Err(unusable(words));
+    let is_stdin = file == Path::new("-");
+    let format = match (format.or_else(|| Format::of_file(file)), is_stdin) {
+        (Some(format), _) => format,
+        (None, true) => Format::Csv,
+        (None, false) => {
+            let words = format!(
+                "{}: the name must end in .csv or .ndjson; .gz may follow.",
+                file.display()
+            );
+            return Err(unusable(words));
+        }
     };
-    pairs.push((
-        "format",
-        if format == Format::Csv {
-            "csv"
-        } else {
-            "ndjson"
-        },
-    ));
+    pairs.push(("format", format.as_str()));
     let name = file.file_name().unwrap_or_default().to_string_lossy();
     pairs.push(("name", &name));
     let query = serde_urlencoded::to_string(pairs).unwrap_or_default();

@@ -71,6 +71,7 @@ impl Form {
         }
         self.message = None;
         self.errors.clear();
+        self.drop_blank_lines();
         for slot in &mut self.slots {
             slot.is_touched = true;
         }
@@ -165,7 +166,7 @@ impl Form {
             Purpose::Edit { tab, .. } => (tab, "Saved"),
             Purpose::Seed => {
                 ctx.wish(Wish::CloseForm);
-                let job = row.and_then(|job| document::from_value(job).ok());
+                let job = row.and_then(|job| document::from_value(&job).ok());
                 return match job {
                     Some(job) => {
                         ctx.good("Seeding; you may go on meanwhile, or leave.");

@@ -111,6 +111,30 @@ impl Slot {
         }
     }
 
+    /// Whether it is typed as digits: a number, an amount or a time.
+    pub const fn is_number(&self) -> bool {
+        matches!(
+            self.kind,
+            FieldKind::Integer | FieldKind::Money | FieldKind::Time
+        )
+    }
+
+    /// Whether it says no more than a new order line does.
+    pub fn is_blank(&self) -> bool {
+        match &self.value {
+            SlotValue::Text(line) => {
+                let first = if self.pointer.ends_with("/quantity") {
+                    "1"
+                } else {
+                    ""
+                };
+                line.text().trim().is_empty() || line.text() == first
+            }
+            SlotValue::Reference { id, .. } => id.is_none(),
+            SlotValue::Flag(_) | SlotValue::Choice { .. } => true,
+        }
+    }
+
     /// Which order line it belongs to, from 0.
     pub fn line(&self) -> Option<usize> {
         self.pointer
@@ -220,7 +244,7 @@ impl Slot {
         Some(match self.kind {
             FieldKind::Money => "is no amount; write it like 12.50".into(),
             FieldKind::Time => "is no time; write it like 2026-11-24 09:30".into(),
-            _ => "is no whole number".into(),
+            _ => "is no whole number; write the new value, without a sign".into(),
         })
     }
 
@@ -289,9 +313,11 @@ pub(super) fn words(value: &Value) -> String {
     }
 }
 
-/// Reads `1,000` as well as `1000`.
+/// Reads `1,000` as well as `1000`. A `+` may be meant to add, which is not done here.
 fn integer(text: &str) -> Option<i64> {
-    text::ungrouped(text.trim())?.parse().ok()
+    let text = text.trim();
+    let number = text::ungrouped(text).filter(|_| !text.starts_with('+'));
+    number?.parse().ok()
 }
 
 #[cfg(test)]

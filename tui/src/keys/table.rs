@@ -25,7 +25,14 @@ const LEFT_BY_ESC: &[Scope] = &[
 pub const BINDINGS: &[Binding] = &[
     on(TABS, "help", &["?", "f1"], C::Help, "This help").hint("help"),
     on(TABS, "palette", &[":"], C::Palette, "All commands by name").hint("commands"),
-    on(TABS, "quit", &["q"], C::Quit, "Leave").hint("quit"),
+    on(
+        &[List, Jobs, Partitions, Dashboard],
+        "quit",
+        &["q"],
+        C::Quit,
+        "Leave",
+    )
+    .hint("quit"),
     on(ROWS, "row-up", &["up", "k"], C::Up, "One row up"),
     on(ROWS, "row-down", &["down", "j"], C::Down, "One row down"),
     on(LINES, "line-up", &["up", "k"], C::Up, "Up"),
@@ -495,6 +502,13 @@ pub const BINDINGS: &[Binding] = &[
         &["?", "q"],
         C::Back,
         "Close the help",
+    ),
+    on(
+        &[Detail],
+        "detail-close",
+        &["q"],
+        C::Back,
+        "Close the detail",
     ),
     on(
         Scope::ALL,

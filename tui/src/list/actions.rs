@@ -134,6 +134,7 @@ impl Deletions {
                     id,
                     label,
                     way,
+                    leaves_stock: false,
                 });
                 ctx.wish(Wish::Written {
                     tab,

@@ -86,7 +86,7 @@ impl<R: Entity> ListScreen<R> {
 
     /// Puts a row in the place of its older version, and lights it.
     pub(super) fn take_newer(&mut self, row: &Value, now: Instant) {
-        let Ok(row) = document::from_value::<R>(row.clone()) else {
+        let Ok(row) = document::from_value::<R>(row) else {
             return;
         };
         let id = row.id().uuid();

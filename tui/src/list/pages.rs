@@ -169,6 +169,10 @@ impl<R: Entity> ListScreen<R> {
                     .rows()
                     .position(|row| Some(row.id().uuid()) == keep);
                 self.window.select(kept.unwrap_or(offset), ctx.rows);
+                if kept.is_none() {
+                    // What is selected now is another row: nobody must take it for the one that was open.
+                    self.detail = None;
+                }
                 self.light_differences(&versions.unwrap_or_default(), own, ctx.now);
             }
         }

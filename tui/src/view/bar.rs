@@ -3,7 +3,7 @@
 use super::cell::{self, Align};
 
 /// A bar in that many columns: whatever there is is seen.
-pub(super) fn filled(value: i64, most: i64, columns: usize) -> String {
+pub(super) fn filled(value: i128, most: i128, columns: usize) -> String {
     let share = value as f64 / most.max(1) as f64;
     let eighths = (share * columns as f64 * 8.0).round() as usize;
     let eighths = eighths.max(usize::from(value > 0)).min(columns * 8);

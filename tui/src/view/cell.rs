@@ -36,9 +36,12 @@ pub(super) const fn style(cell: &Cell, look: Look<'_>) -> Style {
     }
 }
 
-/// The text in exactly that many columns.
+/// The text in exactly that many columns. A number that does not fit is not shown: part of it would be another number.
 pub(super) fn fit(text: &str, columns: usize, align: Align) -> String {
-    let cut = text::cut(text, columns);
+    let cut = match align {
+        Align::Right if text::width(text) > columns => text::cut("……", columns.min(1)),
+        _ => text::cut(text, columns),
+    };
     let pad = " ".repeat(columns.saturating_sub(text::width(&cut)));
     match align {
         Align::Left => format!("{cut}{pad}"),

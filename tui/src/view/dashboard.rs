@@ -10,7 +10,7 @@ use ratatui::{
 };
 use stockroom_common::{
     OrderStatus, Total,
-    stats::{CacheStats, MonthStats, Stats},
+    stats::{CacheStats, Stats},
 };
 
 use super::{
@@ -104,11 +104,10 @@ fn months(stats: &Stats, width: usize, look: Look<'_>) -> Vec<Line<'static>> {
     const REVENUE: usize = 15;
     let texts = MONTH + ORDERS + REVENUE + 3;
     let bar = (width.saturating_sub(texts) / 2).min(MOST_BAR);
-    let most = |of: fn(&MonthStats) -> i64| stats.months.iter().map(of).max().unwrap_or_default();
-    let (most_orders, most_revenue) = (
-        most(|month| month.orders),
-        most(|month| month.revenue_minor),
-    );
+    let most_orders = stats.months.iter().map(|month| month.orders).max();
+    let most_orders = most_orders.unwrap_or_default();
+    let most_revenue = stats.months.iter().map(|month| month.revenue_minor).max();
+    let most_revenue = most_revenue.unwrap_or_default();
     let header = format!(
         " {:<MONTH$}{:>ORDERS$} {:bar$}{:>REVENUE$} ",
         "Month", "Orders", "", "Revenue"
@@ -116,9 +115,18 @@ fn months(stats: &Stats, width: usize, look: Look<'_>) -> Vec<Line<'static>> {
     let mut lines = vec![Line::styled(header, look.theme.header)];
     for month in &stats.months {
         let name = cell::fit(&text::clean(&month.month), MONTH, Align::Left);
+        if month.archived && month.orders == 0 {
+            // No figures are better than those of a month without orders.
+            let words = format!(" {name}{:>ORDERS$}", "archived");
+            lines.push(Line::styled(words, look.theme.dim));
+            continue;
+        }
         lines.push(Line::from(vec![
             Span::raw(format!(" {name}{:>ORDERS$} ", text::integer(month.orders))),
-            Span::styled(filled(month.orders, most_orders, bar), look.theme.label),
+            Span::styled(
+                filled(month.orders.into(), most_orders.into(), bar),
+                look.theme.label,
+            ),
             Span::raw(format!("{:>REVENUE$} ", text::money(month.revenue_minor))),
             Span::styled(
                 filled(month.revenue_minor, most_revenue, bar),
@@ -157,7 +165,10 @@ fn statuses(stats: &Stats, width: usize, look: Look<'_>) -> Vec<Line<'static>> {
                 look.theme.status(status),
             ),
             Span::raw(format!("{:>12} {share:>6.1} % ", text::integer(orders))),
-            Span::styled(filled(orders, all, bar), look.theme.status(status)),
+            Span::styled(
+                filled(orders.into(), all.into(), bar),
+                look.theme.status(status),
+            ),
         ]));
     }
     lines.push(Line::default());

@@ -196,6 +196,9 @@ fn draw_value(frame: &mut Frame<'_>, area: Rect, slot: &Slot, has_focus: bool, l
             if shown.is_empty() && !has_focus {
                 value_style = look.theme.dim;
             }
+            if has_focus && line.is_selected() {
+                value_style = look.theme.selected;
+            }
             if shown.is_empty() {
                 placeholder(slot).to_owned()
             } else {

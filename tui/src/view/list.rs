@@ -283,13 +283,17 @@ fn fit_columns<R>(
         fitted.width = wanted.saturating_sub(over.div_ceil(fills)).max(LEAST_FILL);
         extra = extra.saturating_sub(1);
     }
-    // Where even that is too much, the first ones go until the selected one is in sight.
-    let end_of_selected = |shown: &[Fitted<R>]| {
-        let index = shown.iter().position(|fitted| fitted.is_selected);
-        needed(&shown[..index.map_or(0, |index| index + 1)])
-    };
-    while end_of_selected(&shown) > room && !shown[0].is_selected {
-        shown.remove(0);
+    // Where even that is too much, columns between the first and the last go: those say what a row is and what it comes
+    // to. Part of a number would be another number.
+    while needed(&shown) > room && shown.len() > 1 {
+        let last = shown.len() - 1;
+        let inner = (1..last).rev().find(|index| !shown[*index].is_selected);
+        let outer = shown.iter().rposition(|fitted| !fitted.is_selected);
+        shown.remove(inner.or(outer).unwrap_or(last));
+    }
+    let spare = room.saturating_sub(needed(&shown));
+    if let Some(fitted) = shown.iter_mut().find(|fitted| is_fill(fitted)) {
+        fitted.width += spare;
     }
     shown
 }

@@ -146,9 +146,15 @@ fn row(
     if let Some(bar) = bar_width(width) {
         let bytes = cell::fit(&text::bytes(size(partition)), BYTES, Align::Right);
         spans.extend([
-            Span::styled(filled(partition.rows, most_rows, bar), look.theme.label),
+            Span::styled(
+                filled(partition.rows.into(), most_rows.into(), bar),
+                look.theme.label,
+            ),
             Span::raw(format!(" {bytes} ")),
-            Span::styled(filled(size(partition), most_bytes, bar), look.theme.good),
+            Span::styled(
+                filled(size(partition).into(), most_bytes.into(), bar),
+                look.theme.good,
+            ),
         ]);
     }
     let taken: usize = spans.iter().map(|span| text::width(&span.content)).sum();

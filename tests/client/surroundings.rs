@@ -1,0 +1,142 @@
+//! What surrounds the client: its settings, its folder, its terminal.
+
+use std::process::{Command, Stdio};
+
+use rustix::process::{Pid, test_kill_process};
+use stockroom_tests::{Shop, binary, eventually, temp_dir};
+
+use crate::commands::Client;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn settings_that_cannot_be_read_are_no_defaults() {
+    let shop = Shop::open().await;
+    let client = Client::of(&shop);
+    let folder = client.home.path().join(".config/stockroom");
+    std::fs::create_dir_all(&folder).unwrap();
+    for text in [
+        b"# caf\xe9\nread_only = true\n".as_slice(),
+        b"\xff\xfer\0e\0",
+        b"read_only = perhaps\n",
+    ] {
+        std::fs::write(folder.join("config.toml"), text).unwrap();
+        let ran = client.run(&["categories", "list"]).await;
+        assert_eq!(ran.code, 2, "{}{}", ran.out, ran.err);
+        assert!(ran.err.contains("config.toml"), "{}", ran.err);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn switches_and_users_in_the_environment_may_be_written_as_people_do() {
+    let shop = Shop::open().await;
+    let client = Client::of(&shop);
+    let create = async |variable: &str, value: &str, name: &str| {
+        let name = format!("name={name}");
+        let arguments = ["categories", "create", "--set", &name];
+        client.run_as(&[(variable, value)], &arguments).await
+    };
+    for (value, code) in [
+        ("1", 1),
+        ("yes", 1),
+        ("ON", 1),
+        ("0", 0),
+        ("off", 0),
+        ("", 0),
+    ] {
+        let ran = create("STOCKROOM_READ_ONLY", value, &format!("a{value}")).await;
+        assert_eq!(ran.code, code, "{value:?}: {}", ran.err);
+    }
+    for (index, user) in ["", "a\nb", &"x".repeat(300)].iter().enumerate() {
+        create("USER", user, &format!("b{index}")).await.done();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn commands_make_no_shop() {
+    let shop = Shop::open().await;
+    let client = Client::of(&shop);
+    let folder = client.home.path().join("mistyped");
+    let folder = folder.to_str().unwrap();
+    let local = [("STOCKROOM_SERVER", "")];
+    let list = ["--data-dir", folder, "orders", "list"];
+    let ran = client.run_as(&local, &list).await;
+    assert_eq!(ran.code, 2, "{}", ran.out);
+    assert!(ran.err.contains("There is no shop in"), "{}", ran.err);
+    assert!(!std::path::Path::new(folder).exists());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_a_terminal_the_client_names_the_commands() {
+    let shop = Shop::open().await;
+    let client = Client::of(&shop);
+    let ran = client.run(&[]).await;
+    assert_eq!((ran.code, ran.out.as_str()), (2, ""));
+    assert!(ran.err.contains("stockroom orders list"), "{}", ran.err);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn orders_are_named_by_their_number_and_days_begin_where_one_is() {
+    let shop = Shop::open().await;
+    let client = Client::of(&shop);
+    let product = shop.product("A-1", 9).await;
+    let customer = shop.customer("ada@example.org").await;
+    let order = serde_json::json!({"customer_id": customer["id"], "placed_at": "2026-02-03T23:30:00Z",
+        "items": [{"product_id": product["id"], "quantity": 1}]});
+    let order = shop.post("/v1/orders", &order).await.ok(201);
+    let number = order["number"].as_str().unwrap();
+    let got = client
+        .run(&["orders", "get", number, "--json"])
+        .await
+        .json();
+    assert_eq!(got["id"], order["id"]);
+    let none = client.run(&["orders", "get", "260203-2330-0000"]).await;
+    assert_eq!(none.code, 1, "{}", none.err);
+    assert_eq!(client.run(&["orders", "get", "nonsense"]).await.code, 2);
+    // In Berlin it was the fourth of February already.
+    let list = ["orders", "list", "--placed-from", "2026-02-04", "--json"];
+    for (zone, found) in [("Europe/Berlin", 1), ("UTC", 0)] {
+        let ran = client.run_as(&[("TZ", zone)], &list).await;
+        assert_eq!(ran.lines().len(), found, "{zone}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rows_are_imported_from_standard_input() {
+    let shop = Shop::open().await;
+    let client = Client::of(&shop);
+    let import = ["categories", "import", "-"];
+    client.run_on("name\nTea\nMilk\n", &import).await.done();
+    let list = ["categories", "list", "--json"];
+    assert_eq!(client.run(&list).await.lines().len(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_whose_terminal_has_gone_leaves_even_if_it_ignores_hangups() {
+    let shop = Shop::open().await;
+    let home = temp_dir("gone");
+    let pid = home.path().join("pid");
+    let run = format!(
+        "trap '' HUP; echo $$ > {}.new; mv {0}.new {0}; exec {} --server {}",
+        pid.display(),
+        binary("stockroom").display(),
+        shop.base
+    );
+    // A terminal of its own, which goes with this process.
+    let mut terminal = Command::new("script")
+        .args(["--quiet", "--command", &run, "/dev/null"])
+        .env("HOME", home.path())
+        .env("TERM", "xterm-256color")
+        .env("SHELL", "/bin/sh")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let log = home.path().join(".local/state/stockroom/client.log");
+    eventually("the client", || log.exists().then_some(()));
+    let client = std::fs::read_to_string(&pid).unwrap();
+    let client = Pid::from_raw(client.trim().parse().unwrap()).unwrap();
+    test_kill_process(client).unwrap();
+    terminal.kill().unwrap();
+    terminal.wait().unwrap();
+    eventually("the end of the client", || test_kill_process(client).err());
+}

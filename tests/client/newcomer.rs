@@ -196,6 +196,8 @@ fn take_an_order(newcomer: &mut Newcomer) {
     newcomer.sees("Created ");
     newcomer.sees("Zoe Quist");
     newcomer.follows("takes it back");
+    newcomer.sees("Take back the creation of");
+    newcomer.does("yes");
     newcomer.sees("is gone again");
     newcomer.does("search");
     newcomer.sees("Search by order number");

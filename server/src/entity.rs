@@ -109,9 +109,14 @@ pub(crate) trait Entity: Resource {
         list::select_many_for_update(conn, ids, keys)
     }
 
+    /// Writes what rows that were written together have changed of what they share with others.
+    fn finish(_write: &mut Write) -> impl Future<Output = Result<()>> + Send {
+        std::future::ready(Ok(()))
+    }
+
     /// Likewise keeps what these rows, as they were and as they are to be, share with others.
     fn lock_shared(
-        _conn: &mut Connection,
+        _write: &mut Write,
         _old: &[&Self],
         _new: &[&Value],
     ) -> impl Future<Output = Result<()>> + Send {

@@ -40,6 +40,7 @@ mod session;
 pub mod settings;
 mod state;
 mod stats;
+mod stock_moves;
 mod write;
 
 pub use crate::{

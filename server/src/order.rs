@@ -193,14 +193,17 @@ impl Entity for Order {
     }
 
     /// The products, whose stock moves.
-    async fn lock_shared(conn: &mut Connection, old: &[&Self], new: &[&Value]) -> Result<()> {
+    async fn lock_shared(write: &mut Write, old: &[&Self], new: &[&Value]) -> Result<()> {
         let held = old.iter().flat_map(|order| &order.items);
         let mut products: Vec<Id<Product>> = held.map(|item| item.product_id).collect();
         products.extend(new.iter().flat_map(|fields| Self::products_of(fields)));
         products.sort();
         products.dedup();
-        stock::lock(conn, &products).await?;
-        Ok(())
+        stock::begin(write, &products).await
+    }
+
+    async fn finish(write: &mut Write) -> Result<()> {
+        stock::write_moved(write).await
     }
 
     async fn prepare(state: &AppState, id: Option<Id<Self>>, fields: &Value) -> Result<()> {

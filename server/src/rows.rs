@@ -174,7 +174,7 @@ pub(crate) async fn write_all<E: Entity>(
     rows: &[Sent<E>],
     on_error: OnError,
 ) -> Result<Vec<(Place, BulkRow)>> {
-    let mut twins = Twins::lock(write.conn().await?, rows).await?;
+    let mut twins = Twins::lock(write, rows).await?;
     let mut written: Vec<Option<(Place, BulkRow)>> = vec![None; rows.len()];
     for index in twins.order(rows) {
         write.check_running()?;
@@ -197,6 +197,7 @@ pub(crate) async fn write_all<E: Entity>(
         };
         written[index] = Some((place, row));
     }
+    E::finish(write).await?;
     let written: Vec<(Place, BulkRow)> = written.into_iter().flatten().collect();
     acknowledge(write, &twins, &written).await?;
     Ok(written)
@@ -248,6 +249,9 @@ async fn write_row<E: Entity>(
 
 /// Begins what may be undone without the rest of the write.
 async fn begin_row(write: &mut Write) -> Result<()> {
+    if let Some(stock) = &mut write.stock {
+        stock.begin_row();
+    }
     execute(write.conn().await?, "savepoint row").await
 }
 
@@ -271,6 +275,9 @@ async fn end_row<T>(write: &mut Write, outcome: Result<T>) -> Result<T> {
 }
 
 async fn undo_row(write: &mut Write) -> Result<()> {
+    if let Some(stock) = &mut write.stock {
+        stock.undo_row();
+    }
     let undo = "rollback to savepoint row; release savepoint row";
     execute(write.conn().await?, undo).await
 }

@@ -16,6 +16,7 @@ use crate::{
     extract::Actor,
     import::interrupt::Interrupted,
     state::AppState,
+    stock_moves::StockMoves,
 };
 
 /// A write that takes longer says in the log when it ended.
@@ -41,6 +42,8 @@ pub(crate) struct Write {
     transaction: Option<Transaction<Lease>>,
     kind: WriteKind,
     interrupted: Interrupted,
+    /// What rows that are written together have moved and that is yet to be written.
+    pub(crate) stock: Option<StockMoves>,
     /// Whether what was done so far is undone, and nothing more can be.
     is_abandoned: bool,
     changes: Vec<Change>,
@@ -83,6 +86,7 @@ impl Write {
             transaction: None,
             kind,
             interrupted: Interrupted::default(),
+            stock: None,
             is_abandoned: false,
             changes: Vec::new(),
             touched: Vec::new(),

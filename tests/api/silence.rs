@@ -541,3 +541,43 @@ async fn a_search_of_many_words_finds_what_has_them() {
         assert_eq!(found["items"].as_array().unwrap().len(), 1, "{search}");
     }
 }
+
+#[tokio::test]
+async fn orders_of_one_call_move_each_product_once() {
+    let shop = Shop::open().await;
+    let customer = shop.customer("ada@example.org").await;
+    let product = shop.product("A-1", 10).await;
+    let order = |quantity: i32| json!({"customer_id": customer["id"], "items": [{"product_id": product["id"], "quantity": quantity}]});
+    let row = path("products", &product);
+    // One wants more than the others leave, and one names a customer who is not there.
+    let stranger = json!({"customer_id": NOBODY, "items": order(5)["items"]});
+    let orders = json!([order(4), order(7), stranger, order(6), order(1)]);
+    let report = shop
+        .post("/v1/orders/bulk?on_error=reject_failed", &orders)
+        .await
+        .ok(200);
+    let outcomes: Vec<&Value> = report["rows"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|row| &row["outcome"])
+        .collect();
+    assert_eq!(
+        outcomes,
+        ["created", "failed", "failed", "created", "failed"]
+    );
+    let now = shop.get(&row).await.ok(200);
+    assert_eq!(
+        (&now["stock"], &now["version"]),
+        (&json!(0), &json!(2)),
+        "one version, not one for each"
+    );
+    let ids: Vec<Value> = [0, 3]
+        .map(|index: usize| json!({"id": report["rows"][index]["id"]}))
+        .to_vec();
+    shop.post("/v1/orders/bulk-delete", &Value::Array(ids))
+        .await
+        .ok(200);
+    let now = shop.get(&row).await.ok(200);
+    assert_eq!((&now["stock"], &now["version"]), (&json!(10), &json!(3)));
+}

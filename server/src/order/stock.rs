@@ -1,8 +1,6 @@
 //! Stock that orders take and give back. Products are locked in the order of their ids, so that two
 //! orders never wait for each other in a circle, and taken from only where there is enough.
 
-use std::collections::BTreeMap;
-
 use sqlx::{Row, postgres::PgRow};
 use stockroom_common::{Id, Kind, NewOrderItem, Product};
 use uuid::Uuid;
@@ -12,35 +10,27 @@ use crate::{
     cache::Tag,
     database::Connection,
     error::{Error, Result},
+    stock_moves::{Pieces, StockMoves, StockRow, StockRows},
     write::Write,
 };
 
 /// Pieces that leave the stock (or, below 0, come back), by product.
 #[derive(Debug, Default)]
-pub(super) struct Movement(BTreeMap<Id<Product>, i64>);
+pub(super) struct Movement(Pieces);
 
 impl Movement {
     /// From the pieces that an order holds to those that it wants.
     pub(super) fn between(held: &[(Id<Product>, i64)], wanted: &[(Id<Product>, i64)]) -> Self {
-        let mut pieces = BTreeMap::new();
+        let mut pieces = Pieces::new();
         for (product, quantity) in wanted {
             *pieces.entry(*product).or_default() += quantity;
         }
         for (product, quantity) in held {
             *pieces.entry(*product).or_default() -= quantity;
         }
-        pieces.retain(|_, quantity: &mut i64| *quantity != 0);
+        pieces.retain(|_, quantity| *quantity != 0);
         Self(pieces)
     }
-}
-
-pub(super) type Shelves = BTreeMap<Id<Product>, Shelf>;
-
-#[derive(Debug)]
-pub(super) struct Shelf {
-    price_minor: i64,
-    stock: i64,
-    active: bool,
 }
 
 /// Moves the stock, and gives the prices of the products whose lines name none.
@@ -60,14 +50,35 @@ pub(super) async fn apply(
     if products.is_empty() {
         return Ok(Prices::new());
     }
-    let shelves = lock(write.conn().await?, &products).await?;
     let movement = Movement(pieces);
-    check(items, &shelves, &movement)?;
+    let price_of = |(product, row): (&Id<Product>, &StockRow)| (*product, row.price_minor);
+    // Of many rows all products were locked first; what is moved is written when all rows are.
+    if let Some(moves) = &mut write.stock {
+        check(items, moves.rows(), &movement)?;
+        moves.apply(&movement.0);
+        let of_row = products.iter();
+        let of_row = of_row.filter_map(|product| Some((product, moves.rows().get(product)?)));
+        return Ok(of_row.map(price_of).collect());
+    }
+    let rows = lock(write.conn().await?, &products).await?;
+    check(items, &rows, &movement)?;
     take(write, &movement.0).await?;
-    Ok(shelves
-        .into_iter()
-        .map(|(product, shelf)| (product, shelf.price_minor))
-        .collect())
+    Ok(rows.iter().map(price_of).collect())
+}
+
+/// Locks the products of many orders, and keeps what those move until [`write_moved`].
+pub(super) async fn begin(write: &mut Write, products: &[Id<Product>]) -> Result<()> {
+    let rows = lock(write.conn().await?, products).await?;
+    write.stock = Some(StockMoves::new(rows));
+    Ok(())
+}
+
+/// Writes what many orders have moved, once for each product.
+pub(super) async fn write_moved(write: &mut Write) -> Result<()> {
+    match write.stock.take() {
+        Some(moves) => take(write, &moves.into_moved()).await,
+        None => Ok(()),
+    }
 }
 
 /// Whether products can give what an order takes from them.
@@ -76,7 +87,7 @@ pub(super) async fn apply(
 /// 422 for a product that is not there or not active, 409 where the stock is too low.
 pub(super) fn check(
     items: &[NewOrderItem],
-    shelves: &Shelves,
+    shelves: &StockRows,
     Movement(pieces): &Movement,
 ) -> Result<()> {
     for (&product, &quantity) in pieces {
@@ -96,13 +107,13 @@ pub(super) fn check(
 }
 
 /// The products as they are now.
-pub(super) async fn read(conn: &mut Connection, products: &[Id<Product>]) -> Result<Shelves> {
+pub(super) async fn read(conn: &mut Connection, products: &[Id<Product>]) -> Result<StockRows> {
     let sql = "select id, price_minor, stock, active from products where id = any($1)";
     select(conn, sql, products).await
 }
 
 /// Keeps the products from being changed by others, in the order of their ids.
-pub(super) async fn lock(conn: &mut Connection, products: &[Id<Product>]) -> Result<Shelves> {
+pub(super) async fn lock(conn: &mut Connection, products: &[Id<Product>]) -> Result<StockRows> {
     let sql = "select id, price_minor, stock, active from products
         where id = any($1)
         order by id
@@ -115,12 +126,12 @@ async fn select(
     conn: &mut Connection,
     sql: &'static str,
     products: &[Id<Product>],
-) -> Result<Shelves> {
+) -> Result<StockRows> {
     let ids: Vec<Uuid> = products.iter().map(|product| product.uuid()).collect();
     let shelves = sqlx::query(sql)
         .bind(ids)
         .try_map(|row: PgRow| {
-            let shelf = Shelf {
+            let shelf = StockRow {
                 price_minor: row.try_get("price_minor")?,
                 stock: row.try_get("stock")?,
                 active: row.try_get("active")?,
@@ -132,7 +143,7 @@ async fn select(
     Ok(shelves.into_iter().collect())
 }
 
-async fn take(write: &mut Write, pieces: &BTreeMap<Id<Product>, i64>) -> Result<()> {
+async fn take(write: &mut Write, pieces: &Pieces) -> Result<()> {
     if pieces.is_empty() {
         return Ok(());
     }
@@ -179,6 +190,6 @@ mod tests {
     fn only_the_difference_moves() {
         let [a, b, c] = [1, 2, 3].map(|n| Id::<Product>::new(Uuid::from_u128(n)));
         let movement = Movement::between(&[(a, 2), (b, 1), (c, 5)], &[(a, 1), (a, 1), (b, 4)]);
-        assert_eq!(movement.0, BTreeMap::from([(b, 3), (c, -5)]));
+        assert_eq!(movement.0, Pieces::from([(b, 3), (c, -5)]));
     }
 }

@@ -49,6 +49,7 @@ pub(crate) async fn delete_all<E: Entity>(
             Err(error) => return Err(error),
         });
     }
+    E::finish(write).await?;
     Ok(done)
 }
 
@@ -57,10 +58,9 @@ async fn lock<E: Entity>(write: &mut Write, rows: &[RowToDelete]) -> Result<Hash
     let mut ids: Vec<Id<E>> = rows.iter().map(|row| Id::new(row.id)).collect();
     ids.sort();
     ids.dedup();
-    let conn = write.conn().await?;
-    let locked = E::lock_many(conn, &ids, &[]).await?;
+    let locked = E::lock_many(write.conn().await?, &ids, &[]).await?;
     let old: Vec<&E> = locked.iter().map(|(row, _)| row).collect();
-    E::lock_shared(conn, &old, &[]).await?;
+    E::lock_shared(write, &old, &[]).await?;
     let rows = locked.into_iter();
     Ok(rows.map(|(row, _)| (row.id().uuid(), row)).collect())
 }

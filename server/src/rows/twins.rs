@@ -10,7 +10,7 @@ use stockroom_common::{
 use uuid::Uuid;
 
 use super::{Row, Sent};
-use crate::{database::Connection, entity::Entity, error::Result, list};
+use crate::{entity::Entity, error::Result, list, write::Write};
 
 /// The rows that are there already, by position in what was sent.
 pub(super) struct Twins<E> {
@@ -22,13 +22,13 @@ pub(super) struct Twins<E> {
 }
 
 impl<E: Entity> Twins<E> {
-    pub(super) async fn lock(conn: &mut Connection, rows: &[Sent<E>]) -> Result<Self> {
+    pub(super) async fn lock(write: &mut Write, rows: &[Sent<E>]) -> Result<Self> {
         let sent = || rows.iter().map(|sent| sent.row.as_ref().ok());
         let named: Vec<Option<&str>> = sent().map(|row| row?.key()).collect();
         let keys = match E::NATURAL_KEY {
             Some(key) => {
                 let named = named.iter().flatten().map(|name| (*name).to_owned());
-                list::unique_parts(conn, key, &named.collect::<Vec<_>>()).await?
+                list::unique_parts(write.conn().await?, key, &named.collect::<Vec<_>>()).await?
             }
             None => Vec::new(),
         };
@@ -38,11 +38,11 @@ impl<E: Entity> Twins<E> {
         let locked = if ids.is_empty() && keys.is_empty() {
             Vec::new()
         } else {
-            E::lock_many(conn, &ids, &keys).await?
+            E::lock_many(write.conn().await?, &ids, &keys).await?
         };
         let old: Vec<&E> = locked.iter().map(|(row, _)| row).collect();
         let new: Vec<&Value> = sent().filter_map(|row| Some(&row?.fields)).collect();
-        E::lock_shared(conn, &old, &new).await?;
+        E::lock_shared(write, &old, &new).await?;
         let mut keys = keys.into_iter();
         let mut twins = Self {
             by_id: HashMap::new(),

@@ -58,7 +58,7 @@ pub enum Error {
 /// Where it could not start, or the terminal is lost.
 pub async fn run(settings: &Settings) -> Result<(), Error> {
     require_terminal()?;
-    log::begin();
+    let _log = log::begin();
     tracing::info!(version = env!("CARGO_PKG_VERSION"), "begins");
     let config = Config::read().map_err(Error::Settings)?;
     let (server, local) = settings.server(&config).map_err(Error::Settings)?;

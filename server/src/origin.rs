@@ -77,11 +77,13 @@ fn host(request: &Request) -> Result<Option<Authority>> {
     };
     let mut hosts = request.headers().get_all(header::HOST).iter();
     let (host, second) = (hosts.next(), hosts.next());
-    let is_missing = host.is_none() && request.version() >= Version::HTTP_11;
+    // HTTP/2 names it in the first line alone, as a request to a proxy does.
+    let is_in_line = request.uri().authority().is_some();
+    let is_missing = host.is_none() && !is_in_line && request.version() >= Version::HTTP_11;
     if is_missing || second.is_some() {
         return Err(unclear());
     }
-    // A request to a proxy names it in its first line, and that counts.
+    // What the first line says counts.
     if let Some(authority) = request.uri().authority() {
         return Ok(Some(authority.clone()));
     }
@@ -143,6 +145,13 @@ mod tests {
             400
         );
         assert_eq!(refusal(&local, &[("host", "a b")]), 400);
+        let in_line = |uri: &str| {
+            let request = Request::builder().uri(uri).version(Version::HTTP_2);
+            let request = request.body(axum::body::Body::empty()).unwrap();
+            check(&request, &local).map_or_else(|error| error.into_problem().status, |()| 200)
+        };
+        assert_eq!(in_line("http://localhost:7878/livez"), 200, "HTTP/2");
+        assert_eq!(in_line("http://evil.example/livez"), 421);
     }
 
     #[test]

@@ -104,7 +104,11 @@ pub(crate) fn without_userinfo(url: &str) -> Cow<'_, str> {
     let Some((scheme, rest)) = url.split_once("://") else {
         return url.into();
     };
-    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+    let authority = match Url::parse(url) {
+        Ok(_) => rest.split(['/', '?', '#']).next().unwrap_or_default(),
+        // A password with a slash in it makes no URL; it is shown in what is wrong with it.
+        Err(_) => rest,
+    };
     match authority.rsplit_once('@') {
         Some((userinfo, _)) => format!("{scheme}://{}", &rest[userinfo.len() + 1..]).into(),
         None => url.into(),
@@ -356,6 +360,7 @@ mod tests {
             ("https://ada@host", "https://host"),
             ("http://host/a@b", "http://host/a@b"),
             ("http://a:b@c@host", "http://host"),
+            ("http://ada:s3/cr@et@host", "http://host"),
             ("nonsense", "nonsense"),
         ] {
             assert_eq!(without_userinfo(url), shown);

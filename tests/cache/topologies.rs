@@ -3,7 +3,7 @@
 use std::{fs, time::Duration};
 
 use serde_json::json;
-use stockroom_tests::{RedisProcess, Shop, caching_in, path};
+use stockroom_tests::{RedisProcess, Shop, caching_in, free_port, path};
 
 async fn text(redis: &RedisProcess, words: &[&str]) -> String {
     let value = redis.command(words).await.unwrap();
@@ -29,7 +29,7 @@ async fn a_cluster_keeps_the_keys_wherever_they_fall() {
     let flags = ["--cluster-enabled", "yes", "--cluster-node-timeout", "2000"];
     let nodes: Vec<RedisProcess> = (0..3)
         .map(|_| {
-            let bus = RedisProcess::free_port().to_string();
+            let bus = free_port().to_string();
             RedisProcess::start_with(&[flags.as_slice(), &["--cluster-port", &bus]].concat())
         })
         .collect();

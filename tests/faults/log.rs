@@ -8,7 +8,7 @@ use std::{
 
 use reqwest::Client;
 use rustix::process::{Pid, Signal, kill_process};
-use stockroom_tests::{binary, database_url, eventually, fresh_database, http_client};
+use stockroom_tests::{binary, database_url, eventually, free_port, fresh_database, http_client};
 
 /// Requests that are logged: their lines are several times what a pipe takes.
 const REQUESTS: usize = 1_500;
@@ -25,12 +25,8 @@ impl Server {
     }
 
     async fn start_with(stderr: Stdio, environment: &[(&str, &str)]) -> Self {
-        let port = std::net::TcpListener::bind("127.0.0.1:0")
-            .unwrap()
-            .local_addr()
-            .unwrap()
-            .port();
-        let child = Command::new(binary("stockroom-server"))
+        let port = free_port();
+        let mut child = Command::new(binary("stockroom-server"))
             .env("DATABASE_URL", database_url(&fresh_database().await))
             .env("STOCKROOM_LISTEN", format!("127.0.0.1:{port}"))
             .env("STOCKROOM_LEAVE_DELAY", "0")
@@ -41,6 +37,8 @@ impl Server {
             .spawn()
             .unwrap();
         eventually("listening", || {
+            let ended = child.try_wait().unwrap();
+            assert_eq!(ended, None, "the server ended before it listened");
             std::net::TcpStream::connect(("127.0.0.1", port)).ok()
         });
         Self {
@@ -75,6 +73,11 @@ impl Server {
             lost > 0 || self.child.stderr.is_some(),
             "lines were lost and counted"
         );
+        self.stop();
+    }
+
+    /// Ends it as an operator would: it writes the lines that it still has first.
+    fn stop(&mut self) {
         let pid = Pid::from_raw(i32::try_from(self.child.id()).unwrap()).unwrap();
         kill_process(pid, Signal::TERM).unwrap();
         let status = eventually("the end of the server", || self.child.try_wait().unwrap());
@@ -126,7 +129,7 @@ async fn a_line_names_the_caller_and_the_actor_and_the_query_only_where_it_may()
             .header("stockroom-actor", "bob");
         assert_eq!(request.send().await.unwrap().status(), 200);
         let mut log = server.child.stderr.take().unwrap();
-        drop(server);
+        server.stop();
         let mut text = String::new();
         log.read_to_string(&mut text).unwrap();
         let line = text

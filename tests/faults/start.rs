@@ -1,13 +1,13 @@
 //! A start that fails says why, and one that may succeed later waits.
 
 use std::{
-    net::TcpListener,
     process::{Command, Output, Stdio},
     time::Duration,
 };
 
 use stockroom_tests::{
-    Node, binary, close_database, database_url, fresh_database, http_client, open_database,
+    Node, binary, close_database, database_url, free_port, fresh_database, http_client,
+    open_database,
 };
 
 fn start(environment: &[(&str, &str)]) -> Output {
@@ -23,11 +23,7 @@ fn start(environment: &[(&str, &str)]) -> Output {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_start_that_fails_tells_the_real_cause() {
     let database = database_url(&fresh_database().await);
-    let port = TcpListener::bind("127.0.0.1:0")
-        .unwrap()
-        .local_addr()
-        .unwrap()
-        .port();
+    let port = free_port();
     let nobody = format!("postgres://ada:s3cret@127.0.0.1:{port}/shop?sslmode=disable");
     let (path, query) = database.split_once('?').unwrap();
     let (server, _) = path.rsplit_once('/').unwrap();

@@ -22,7 +22,7 @@ pub use crate::{
         OtherCluster, close_database, connect, database_url, fresh_database, open_database,
         shared_redis, throw_out,
     },
-    process::{ServerProcess, binary, eventually, temp_dir},
+    process::{ServerProcess, binary, eventually, free_port, temp_dir},
     redis::RedisProcess,
     shop::{SharedShop, Shop, caching_in, http_client, path},
     terminal::Terminal,

@@ -1,6 +1,7 @@
 //! The real binaries as processes, and waiting for what they do.
 
 use std::{
+    net::{TcpListener, TcpStream},
     os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
@@ -35,10 +36,17 @@ pub(crate) fn program(names: &[&str]) -> PathBuf {
     found.unwrap_or_else(|| panic!("{names:?} is not installed; run the tests with `make test`"))
 }
 
-/// A port that nobody listens on now.
-pub(crate) fn free_port() -> u16 {
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    listener.local_addr().unwrap().port()
+/// A port that nobody listens on. It has just carried a connection: until that is forgotten, a
+/// minute later, the system gives the port to nobody who does not ask for it by number.
+pub fn free_port() -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let caller = TcpStream::connect(address).unwrap();
+    let (answered, _) = listener.accept().unwrap();
+    // The side that closes first is the one that is remembered.
+    drop(answered);
+    drop(caller);
+    address.port()
 }
 
 /// The command as one that does not outlive the thread that starts it, where the system can see to

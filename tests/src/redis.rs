@@ -56,11 +56,6 @@ impl RedisProcess {
         redis
     }
 
-    /// A port for a second socket of one.
-    pub fn free_port() -> u16 {
-        free_port()
-    }
-
     /// The value of a flag that it was started with.
     pub fn flag(&self, name: &str) -> &str {
         let index = self.flags.iter().position(|flag| flag == name).unwrap();

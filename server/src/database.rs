@@ -3,20 +3,27 @@
 
 mod connection;
 mod pool;
+mod session;
 mod watch;
 
 use std::{sync::Arc, time::Duration};
 
 use chrono::{TimeDelta, Utc};
-use sqlx::{Connection as _, PgConnection, migrate::Migrator, postgres::PgConnectOptions};
+use sqlx::{
+    AssertSqlSafe, Connection as _, PgConnection, migrate::Migrator, postgres::PgConnectOptions,
+};
 use tokio::time::{Instant, sleep, timeout};
 
-use self::watch::Watch;
 pub use self::{
     connection::Connection,
     pool::{Lease, Pool},
+    session::{Pooling, check_pooling},
 };
 pub(crate) use self::{connection::Transaction, watch::Health};
+use self::{
+    session::{Session, plain},
+    watch::Watch,
+};
 use crate::{
     error::{Error, Result},
     state::Clock,
@@ -32,8 +39,13 @@ const START_PAUSE: Duration = Duration::from_millis(250);
 const START_LIMIT: Duration = Duration::from_secs(5);
 /// How far the clock of a server may be from that of its database.
 const MAX_CLOCK_SKEW: TimeDelta = TimeDelta::seconds(60);
-/// A migration may wait for so long until the tables are free; others wait behind it meanwhile.
-const MIGRATION_LOCK_TIMEOUT: &str = "10min";
+/// A migration has no limit of its own, but waits for no longer than this until the tables are free; others wait
+/// behind it meanwhile.
+const MIGRATION_SETTINGS: [(&str, &str); 3] = [
+    ("timezone", "UTC"),
+    ("statement_timeout", "0"),
+    ("lock_timeout", "10min"),
+];
 /// How often it is said that a migration is still under way.
 const MIGRATION_NEWS: Duration = Duration::from_secs(10);
 
@@ -54,27 +66,16 @@ pub struct Database {
 impl Database {
     /// Prepares pools of so many connections in all, at least [`MIN_CONNECTIONS`]; none is opened yet. One
     /// more watches over them.
-    pub fn new(options: PgConnectOptions, max_connections: u32) -> Self {
-        let limits = |lock_timeout: &'static str| [("lock_timeout", lock_timeout)];
-        let options = options
+    pub fn new(options: PgConnectOptions, pooling: Pooling, max_connections: u32) -> Self {
+        let options = plain(options)
             .application_name("stockroom")
             // An order is read from its partition by name: a statement for each that is in use.
-            .statement_cache_capacity(1_024)
-            .options([
-                ("timezone", "UTC"),
-                ("statement_timeout", "30s"),
-                ("idle_in_transaction_session_timeout", "60s"),
-                // A statement whose caller has gone ends soon, and lets go of its locks.
-                ("client_connection_check_interval", "5s"),
-            ]);
+            .statement_cache_capacity(1_024);
         let watch = Arc::new(Watch::new(options.clone()));
         let [background, writes, bulk, reads] = shares(max_connections);
         let pool = |lock_timeout, size| {
-            Pool::new(
-                options.clone().options(limits(lock_timeout)),
-                size,
-                watch.clone(),
-            )
+            let session = Session::new(options.clone(), pooling, lock_timeout);
+            Pool::new(session, size, watch.clone())
         };
         Self {
             reads: pool("5s", reads),
@@ -163,10 +164,11 @@ fn shares(max_connections: u32) -> [u32; 4] {
 /// # Errors
 /// Why it does not; at once where waiting cannot help.
 pub async fn wait_for(options: &PgConnectOptions, limit: Duration) -> Result<()> {
+    let options = plain(options.clone());
     let deadline = Instant::now() + limit;
     let mut is_reported = false;
     loop {
-        let words = match timeout(START_LIMIT, PgConnection::connect_with(options)).await {
+        let words = match timeout(START_LIMIT, PgConnection::connect_with(&options)).await {
             Ok(Ok(connection)) => {
                 // It was only to show that one can be had.
                 let _ = connection.close().await;
@@ -219,16 +221,17 @@ pub(crate) async fn secret(pool: &Pool, name: &str) -> Result<Vec<u8>> {
 ///
 /// # Errors
 /// Where a migration fails; it is rolled back then.
-pub async fn migrate(options: &PgConnectOptions) -> Result<()> {
-    let options = options.clone().application_name("stockroom migrate");
-    let options = options.options([
-        ("timezone", "UTC"),
-        ("statement_timeout", "0"),
-        ("lock_timeout", MIGRATION_LOCK_TIMEOUT),
-    ]);
+pub async fn migrate(options: &PgConnectOptions, pooling: Pooling) -> Result<()> {
+    let options = plain(options.clone()).application_name("stockroom migrate");
     let mut connection = PgConnection::connect_with(&options).await?;
     let mut migrating = std::pin::pin!(async move {
-        MIGRATIONS.run(&mut connection).await?;
+        match pooling {
+            Pooling::Session => {
+                set(&mut connection, "session", &MIGRATION_SETTINGS).await?;
+                MIGRATIONS.run(&mut connection).await?;
+            }
+            Pooling::Transaction => migrate_at_once(&mut connection).await?,
+        }
         // The schema is up to date whatever becomes of the connection.
         let _ = connection.close().await;
         Ok(())
@@ -244,6 +247,44 @@ pub async fn migrate(options: &PgConnectOptions) -> Result<()> {
             ),
         }
     }
+}
+
+/// All of it in one transaction, which has one backend even where others share it: a lock and names of
+/// prepared statements that belong to the session would be left to them.
+async fn migrate_at_once(connection: &mut PgConnection) -> Result<()> {
+    let mut transaction = connection.begin().await?;
+    set(&mut transaction, "local", &MIGRATION_SETTINGS).await?;
+    for statement in [
+        "select pg_advisory_xact_lock(hashtext('stockroom migrate'))",
+        "deallocate all",
+    ] {
+        sqlx::raw_sql(statement).execute(&mut *transaction).await?;
+    }
+    let migrations = Migrator {
+        migrations: MIGRATIONS.migrations.clone(),
+        locking: false,
+        ..Migrator::DEFAULT
+    };
+    migrations.run(&mut *transaction).await?;
+    sqlx::raw_sql("deallocate all")
+        .execute(&mut *transaction)
+        .await?;
+    transaction.commit().await?;
+    Ok(())
+}
+
+async fn set(
+    connection: &mut PgConnection,
+    scope: &str,
+    settings: &[(&str, &str)],
+) -> sqlx::Result<()> {
+    for (name, value) in settings {
+        let statement = format!("set {scope} {name} = '{value}'");
+        sqlx::raw_sql(AssertSqlSafe(statement))
+            .execute(&mut *connection)
+            .await?;
+    }
+    Ok(())
 }
 
 #[cfg(test)]

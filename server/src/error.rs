@@ -32,6 +32,12 @@ pub enum Error {
     /// Ends a server before it begins.
     #[error("{0}")]
     Clock(String),
+    /// Likewise.
+    #[error(
+        "DATABASE_URL leads to a pooler in transaction mode; say so with --transaction-pooling, or connect to \
+        PostgreSQL itself, which is faster"
+    )]
+    Pooled,
     #[error("migration: {0}")]
     Migration(#[from] sqlx::migrate::MigrateError),
     /// A spawned write panicked or was ended with the runtime.
@@ -145,6 +151,7 @@ impl Error {
             Self::CreatedMeanwhile(_)
             | Self::OutcomeUnknown(_)
             | Self::Clock(_)
+            | Self::Pooled
             | Self::Migration(_)
             | Self::Task(_) => false,
         }
@@ -207,7 +214,7 @@ impl Error {
             Self::Database(ref error) => kind_of(error),
             Self::Unreachable(_) => Kind::Unavailable,
             Self::OutcomeUnknown(_) => Kind::OutcomeUnknown,
-            Self::Clock(_) | Self::Migration(_) | Self::Task(_) => Kind::Internal,
+            Self::Clock(_) | Self::Pooled | Self::Migration(_) | Self::Task(_) => Kind::Internal,
         };
         match kind {
             Kind::OutcomeUnknown => {

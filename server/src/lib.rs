@@ -44,7 +44,10 @@ mod stock_moves;
 mod write;
 
 pub use crate::{
-    database::{Connection, Database, Lease, MIN_CONNECTIONS, Pool, migrate, wait_for},
+    database::{
+        Connection, Database, Lease, MIN_CONNECTIONS, Pool, Pooling, check_pooling, migrate,
+        wait_for,
+    },
     error::Error,
     origin::Hosts,
     partitions::{Age, Interval, Partitions, Retention},

@@ -18,8 +18,9 @@ use rustix::{
 use sqlx::postgres::PgConnectOptions;
 use stockroom_common::{LogSink, environment, place};
 use stockroom_server::{
-    AppState, Database, Options,
+    AppState, Database, Options, Pooling,
     cache::{CacheOptions, Place, RedisAddress},
+    check_pooling,
     local::{self, Durability, LocalPostgres, ServerLock},
     migrate, run, seed,
     settings::{Command, Listen, REDIS_URL, Settings},
@@ -141,8 +142,12 @@ async fn serve_database(
     let seconds = |seconds: u32| Duration::from_secs(seconds.into());
     let prepare = async {
         wait_for(&server.options, seconds(settings.start_timeout)).await?;
-        migrate(&server.options).await?;
-        let database = Database::new(server.options.clone(), settings.max_connections);
+        let pooling = settings.pooling();
+        if pooling == Pooling::Session {
+            check_pooling(&server.options).await?;
+        }
+        migrate(&server.options, pooling).await?;
+        let database = Database::new(server.options.clone(), pooling, settings.max_connections);
         let options = Options {
             orders_from: settings.orders_from(),
             hosts: settings.hosts(),

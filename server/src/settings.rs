@@ -9,7 +9,7 @@ use stockroom_common::{place, seed::NewSeedJob};
 
 use crate::{
     cache::RedisAddress,
-    database::MIN_CONNECTIONS,
+    database::{MIN_CONNECTIONS, Pooling},
     origin::Hosts,
     partitions::{Interval, Retention},
 };
@@ -61,6 +61,12 @@ pub struct Settings {
     #[arg(long, env = "STOCKROOM_MAX_CONNECTIONS", default_value_t = 24,
         value_parser = clap::value_parser!(u32).range(i64::from(MIN_CONNECTIONS)..=10_000))]
     pub max_connections: u32,
+
+    /// `DATABASE_URL` leads to a pooler in transaction mode, such as PgBouncer with `pool_mode = transaction`:
+    /// each statement gets a transaction of its own, and no statement is kept prepared. Slower than
+    /// PostgreSQL itself, whose connections the server shares out anyway.
+    #[arg(long, env = "STOCKROOM_TRANSACTION_POOLING", global = true)]
+    pub transaction_pooling: bool,
 
     /// Seconds to keep trying to reach the database at startup.
     #[arg(
@@ -228,6 +234,14 @@ impl Settings {
         address
             .transpose()
             .map_err(|error| format!("{REDIS_URL} {error}"))
+    }
+
+    pub fn pooling(&self) -> Pooling {
+        if self.transaction_pooling {
+            Pooling::Transaction
+        } else {
+            Pooling::Session
+        }
     }
 
     /// The names under which the server may be called.

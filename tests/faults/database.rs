@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use reqwest::Method;
 use serde_json::{Value, json};
 use sqlx::{AssertSqlSafe, ConnectOptions};
-use stockroom_server::{Options, migrate};
+use stockroom_server::{Options, Pooling, migrate};
 use stockroom_tests::{
     Answer, SharedShop, Shop, close_database, connect, fresh_database, open_database, path,
     proxy::{Flow, Proxy},
@@ -315,6 +315,6 @@ async fn a_migration_has_limits_of_its_own() {
         tokio::time::sleep(Duration::from_millis(500)).await;
         holder.rollback().await.unwrap();
     };
-    let (migrated, ()) = tokio::join!(migrate(&database), hold);
+    let (migrated, ()) = tokio::join!(migrate(&database, Pooling::Session), hold);
     migrated.unwrap();
 }

@@ -7,4 +7,5 @@ mod database;
 mod files;
 mod leaving;
 mod log;
+mod poolers;
 mod start;

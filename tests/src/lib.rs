@@ -6,6 +6,7 @@ mod answer;
 mod events;
 pub mod figures;
 mod node;
+mod pooler;
 mod postgres;
 mod process;
 pub mod proxy;
@@ -18,9 +19,10 @@ pub use crate::{
     answer::Answer,
     events::{Event, Events},
     node::{Node, Odd},
+    pooler::Pooler,
     postgres::{
-        OtherCluster, close_database, connect, database_url, fresh_database, open_database,
-        shared_redis, throw_out,
+        OtherCluster, close_database, connect, database_url, empty_database, fresh_database,
+        open_database, shared_redis, throw_out,
     },
     process::{ServerProcess, binary, eventually, free_port, temp_dir},
     redis::RedisProcess,

@@ -10,6 +10,7 @@ use sqlx::{
     postgres::{PgConnectOptions, PgPoolOptions},
 };
 use stockroom_server::{
+    Pooling,
     cache::RedisAddress,
     local::{Durability, LocalPostgres},
     migrate,
@@ -27,6 +28,15 @@ static COPYING: LazyLock<tokio::sync::Mutex<()>> = LazyLock::new(Default::defaul
 
 /// Makes an empty, migrated database and tells how to connect to it.
 pub async fn fresh_database() -> PgConnectOptions {
+    database_like(TEMPLATE).await
+}
+
+/// As [`fresh_database`], without a schema.
+pub async fn empty_database() -> PgConnectOptions {
+    database_like("template1").await
+}
+
+async fn database_like(template: &str) -> PgConnectOptions {
     let postgres = POSTGRES.get_or_init(start).await;
     let number = DATABASES.fetch_add(1, Ordering::Relaxed);
     let name = format!("test_{number}");
@@ -34,7 +44,7 @@ pub async fn fresh_database() -> PgConnectOptions {
     let admin = postgres.connect_options("postgres");
     execute(
         &admin,
-        format!("create database {name} template {TEMPLATE}"),
+        format!("create database {name} template {template}"),
     )
     .await;
     postgres.connect_options(&name)
@@ -111,7 +121,7 @@ impl OtherCluster {
         let admin = self.0.connect_options("postgres");
         execute(&admin, format!("create database {name}")).await;
         let database = self.0.connect_options(name);
-        migrate(&database).await.unwrap();
+        migrate(&database, Pooling::Session).await.unwrap();
         database
     }
 
@@ -129,7 +139,9 @@ async fn start() -> LocalPostgres {
         .unwrap();
     let admin = postgres.connect_options("postgres");
     execute(&admin, format!("create database {TEMPLATE}")).await;
-    migrate(&postgres.connect_options(TEMPLATE)).await.unwrap();
+    migrate(&postgres.connect_options(TEMPLATE), Pooling::Session)
+        .await
+        .unwrap();
     postgres
 }
 

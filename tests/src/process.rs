@@ -28,7 +28,9 @@ pub fn binary(name: &str) -> PathBuf {
 /// The path of one of these programs of the system, the first that is installed.
 pub(crate) fn program(names: &[&str]) -> PathBuf {
     let path = std::env::var_os("PATH").unwrap_or_default();
-    let places: Vec<PathBuf> = std::env::split_paths(&path).collect();
+    let mut places: Vec<PathBuf> = std::env::split_paths(&path).collect();
+    // Servers lie there, and only root looks there.
+    places.push("/usr/sbin".into());
     let programs = names
         .iter()
         .flat_map(|name| places.iter().map(move |dir| dir.join(name)));

@@ -9,7 +9,7 @@ use reqwest::{Client, Method, RequestBuilder};
 use serde_json::{Value, json};
 use sqlx::{AssertSqlSafe, PgPool, Postgres, Transaction};
 use stockroom_server::{
-    AppState, Database, Options,
+    AppState, Database, Options, Pooling,
     cache::{CacheOptions, Place},
     run,
 };
@@ -83,9 +83,15 @@ impl Shop {
 
     /// As [`Shop::serve`], with exactly these options.
     pub async fn serve_as_told(pool: PgPool, options: Options) -> Self {
-        install_tls();
         let connections = pool.options().get_max_connections();
-        let database = Database::new((*pool.connect_options()).clone(), connections);
+        let address = (*pool.connect_options()).clone();
+        let database = Database::new(address, Pooling::Session, connections);
+        Self::serve_over(database, pool, options).await
+    }
+
+    /// As [`Shop::serve_as_told`], with connections of the server's own to the database of the pool.
+    pub async fn serve_over(database: Database, pool: PgPool, options: Options) -> Self {
+        install_tls();
         let state = AppState::new(database.clone(), options).await.unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let base = format!("http://{}", listener.local_addr().unwrap());

@@ -12,22 +12,26 @@ use std::{
 };
 
 use futures_util::{
-    FutureExt, Stream,
+    FutureExt, Stream, TryFutureExt,
     future::{BoxFuture, Either as Either2, select},
-    stream::BoxStream,
+    stream::{self, BoxStream, StreamExt, TryStreamExt},
 };
 use sqlx::{
-    Connection as _, Describe, Either, Execute, Executor, PgConnection, Postgres, SqlStr,
-    postgres::{PgConnectOptions, PgQueryResult, PgRow, PgStatement, PgTypeInfo},
+    Connection as _, Describe, Either, Execute, Executor, PgConnection, Postgres, Row as _, SqlStr,
+    postgres::{PgQueryResult, PgRow, PgStatement, PgTypeInfo},
 };
 
-use super::watch::Watch;
+use super::{
+    session::{Named, Session},
+    watch::Watch,
+};
 use crate::error::Result;
 
 /// A connection and what its pool must know about it.
 pub struct Connection {
     link: PgConnection,
-    /// The backend process, as in `pg_stat_activity.pid`.
+    session: Arc<Session>,
+    /// The backend process, as in `pg_stat_activity.pid`; where backends are shared, that of the last transaction.
     pid: i32,
     watch: Arc<Watch>,
     opened: Instant,
@@ -49,23 +53,17 @@ pub(super) enum Condition {
 }
 
 impl Connection {
-    pub(super) async fn open(options: &PgConnectOptions, watch: Arc<Watch>) -> sqlx::Result<Self> {
-        let mut link = PgConnection::connect_with(options).await?;
-        let (pid, timeline): (i32, Option<String>) = sqlx::query_as(
-            "select pg_backend_pid(), case when not pg_is_in_recovery()
-                -- Its first eight digits are the timeline, right from the end of a recovery on.
-                then left(pg_walfile_name(pg_current_wal_lsn()), 8) end",
-        )
-        .persistent(false)
-        .fetch_one(&mut link)
-        .await?;
+    pub(super) async fn open(session: Arc<Session>, watch: Arc<Watch>) -> sqlx::Result<Self> {
+        let opened = session.open().await?;
         // A standby may lag behind writes that another server has acknowledged, so it is not used at all.
+        let timeline = opened.timeline;
         let timeline = timeline.ok_or_else(|| io::Error::other("the database is a standby"))?;
         watch.connected_to(&timeline);
         let now = Instant::now();
         Ok(Self {
-            link,
-            pid,
+            link: opened.link,
+            session,
+            pid: opened.pid,
             watch,
             opened: now,
             used: now,
@@ -140,6 +138,53 @@ impl Connection {
             Ok(())
         };
         Ok(call.run(copy).await?)
+    }
+
+    /// Opens a transaction; where backends are shared, it takes the settings of the session along.
+    async fn open_transaction(&mut self, statement: &'static str) -> sqlx::Result<()> {
+        // Set before the statement runs: if it is cancelled, the transaction may be open all the same.
+        self.in_transaction = true;
+        if !self.session.is_shared() {
+            sqlx::raw_sql(statement).execute(self).await?;
+            return Ok(());
+        }
+        let row = sqlx::raw_sql(self.session.begin(statement)).fetch_one(&mut *self);
+        self.pid = row.await?.try_get("pid")?;
+        Ok(())
+    }
+
+    async fn end_transaction(&mut self, statement: &'static str) -> sqlx::Result<()> {
+        sqlx::raw_sql(statement).execute(&mut *self).await?;
+        self.in_transaction = false;
+        Ok(())
+    }
+
+    /// Whether a statement needs a transaction of its own, because the settings of the session come with it.
+    fn needs_transaction(&self) -> bool {
+        self.session.is_shared() && !self.in_transaction
+    }
+
+    fn named<E>(&self, query: E) -> Named<E> {
+        Named {
+            query,
+            is_kept: !self.session.is_shared(),
+        }
+    }
+
+    /// Runs a statement in a transaction of its own. Its rows are read before the transaction ends.
+    async fn run_alone<'q, E>(&mut self, query: E) -> sqlx::Result<Vec<Step>>
+    where
+        E: 'q + Execute<'q, Postgres>,
+    {
+        self.open_transaction("begin").await?;
+        let steps = (&mut *self).fetch_many(query).try_collect().await;
+        let end = match &steps {
+            Ok(_) => "commit",
+            Err(_) if self.is_broken => return steps,
+            Err(_) => "rollback",
+        };
+        self.end_transaction(end).await?;
+        steps
     }
 
     /// The link, and what has to be known of a call over it.
@@ -273,6 +318,11 @@ impl<'c> Executor<'c> for &'c mut Connection {
         'c: 'e,
         E: 'q + Execute<'q, Postgres>,
     {
+        if self.needs_transaction() {
+            let steps = async move { Ok(stream::iter(self.run_alone(query).await?).map(Ok)) };
+            return steps.try_flatten_stream().boxed();
+        }
+        let query = self.named(query);
         let (link, call) = self.split();
         Box::pin(Rows {
             rows: link.fetch_many(query),
@@ -286,6 +336,13 @@ impl<'c> Executor<'c> for &'c mut Connection {
         'c: 'e,
         E: 'q + Execute<'q, Postgres>,
     {
+        if self.needs_transaction() {
+            return Box::pin(async move {
+                let steps = self.run_alone(query).await?;
+                Ok(steps.into_iter().find_map(Either::right))
+            });
+        }
+        let query = self.named(query);
         let (link, mut call) = self.split();
         let row = link.fetch_optional(query);
         Box::pin(async move { call.run(row).await })
@@ -324,9 +381,7 @@ impl<C: DerefMut<Target = Connection>> Transaction<C> {
         if conn.in_transaction {
             conn.recover().await?;
         }
-        // Set before the statement runs: if it is cancelled, the transaction may be open all the same.
-        conn.in_transaction = true;
-        sqlx::raw_sql(statement).execute(&mut *conn).await?;
+        conn.open_transaction(statement).await?;
         Ok(Self(conn))
     }
 
@@ -339,9 +394,7 @@ impl<C: DerefMut<Target = Connection>> Transaction<C> {
     }
 
     async fn end(mut self, statement: &'static str) -> Result<()> {
-        sqlx::raw_sql(statement).execute(&mut *self.0).await?;
-        self.0.in_transaction = false;
-        Ok(())
+        Ok(self.0.end_transaction(statement).await?)
     }
 }
 

@@ -9,7 +9,6 @@ use std::{
     time::Duration,
 };
 
-use sqlx::postgres::PgConnectOptions;
 use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore},
     time::{Instant, timeout, timeout_at},
@@ -17,6 +16,7 @@ use tokio::{
 
 use super::{
     connection::{Condition, Connection, Transaction},
+    session::Session,
     watch::Watch,
 };
 use crate::error::Result;
@@ -41,7 +41,7 @@ pub struct Pool(Arc<Shared>);
 
 #[derive(Debug)]
 struct Shared {
-    options: PgConnectOptions,
+    session: Arc<Session>,
     watch: Arc<Watch>,
     size: u32,
     turns: Arc<Semaphore>,
@@ -59,9 +59,9 @@ pub struct Lease {
 }
 
 impl Pool {
-    pub(super) fn new(options: PgConnectOptions, size: u32, watch: Arc<Watch>) -> Self {
+    pub(super) fn new(session: Session, size: u32, watch: Arc<Watch>) -> Self {
         Self(Arc::new(Shared {
-            options,
+            session: Arc::new(session),
             watch,
             size,
             turns: Arc::new(Semaphore::new(size as usize)),
@@ -145,7 +145,7 @@ impl Pool {
     async fn open(&self, deadline: Instant) -> Result<Connection> {
         let probe = self.0.watch.probe()?;
         let deadline = deadline.min(Instant::now() + OPEN_LIMIT);
-        let opened = Connection::open(&self.0.options, self.0.watch.clone());
+        let opened = Connection::open(self.0.session.clone(), self.0.watch.clone());
         match timeout_at(deadline, opened).await {
             Ok(Ok(connection)) => {
                 probe.succeeded();

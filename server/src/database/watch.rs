@@ -244,18 +244,19 @@ impl Link {
         sql: &'static str,
     ) -> sqlx::Result<Vec<T>>
     where
-        T: for<'r> FromRow<'r, PgRow> + Send + Unpin,
+        T: for<'r> FromRow<'r, PgRow>,
     {
         if let Some(mut connection) = self.connection.take()
-            && let Ok(rows) = sqlx::query_as(sql).fetch_all(&mut connection).await
+            && let Ok(rows) = sqlx::raw_sql(sql).fetch_all(&mut connection).await
         {
             self.connection = Some(connection);
-            return Ok(rows);
+            return rows.iter().map(T::from_row).collect();
         }
         let mut connection = PgConnection::connect_with(options).await?;
-        let rows = sqlx::query_as(sql).fetch_all(&mut connection).await?;
+        // As one message, without a statement to prepare: a pooler may have another backend for the next.
+        let rows = sqlx::raw_sql(sql).fetch_all(&mut connection).await?;
         self.connection = Some(connection);
-        Ok(rows)
+        rows.iter().map(T::from_row).collect()
     }
 }
 

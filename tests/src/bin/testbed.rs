@@ -7,7 +7,7 @@ use std::{env, process::ExitCode, sync::Arc};
 use axum::{Router, body::Bytes, http::header, routing::get};
 use sqlx::postgres::PgConnectOptions;
 use stockroom_server::{
-    AppState, Database, Options, app,
+    AppState, Database, Options, Pooling, app,
     cache::{CacheOptions, Place},
     middleware, migrate, serve,
 };
@@ -32,8 +32,8 @@ async fn main() -> ExitCode {
 
 async fn run() -> Result<(), Box<dyn std::error::Error>> {
     let database: PgConnectOptions = env::var("DATABASE_URL")?.parse()?;
-    migrate(&database).await?;
-    let database = Database::new(database, 24);
+    migrate(&database, Pooling::Session).await?;
+    let database = Database::new(database, Pooling::Session, 24);
     let cache = CacheOptions {
         place: Place::Redis(env::var("REDIS_URL")?.parse()?),
         wrap: env::var("STOCKROOM_BREAK")

@@ -13,6 +13,7 @@ mod history;
 mod import;
 mod jobs;
 mod lists;
+mod migrations;
 mod orders;
 mod partition_files;
 mod partitions;

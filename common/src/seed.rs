@@ -14,6 +14,9 @@ pub const MAX_PRODUCTS: i64 = 1_000_000;
 /// Rows of another entity that one job may make at the most.
 pub const MAX_ROWS: i64 = 1_000_000_000;
 
+/// The code of the refusal of a job that spares shops in use.
+pub const IN_USE: &str = "in_use";
+
 /// What to generate. The same seed, sizes and `until` give the same rows. On the wire what is absent is
 /// 0, or a year; on the command line it is a small shop.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, clap::Args)]

@@ -92,6 +92,7 @@ fn takes_query(method: &Method, path: &str) -> bool {
     match path.rsplit('/').next().unwrap_or_default() {
         "alike" | "bulk" | "bulk-delete" | "export" | "history" | "import" => true,
         "changes" | "stats" => true,
+        "seed-jobs" => *method == Method::POST,
         name => {
             let lists = [Category::PATH, Product::PATH, Customer::PATH, Order::PATH];
             lists.contains(&name) && *method != Method::POST

@@ -9,31 +9,69 @@ mod load;
 mod pace;
 mod words;
 
-use axum::{Json, extract::State, response::Response};
+use axum::{
+    Json,
+    extract::{FromRequestParts, State},
+    http::request::Parts,
+    response::Response,
+};
 use chrono::{DateTime, NaiveTime, Utc};
 use stockroom_common::{
     Kind, Page,
     job::{Job, JobKind, JobRequest},
-    seed::NewSeedJob,
+    seed::{self, NewSeedJob},
 };
 
 pub(crate) use self::load::load;
 pub use self::{command::command, generate::Generator};
 use crate::{
+    database::Pool,
     error::{Error, Result},
     extract::{Actor, Document},
     jobs,
+    list::Parameters,
     state::AppState,
 };
 
-/// `POST /v1/seed-jobs`: puts a job into the queue, answers 202 at once.
+/// Whether the job is refused where people have written rows. It is read before the body.
+pub(crate) struct SparesShopsInUse(bool);
+
+impl<S: Sync> FromRequestParts<S> for SparesShopsInUse {
+    type Rejection = Error;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self> {
+        const NAME: &str = "unless_in_use";
+        let mut query = Parameters::read(parts.uri.query().unwrap_or_default())?;
+        let is_spared = query.one_of(NAME, &[("false", false), ("true", true)])?;
+        query.refuse_rest(&[NAME])?;
+        Ok(Self(is_spared))
+    }
+}
+
+/// `POST /v1/seed-jobs?unless_in_use`: puts a job into the queue, answers 202 at once.
 pub(crate) async fn create(
     State(state): State<AppState>,
+    SparesShopsInUse(is_spared): SparesShopsInUse,
     actor: Actor,
     Document(request): Document<NewSeedJob>,
 ) -> Result<Response> {
+    if is_spared && is_in_use(&state.database.reads).await? {
+        return Err(Error::field(
+            Kind::Conflict,
+            "?unless_in_use",
+            seed::IN_USE,
+            "this shop has rows that people have written, and test rows cannot be told from them later",
+        ));
+    }
     let job = enqueue(&state, &actor.0, request).await?;
     Ok(jobs::accepted(&job, "seed-jobs"))
+}
+
+/// Whether anybody has written a row, as far as the change log reaches back: what is seeded has no entry for each row.
+async fn is_in_use(pool: &Pool) -> Result<bool> {
+    let mut conn = pool.acquire().await?;
+    let is_in_use = "select exists (select from changes where entity_id is not null)";
+    Ok(sqlx::query_scalar(is_in_use).fetch_one(&mut *conn).await?)
 }
 
 /// Puts a job into the queue, or one that was given up back into it.

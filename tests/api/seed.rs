@@ -280,3 +280,23 @@ async fn a_job_with_a_rate_loads_small_batches() {
             .unwrap();
     assert!(largest <= 1_000, "{largest}");
 }
+
+#[tokio::test]
+async fn shops_in_use_can_be_spared() {
+    let shop = Shop::open().await;
+    let spared = "/v1/seed-jobs?unless_in_use=true";
+    let job = shop.post(spared, &sizes(1, 100)).await.ok(202);
+    assert_eq!(shop.ended(&job).await["state"], "done");
+    // What was seeded is nobody's.
+    let job = shop.post(spared, &sizes(2, 100)).await.ok(202);
+    assert_eq!(shop.ended(&job).await["state"], "done");
+    shop.category("Tea").await;
+    shop.post(spared, &sizes(3, 100))
+        .await
+        .refused_at(409, "?unless_in_use", "in_use");
+    shop.post("/v1/seed-jobs?unless_in_use=maybe", &sizes(3, 100))
+        .await
+        .refused_at(400, "?unless_in_use", "unknown_value");
+    let job = shop.post("/v1/seed-jobs", &sizes(3, 100)).await.ok(202);
+    assert_eq!(shop.ended(&job).await["state"], "done");
+}

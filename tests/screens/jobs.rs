@@ -147,6 +147,44 @@ fn a_seed_that_is_taken_is_told_at_its_field_and_the_next_free_one_is_proposed()
 }
 
 #[test]
+fn a_shop_in_use_is_seeded_only_when_the_number_of_rows_is_typed() {
+    let mut driver = jobs_tab(USUAL, &[]);
+    driver.press(KeyCode::Char('n'));
+    driver.control('s');
+    let call = driver.calls().remove(0);
+    assert_eq!(call.path, "/v1/seed-jobs?unless_in_use=true");
+    let sizes = call.body.clone().unwrap();
+    let rows: i64 = ["orders", "customers", "products", "categories"]
+        .iter()
+        .map(|of| sizes[of].as_i64().unwrap())
+        .sum();
+    driver.refuse(&json!({
+        "type": "urn:stockroom:problem:conflict", "title": "", "status": 409, "detail": "",
+        "errors": [{"pointer": "?unless_in_use", "code": "in_use", "message": "this shop has rows"}],
+    }));
+    picture("seed_in_use", USUAL, &driver);
+    driver.type_text("y");
+    driver.press(KeyCode::Enter);
+    assert!(driver.calls().is_empty(), "nothing is sent for a y");
+    let screen = driver.screen();
+    assert!(
+        screen.contains(&format!("Type {rows} to go on")),
+        "{screen}"
+    );
+    driver.press(KeyCode::Backspace);
+    driver.type_text(&rows.to_string());
+    driver.press(KeyCode::Enter);
+    let call = driver.calls().remove(0);
+    assert_eq!(
+        (call.path.as_str(), call.body),
+        ("/v1/seed-jobs", Some(sizes))
+    );
+    driver.answer("/v1/seed-jobs", &seed_job(1, "queued", 0));
+    let screen = driver.screen();
+    assert!(!screen.contains("Fill the shop"), "{screen}");
+}
+
+#[test]
 fn a_job_that_ends_is_told_where_it_was_begun_and_lists_are_read_again() {
     let mut driver = jobs_tab(USUAL, &[]);
     driver.press(KeyCode::Char('n'));

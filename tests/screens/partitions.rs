@@ -102,6 +102,25 @@ fn old_months_are_archived_one_after_the_other_after_a_question() {
 }
 
 #[test]
+fn a_partition_is_deleted_for_good_only_when_its_name_is_typed() {
+    let mut driver = partitions_tab(USUAL);
+    for _ in 0..9 {
+        driver.press(KeyCode::Down);
+    }
+    driver.press(KeyCode::Char('d'));
+    picture("partitions_delete", USUAL, &driver);
+    driver.type_text("orders_2024_10");
+    driver.press(KeyCode::Enter);
+    assert!(driver.calls().is_empty(), "another name is not enough");
+    driver.control('u');
+    driver.type_text("orders_2024_01");
+    driver.press(KeyCode::Enter);
+    let names = json!({"names": ["orders_2024_01"]});
+    assert_eq!(driver.calls()[0].path, "/v1/partitions/delete");
+    assert_eq!(driver.calls()[0].body.as_ref(), Some(&names));
+}
+
+#[test]
 fn a_refusal_ends_the_work_on_partitions_and_is_told() {
     let mut driver = partitions_tab(USUAL);
     driver.press(KeyCode::Char('u'));

@@ -62,6 +62,8 @@ pub enum Wish {
     ExportRows(Tab, Vec<Uuid>),
     FilterBy(Vec<Chip>),
     Delete(Box<Deletion>),
+    /// Sends the form of a seed again, for a shop in which people have written rows.
+    SeedAnyway,
     /// The question about partitions was answered with yes.
     WorkOnPartitions,
     /// Puts a job into the server's queue.

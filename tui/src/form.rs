@@ -262,6 +262,7 @@ impl Form {
             },
             Command::Save => self.save(ctx),
             Command::Back if self.is_changed() => ctx.wish(Wish::Open(Overlay::Confirm(Confirm {
+                typed: None,
                 question: "Leave without saving?".into(),
                 consequence: "What you typed is lost.".into(),
                 yes: Consent::Discard,

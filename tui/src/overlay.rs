@@ -45,6 +45,7 @@ impl Overlay {
             Self::Form(_) => Scope::Form,
             Self::Picker(_) => Scope::Picker,
             Self::Menu(_) => Scope::Menu,
+            Self::Confirm(Confirm { typed: Some(_), .. }) => Scope::Prompt,
             Self::Confirm(_) => Scope::Confirm,
             Self::Prompt(_) => Scope::Prompt,
             Self::Export(_) => Scope::File,
@@ -66,11 +67,8 @@ impl Overlay {
             Self::Export(export) => Some(&mut export.line),
             Self::Import(ask) => Some(&mut ask.line),
             Self::Palette(palette) => Some(&mut palette.line),
-            Self::Menu(_)
-            | Self::Confirm(_)
-            | Self::Review(_)
-            | Self::Outcomes(_)
-            | Self::Help(_) => None,
+            Self::Confirm(confirm) => confirm.typed.as_mut().map(|typed| &mut typed.line),
+            Self::Menu(_) | Self::Review(_) | Self::Outcomes(_) | Self::Help(_) => None,
         }
     }
 
@@ -162,7 +160,33 @@ pub struct Confirm {
     pub question: String,
     /// What will and will not happen.
     pub consequence: String,
+    /// What has to be typed for a yes, where a key is pressed too easily.
+    pub typed: Option<Typed>,
     pub yes: Consent,
+}
+
+/// A line in which a name or a number has to be typed.
+#[derive(Debug)]
+pub struct Typed {
+    pub wanted: String,
+    pub line: Line,
+}
+
+impl Typed {
+    pub fn new(wanted: impl Into<String>) -> Self {
+        Self {
+            wanted: wanted.into(),
+            line: Line::default(),
+        }
+    }
+
+    /// Numbers may be grouped, as `100,000`.
+    fn is_right(&self) -> bool {
+        let typed = self.line.text().trim();
+        let is_number = self.wanted.bytes().all(|byte| byte.is_ascii_digit());
+        typed == self.wanted
+            || (is_number && typed.replace([',', '.', ' ', '_'], "") == self.wanted)
+    }
 }
 
 /// What a yes does.
@@ -178,21 +202,29 @@ pub enum Consent {
     Quit,
     /// Takes back a creation.
     Undo,
+    /// Seeds a shop although people have written rows there.
+    Seed,
 }
 
 impl Confirm {
     fn command(&mut self, command: Command, ctx: &mut Context<'_>) {
-        if command != Command::Yes && command != Command::No {
-            return;
-        }
+        let is_yes = match (command, &self.typed) {
+            (Command::Open, Some(typed)) if !typed.is_right() => {
+                return ctx.bad(format!("Type {} to go on, or press Esc.", typed.wanted));
+            }
+            (Command::Open, Some(_)) | (Command::Yes, None) => true,
+            (Command::Back, Some(_)) | (Command::No, None) => false,
+            _ => return,
+        };
         ctx.wish(Wish::Close);
         match &self.yes {
-            _ if command == Command::No => {}
+            _ if !is_yes => {}
             Consent::Delete(deletion) => ctx.wish(Wish::Delete(deletion.clone())),
             Consent::Bulk(bulk) => ctx.wish(Wish::Bulk(bulk.clone())),
             Consent::Partitions => ctx.wish(Wish::WorkOnPartitions),
             Consent::Discard => ctx.wish(Wish::Close),
             Consent::Undo => ctx.wish(Wish::Undo),
+            Consent::Seed => ctx.wish(Wish::SeedAnyway),
             Consent::Quit => ctx.effects.push(Effect::Quit),
         }
     }

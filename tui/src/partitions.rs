@@ -15,7 +15,7 @@ use crate::{
     event::{Answer, Call, Owner, Reply},
     jobs::{Begin, Then},
     keys::{Command, Scope},
-    overlay::{Confirm, Consent, Overlay},
+    overlay::{Confirm, Consent, Overlay, Typed},
     screen::{Screen, scrolled},
 };
 
@@ -94,8 +94,14 @@ impl PartitionsScreen {
                 "Its rows are lost. There is no way back.",
             ),
         };
+        let typed = match action {
+            PartitionAction::Delete if count == 1 => Some(Typed::new(first)),
+            PartitionAction::Delete => Some(Typed::new(count.to_string())),
+            PartitionAction::Archive | PartitionAction::Restore => None,
+        };
         self.asked = Some(PartitionsRequest { action, names });
         ctx.wish(Wish::Open(Overlay::Confirm(Confirm {
+            typed,
             question,
             consequence: match count {
                 1 => consequence.to_owned(),

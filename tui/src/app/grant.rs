@@ -56,6 +56,11 @@ impl App {
             Wish::ClearMarks(tab) => self.screen_mut(tab).clear_marks(),
             Wish::ExportRows(tab, ids) => self.export_rows(tab, ids),
             Wish::FilterBy(chips) => self.requery(|query| query.chips = chips, ctx),
+            Wish::SeedAnyway => {
+                if let Some(Overlay::Form(form)) = self.overlays.last_mut() {
+                    form.seed_anyway(ctx);
+                }
+            }
             Wish::WorkOnPartitions => self.partitions.confirmed(ctx),
             Wish::Begin(begin) => self.jobs.begin(begin, ctx),
             Wish::Begun(job, then) => self.jobs.begun(*job, then, ctx),

@@ -120,6 +120,7 @@ impl App {
                 Some(label) => {
                     let label = text::clean(label).into_owned();
                     self.overlays.push(Overlay::Confirm(Confirm {
+                        typed: None,
                         question: format!("Take back the creation of {label}?"),
                         consequence: "It is deleted.".into(),
                         yes: Consent::Undo,
@@ -148,6 +149,7 @@ impl App {
             return ctx.effects.push(Effect::Quit);
         }
         self.overlays.push(Overlay::Confirm(Confirm {
+            typed: None,
             question: "Leave without saving?".into(),
             consequence: "What you typed is lost.".into(),
             yes: Consent::Quit,

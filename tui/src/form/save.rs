@@ -2,13 +2,14 @@
 
 use reqwest::Method;
 use serde_json::{Value, json};
-use stockroom_common::{FieldError, Kind, Problem, document};
+use stockroom_common::{FieldError, Kind, Problem, document, seed};
 
 use super::{Form, Purpose, Step};
 use crate::{
     context::{Context, Wish},
     event::{Call, Failure, Owner, Precondition, Reply},
     jobs::Then,
+    overlay::{Confirm, Consent, Overlay, Typed},
     text,
     undo::Undo,
 };
@@ -39,6 +40,7 @@ impl Form {
             Failure::Refused(problem) if problem.is(Kind::OutcomeUnknown) => {
                 self.may_be_saved("The server does not know whether it was done.", ctx);
             }
+            Failure::Refused(problem) if is_in_use(problem) => self.ask_for_number(ctx),
             Failure::Refused(problem) if !problem.is(Kind::Unavailable) => self.refused(problem),
             Failure::Unreachable(_) | Failure::Refused(_) => {
                 self.message = Some(format!("{} Nothing was saved.", failure.message()));
@@ -104,21 +106,9 @@ impl Form {
                 ctx.wish(Wish::Close);
                 ctx.wish(Wish::FilterBy(chips));
             }
-            Purpose::Create(_) | Purpose::Seed => {
-                let resource = match self.purpose {
-                    Purpose::Create(tab) => tab.path(),
-                    _ => "seed-jobs",
-                };
-                let path = format!("/v1/{resource}");
-                let body = Some(document);
-                self.send(
-                    Method::POST,
-                    path,
-                    body,
-                    Precondition::None,
-                    Step::Save,
-                    ctx,
-                );
+            Purpose::Create(tab) => self.post(format!("/v1/{}", tab.path()), document, ctx),
+            Purpose::Seed => {
+                self.post("/v1/seed-jobs?unless_in_use=true".into(), document, ctx);
             }
             Purpose::Edit { tab, id, version } => {
                 let patch = document::difference(&self.initial, &document);
@@ -136,6 +126,37 @@ impl Form {
                 );
             }
         }
+    }
+
+    fn post(&mut self, path: String, document: Value, ctx: &mut Context<'_>) {
+        let body = Some(document);
+        self.send(
+            Method::POST,
+            path,
+            body,
+            Precondition::None,
+            Step::Save,
+            ctx,
+        );
+    }
+
+    /// Asks before test rows go among those that people have written: nobody can tell them apart later.
+    fn ask_for_number(&self, ctx: &mut Context<'_>) {
+        let document = self.document();
+        let sizes = ["orders", "customers", "products", "categories"];
+        let rows: i64 = sizes.iter().filter_map(|of| document[of].as_i64()).sum();
+        ctx.wish(Wish::Open(Overlay::Confirm(Confirm {
+            typed: Some(Typed::new(rows.to_string())),
+            question: format!("Seed {} test rows into a shop in use?", text::integer(rows)),
+            consequence: "People have written rows here. Nothing takes the test rows away again."
+                .into(),
+            yes: Consent::Seed,
+        })));
+    }
+
+    /// Sends the seed again, now that the question was answered.
+    pub fn seed_anyway(&mut self, ctx: &mut Context<'_>) {
+        self.post("/v1/seed-jobs".into(), self.document(), ctx);
     }
 
     fn send(
@@ -212,4 +233,12 @@ impl Form {
             );
         }
     }
+}
+
+/// Whether a seed was refused because people have written rows.
+fn is_in_use(problem: &Problem) -> bool {
+    problem
+        .errors
+        .iter()
+        .any(|error| error.code == seed::IN_USE)
 }

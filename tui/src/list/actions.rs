@@ -48,6 +48,7 @@ impl<R: Entity> ListScreen<R> {
             return ctx.bad("There is no row to delete.");
         };
         ctx.wish(Wish::Open(Overlay::Confirm(Confirm {
+            typed: None,
             question: format!("Delete {} {}?", R::NAME, text::clean(&row.label())),
             consequence: consequence(R::TAB).into(),
             yes: Consent::Delete(Box::new(Deletion {

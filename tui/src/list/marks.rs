@@ -130,6 +130,7 @@ impl<R: Entity> ListScreen<R> {
         let rows = self.targets(ctx.rows);
         let count = rows.len();
         ctx.wish(Wish::Open(Overlay::Confirm(Confirm {
+            typed: None,
             question: format!(
                 "Delete {} {}?",
                 text::integer(count as i64),

@@ -146,12 +146,24 @@ pub(super) fn draw_confirm(frame: &mut Frame<'_>, body: Rect, confirm: &Confirm,
         lines.push(Line::raw(line));
     }
     lines.push(Line::default());
-    lines.push(Line::from(vec![
-        Span::styled(look.keys.shown("yes"), look.theme.bold),
-        Span::raw(" yes   "),
-        Span::styled(look.keys.shown("no"), look.theme.bold),
-        Span::raw(" no"),
-    ]));
+    let mut cursor = 0;
+    match &confirm.typed {
+        Some(typed) => {
+            let prompt = format!("Type {}: ", typed.wanted);
+            let (shown, column) = typed.line.view(room.saturating_sub(text::width(&prompt)));
+            cursor = text::width(&prompt) + column;
+            lines.push(Line::from(vec![
+                Span::styled(prompt, look.theme.bold),
+                Span::raw(shown),
+            ]));
+        }
+        None => lines.push(Line::from(vec![
+            Span::styled(look.keys.shown("yes"), look.theme.bold),
+            Span::raw(" yes   "),
+            Span::styled(look.keys.shown("no"), look.theme.bold),
+            Span::raw(" no"),
+        ])),
+    }
     let inner = open(
         frame,
         body,
@@ -160,6 +172,10 @@ pub(super) fn draw_confirm(frame: &mut Frame<'_>, body: Rect, confirm: &Confirm,
         "Are you sure?",
         look,
     );
+    if confirm.typed.is_some() {
+        let row = (lines.len() as u16).saturating_sub(1);
+        frame.set_cursor_position((inner.x + cursor as u16, inner.y + row));
+    }
     for (row, line) in lines.into_iter().enumerate() {
         line_at(frame, inner, row, line);
     }

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::Problem;
+use crate::{Problem, document};
 
 /// Rows that one call may write at the most.
 pub const MAX_ROWS: usize = 10_000;
@@ -65,7 +65,11 @@ pub enum Outcome {
 pub struct RowToDelete {
     pub id: Uuid,
     /// The version that the caller has seen; any where it is not said.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        deserialize_with = "document::present",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub version: Option<i64>,
 }
 

@@ -9,7 +9,7 @@ pub const MAX_STOCK: i64 = 1_000_000_000;
 /// The highest total of an order, in minor units: every reader of JSON can still tell it to the last digit.
 pub const MAX_TOTAL_MINOR: i64 = 1_000_000_000_000_000;
 /// The highest version of a row that is restored: likewise, and there is room for more.
-pub const MAX_VERSION: i64 = 1 << 53;
+pub const MAX_VERSION: i64 = 1 << 52;
 /// The code of faults in text that cannot be seen. Rows that were stored before they were looked for keep them.
 pub const UNPRINTABLE: &str = "unprintable";
 
@@ -53,11 +53,10 @@ impl Checks {
             .chars()
             .find(|c| *c != '\0' && is_disruptive(*c))
         {
-            let message = format!(
-                "holds U+{:04X}, which cannot be seen; remove it",
-                u32::from(c)
-            );
-            self.fail(pointer, UNPRINTABLE, message);
+            self.fail_unseen(pointer, c);
+        }
+        if !text.trim().is_empty() && text.chars().all(is_invisible) {
+            self.fail(pointer, UNPRINTABLE, "has no visible character");
         }
     }
 
@@ -67,9 +66,6 @@ impl Checks {
             return self.fail(pointer, "required", "must not be empty");
         }
         self.line(pointer, text, max);
-        if text.chars().all(is_invisible) {
-            self.fail(pointer, UNPRINTABLE, "has no visible character");
-        }
     }
 
     pub fn range(&mut self, pointer: &str, value: i64, min: i64, max: i64) {
@@ -79,9 +75,25 @@ impl Checks {
         }
     }
 
+    /// A line with visible characters alone, by which rows are told from each other.
+    pub fn key(&mut self, pointer: &str, text: &str, max: usize) {
+        let faults = self.errors.len();
+        self.required_line(pointer, text, max);
+        let unseen = text.trim().chars().find(|c| *c != ' ' && is_invisible(*c));
+        if let Some(c) = unseen.filter(|_| self.errors.len() == faults) {
+            self.fail_unseen(pointer, c);
+        }
+    }
+
+    fn fail_unseen(&mut self, pointer: &str, c: char) {
+        let code = u32::from(c);
+        let message = format!("holds U+{code:04X}, which cannot be seen; remove it");
+        self.fail(pointer, UNPRINTABLE, message);
+    }
+
     /// One `@` with something on both sides and no space: the rest is the mail server's to know.
     pub fn email(&mut self, pointer: &str, text: &str) {
-        self.required_line(pointer, text, 254);
+        self.key(pointer, text, 254);
         let text = text.trim();
         let shaped = text.split_once('@').is_some_and(|(local, host)| {
             !local.is_empty() && !host.is_empty() && !host.contains('@')
@@ -104,15 +116,27 @@ impl Checks {
 }
 
 /// Whether a character breaks the line that it stands in, or turns the direction of what follows it.
-fn is_disruptive(c: char) -> bool {
+pub fn is_disruptive(c: char) -> bool {
     c.is_control()
         || matches!(c, '\u{2028}' | '\u{2029}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+/// Text without what surrounds a line unseen: white space, and marks that come along when one copies. What consists of
+/// such marks alone keeps them, to be refused.
+pub fn trimmed(text: &str) -> &str {
+    let is_unseen =
+        |c: char| c.is_whitespace() || matches!(c, '\u{ad}' | '\u{200b}' | '\u{2060}' | '\u{feff}');
+    match text.trim_matches(is_unseen) {
+        "" => text.trim(),
+        trimmed => trimmed,
+    }
 }
 
 /// Whether nothing is to be seen of a character: white space, fillers, joiners, marks of direction, variants.
 fn is_invisible(c: char) -> bool {
     c.is_whitespace()
         || c.is_control()
+        || u32::from(c) & 0xfffe == 0xfffe
         || matches!(
             c,
             '\u{ad}'
@@ -127,9 +151,11 @@ fn is_invisible(c: char) -> bool {
                 | '\u{2800}'
                 | '\u{3164}'
                 | '\u{fe00}'..='\u{fe0f}'
+                | '\u{fdd0}'..='\u{fdef}'
                 | '\u{feff}'
                 | '\u{ffa0}'
                 | '\u{fff9}'..='\u{fffb}'
+                | '\u{1d173}'..='\u{1d17a}'
                 | '\u{e0000}'..='\u{e0fff}'
         )
 }

@@ -5,7 +5,7 @@ mod strict;
 
 use std::collections::BTreeSet;
 
-use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use serde::{Deserialize, Deserializer, Serialize, de::DeserializeOwned};
 use serde_json::{Map, Value};
 use serde_path_to_error::{Path, Segment};
 
@@ -51,6 +51,18 @@ pub fn from_slice<T: DeserializeOwned + Serialize>(text: &[u8]) -> Result<T, Fie
     from_value(&parse(text)?)
 }
 
+/// Reads a value that may be left out, but not be null.
+///
+/// # Errors
+/// As `T`.
+pub fn present<'de, D, T>(deserializer: D) -> Result<Option<T>, D::Error>
+where
+    D: Deserializer<'de>,
+    T: Deserialize<'de>,
+{
+    T::deserialize(deserializer).map(Some)
+}
+
 /// Reads a `T` from a JSON value.
 ///
 /// # Errors
@@ -58,21 +70,23 @@ pub fn from_slice<T: DeserializeOwned + Serialize>(text: &[u8]) -> Result<T, Fie
 pub fn from_value<T: DeserializeOwned + Serialize>(value: &Value) -> Result<T, FieldError> {
     let read: T = serde_path_to_error::deserialize(value)
         .map_err(|error| fault::of(pointer(error.path()), error.inner()))?;
-    // A struct can be read from an array as well, and then no field would have a name.
-    refuse_lists_for_objects("", value, &to_value(&read))?;
+    // A struct can be read from an array as well, where no field has a name, and a word from an object.
+    refuse_other_kinds("", value, &to_value(&read))?;
     Ok(read)
 }
 
-fn refuse_lists_for_objects(at: &str, document: &Value, read: &Value) -> Result<(), FieldError> {
+fn refuse_other_kinds(at: &str, document: &Value, read: &Value) -> Result<(), FieldError> {
     match (document, read) {
-        (Value::Array(_), Value::Object(_)) => {
-            let message = "is a list; it must be an object";
+        (Value::Array(_) | Value::Object(_), Value::String(_))
+        | (Value::Array(_), Value::Object(_)) => {
+            let (found, wanted) = (kind(document), kind(read));
+            let message = format!("is {found}; it must be {wanted}");
             Err(FieldError::new(at, "wrong_type", message))
         }
         (Value::Array(elements), Value::Array(known)) => {
             let mut pairs = elements.iter().zip(known).enumerate();
             pairs.try_for_each(|(index, (element, known))| {
-                refuse_lists_for_objects(&format!("{at}/{index}"), element, known)
+                refuse_other_kinds(&format!("{at}/{index}"), element, known)
             })
         }
         (Value::Object(members), Value::Object(known)) => {
@@ -80,10 +94,21 @@ fn refuse_lists_for_objects(at: &str, document: &Value, read: &Value) -> Result<
                 let Some(known) = known.get(name) else {
                     return Ok(());
                 };
-                refuse_lists_for_objects(&below(at, name), member, known)
+                refuse_other_kinds(&below(at, name), member, known)
             })
         }
         _ => Ok(()),
+    }
+}
+
+const fn kind(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "null",
+        Value::Bool(_) => "true or false",
+        Value::Number(_) => "a number",
+        Value::String(_) => "text",
+        Value::Array(_) => "a list",
+        Value::Object(_) => "an object",
     }
 }
 
@@ -98,17 +123,29 @@ fn below(at: &str, name: &str) -> String {
 /// # Errors
 /// The first of them. `sent` is what the caller sent, `read` the document that came of it.
 pub fn refuse_null(sent: &Value, read: &Value) -> Result<(), FieldError> {
-    let Value::Object(members) = sent else {
-        return Ok(());
-    };
-    let nulls = members.iter().filter(|(_, value)| value.is_null());
-    for (name, _) in nulls {
-        if read.get(name).is_some_and(|value| !is_empty(value)) {
+    refuse_null_below("", sent, Some(read))
+}
+
+fn refuse_null_below(at: &str, sent: &Value, read: Option<&Value>) -> Result<(), FieldError> {
+    match sent {
+        // What is not in the document at all has no empty value either: it is left out or given.
+        Value::Null if read.is_none_or(|read| !is_empty(read)) => {
             let message = "is null; leave it out, or send a value";
-            return Err(FieldError::new(below("", name), "wrong_type", message));
+            Err(FieldError::new(at, "wrong_type", message))
         }
+        Value::Object(members) => members.iter().try_for_each(|(name, member)| {
+            let known = read.and_then(|read| read.get(name));
+            refuse_null_below(&below(at, name), member, known)
+        }),
+        Value::Array(elements) => elements
+            .iter()
+            .enumerate()
+            .try_for_each(|(index, element)| {
+                let known = read.and_then(|read| read.get(index));
+                refuse_null_below(&format!("{at}/{index}"), element, known)
+            }),
+        _ => Ok(()),
     }
-    Ok(())
 }
 
 /// Whether a value says nothing: no text, or an object of such values.
@@ -410,7 +447,16 @@ mod tests {
         let refused = |sent: Value| refuse_null(&sent, &read).map_err(|fault| fault.pointer);
         assert_eq!(refused(json!({"stock": null})), Err("/stock".into()));
         assert_eq!(refused(json!({"active": null})), Err("/active".into()));
-        let empty = json!({"note": null, "address": null, "placed_at": null, "stock": 0});
+        let empty = json!({"note": null, "address": null, "stock": 0});
         assert_eq!(refused(empty), Ok(()));
+        assert_eq!(refused(json!({"address": {"city": null}})), Ok(()));
+        assert_eq!(
+            refused(json!({"placed_at": null})),
+            Err("/placed_at".into())
+        );
+        let line = json!({"items": [{"quantity": 1, "unit_price_minor": null}]});
+        let read = json!({"items": [{"quantity": 1}]});
+        let fault = refuse_null(&line, &read).unwrap_err();
+        assert_eq!(fault.pointer, "/items/0/unit_price_minor");
     }
 }

@@ -192,6 +192,13 @@ impl Resource for Order {
             "/total_minor",
             "must be the sum of the lines",
         );
+        if self.total_minor > MAX_TOTAL_MINOR {
+            let message = format!(
+                "is {}; an order comes to at most {MAX_TOTAL_MINOR}",
+                self.total_minor
+            );
+            errors.push(FieldError::new("/total_minor", "out_of_range", message));
+        }
         errors
     }
 }

@@ -102,7 +102,7 @@ impl Resource for Product {
 
     fn check(new: &NewProduct) -> Vec<FieldError> {
         let mut checks = Checks::new();
-        checks.required_line("/sku", &new.sku, 64);
+        checks.key("/sku", &new.sku, 64);
         checks.required_line("/name", &new.name, 200);
         checks.text("/description", &new.description, 2_000);
         checks.range("/price_minor", new.price_minor, 0, MAX_PRICE_MINOR);

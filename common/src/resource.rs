@@ -2,7 +2,7 @@
 
 use std::fmt::Debug;
 
-use chrono::{DateTime, Datelike, Utc};
+use chrono::{DateTime, Datelike, Timelike, Utc};
 use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{
@@ -69,6 +69,11 @@ pub trait Resource:
             errors.push(FieldError::new("/version", "out_of_range", message));
         }
         for (pointer, at) in ["/created_at", "/updated_at"].into_iter().zip(self.times()) {
+            if at.nanosecond() >= 1_000_000_000 {
+                // It would be stored as the second after it.
+                let message = "is a leap second; write the one before it or after it";
+                errors.push(FieldError::new(pointer, "out_of_range", message));
+            }
             if !(1..=9_999).contains(&at.year()) {
                 let message = format!("is in the year {}; it must be from 1 to 9999", at.year());
                 errors.push(FieldError::new(pointer, "out_of_range", message));

@@ -6,7 +6,7 @@ use serde_json::{Map, Number, Value};
 
 use unicode_normalization::{UnicodeNormalization, is_nfc};
 
-use crate::{FieldError, document};
+use crate::{FieldError, check, document};
 
 /// A column of a table of rows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -81,7 +81,7 @@ impl Column {
             return;
         };
         let trimmed = match self.holds {
-            Holds::Line => text.trim(),
+            Holds::Line => check::trimmed(text),
             _ => text,
         };
         match composed(trimmed) {

@@ -47,12 +47,7 @@ pub(crate) async fn bulk<E: Entity>(
     let (report, done) = detached(async move {
         let _permit = permit;
         // What needs other connections comes before the transaction, which never waits for one.
-        for row in &mut rows {
-            row.prepare(&state).await?;
-        }
-        if on_error == OnError::RejectAll {
-            rows::refuse(rows.iter().filter_map(Sent::faults).collect())?;
-        }
+        rows::prepare_all(&state, &mut rows, on_error).await?;
         let mut attempt = 1;
         let (written, write) = loop {
             let write = Write::bulk(state.clone(), actor.clone());

@@ -24,6 +24,8 @@ use crate::listener::{Caller, Timed};
 
 /// Over HTTP/2 connections are asked so often whether somebody is there, and have as long to answer.
 const PING_EVERY: Duration = Duration::from_secs(20);
+/// How long a request may take to begin, and its head to end, where half of the connections are taken.
+const CROWDED_HEAD_LIMIT: Duration = Duration::from_secs(2);
 /// File descriptors that are not for callers: the database, Redis, files of imports, the log.
 const RESERVED_FILES: usize = 128;
 /// Connections of callers at the most, and how many there may be however few files the process may open.
@@ -39,7 +41,8 @@ pub(crate) async fn serve<L: Listener>(
 ) where
     L::Addr: std::fmt::Debug,
 {
-    let places = Arc::new(Semaphore::new(max_connections()));
+    let max = max_connections();
+    let places = Arc::new(Semaphore::new(max));
     let connections = GracefulShutdown::new();
     let mut leaving = std::pin::pin!(leaving);
     loop {
@@ -51,6 +54,12 @@ pub(crate) async fn serve<L: Listener>(
         let (place, (io, address)) = tokio::select! {
             accepted = accept => accepted,
             () = &mut leaving => break,
+        };
+        // Who comes when half of the places are taken must not hold one for long without asking anything.
+        let is_crowded = places.available_permits() < max / 2;
+        let head_limit = match is_crowded {
+            true => head_limit.min(CROWDED_HEAD_LIMIT),
+            false => head_limit,
         };
         let caller = ConnectInfo(Caller::new(&address));
         let router = router

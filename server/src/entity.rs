@@ -15,6 +15,7 @@ use crate::{
     error::{Constraint, Result},
     list::{self, KeyValue, ListRequest},
     partitions::Partitions,
+    rows::Prepare,
     state::AppState,
     write::Write,
 };
@@ -128,14 +129,15 @@ pub(crate) trait Entity: Resource {
         Vec::new()
     }
 
-    /// What has to be there before a row can be written, and is made on other connections. The fields
-    /// are those that a caller sent, some or all.
+    /// What has to be there before a row can be written, and is made on other connections; tells whether anything has
+    /// to be. The fields are those that a caller sent, some or all, beside the id and the version.
     fn prepare(
         _state: &AppState,
-        _id: Option<Id<Self>>,
+        _which: (Option<Id<Self>>, Option<i64>),
         _fields: &Value,
-    ) -> impl Future<Output = Result<()>> + Send {
-        std::future::ready(Ok(()))
+        _how: Prepare,
+    ) -> impl Future<Output = Result<bool>> + Send {
+        std::future::ready(Ok(false))
     }
 
     fn insert(

@@ -10,7 +10,7 @@ use axum::{
 use flate2::read::MultiGzDecoder;
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
-use stockroom_common::{FieldError, Id, Kind, Resource, document, table};
+use stockroom_common::{FieldError, Id, Kind, Resource, check::Checks, document, table};
 
 use tokio::sync::OwnedSemaphorePermit;
 
@@ -62,16 +62,7 @@ impl<T: DeserializeOwned + Serialize> FromRequest<AppState> for Documents<T> {
             }
             _ => Some(take_turn(state, usize::MAX).await?),
         };
-        // The call itself has no limit on its time.
-        let limit = state.options.request_timeout;
-        let body = tokio::time::timeout(limit, json(request, state, bulk::BODY_LIMIT)).await;
-        let late = |_| {
-            let detail = format!(
-                "The body did not arrive in {limit:?}; send fewer rows at a time, or gzipped."
-            );
-            Error::refused(Kind::Timeout, detail)
-        };
-        let rows = read(&body.map_err(late)??)?;
+        let rows = read(&json(request, state, bulk::BODY_LIMIT).await?)?;
         Ok(Self { rows, permit })
     }
 }
@@ -108,8 +99,12 @@ async fn json(request: Request, state: &AppState, limit: usize) -> Result<Bytes>
         // Before anything of it is asked for.
         return Err(too_large());
     }
-    let body = Bytes::from_request(request, state)
+    // Before the time of the whole request is over, whose end would not tell why.
+    let in_time = state.options.request_timeout * 9 / 10;
+    let body = tokio::time::timeout(in_time, Bytes::from_request(request, state));
+    let body = body
         .await
+        .map_err(|_| late(in_time))?
         .map_err(|rejection| match rejection.status() {
             StatusCode::PAYLOAD_TOO_LARGE => too_large(),
             _ => Error::refused(Kind::Unreadable, "The body did not arrive whole."),
@@ -126,6 +121,11 @@ async fn json(request: Request, state: &AppState, limit: usize) -> Result<Bytes>
         true => Ok(unpacked.into()),
         false => Err(too_large()),
     }
+}
+
+fn late(limit: Duration) -> Error {
+    let detail = format!("The body did not arrive in {limit:?}; send less at a time, or gzipped.");
+    Error::refused(Kind::Timeout, detail)
 }
 
 fn too_large() -> Error {
@@ -220,13 +220,19 @@ impl<S: Send + Sync> FromRequestParts<S> for Actor {
             return Ok(Self("anonymous".into()));
         };
         match std::str::from_utf8(value.as_bytes()) {
-            Ok(name) if !name.is_empty() && name.len() <= Self::MAX_LENGTH => Ok(Self(name.into())),
+            Ok(name) if is_name(name) => Ok(Self(name.into())),
             _ => Err(Error::refused(
                 Kind::Unreadable,
-                "`Stockroom-Actor` must be a name of at most 200 bytes.",
+                "`Stockroom-Actor` must be a name in UTF-8 of at most 200 bytes, all of which can be seen.",
             )),
         }
     }
+}
+
+fn is_name(name: &str) -> bool {
+    let mut checks = Checks::new();
+    checks.required_line("", name, Actor::MAX_LENGTH);
+    name.len() <= Actor::MAX_LENGTH && checks.into_errors().is_empty()
 }
 
 /// What a caller sent as the document of a row, read but not yet checked.
@@ -235,7 +241,11 @@ impl<S: Send + Sync> FromRequestParts<S> for Actor {
 /// 400 where it cannot be one.
 pub(crate) fn read_new<R: Resource>(mut sent: Value) -> Result<R::New> {
     table::normalize(R::TABLE_COLUMNS, &mut sent);
-    document::from_value(&sent).map_err(|fault| Error::fields(Kind::Unreadable, vec![fault]))
+    let new = document::from_value(&sent).and_then(|new: R::New| {
+        document::refuse_null(&sent, &document::to_value(&new))?;
+        Ok(new)
+    });
+    new.map_err(|fault| Error::fields(Kind::Unreadable, vec![fault]))
 }
 
 /// The rules of `R` that need no database, on what a write changes of a row: what it leaves alone may break them, for

@@ -227,7 +227,12 @@ pub(crate) async fn count<E: Entity>(
     Ok(Total { value, exact: true })
 }
 
-/// How many rows there are by the planner's guess, which reads none of them.
+/// Rows below which an estimate says little, and a count that costs no more than this, as the planner sees it, is
+/// better: some ten milliseconds.
+const COUNTED_BELOW: i64 = 1_000;
+const COUNTED_COST: f64 = 20_000.0;
+
+/// How many rows there are by the planner's guess, which reads none of them; few are counted.
 pub(crate) async fn estimate<E: Entity>(
     conn: &mut Connection,
     filter: &E::Filter,
@@ -236,12 +241,43 @@ pub(crate) async fn estimate<E: Entity>(
     let mut sql = QueryBuilder::new("explain (format json) select 1 from ");
     sql.push(E::TABLE).push(" where true");
     E::filter(&mut sql, filter, search)?;
-    let plan: Value = sql.build_query_scalar().fetch_one(conn).await?;
-    let value = plan[0]["Plan"]["Plan Rows"].as_f64().unwrap_or_default() as i64;
+    let plan: Value = sql.build_query_scalar().fetch_one(&mut *conn).await?;
+    let plan = &plan[0]["Plan"];
+    let value = plan["Plan Rows"].as_f64().unwrap_or_default() as i64;
+    let is_cheap = plan["Total Cost"]
+        .as_f64()
+        .is_some_and(|cost| cost < COUNTED_COST);
+    if value < COUNTED_BELOW && is_cheap {
+        // The guess may be far too low: one that reads on would not be cheap.
+        let counted = count_up_to::<E>(conn, filter, search, COUNTED_BELOW).await?;
+        return Ok(match counted < COUNTED_BELOW {
+            true => Total {
+                value: counted,
+                exact: true,
+            },
+            false => Total {
+                value: value.max(counted),
+                exact: false,
+            },
+        });
+    }
     Ok(Total {
         value,
         exact: false,
     })
+}
+
+async fn count_up_to<E: Entity>(
+    conn: &mut Connection,
+    filter: &E::Filter,
+    search: Option<&str>,
+    limit: i64,
+) -> Result<i64> {
+    let mut sql = QueryBuilder::new("select count(*) from (select 1 from ");
+    sql.push(E::TABLE).push(" where true");
+    E::filter(&mut sql, filter, search)?;
+    sql.push(format_args!(" limit {limit}) as few"));
+    Ok(sql.build_query_scalar().fetch_one(conn).await?)
 }
 
 /// Selects the rows of a page, and one more to see whether the list goes on.

@@ -55,6 +55,11 @@ pub enum LocalError {
         useradd --system --no-create-home stockroom"
     )]
     NoUser,
+    #[error(
+        "as root PostgreSQL runs as another user, who cannot enter {0}; allow it with `chmod o+x {0}`, or name \
+        another folder"
+    )]
+    NoEntry(String),
     #[error("{what} {}: {source}", path.display())]
     Io {
         what: &'static str,
@@ -123,6 +128,7 @@ impl LocalPostgres {
     ) -> Result<Self, LocalError> {
         // Said here, where the user sees it, rather than in the guard's log.
         Installation::find(data_dir)?;
+        guard::check_entry(&Layout::new(data_dir))?;
         let mut command = Command::new(server_exe);
         command
             .arg("guard")

@@ -69,7 +69,8 @@ fn parse() -> Settings {
     let told = matches.value_source("listen") != Some(ValueSource::DefaultValue);
     let mut settings = Settings::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
     let urls = settings.database().map(drop);
-    if let Err(message) = urls.and(settings.redis().map(drop)) {
+    let checked = urls.and(settings.redis().map(drop));
+    if let Err(message) = checked.and_then(|()| check_folder(&settings)) {
         Settings::command()
             .error(clap::error::ErrorKind::ValueValidation, message)
             .exit();
@@ -81,6 +82,17 @@ fn parse() -> Settings {
         settings.listen = Listen::Unix(place::api_socket(&data_dir));
     }
     settings
+}
+
+fn check_folder(settings: &Settings) -> Result<(), String> {
+    if settings.database()?.is_some() {
+        return Ok(());
+    }
+    match local::data_dir(settings.data_dir.as_deref()) {
+        Ok(data_dir) => settings.check_folder(&data_dir),
+        // Told when it is needed.
+        Err(_) => Ok(()),
+    }
 }
 
 /// Logs to standard error, which may be full, stuck or gone: that must not hold up or end the server.

@@ -47,10 +47,8 @@ pub fn wrap(routes: Router<AppState>, state: &AppState) -> Router<AppState> {
                 return Span::none();
             }
             let header = |name| {
-                let value = request.headers().get(name);
-                value
-                    .and_then(|value| value.to_str().ok())
-                    .unwrap_or_default()
+                let value = request.headers().get(name).map(HeaderValue::as_bytes);
+                String::from_utf8_lossy(value.unwrap_or_default())
             };
             let (id, actor) = (header(REQUEST_ID.as_str()), header(Actor::HEADER));
             let uri = match without_queries {
@@ -60,6 +58,7 @@ pub fn wrap(routes: Router<AppState>, state: &AppState) -> Router<AppState> {
             let caller = request.extensions().get::<ConnectInfo<Caller>>();
             let caller = caller.map_or_else(String::new, |ConnectInfo(caller)| caller.to_string());
             // In quotes: what callers send must not end the line or look like another field.
+            let (id, actor) = (&*id, &*actor);
             tracing::info_span!("request", id, caller, actor, method = %request.method(), uri)
         })
         .on_request(())
@@ -104,7 +103,7 @@ async fn admit(State(state): State<AppState>, request: Request, next: Next) -> R
 fn cut_request_id<B>(mut request: axum::http::Request<B>) -> axum::http::Request<B> {
     if let Some(id) = request.headers().get(REQUEST_ID) {
         let is_plain = id.as_bytes().iter().all(u8::is_ascii_graphic);
-        if !is_plain || id.len() > MAX_REQUEST_ID {
+        if id.is_empty() || !is_plain || id.len() > MAX_REQUEST_ID {
             let id: Vec<u8> = id
                 .as_bytes()
                 .iter()

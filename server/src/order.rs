@@ -33,6 +33,7 @@ use crate::{
     error::{Constraint, Error, Result},
     list::{self, KeyValue, ListRequest},
     partitions::Partitions,
+    rows::Prepare,
     state::AppState,
     write::Write,
 };
@@ -206,41 +207,56 @@ impl Entity for Order {
         stock::write_moved(write).await
     }
 
-    async fn prepare(state: &AppState, id: Option<Id<Self>>, fields: &Value) -> Result<()> {
+    async fn prepare(
+        state: &AppState,
+        (id, version): (Option<Id<Self>>, Option<i64>),
+        fields: &Value,
+        how: Prepare,
+    ) -> Result<bool> {
         let now = state.options.clock.now();
         let told = fields["placed_at"].as_str();
         // As serde reads it, which takes more than RFC 3339.
         let told = told.and_then(|text| text.parse::<DateTime<Utc>>().ok());
-        let placed_at = id.and_then(Id::time).or(told).unwrap_or(now);
-        if !may_be_placed(state, now, placed_at) {
-            return Ok(());
-        }
+        let placed_at = match id {
+            // An id without a time is refused.
+            Some(id) => id.time(),
+            None => Some(told.unwrap_or(now)),
+        };
+        let may_be_placed = |at: &DateTime<Utc>| may_be_placed(state, now, *at);
+        let Some(placed_at) = placed_at.filter(may_be_placed) else {
+            return Ok(false);
+        };
+        let is_unknown = state.partitions.is_unknown(Family::Orders, placed_at);
         match document::from_value::<NewOrder>(fields) {
-            Ok(new) => make_partition(state, placed_at, &new).await,
+            // Who has seen a version of an order that was never there is refused.
+            Ok(_) if is_unknown && version.is_some() => Ok(false),
+            Ok(new) => make_partition(state, placed_at, (id, &new), how).await,
             // What is changed in part has its partition already, or that is archived.
-            Err(_) if state.partitions.is_unknown(Family::Orders, placed_at) => Ok(()),
+            Err(_) if is_unknown => Ok(false),
             Err(_) => {
                 let pool = &state.database.background;
-                state
-                    .partitions
-                    .ensure(pool, Family::Orders, placed_at)
-                    .await
+                let partitions = &state.partitions;
+                partitions.ensure(pool, Family::Orders, placed_at).await?;
+                Ok(false)
             }
         }
     }
 
     async fn insert(write: &mut Write, identity: Identity<Self>, new: NewOrder) -> Result<Self> {
-        let (id, version) = match identity {
-            Identity::Minted => (
-                Id::mint(placed_at(write, new.placed_at)?, rand::random()),
-                1,
-            ),
-            Identity::Given { id, version } => (given_id(write, id, new.placed_at)?, version),
+        let (id, version, given) = match identity {
+            Identity::Minted => {
+                let minted = Id::mint(placed_at(write, new.placed_at)?, rand::random());
+                (minted, 1, None)
+            }
+            Identity::Given { id, version } => {
+                let id = given_id(write, id, new.placed_at)?;
+                (id, version, Some(id))
+            }
         };
         let placed_at = id.time().unwrap_or_default();
         let (state, at) = (write.state.clone(), write.at);
-        make_partition(&state, placed_at, &new).await?;
-        allow_first_status(write, id, &new).await?;
+        make_partition(&state, placed_at, (given, &new), Prepare::Make).await?;
+        allow_first_status(write.conn().await?, given, &new).await?;
 
         // What deleting gives back, bringing back takes again.
         let wanted = lines::wanted(&new, new.status.gives_back_on_delete());

@@ -9,7 +9,9 @@ use axum::{
 };
 use stockroom_common::Kind;
 
-use crate::error::{Error, Result};
+use crate::error::Error;
+
+type Result<T, E = Error> = std::result::Result<T, E>;
 
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
@@ -20,6 +22,21 @@ pub enum Hosts {
     Any,
     /// The names of this machine for itself, and these.
     Local(Vec<String>),
+}
+
+/// Reads a name under which a server may be called, as `--allow-host` takes it.
+///
+/// # Errors
+/// What it is instead.
+pub(crate) fn parse_host(text: &str) -> Result<String, String> {
+    let name = Authority::try_from(text).map_err(|_| format!("`{text}` is no host name"))?;
+    if name.as_str().contains(['@', '*']) {
+        return Err(format!(
+            "`{text}` is no host name; write one as shop.example"
+        ));
+    }
+    // The port is that of whoever passes the request on.
+    Ok(name.host().to_ascii_lowercase())
 }
 
 impl Hosts {
@@ -88,7 +105,12 @@ fn host(request: &Request) -> Result<Option<Authority>> {
         return Ok(Some(authority.clone()));
     }
     let host = host.map(|host| Authority::try_from(host.as_bytes()));
-    host.transpose().map_err(|_| unclear())
+    let host = host.transpose().map_err(|_| unclear())?;
+    match host {
+        // That belongs into URLs.
+        Some(host) if host.as_str().contains('@') => Err(unclear()),
+        host => Ok(host),
+    }
 }
 
 /// Whether no page is behind the request, or one that came from this server.
@@ -145,6 +167,7 @@ mod tests {
             400
         );
         assert_eq!(refusal(&local, &[("host", "a b")]), 400);
+        assert_eq!(refusal(&local, &[("host", "ada@localhost")]), 400);
         let in_line = |uri: &str| {
             let request = Request::builder().uri(uri).version(Version::HTTP_2);
             let request = request.body(axum::body::Body::empty()).unwrap();
@@ -152,6 +175,14 @@ mod tests {
         };
         assert_eq!(in_line("http://localhost:7878/livez"), 200, "HTTP/2");
         assert_eq!(in_line("http://evil.example/livez"), 421);
+    }
+
+    #[test]
+    fn further_names_are_names() {
+        assert_eq!(parse_host("Shop.example:8080").unwrap(), "shop.example");
+        for text in ["", "*", "*.example", "http://x", "a b", "ada@shop.example"] {
+            parse_host(text).unwrap_err();
+        }
     }
 
     #[test]

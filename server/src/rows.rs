@@ -4,6 +4,7 @@
 
 mod delete;
 pub(crate) mod lock;
+mod prepare;
 mod twins;
 
 use serde_json::{Map, Value};
@@ -15,8 +16,8 @@ use stockroom_common::{
     document, table,
 };
 
-pub(crate) use self::delete::delete_all;
 use self::twins::Twins;
+pub(crate) use self::{delete::delete_all, prepare::prepare_all};
 use crate::{
     changes, crud,
     database::Connection,
@@ -40,6 +41,14 @@ pub(crate) enum Place {
     Index(usize),
     /// In a file, from 1.
     Line(u64),
+}
+
+/// What to do about what a row needs to be there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Prepare {
+    Make,
+    /// Only see whether the row would be refused: others that are written with it may be, and then nothing is to be left.
+    Foresee,
 }
 
 /// A row that was sent: what is wrong with it by itself, or what it says.
@@ -79,13 +88,15 @@ impl<E: Entity> Sent<E> {
     }
 
     /// Makes what the row needs to be there, on connections of its own: to be called before the
-    /// transaction that writes it.
-    pub(crate) async fn prepare(&mut self, state: &AppState) -> Result<()> {
-        let Ok(row) = &self.row else { return Ok(()) };
-        match E::prepare(state, row.id, &row.fields).await {
+    /// transaction that writes it. Tells whether there is anything to make, where it is only to foresee that.
+    pub(crate) async fn prepare(&mut self, state: &AppState, how: Prepare) -> Result<bool> {
+        let Ok(row) = &self.row else {
+            return Ok(false);
+        };
+        match E::prepare(state, (row.id, row.version), &row.fields, how).await {
             Err(Error::Refused(problem)) if !problem.is(Kind::Unavailable) => {
                 self.row = Err(*problem);
-                Ok(())
+                Ok(false)
             }
             prepared => prepared,
         }
@@ -153,8 +164,11 @@ fn take<T: serde::de::DeserializeOwned + serde::Serialize>(
     members: &mut Map<String, Value>,
     name: &str,
 ) -> Result<Option<T>, FieldError> {
-    let value = members.remove(name).unwrap_or_default();
+    let Some(value) = members.remove(name) else {
+        return Ok(None);
+    };
     document::from_value(&value)
+        .map(Some)
         .map_err(|fault| FieldError::new(format!("/{name}"), fault.code, fault.message))
 }
 
@@ -300,15 +314,14 @@ async fn upsert<E: Entity>(
         let created = create(write, row).await?;
         return Ok((Outcome::Created, created));
     };
-    let is_by_id = row.id.is_some();
-    if is_by_id && row.version.is_none() && write.state.options.require_if_match {
+    if row.id.is_some() && row.version.is_none() && write.state.options.require_if_match {
         return Err(version_required());
     }
     let new = checked_change(old, crud::merged(old, row.fields)?)?;
     if old.is_as(&new) {
         return Ok((Outcome::Unchanged, old.clone()));
     }
-    if is_by_id && row.version.is_some_and(|seen| seen != old.version()) {
+    if row.version.is_some_and(|seen| seen != old.version()) {
         return Err(changed_since(old, row.version));
     }
     let updated = E::update(write, old, new).await?;

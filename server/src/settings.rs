@@ -1,6 +1,11 @@
 //! Flags and environment of the server: one struct, every flag with its variable.
 
-use std::{fmt, net::SocketAddr, path::PathBuf, str::FromStr};
+use std::{
+    fmt,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    str::FromStr,
+};
 
 use chrono::{DateTime, NaiveDate, Utc};
 use clap::{Parser, Subcommand};
@@ -10,7 +15,7 @@ use stockroom_common::{place, seed::NewSeedJob};
 use crate::{
     cache::RedisAddress,
     database::{MIN_CONNECTIONS, Pooling},
-    origin::Hosts,
+    origin::{Hosts, parse_host},
     partitions::{Interval, Retention},
 };
 
@@ -49,12 +54,16 @@ pub struct Settings {
 
     /// A name under which a server on this machine may be called beside localhost, such as that of a proxy before it.
     /// May be given several times, or with commas between.
-    #[arg(long, env = "STOCKROOM_ALLOW_HOST", value_delimiter = ',')]
+    #[arg(long, env = "STOCKROOM_ALLOW_HOST", value_delimiter = ',', value_parser = parse_host)]
     pub allow_host: Vec<String>,
 
     /// The folder of the private PostgreSQL.
     #[arg(long, env = place::DATA_DIR_VARIABLE, global = true)]
     pub data_dir: Option<PathBuf>,
+
+    /// Make a shop in a --data-dir that is not there, or for a command.
+    #[arg(long, env = "STOCKROOM_CREATE", global = true)]
+    pub create: bool,
 
     /// Connections to PostgreSQL at the most, shared out among reads, writes, bulk work and what keeps the
     /// server going; one more watches over them.
@@ -234,6 +243,31 @@ impl Settings {
         address
             .transpose()
             .map_err(|error| format!("{REDIS_URL} {error}"))
+    }
+
+    /// Refuses to make a shop where a folder may be mistyped.
+    ///
+    /// # Errors
+    /// A sentence that says what to do.
+    pub fn check_folder(&self, data_dir: &Path) -> Result<(), String> {
+        let folder = data_dir.display();
+        if data_dir.exists() && !data_dir.is_dir() {
+            return Err(format!("{folder} is a file; --data-dir names a folder"));
+        }
+        // The client has looked before it started a local server.
+        if self.create || self.local {
+            return Ok(());
+        }
+        let makes_none = matches!(self.command, Some(Command::Migrate | Command::Seed(_)));
+        match self.data_dir {
+            _ if makes_none && !data_dir.join("postgres").is_dir() => Err(format!(
+                "there is no shop in {folder}; start the server or the client there first, or add --create"
+            )),
+            Some(_) if !data_dir.exists() && self.command.is_none() => Err(format!(
+                "there is no folder {folder}; add --create to make a shop there"
+            )),
+            _ => Ok(()),
+        }
     }
 
     pub fn pooling(&self) -> Pooling {

@@ -99,7 +99,7 @@ async fn counts(state: &AppState, reader: &Reader) -> Result<Served> {
 async fn estimate<E: Entity>(conn: &mut Connection) -> Result<Total> {
     let everything = E::Filter::default();
     let estimate = list::estimate::<E>(conn, &everything, None).await?;
-    if estimate.value > COUNTED {
+    if estimate.exact || estimate.value > COUNTED {
         return Ok(estimate);
     }
     list::count::<E>(conn, &everything, None).await

@@ -151,7 +151,7 @@ async fn totals_are_given_on_request() {
         .get("/v1/categories?limit=5&count=estimated")
         .await
         .ok(200);
-    assert_eq!(estimated["total"], json!({"value": 12, "exact": false}));
+    assert_eq!(estimated["total"], json!({"value": 12, "exact": true}));
 }
 
 #[tokio::test]

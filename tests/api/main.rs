@@ -23,4 +23,5 @@ mod readme;
 mod seed;
 mod server;
 mod silence;
+mod strictness;
 mod takeover;

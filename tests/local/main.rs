@@ -1,6 +1,7 @@
 //! Local mode with the real binaries: the private PostgreSQL comes, stays and goes with its server,
 //! however that ends, and nothing acknowledged is lost.
 
+mod folders;
 mod redis;
 
 use std::{
@@ -248,7 +249,7 @@ fn a_machine_without_postgres_is_told_what_to_install() {
     let output = Command::new("unshare")
         .args(["--mount", "sh", "-c"])
         .arg(format!(
-            "mount -t tmpfs none /usr/lib/postgresql && PATH={} exec {} --data-dir {}",
+            "mount -t tmpfs none /usr/lib/postgresql && PATH={} exec {} --create --data-dir {}",
             fake_path(dir.path()),
             server.display(),
             dir.path().join("data").display(),

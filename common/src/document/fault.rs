@@ -72,6 +72,11 @@ pub fn words(text: &str) -> String {
     if text.starts_with("UUID parsing failed") {
         return "is no id; ids are UUIDs".into();
     }
+    if let Some(rest) = text.strip_prefix("invalid value: integer ")
+        && rest.ends_with(", expected i64")
+    {
+        return format!("is {}; that is too large", quoted(rest).unwrap_or_default());
+    }
     let found = text
         .strip_prefix("invalid type: ")
         .or_else(|| text.strip_prefix("invalid value: "));

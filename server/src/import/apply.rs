@@ -2,6 +2,9 @@
 //! fail are to leave the others alone, a transaction for each batch, so that nobody waits for long. The whole
 //! file is read before anything is written: one that breaks off is refused.
 
+use std::time::Duration;
+
+use sqlx::AssertSqlSafe;
 use stockroom_common::{Problem, bulk::OnError};
 
 use super::{
@@ -13,12 +16,14 @@ use crate::{
     cache::Invalidation,
     entity::Entity,
     error::{Error, Result},
-    rows::{self, ATTEMPTS, MAX_FAULTS, Place, Sent, lock},
+    rows::{self, ATTEMPTS, MAX_FAULTS, Place, Prepare, Sent, lock},
     write::Write,
 };
 
 /// Rows that are read, locked and logged at once.
 const BATCH: usize = 500;
+/// How often one looks whether others are through.
+const TURN: Duration = Duration::from_millis(50);
 /// How often a file that is written whole or not at all is begun again.
 const WHOLE_ATTEMPTS: usize = 3;
 
@@ -39,7 +44,11 @@ pub(super) async fn apply<E: Entity>(import: &Import) -> Result<(Report, Invalid
     if let Some((_, report)) = import.found().await {
         return Ok((report, Invalidation::Done));
     }
-    rows::refuse(prepare_all::<E>(import).await?)?;
+    let (faulty, needs) = prepare_all::<E>(import, Prepare::Foresee).await?;
+    rows::refuse(faulty)?;
+    if needs {
+        prepare_all::<E>(import, Prepare::Make).await?;
+    }
     let mut attempt = 1;
     loop {
         match in_one::<E>(import).await {
@@ -49,27 +58,27 @@ pub(super) async fn apply<E: Entity>(import: &Import) -> Result<(Report, Invalid
     }
 }
 
-/// Reads all rows and makes what they need to be there, before any transaction; gives what is wrong with
-/// them by themselves, as far as a refusal tells it.
-async fn prepare_all<E: Entity>(import: &Import) -> Result<Vec<Problem>> {
+/// Reads all rows and prepares them, before any transaction; gives what is wrong with them by themselves, as far as a
+/// refusal tells it, and whether they need anything to be made.
+async fn prepare_all<E: Entity>(import: &Import, how: Prepare) -> Result<(Vec<Problem>, bool)> {
     let mut lines = import.file.lines(E::TABLE_COLUMNS).await?;
-    let mut faulty = Vec::new();
+    let (mut faulty, mut needs) = (Vec::new(), false);
     import.begin(Step::Reading);
     loop {
         let mut rows = next::<E>(&mut lines).await?;
         if rows.is_empty() {
             import.is_read();
-            return Ok(faulty);
+            return Ok((faulty, needs));
         }
         import.count(Step::Reading, rows.len())?;
         for row in &mut rows {
-            row.prepare(&import.state).await?;
+            needs |= row.prepare(&import.state, how).await?;
         }
         faulty.extend(rows.iter().filter_map(Sent::faults));
         if faulty.len() >= MAX_FAULTS {
             // The refusal names no more of them, so there is nothing to look for in the rest.
             faulty.truncate(MAX_FAULTS);
-            return Ok(faulty);
+            return Ok((faulty, needs));
         }
     }
 }
@@ -78,6 +87,7 @@ async fn in_one<E: Entity>(import: &Import) -> Result<(Report, Invalidation)> {
     let mut report = import.report()?;
     let mut write = Write::bulk(import.state.clone(), import.actor.clone());
     let mut rows_read = 0;
+    take_turn::<E>(import, &mut write, "pg_try_advisory_xact_lock").await?;
     lock_all::<E>(import, &mut write).await?;
     // From the start again: a file is read by one at a time.
     let mut lines = import.file.lines(E::TABLE_COLUMNS).await?;
@@ -101,6 +111,24 @@ async fn in_one<E: Entity>(import: &Import) -> Result<(Report, Invalidation)> {
     }
     import.mark(&mut write, rows_read, &report).await?;
     Ok((report, write.commit().await?))
+}
+
+/// Waits while a file of the same kind of rows is written whole, and, before that is begun, until the batches of others
+/// are. Two that create the same rows in different orders would each wait for the other.
+async fn take_turn<E: Entity>(import: &Import, write: &mut Write, lock: &str) -> Result<()> {
+    let sql = format!("select {lock}(hashtext($1))");
+    loop {
+        let is_ours = sqlx::query_scalar(AssertSqlSafe(sql.clone()))
+            .bind(format!("import {}", E::TABLE))
+            .fetch_one(write.conn().await?)
+            .await?;
+        if is_ours {
+            return Ok(());
+        }
+        // Others may take longer than a statement may wait.
+        import.check_running()?;
+        tokio::time::sleep(TURN).await;
+    }
 }
 
 /// Locks what the rows of the file stand for or share with others, before any of it is written.
@@ -156,12 +184,11 @@ async fn one_batch<E: Entity>(
     (rows, rows_read): (&mut [Sent<E>], u64),
     report: &mut Report,
 ) -> Result<Invalidation> {
-    for row in &mut *rows {
-        row.prepare(&import.state).await?;
-    }
+    rows::prepare_all(&import.state, rows, import.request.on_error).await?;
     let mut attempt = 1;
     loop {
         let mut write = Write::bulk(import.state.clone(), import.actor.clone());
+        take_turn::<E>(import, &mut write, "pg_try_advisory_xact_lock_shared").await?;
         let written = rows::write_all(&mut write, rows, import.request.on_error).await;
         let written = match written {
             Err(error) if error.is_lost_race() && attempt < ATTEMPTS => {

@@ -101,6 +101,7 @@ impl Start {
         if bytes.fill_buf()?.starts_with(BYTE_ORDER_MARK) {
             bytes.consume(BYTE_ORDER_MARK.len());
         }
+        let blank_lines = skip_blank_lines(bytes)?;
         let start = bytes.fill_buf()?;
         let is_break = |byte: &u8| matches!(byte, b'\n' | b'\r');
         let header = start.split(is_break).next().unwrap_or_default();
@@ -109,15 +110,32 @@ impl Start {
             let ends = if rest.starts_with(b"\r\n") { 2 } else { 1 };
             let read = header.len() + ends.min(rest.len());
             bytes.consume(read);
-            let lines = 1;
+            let lines = blank_lines + 1;
             return Ok(Self { delimiter, lines });
         }
         let separates = |delimiter: &u8| header.contains(delimiter);
         let delimiter = [b',', b';', b'\t'].into_iter().find(separates);
         Ok(Self {
             delimiter: delimiter.unwrap_or(b','),
-            lines: 0,
+            lines: blank_lines,
         })
+    }
+}
+
+/// Takes away lines of separators alone, as spreadsheets write rows that nobody filled; gives how many.
+fn skip_blank_lines(bytes: &mut impl BufRead) -> io::Result<u64> {
+    let mut lines = 0;
+    loop {
+        let start = bytes.fill_buf()?;
+        let is_blank = |byte: &&u8| matches!(byte, b',' | b';' | b'\t' | b' ');
+        let blanks = start.iter().take_while(is_blank).count();
+        let ends = match &start[blanks..] {
+            [b'\r', b'\n', ..] => 2,
+            [b'\n' | b'\r', ..] => 1,
+            _ => return Ok(lines),
+        };
+        lines += 1;
+        bytes.consume(blanks + ends);
     }
 }
 

@@ -237,7 +237,7 @@ pub(super) fn not_utf8(row: &[u8]) -> FieldError {
 
 fn no_utf8(encoding: &str) -> FieldError {
     let message = format!(
-        "is not UTF-8 but {encoding}; save the file as UTF-8 (spreadsheets call it \"CSV UTF-8\")"
+        "is not UTF-8 but {encoding}; save the file as UTF-8 (as a table it is \"CSV UTF-8\" in spreadsheets)"
     );
     FieldError::new("", "syntax", message)
 }

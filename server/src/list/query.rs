@@ -8,7 +8,7 @@ use crate::{
     extract,
 };
 use stockroom_common::{
-    Count, FieldError, Id, Kind, Resource, document::fault, order::parse_moment, page, table,
+    Count, FieldError, Id, Kind, Resource, check, document::fault, order::parse_moment, page, table,
 };
 
 /// Bytes that the name of a file may have.
@@ -185,8 +185,12 @@ impl Parameters {
                 let message = format!("has {} bytes; at most {MAX_NAME} are allowed", name.len());
                 Err(unreadable("name", "too_long", message))
             }
-            Some(name) if name.contains('/') || name.chars().any(char::is_control) => {
+            Some(name) if name.contains('/') => {
                 let message = "is the name of a file alone, without its folder";
+                Err(unreadable("name", "invalid_text", message))
+            }
+            Some(name) if name.chars().any(check::is_disruptive) => {
+                let message = "holds a character that cannot be seen; leave it out";
                 Err(unreadable("name", "invalid_text", message))
             }
             _ => Ok(name),

@@ -181,6 +181,29 @@ fn user(layout: &Layout) -> Result<Option<User>, LocalError> {
     nobody.map(Some).ok_or(LocalError::NoUser)
 }
 
+/// Refuses a folder that PostgreSQL's own user cannot enter.
+pub(super) fn check_entry(layout: &Layout) -> Result<(), LocalError> {
+    let Some(user) = user(layout)? else {
+        return Ok(());
+    };
+    for folder in layout.data_dir.ancestors() {
+        let Ok(found) = fs::metadata(folder) else {
+            continue;
+        };
+        let may_enter = if found.uid() == user.uid {
+            0o100
+        } else if found.gid() == user.gid {
+            0o010
+        } else {
+            0o001
+        };
+        if found.mode() & may_enter == 0 {
+            return Err(LocalError::NoEntry(folder.display().to_string()));
+        }
+    }
+    Ok(())
+}
+
 /// Makes a folder that only its user (ourselves, if none is named) and root can enter.
 pub(super) fn make_private_dir(path: &Path, user: Option<User>) -> Result<(), LocalError> {
     if !path.is_dir() {

@@ -14,6 +14,7 @@ use crate::{
     changes,
     database::Connection,
     error::{Error, Result},
+    rows::Prepare,
     state::AppState,
     write::Write,
 };
@@ -42,20 +43,30 @@ pub(crate) fn may_be_placed(state: &AppState, now: DateTime<Utc>, at: DateTime<U
 }
 
 /// Makes the partition that an order goes to, unless the order would be refused: a refusal must leave no partition
-/// behind. What is looked up here may change until the order is written, where the rules are applied.
+/// behind. Tells whether there was none. What is looked up here may change until the order is written, where the rules are applied.
 pub(super) async fn make_partition(
     state: &AppState,
     placed_at: DateTime<Utc>,
-    new: &NewOrder,
-) -> Result<()> {
+    (id, new): (Option<Id<Order>>, &NewOrder),
+    how: Prepare,
+) -> Result<bool> {
     let (partitions, pool) = (&state.partitions, &state.database.background);
-    if !partitions.has(Family::Orders, placed_at) {
-        refuse_in_vain(&mut *pool.acquire().await?, new).await?;
+    if partitions.has(Family::Orders, placed_at) {
+        return Ok(false);
     }
-    partitions.ensure(pool, Family::Orders, placed_at).await
+    refuse_in_vain(&mut *pool.acquire().await?, id, new).await?;
+    if how == Prepare::Make || !partitions.is_unknown(Family::Orders, placed_at) {
+        partitions.ensure(pool, Family::Orders, placed_at).await?;
+    }
+    Ok(true)
 }
 
-async fn refuse_in_vain(conn: &mut Connection, new: &NewOrder) -> Result<()> {
+async fn refuse_in_vain(
+    conn: &mut Connection,
+    id: Option<Id<Order>>,
+    new: &NewOrder,
+) -> Result<()> {
+    allow_first_status(conn, id, new).await?;
     let has_customer: bool =
         sqlx::query_scalar("select exists (select from customers where id = $1)")
             .bind(new.customer_id.uuid())
@@ -119,15 +130,18 @@ pub(super) async fn taken_off(write: &mut Write, placed_at: DateTime<Utc>) -> Re
 /// Orders begin as pending; only one that is brought back may take up where it was deleted, and with
 /// the lines that it had.
 pub(super) async fn allow_first_status(
-    write: &mut Write,
-    id: Id<Order>,
+    conn: &mut Connection,
+    given: Option<Id<Order>>,
     new: &NewOrder,
 ) -> Result<()> {
     let status = new.status;
     if status == OrderStatus::Pending {
         return Ok(());
     }
-    let last = changes::last_of(write.conn().await?, id).await?;
+    let last = match given {
+        Some(id) => changes::last_of(conn, id).await?,
+        None => None,
+    };
     let before = last.and_then(|(_, before)| document::from_value::<Order>(&before?).ok());
     match before.filter(|order| order.status == status) {
         Some(order) if lines::same(&order.items, &new.items) => Ok(()),

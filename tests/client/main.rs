@@ -136,14 +136,14 @@ fn seed(terminal: &mut Terminal) {
     let screen = terminal.sees("seed 1 is done.");
     assert!(screen.contains("700 of 700"), "{screen}");
     terminal.send("1");
-    terminal.sees("1 of ~70");
+    terminal.sees("1 of 701");
     terminal.send(END);
     terminal.sees("near the end");
     terminal.send(HOME);
-    terminal.sees("1 of ~70");
+    terminal.sees("1 of 701");
     scroll(terminal, "\x1b[6~", "701 of");
     scroll(terminal, "\x1b[5~", " 1 of");
-    let screen = terminal.sees("1 of ~70");
+    let screen = terminal.sees("1 of 701");
     assert!(screen.contains("13.50"), "{screen}");
 }
 

@@ -142,7 +142,7 @@ fn fill_the_shop(newcomer: &mut Newcomer) {
 
 fn look_around(newcomer: &mut Newcomer) {
     newcomer.turns_to("Orders");
-    newcomer.sees("1 of ~50");
+    newcomer.sees("1 of 500");
     newcomer.does("open");
     newcomer.sees("No change is on record.");
     newcomer.does("follow");
@@ -209,5 +209,5 @@ fn take_an_order(newcomer: &mut Newcomer) {
     newcomer.sees("Go to placed at");
     newcomer.types("2020-01-01");
     newcomer.does("go");
-    newcomer.sees("of ~");
+    newcomer.sees("of 500");
 }

@@ -3,7 +3,7 @@
 use std::process::{Command, Stdio};
 
 use rustix::process::{Pid, test_kill_process};
-use stockroom_tests::{Shop, binary, eventually, temp_dir};
+use stockroom_tests::{Shop, Terminal, binary, eventually, temp_dir};
 
 use crate::commands::Client;
 
@@ -17,12 +17,45 @@ async fn settings_that_cannot_be_read_are_no_defaults() {
         b"# caf\xe9\nread_only = true\n".as_slice(),
         b"\xff\xfer\0e\0",
         b"read_only = perhaps\n",
+        b"r\0e\0a\0d\0",
     ] {
         std::fs::write(folder.join("config.toml"), text).unwrap();
         let ran = client.run(&["categories", "list"]).await;
         assert_eq!(ran.code, 2, "{}{}", ran.out, ran.err);
         assert!(ran.err.contains("config.toml"), "{}", ran.err);
+        assert_eq!(ran.err.lines().count(), 1, "{}", ran.err);
     }
+    std::fs::remove_file(folder.join("config.toml")).unwrap();
+    std::os::unix::fs::symlink("/nowhere/at/all", folder.join("config.toml")).unwrap();
+    let ran = client.run(&["categories", "list"]).await;
+    assert_eq!(ran.code, 2);
+    assert!(ran.err.contains("not there"), "{}", ran.err);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_client_cannot_use_is_told_by_the_doctor() {
+    let shop = Shop::open().await;
+    let client = Client::of(&shop);
+    let config = client.home.path().join(".config/stockroom");
+    std::fs::create_dir_all(&config).unwrap();
+    std::fs::write(config.join("config.toml"), "theme = \"pink\"\n").unwrap();
+    let memory = client.home.path().join(".local/state/stockroom");
+    std::fs::create_dir_all(&memory).unwrap();
+    std::fs::write(memory.join("client.json"), "{\"lists\": broken").unwrap();
+    let ran = client.run(&["doctor"]).await;
+    assert_eq!(ran.code, 1, "{}", ran.out);
+    for wrong in ["pink", "client.json cannot be read"] {
+        let line = ran.out.lines().find(|line| line.contains(wrong));
+        let line = line.unwrap_or_else(|| panic!("{wrong}: {}", ran.out));
+        assert!(line.starts_with("WRONG"), "{line}");
+    }
+    std::fs::remove_file(config.join("config.toml")).unwrap();
+    let mut terminal = Terminal::open(80, 24, &["--server", &shop.base], client.home.path());
+    terminal.sees("Saved views are not shown");
+    terminal.send("q");
+    assert!(terminal.wait());
+    let kept = std::fs::read_to_string(memory.join("client.json.unreadable")).unwrap();
+    assert_eq!(kept, "{\"lists\": broken");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -45,6 +78,9 @@ async fn switches_and_users_in_the_environment_may_be_written_as_people_do() {
         let ran = create("STOCKROOM_READ_ONLY", value, &format!("a{value}")).await;
         assert_eq!(ran.code, code, "{value:?}: {}", ran.err);
     }
+    let ran = create("STOCKROOM_READ_ONLY", "ja", "c").await;
+    assert_eq!(ran.code, 2);
+    assert!(ran.err.contains("1, yes, on or true"), "{}", ran.err);
     for (index, user) in ["", "a\nb", &"x".repeat(300)].iter().enumerate() {
         create("USER", user, &format!("b{index}")).await.done();
     }
@@ -61,7 +97,20 @@ async fn commands_make_no_shop() {
     let ran = client.run_as(&local, &list).await;
     assert_eq!(ran.code, 2, "{}", ran.out);
     assert!(ran.err.contains("There is no shop in"), "{}", ran.err);
+    assert!(ran.err.contains("--create"), "{}", ran.err);
+    let ran = client
+        .run_as(&local, &["--data-dir", folder, "doctor"])
+        .await;
+    assert_eq!(ran.code, 1, "{}", ran.out);
+    assert!(ran.out.contains("there is no folder"), "{}", ran.out);
     assert!(!std::path::Path::new(folder).exists());
+    std::fs::write(folder, "").unwrap();
+    for arguments in [&list[..], &list[..2]] {
+        let ran = client.run_as(&local, arguments).await;
+        assert_eq!(ran.code, 2, "{}", ran.out);
+    }
+    let ran = client.run_as(&local, &list).await;
+    assert!(ran.err.contains("is a file"), "{}", ran.err);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -315,3 +315,62 @@ fn a_long_reason_can_be_read_to_its_end() {
         "it goes with the next key"
     );
 }
+
+#[test]
+fn choices_are_clicked_on() {
+    let mut driver = with_orders(USUAL);
+    driver.press(KeyCode::Char('s'));
+    let click = MouseEventKind::Down(MouseButton::Left);
+    let at = |driver: &Driver, words: &str| {
+        let screen = driver.screen();
+        let row = screen.lines().position(|line| line.contains(words));
+        let row = row.unwrap_or_else(|| panic!("no `{words}`: {screen}"));
+        (40, row as u16)
+    };
+    // One selects, one more on the same takes it.
+    let place = at(&driver, "placed at ↑");
+    driver.mouse(click, place);
+    assert!(
+        driver.screen().contains("› placed at ↑"),
+        "{}",
+        driver.screen()
+    );
+    driver.mouse(click, place);
+    assert!(driver.calls()[0].path.contains("sort=placed_at"));
+    driver.press(KeyCode::Char('n'));
+    driver.press(KeyCode::Enter);
+    let customers = page((0..5).map(customer).collect(), 5);
+    driver.answer("/v1/customers?limit=50", &customers);
+    let place = at(&driver, "東京都");
+    driver.mouse(click, place);
+    driver.mouse(click, place);
+    let screen = driver.screen();
+    assert!(screen.contains("(東京都"), "{screen}");
+    // Outside there is nothing to click on.
+    driver.mouse(click, (1, 1));
+    assert_eq!(driver.screen(), screen);
+}
+
+#[test]
+fn a_screen_that_others_wrote_to_is_drawn_anew() {
+    let mut driver = with_orders(USUAL);
+    driver.control('l');
+    driver.press(KeyCode::Char('/'));
+    driver.control('l');
+    assert_eq!(driver.repaints, 2);
+}
+
+#[test]
+fn a_search_takes_the_place_of_the_one_before() {
+    let mut driver = with_orders(USUAL);
+    for words in ["ada", "bob"] {
+        driver.type_text(&format!("/{words}"));
+        driver.press(KeyCode::Enter);
+        let list = driver.calls().pop().unwrap();
+        assert!(
+            list.path.contains(&format!("q={words}&")) || list.path.ends_with(words),
+            "{}",
+            list.path
+        );
+    }
+}

@@ -41,6 +41,8 @@ pub(crate) struct Driver {
     pub(crate) awaited: BTreeMap<Uuid, String>,
     /// What is kept for the next run.
     pub(crate) remembered: Option<Memory>,
+    /// How often the screen was to be drawn anew.
+    pub(crate) repaints: usize,
     /// Whether the client has left.
     pub(crate) has_quit: bool,
     /// Where answers come from.
@@ -66,6 +68,7 @@ impl Driver {
             copied: None,
             awaited: BTreeMap::new(),
             remembered: None,
+            repaints: 0,
             has_quit: false,
             source: None,
         }
@@ -354,6 +357,7 @@ impl Driver {
                 Effect::Remember(memory) => self.remembered = Some(*memory),
                 Effect::Edit(text) => self.edited = Some(text),
                 Effect::Quit => self.has_quit = true,
+                Effect::Repaint => self.repaints += 1,
                 Effect::Mouse(_) | Effect::Suspend => {}
             }
         }

@@ -165,6 +165,7 @@ fn a_refusal_of_the_server_stands_at_its_field() {
     driver.answer("/v1/customers", &page((0..5).map(customer).collect(), 5));
     driver.press(KeyCode::Char('e'));
     driver.press(KeyCode::Tab);
+    driver.press(KeyCode::End);
     driver.type_text("x");
     driver.control('s');
     let call = driver.refuse(&json!({

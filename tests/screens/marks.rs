@@ -2,7 +2,7 @@
 
 use crossterm::event::KeyCode;
 use serde_json::{Value, json};
-use stockroom_tui::event::Precondition;
+use stockroom_tui::event::{Call, Precondition};
 
 use super::{Driver, USUAL, id, order, picture, with_orders};
 
@@ -38,6 +38,11 @@ fn marked_orders_get_a_status_by_one_call_and_those_refused_are_named() {
     picture("bulk_menu", USUAL, &driver);
     driver.press(KeyCode::Down);
     driver.press(KeyCode::Enter);
+    // There is no way back from it.
+    assert!(driver.calls().is_empty());
+    let screen = driver.screen();
+    assert!(screen.contains("Make 6 orders paid?"), "{screen}");
+    driver.press(KeyCode::Char('y'));
     let outcome = |number: usize| match number {
         2 => json!({"outcome": "failed", "problem": {
             "type": "urn:stockroom:problem:conflict", "title": "No", "status": 409,
@@ -77,6 +82,70 @@ fn marked_orders_get_a_status_by_one_call_and_those_refused_are_named() {
     assert!(
         !screen.contains("✓ Not undone"),
         "a failure looks like one: {screen}"
+    );
+}
+
+#[test]
+fn what_cannot_be_taken_back_is_not_passed_over_for_what_came_before() {
+    let mut driver = few_orders();
+    // First what can be: the note of an order.
+    driver.press(KeyCode::Char('e'));
+    for _ in 0..2 {
+        driver.press(KeyCode::Tab);
+    }
+    driver.type_text("Ring twice");
+    driver.control('s');
+    let mut row = order(0);
+    (row["note"], row["version"]) = (json!("Ring twice"), json!(2));
+    driver.answer("/v1/orders/", &row);
+    // Then what cannot.
+    driver.type_text("b");
+    driver.press(KeyCode::Down);
+    driver.press(KeyCode::Enter);
+    let paid = json!({
+        "created": 0, "updated": 1, "unchanged": 0, "deleted": 0, "failed": 0,
+        "rows": [{"outcome": "updated", "id": id(0, 0), "version": 3}],
+    });
+    driver.answer("/v1/orders/bulk?on_error=reject_failed", &paid);
+    let screen = driver.screen();
+    assert!(!screen.contains("takes it back"), "{screen}");
+    driver.settle();
+    driver.type_text("u");
+    let is_write = |call: &Call| call.method != "GET";
+    assert!(!driver.calls().iter().any(is_write), "{:?}", driver.calls());
+    let screen = driver.screen();
+    assert!(
+        screen.contains("Not undone: 1 orders: an order does not go back"),
+        "{screen}"
+    );
+}
+
+#[test]
+fn an_undo_says_what_it_leaves() {
+    let mut driver = few_orders();
+    driver.press(KeyCode::Char('e'));
+    driver.press(KeyCode::Tab);
+    driver.press(KeyCode::Right);
+    driver.press(KeyCode::Tab);
+    driver.type_text("Ring twice");
+    driver.control('s');
+    let call = driver.calls().pop().unwrap();
+    assert_eq!(
+        call.body,
+        Some(json!({"status": "paid", "note": "Ring twice"}))
+    );
+    let mut row = order(0);
+    (row["note"], row["status"], row["version"]) = (json!("Ring twice"), json!("paid"), json!(2));
+    driver.answer("/v1/orders/", &row);
+    driver.settle();
+    driver.type_text("u");
+    let call = driver.calls().pop().unwrap();
+    assert_eq!(call.body, Some(json!({"note": ""})));
+    driver.reply(&call, &row);
+    let screen = driver.screen();
+    assert!(
+        screen.contains("is as it was, but for its status."),
+        "{screen}"
     );
 }
 

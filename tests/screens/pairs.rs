@@ -94,6 +94,7 @@ fn whoever_does_not_choose_is_asked_again_by_the_next_save() {
     for _ in 0..2 {
         driver.press(KeyCode::BackTab);
     }
+    driver.press(KeyCode::End);
     driver.type_text("-Noel");
     driver.control('s');
     assert!(

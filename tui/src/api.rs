@@ -95,14 +95,17 @@ impl std::fmt::Display for Server {
 fn is_loopback(url: &str) -> bool {
     let url = Url::parse(url).ok();
     let host = url.as_ref().and_then(Url::host_str).unwrap_or_default();
+    let host = host.trim_end_matches('.');
     let ip: Option<IpAddr> = host.trim_matches(['[', ']']).parse().ok();
+    let ip = ip.map(|ip| ip.to_canonical());
     host == "localhost" || host.ends_with(".localhost") || ip.is_some_and(|ip| ip.is_loopback())
 }
 
 /// A URL as it may be shown: without the name and the password that it may hold.
 pub(crate) fn without_userinfo(url: &str) -> Cow<'_, str> {
     let Some((scheme, rest)) = url.split_once("://") else {
-        return url.into();
+        // No URL, but what somebody took for one.
+        return url.rsplit_once('@').map_or(url, |(_, host)| host).into();
     };
     let authority = match Url::parse(url) {
         Ok(_) => rest.split(['/', '?', '#']).next().unwrap_or_default(),
@@ -362,6 +365,7 @@ mod tests {
             ("http://a:b@c@host", "http://host"),
             ("http://ada:s3/cr@et@host", "http://host"),
             ("nonsense", "nonsense"),
+            ("ada:s3cret@host:7878", "host:7878"),
         ] {
             assert_eq!(without_userinfo(url), shown);
             assert_eq!(Server::Url(url.into()).to_string(), shown);

@@ -7,6 +7,7 @@ mod live;
 
 use std::{
     collections::VecDeque,
+    path::PathBuf,
     time::{Duration, Instant},
 };
 
@@ -55,6 +56,8 @@ pub struct App {
     pub dashboard: Dashboard,
     pub overlays: Vec<Overlay>,
     pub names: Names,
+    /// The folder of a shop that is being made; it is told once it answers.
+    pub new_shop: Option<PathBuf>,
     touched: Touched,
     deletions: Deletions,
     undo: undo::History,
@@ -104,6 +107,7 @@ impl App {
             dashboard: Dashboard::default(),
             overlays: Vec::new(),
             names: Names::default(),
+            new_shop: None,
             touched: Touched::default(),
             deletions: Deletions::default(),
             undo: undo::History::default(),
@@ -191,7 +195,7 @@ impl App {
                     form.edited(&text);
                 }
             }
-            Event::Edited(Err(reason)) => ctx.bad(reason),
+            Event::Edited(Err(reason)) | Event::NotRemembered(reason) => ctx.bad(reason),
             Event::Terminate => ctx.effects.push(Effect::Quit),
         }
         // A wish may lead to others, each of them to a bounded number.

@@ -72,6 +72,7 @@ impl Bulk {
 
     /// How what was done is taken back: by one call too.
     fn undo(&self, report: &BulkReport) -> Option<Undo> {
+        let mut kept = Vec::new();
         let rows = self.rows.iter().zip(&report.rows);
         let rows = rows.filter_map(|((id, row), done)| match (&self.action, done.outcome) {
             (Action::Delete, Outcome::Deleted) => {
@@ -84,7 +85,11 @@ impl Bulk {
                 let mut after = row.document.clone();
                 document::merge(&mut after, fields.clone());
                 let mut back = document::difference(&after, &row.document);
-                undo::forget_status(self.tab, &after, &mut back);
+                for what in undo::split_kept(self.tab, &after, &mut back) {
+                    if !kept.contains(&what) {
+                        kept.push(what);
+                    }
+                }
                 if back == json!({}) {
                     return None;
                 }
@@ -99,14 +104,22 @@ impl Bulk {
             Action::Change(_) => Many::Changed,
             Action::Delete => Many::Deleted,
         };
-        let label = format!("{} {}", text::integer(rows.len() as i64), self.tab.path());
-        let first = rows.first()?["id"].as_str()?.parse().ok()?;
+        if rows.is_empty() && kept.is_empty() {
+            return None;
+        }
+        let count = match rows.len() {
+            0 => report.updated,
+            count => count,
+        };
         Some(Undo {
             tab: self.tab,
-            id: first,
-            label,
-            way: Way::Many { rows, of },
-            leaves_stock: false,
+            id: *self.rows.keys().next()?,
+            label: format!("{} {}", text::integer(count as i64), self.tab.path()),
+            way: match rows.is_empty() {
+                true => Way::None,
+                false => Way::Many { rows, of },
+            },
+            kept,
         })
     }
 }
@@ -165,7 +178,7 @@ fn tell(bulk: &Bulk, report: &BulkReport, ctx: &mut Context<'_>) {
         toast: format!("{words}."),
         undo: bulk.undo(report),
     });
-    if report.failed == report.rows.len() {
+    if report.failed > 0 {
         ctx.bad(format!("{words}."));
     }
     let refused = bulk

@@ -113,9 +113,10 @@ async fn dispatch(settings: &Settings, config: &Config, command: Command) -> Res
     }
     let (server, local) = settings.server(config).map_err(Trouble::Usage)?;
     if let Some(local) = local.as_ref().filter(|local| !local.has_shop()) {
-        let folder = local.data_dir().display();
-        let words =
-            format!("There is no shop in {folder}; `stockroom` without a command makes one.");
+        let words = match settings.check_folder() {
+            Err(fault) if local.data_dir().exists() => fault,
+            _ => settings.how_to_make_shop(local.data_dir()),
+        };
         return Err(Trouble::Usage(words));
     }
     Ok(ask(&Shop { server, local }, command).await?)

@@ -32,6 +32,12 @@ pub(crate) async fn edit(text: &str) -> Result<String, String> {
         .status()
         .await
         .map_err(|error| format!("{editor} cannot be started: {error}."))?;
+    // What a shell says of a program that it does not find.
+    if status.code() == Some(127) {
+        return Err(format!(
+            "There is no editor `{editor}`; set EDITOR to the one that you use."
+        ));
+    }
     if !status.success() {
         return Err(format!(
             "{editor} ended with {status}; the text is as it was."

@@ -20,6 +20,8 @@ pub enum Event {
     Change(Box<ChangeEvent>),
     /// What others changed meanwhile was missed, and cannot be told any more.
     Missed,
+    /// How things are arranged could not be kept, and why.
+    NotRemembered(String),
     /// Text that was in the user's editor, or what went wrong there.
     Edited(Result<String, String>),
     /// The deadline that the application asked for has come.
@@ -63,6 +65,8 @@ pub enum Effect {
     /// Keeps how things are arranged for the next run.
     Remember(Box<Memory>),
     Suspend,
+    /// Draws all of the screen anew: something else has written to it.
+    Repaint,
     Quit,
 }
 

@@ -311,13 +311,10 @@ impl Form {
         }
     }
 
-    /// Turns to a field. A number in it is selected, so that typing replaces it.
+    /// Turns to a field. Its text is selected, so that typing replaces it, and a key that moves keeps it.
     fn turn_to(&mut self, index: usize) {
         self.focus = index.min(self.slots.len() - 1);
-        let slot = &mut self.slots[self.focus];
-        if slot.is_number()
-            && let SlotValue::Text(line) = &mut slot.value
-        {
+        if let SlotValue::Text(line) = &mut self.slots[self.focus].value {
             line.select();
         }
     }

@@ -12,6 +12,8 @@ use crate::{
     input::Line,
     jobs::{Begin, Then},
     keys::Command,
+    overlay::whole_path,
+    text,
 };
 
 /// The line in which the name of the file is typed.
@@ -58,12 +60,14 @@ impl Ask {
     pub fn command(&mut self, command: Command, ctx: &mut Context<'_>) {
         match command {
             Command::Open => {
-                let file = self.line.text().trim().to_owned();
+                let file = whole_path(self.line.text());
                 let Some(format) = Format::of_file(Path::new(&file)) else {
                     return ctx.bad("The file's name must end in .csv or .ndjson; .gz may follow.");
                 };
                 ctx.wish(Wish::Close);
-                ctx.good(format!("Nothing is written yet: looking through {file}."));
+                let name = Path::new(&file).file_name().unwrap_or_default();
+                let name = name.to_string_lossy();
+                ctx.good(format!("Nothing is written yet: looking through {name}."));
                 let ticket = ctx.ticket(Owner::Import);
                 let upload = Upload::new(self.resource, file, format);
                 ctx.effects.push(Effect::Upload { ticket, upload });
@@ -116,6 +120,9 @@ pub fn reply(reply: &Reply, ctx: &mut Context<'_>) {
     match reply.result.as_ref().map(Answer::read::<Job>) {
         Ok(Ok(job)) => ctx.wish(Wish::Begun(Box::new(job), Then::Review)),
         Ok(Err(error)) => ctx.bad(error),
-        Err(failure) => ctx.bad(format!("{} Nothing was written.", failure.message())),
+        Err(failure) => ctx.bad(format!(
+            "{} Nothing was written.",
+            text::sentence(failure.message())
+        )),
     }
 }

@@ -23,6 +23,13 @@ impl Line {
         }
     }
 
+    /// A line whose text is selected.
+    pub fn selected(text: impl Into<String>) -> Self {
+        let mut line = Self::new(text);
+        line.select();
+        line
+    }
+
     pub fn text(&self) -> &str {
         self.input.value()
     }

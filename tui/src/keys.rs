@@ -19,6 +19,7 @@ pub use self::{
 pub enum Command {
     Quit,
     Suspend,
+    Repaint,
     Help,
     Palette,
     Tab(usize),

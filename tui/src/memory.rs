@@ -1,7 +1,12 @@
 //! What the client remembers from one run to the next: how columns are arranged, how lists are sorted,
 //! which views were saved. Losing it costs nothing but that.
 
-use std::{collections::BTreeMap, io::Write, path::PathBuf};
+use std::{
+    collections::BTreeMap,
+    fmt::Display,
+    io::{ErrorKind, Write},
+    path::{Path, PathBuf},
+};
 
 use serde::{Deserialize, Serialize};
 
@@ -83,22 +88,59 @@ impl Memory {
         Some(dir.join("client.json"))
     }
 
-    /// Reads it. One that cannot be read is as good as none.
-    pub fn load() -> Self {
-        let text = Self::path().and_then(|path| std::fs::read(path).ok());
-        text.and_then(|text| serde_json::from_slice(&text).ok())
-            .unwrap_or_default()
+    /// Reads it. One that cannot be read is as good as none, but that is told, and what it says is put aside: it holds
+    /// views that somebody has saved.
+    pub fn load() -> (Self, Option<String>) {
+        match Self::read() {
+            Ok(memory) => (memory, None),
+            Err(fault) => {
+                let aside = Self::path().and_then(|path| {
+                    let aside = path.with_extension("json.unreadable");
+                    std::fs::rename(&path, &aside).ok().map(|()| aside)
+                });
+                let kept = aside.map_or_else(String::new, |aside| {
+                    format!(" It is kept as {}.", aside.display())
+                });
+                (
+                    Self::default(),
+                    Some(format!("{fault}.{kept} Saved views are not shown.")),
+                )
+            }
+        }
+    }
+
+    /// Reads it.
+    ///
+    /// # Errors
+    /// What is wrong with the file; that it is not there is well.
+    pub fn read() -> Result<Self, String> {
+        let Some(path) = Self::path() else {
+            return Ok(Self::default());
+        };
+        let fault = |error: &dyn Display| format!("{} cannot be read: {error}", path.display());
+        match std::fs::read(&path) {
+            Ok(text) => serde_json::from_slice(&text).map_err(|error| fault(&error)),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(Self::default()),
+            Err(error) => Err(fault(&error)),
+        }
     }
 
     /// Writes it in one piece.
     ///
     /// # Errors
-    /// Where the folder cannot be written to.
-    pub fn save(&self) -> std::io::Result<()> {
+    /// A sentence, where the folder cannot be written to.
+    pub fn save(&self) -> Result<(), String> {
         let Some(path) = Self::path() else {
             return Ok(());
         };
-        let dir = path.parent().unwrap_or(&path);
+        self.write(&path).map_err(|error| {
+            let path = path.display();
+            format!("Views and columns are not kept: {path} cannot be written: {error}.")
+        })
+    }
+
+    fn write(&self, path: &Path) -> std::io::Result<()> {
+        let dir = path.parent().unwrap_or(path);
         std::fs::create_dir_all(dir)?;
         let part = path.with_extension(format!("{}.part", std::process::id()));
         let mut file = std::fs::File::create(&part)?;

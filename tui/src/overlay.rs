@@ -90,6 +90,20 @@ impl Overlay {
         }
     }
 
+    /// Selects a choice, or takes the one that is selected already.
+    pub fn click(&mut self, index: usize, ctx: &mut Context<'_>) {
+        let selected = match self {
+            Self::Menu(menu) => &mut menu.selected,
+            Self::Picker(picker) => &mut picker.selected,
+            Self::Palette(palette) => &mut palette.selected,
+            _ => return,
+        };
+        if *selected == index {
+            return self.command(Command::Open, ctx);
+        }
+        *selected = index;
+    }
+
     pub fn command(&mut self, command: Command, ctx: &mut Context<'_>) {
         match self {
             Self::Form(form) => form.command(command, ctx),
@@ -123,6 +137,8 @@ pub enum Choice {
     View(Tab, usize, Box<Query>),
     SaveView,
     Bulk(Box<Bulk>),
+    /// What is done only after a question.
+    Ask(Box<Confirm>),
     ExportRows(Tab, Vec<Uuid>),
 }
 
@@ -139,6 +155,7 @@ impl Menu {
                     Choice::View(_, _, query) => Wish::Views(Views::Show(query)),
                     Choice::SaveView => Wish::Views(Views::AskName),
                     Choice::Bulk(bulk) => Wish::Bulk(bulk),
+                    Choice::Ask(question) => Wish::Open(Overlay::Confirm(*question)),
                     Choice::ExportRows(tab, ids) => Wish::ExportRows(tab, ids),
                 });
             }
@@ -155,7 +172,7 @@ impl Menu {
 }
 
 /// A question before something that cannot be taken back.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Confirm {
     pub question: String,
     /// What will and will not happen.
@@ -166,7 +183,7 @@ pub struct Confirm {
 }
 
 /// A line in which a name or a number has to be typed.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Typed {
     pub wanted: String,
     pub line: Line,
@@ -283,7 +300,7 @@ impl Export {
     fn command(&mut self, command: Command, ctx: &mut Context<'_>) {
         match command {
             Command::Open => {
-                let file = self.line.text().trim().to_owned();
+                let file = whole_path(self.line.text());
                 let format = match file.rsplit_once('.') {
                     Some((name, "csv")) if !name.is_empty() => "csv",
                     Some((name, "ndjson" | "jsonl")) if !name.is_empty() => "ndjson",
@@ -297,7 +314,7 @@ impl Export {
                 ctx.wish(Wish::Begin(Begin {
                     path: format!("{}{query}", self.path),
                     body: ids.map(|ids| document::to_value(&NamedRows { ids })),
-                    then: Then::Save(whole_path(&file)),
+                    then: Then::Save(file),
                 }));
             }
             Command::Back => ctx.wish(Wish::Close),

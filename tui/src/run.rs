@@ -74,11 +74,10 @@ pub async fn run(settings: &Settings) -> Result<(), Error> {
     let size = screen.terminal.size()?;
     let size = (size.width, size.height);
     let mut app = App::new(server.to_string(), Zone::Local, size, preferences);
-    app.remember_from(Memory::load());
-    if let Some(folder) = new_shop {
-        let words = format!("This is a new shop, kept in {}.", folder.display());
-        app.toast = Some(Toast::Good(words));
-    }
+    let (memory, fault) = Memory::load();
+    app.remember_from(memory);
+    app.toast = fault.map(Toast::Bad);
+    app.new_shop = new_shop;
     let mut awaited = Awaited::of(server.place());
     app.await_exports(awaited.take_over());
     screen.set_title(&format!("Stockroom · {}", app.server))?;
@@ -193,7 +192,13 @@ impl Hands {
             Effect::Await(job, file) => self.awaited.keep(job, &file),
             Effect::Forget(job) => self.awaited.forget(job),
             Effect::Remember(memory) => {
-                tokio::task::spawn_blocking(move || memory.save());
+                let sender = self.sender.clone();
+                tokio::task::spawn_blocking(move || {
+                    if let Err(fault) = memory.save() {
+                        // It is received as long as the loop runs.
+                        let _ = sender.send(Event::NotRemembered(fault));
+                    }
+                });
             }
             Effect::Edit(text) => {
                 // Nobody but the editor may read the terminal meanwhile.
@@ -201,6 +206,7 @@ impl Hands {
                 let edited = self.screen.lend(editor::edit(&text)).await?;
                 self.is_back(Event::Edited(edited));
             }
+            Effect::Repaint => self.screen.terminal.clear()?,
             Effect::Suspend => {
                 // Nobody but the shell may read the terminal meanwhile.
                 self.keys.abort();

@@ -1,7 +1,12 @@
 //! Flags, environment and `config.toml` of the client; flags win over variables, variables over the
 //! file.
 
-use std::{collections::BTreeMap, io::ErrorKind, path::PathBuf};
+use std::{
+    collections::BTreeMap,
+    fmt::Display,
+    io::ErrorKind,
+    path::{Path, PathBuf},
+};
 
 use clap::Parser;
 use serde::Deserialize;
@@ -99,13 +104,29 @@ impl Settings {
     /// # Errors
     /// A sentence that says what to do.
     pub fn check_folder(&self) -> Result<(), String> {
-        match &self.data_dir {
-            Some(folder) if !self.create && !folder.exists() => Err(format!(
-                "there is no folder {}; add --create to make a shop there",
-                folder.display()
+        let Some(folder) = &self.data_dir else {
+            return Ok(());
+        };
+        let name = folder.display();
+        match folder.metadata() {
+            Ok(found) if !found.is_dir() => {
+                Err(format!("{name} is a file; --data-dir names a folder"))
+            }
+            Err(_) if !self.create => Err(format!(
+                "there is no folder {name}; add --create to make a shop there"
             )),
             _ => Ok(()),
         }
+    }
+
+    /// What to do where a command finds no shop in that folder: commands make none.
+    pub fn how_to_make_shop(&self, folder: &Path) -> String {
+        let folder = folder.display();
+        let open = match &self.data_dir {
+            None => "stockroom".to_owned(),
+            Some(_) => format!("stockroom --data-dir {folder} --create"),
+        };
+        format!("There is no shop in {folder}; open the client to make one: {open}")
     }
 
     /// Whether nothing may be changed.
@@ -120,7 +141,9 @@ impl Settings {
     pub fn preferences(&self, config: &Config) -> Result<Preferences, String> {
         let scheme = match (self.theme, &config.theme) {
             (Some(scheme), _) => scheme,
-            (None, Some(name)) => name.parse().map_err(Config::blame)?,
+            (None, Some(name)) => name
+                .parse()
+                .map_err(|fault: String| Config::blame(format!("names a theme: {fault}")))?,
             (None, None) => Scheme::default(),
         };
         let depth = Depth::detect(|name| std::env::var(name).ok());
@@ -146,9 +169,26 @@ impl Config {
     /// # Errors
     /// A sentence about what is wrong with it.
     pub fn read() -> Result<Self, String> {
-        let text = Self::path().map(std::fs::read_to_string);
+        let path = Self::path();
+        if path
+            .as_ref()
+            .is_some_and(|path| path.is_symlink() && !path.exists())
+        {
+            return Err(Self::blame("is a link to a file that is not there"));
+        }
+        let text = path.map(std::fs::read_to_string);
         match text {
-            Some(Ok(text)) => toml::from_str(&text).map_err(|error| Self::blame(error.to_string())),
+            Some(Ok(text)) if text.contains('\0') => {
+                Err(Self::blame("is UTF-16, or no text; save it as UTF-8"))
+            }
+            Some(Ok(text)) => toml::from_str(&text).map_err(|error| {
+                let place = error
+                    .span()
+                    .map(|span| text[..span.start].lines().count().max(1));
+                let line = place.map_or_else(String::new, |line| format!(", line {line}"));
+                let path = Self::path().unwrap_or_default();
+                format!("{}{line}: {}", path.display(), error.message())
+            }),
             Some(Err(error)) if error.kind() != ErrorKind::NotFound => {
                 // It may say which shop is meant, or that nothing may be changed there.
                 Err(Self::blame(match error.kind() {
@@ -165,11 +205,15 @@ impl Config {
     /// # Errors
     /// What is wrong with those of the file.
     pub fn keymap(&self) -> Result<Keymap, String> {
-        Keymap::with(&self.keys).map_err(Self::blame)
+        Keymap::with(&self.keys).map_err(|fault| {
+            let path = Self::path().unwrap_or_default();
+            format!("{}: {fault}", path.display())
+        })
     }
 
-    fn blame(message: String) -> String {
+    /// A sentence about the file.
+    fn blame(message: impl Display) -> String {
         let path = Self::path().unwrap_or_default();
-        format!("{}: {message}", path.display())
+        format!("{} {message}", path.display())
     }
 }

@@ -61,6 +61,15 @@ pub fn width(text: &str) -> usize {
     text.width()
 }
 
+/// The text with a full stop at its end, where another sentence is to follow.
+pub fn sentence(text: &str) -> String {
+    let text = text.trim_end();
+    match text.ends_with(['.', '!', '?', '…', ':']) {
+        true => text.to_owned(),
+        false => format!("{text}."),
+    }
+}
+
 /// Cuts the text to that many columns, with `…` where something is missing.
 pub fn cut(text: &str, columns: usize) -> Cow<'_, str> {
     if width(text) <= columns {

@@ -15,8 +15,6 @@ use crate::{
 
 /// Writes that can be taken back, the last one first.
 const MAX: usize = 100;
-/// What undoing leaves alone: stock moves by orders meanwhile.
-const STOCK: &str = "stock";
 
 /// How a write is taken back.
 #[derive(Clone, Debug)]
@@ -26,12 +24,39 @@ pub struct Undo {
     /// What the row is called.
     pub label: String,
     pub way: Way,
-    /// Whether the stock was changed as well, which stays as it is.
-    pub leaves_stock: bool,
+    /// What was changed as well and stays as it is.
+    pub kept: Vec<Kept>,
+}
+
+/// What undoing leaves alone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kept {
+    /// Orders move it meanwhile.
+    Stock,
+    /// The rules of orders refuse the way back.
+    Status,
+}
+
+impl Kept {
+    const fn word(self) -> &'static str {
+        match self {
+            Self::Stock => "stock",
+            Self::Status => "status",
+        }
+    }
+
+    const fn reason(self) -> &'static str {
+        match self {
+            Self::Stock => "stock is not taken back, for orders may have moved it since",
+            Self::Status => "an order does not go back to an earlier status",
+        }
+    }
 }
 
 #[derive(Clone, Debug)]
 pub enum Way {
+    /// All that was changed stays as it is; it is here so that undoing does not take an earlier write for the last.
+    None,
     /// Gives fields the values that they had, where the row still is at that version.
     Change { patch: Value, version: i64 },
     /// Creates the row again, under its id, that was deleted at that version.
@@ -60,20 +85,31 @@ impl Undo {
     /// left that may be undone.
     pub fn of_change(tab: Tab, row: &Value, before: &Value, after: &Value) -> Option<Self> {
         let mut patch = document::difference(after, before);
-        let mut leaves_stock = false;
-        if tab == Tab::Products
-            && let Some(members) = patch.as_object_mut()
-        {
-            leaves_stock = members.remove(STOCK).is_some();
+        let kept = split_kept(tab, after, &mut patch);
+        let way = match patch == json!({}) {
+            true if kept.is_empty() => return None,
+            true => Way::None,
+            false => Way::Change {
+                patch,
+                version: row["version"].as_i64()?,
+            },
+        };
+        let undo = Self::of(tab, row, way)?;
+        Some(Self { kept, ..undo })
+    }
+
+    /// Whether anything is taken back.
+    pub const fn is_possible(&self) -> bool {
+        !matches!(self.way, Way::None)
+    }
+
+    /// Such as ", but for its stock".
+    fn exception(&self, whose: &str) -> String {
+        let kept: Vec<&str> = self.kept.iter().map(|kept| kept.word()).collect();
+        match kept.is_empty() {
+            true => String::new(),
+            false => format!(", but for {whose} {}", kept.join(" and ")),
         }
-        forget_status(tab, after, &mut patch);
-        let version = row["version"].as_i64()?;
-        (patch != json!({})).then_some(())?;
-        let undo = Self::of(tab, row, Way::Change { patch, version })?;
-        Some(Self {
-            leaves_stock,
-            ..undo
-        })
     }
 
     pub fn of_creation(tab: Tab, row: &Value) -> Option<Self> {
@@ -88,29 +124,35 @@ impl Undo {
             id: row["id"].as_str()?.parse().ok()?,
             label: label.unwrap_or_default().into(),
             way,
-            leaves_stock: false,
+            kept: Vec::new(),
         })
     }
 }
 
-/// Takes a status out of what undoing sends where the rules of orders refuse the way back.
-pub(crate) fn forget_status(tab: Tab, after: &Value, patch: &mut Value) {
+/// Takes out of what undoing sends what is left alone, and tells what that is: the stock of a product, and a status where
+/// the rules of orders refuse the way back.
+pub(crate) fn split_kept(tab: Tab, after: &Value, patch: &mut Value) -> Vec<Kept> {
     let status = |document: &Value| document["status"].as_str()?.parse::<OrderStatus>().ok();
-    if tab == Tab::Orders
-        && let (Some(now), Some(before)) = (status(after), status(patch))
-        && !now.may_become(before)
-        && let Some(members) = patch.as_object_mut()
-    {
-        members.remove("status");
-    }
+    let kept = match tab {
+        Tab::Products => Kept::Stock,
+        Tab::Orders => match (status(after), status(patch)) {
+            (Some(now), Some(before)) if !now.may_become(before) => Kept::Status,
+            _ => return Vec::new(),
+        },
+        _ => return Vec::new(),
+    };
+    let taken = patch
+        .as_object_mut()
+        .and_then(|members| members.remove(kept.word()));
+    taken.map(|_| kept).into_iter().collect()
 }
 
 /// How taking back many went; an error where some are not as they were.
-fn told_of_many(answer: &Answer, label: &str) -> Result<String, String> {
+fn told_of_many(answer: &Answer, label: &str, exception: &str) -> Result<String, String> {
     let report = answer.read::<BulkReport>()?;
     let (failed, rows) = (report.failed, report.rows.len());
     if failed == 0 {
-        return Ok(format!("{label} are as they were."));
+        return Ok(format!("{label} are as they were{exception}."));
     }
     let why = report.rows.iter().find_map(|row| row.problem.as_ref());
     let why = why.map_or("", |problem| problem.detail.as_str());
@@ -145,12 +187,18 @@ impl History {
             return;
         }
         let Some(undo) = self.done.pop() else { return };
+        if !undo.is_possible() {
+            let reason = undo.kept.first().map_or("", |kept| kept.reason());
+            let label = text::clean(&undo.label);
+            return ctx.bad(format!("Not undone: {label}: {reason}."));
+        }
         let ticket = ctx.ticket(Owner::Undo);
         let path = match &undo.way {
             Way::Many { .. } => format!("/v1/{}/bulk?on_error=reject_failed", undo.tab.path()),
             _ => format!("/v1/{}/{}", undo.tab.path(), undo.id),
         };
         let (method, body, precondition) = match &undo.way {
+            Way::None => return,
             Way::Change { patch, version } => {
                 let version = Precondition::Version(*version);
                 (Method::PATCH, Some(patch.clone()), version)
@@ -182,7 +230,7 @@ impl History {
         let now = |row: &Value| row["version"].as_i64();
         match &undone.way {
             // The row is gone, and with it what was done to it.
-            Way::Delete { .. } => {}
+            Way::Delete { .. } | Way::None => {}
             Way::Change { version, .. } => {
                 let row: Option<Value> = answer.read().ok();
                 self.rename(
@@ -244,20 +292,25 @@ impl History {
             Ok(answer) => {
                 self.follow(&undo, answer);
                 let (toast, row) = match undo.way {
-                    Way::Change { .. } if undo.leaves_stock => {
-                        let toast = format!("{label} is as it was, but for its stock.");
-                        (toast, answer.read().ok())
+                    Way::None => return,
+                    Way::Change { .. } => {
+                        let exception = undo.exception("its");
+                        (
+                            format!("{label} is as it was{exception}."),
+                            answer.read().ok(),
+                        )
                     }
-                    Way::Change { .. } => (format!("{label} is as it was."), answer.read().ok()),
                     Way::Create { .. } => (format!("{label} is back."), answer.read().ok()),
                     Way::Delete { .. } => (format!("{label} is gone again."), None),
-                    Way::Many { .. } => match told_of_many(answer, &label) {
-                        Ok(toast) => (toast, None),
-                        Err(failure) => {
-                            ctx.bad(failure);
-                            return ctx.wish(Wish::Expire);
+                    Way::Many { .. } => {
+                        match told_of_many(answer, &label, &undo.exception("their")) {
+                            Ok(toast) => (toast, None),
+                            Err(failure) => {
+                                ctx.bad(failure);
+                                return ctx.wish(Wish::Expire);
+                            }
                         }
-                    },
+                    }
                 };
                 let tab = undo.tab;
                 ctx.wish(Wish::Written {
@@ -272,7 +325,7 @@ impl History {
                 ctx.wish(Wish::Expire);
             }
             Err(Failure::Refused(problem)) => {
-                ctx.bad(format!("Not undone: {}", problem.detail));
+                ctx.bad(format!("Not undone: {}", text::sentence(&problem.detail)));
             }
             Err(failure) => {
                 ctx.bad(format!("Not undone: {}", failure.message()));

@@ -123,13 +123,16 @@ pub enum Hit {
     Tab(Tab),
     /// The row that stands so far below the header.
     Row(usize),
+    /// One of the choices of what lies over the screen.
+    Choice(usize),
 }
 
 /// What stands at a place of the screen and can be clicked on.
 pub fn hit(app: &App, column: u16, row: u16) -> Option<Hit> {
     const ROWS: u16 = 3;
-    if !app.overlays.is_empty() {
-        return None;
+    if let Some(overlay) = app.overlays.last() {
+        let body = Rect::new(0, 1, app.size.0, app.size.1.saturating_sub(3));
+        return overlay::choice_at(overlay, body, (column, row)).map(Hit::Choice);
     }
     if row == 0 {
         let mut end = 0;

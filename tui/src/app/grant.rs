@@ -35,14 +35,7 @@ impl App {
             Wish::Close => {
                 self.overlays.pop();
             }
-            Wish::Picked { id, label } => {
-                self.overlays
-                    .pop_if(|top| matches!(top, Overlay::Picker(_)));
-                self.names.learn(id, label);
-                if let Some(Overlay::Form(form)) = self.overlays.last_mut() {
-                    form.picked(id);
-                }
-            }
+            Wish::Picked { id, label } => self.picked(id, label),
             Wish::SearchFor(search) => self.requery(|query| query.search = search, ctx),
             Wish::Goto(typed) => self.screen_mut(self.tab).goto(&typed, ctx),
             Wish::SortBy(sort) => {
@@ -102,6 +95,15 @@ impl App {
         }
     }
 
+    fn picked(&mut self, id: Uuid, label: String) {
+        self.overlays
+            .pop_if(|top| matches!(top, Overlay::Picker(_)));
+        self.names.learn(id, label);
+        if let Some(Overlay::Form(form)) = self.overlays.last_mut() {
+            form.picked(id);
+        }
+    }
+
     fn grant_views(&mut self, wish: Views, ctx: &mut Context<'_>) {
         match wish {
             Views::Menu(tab) => self.overlays.push(Overlay::Menu(self.memory.menu(tab))),
@@ -157,7 +159,8 @@ impl App {
 
     /// Tells that something was written, and how it is taken back.
     fn wrote(&mut self, toast: String, undo: Option<Undo>) {
-        let hint = undo.as_ref().map(|_| self.preferences.keys.shown("undo"));
+        let possible = undo.as_ref().filter(|undo| undo.is_possible());
+        let hint = possible.map(|_| self.preferences.keys.shown("undo"));
         let hint = hint.filter(|keys| !keys.is_empty());
         self.toast = Some(Toast::Good(match hint {
             Some(keys) => format!("{toast} {keys} takes it back."),

@@ -72,6 +72,11 @@ impl App {
         match view::hit(self, event.column, event.row) {
             Some(Hit::Tab(tab)) => self.turn_to(tab, ctx),
             Some(Hit::Row(row)) => self.screen_mut(self.tab).click(row, ctx),
+            Some(Hit::Choice(index)) => {
+                if let Some(overlay) = self.overlays.last_mut() {
+                    overlay.click(index, ctx);
+                }
+            }
             None => {}
         }
     }
@@ -81,6 +86,7 @@ impl App {
         match command {
             Command::Quit => return self.quit(ctx),
             Command::Suspend => return ctx.effects.push(Effect::Suspend),
+            Command::Repaint => return ctx.effects.push(Effect::Repaint),
             _ => {}
         }
         if let Some(overlay) = self.overlays.last_mut() {

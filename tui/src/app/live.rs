@@ -14,6 +14,10 @@ impl App {
             Link::Connecting => {}
         }
         self.link = link;
+        if came_up && let Some(folder) = self.new_shop.take() {
+            let folder = folder.display();
+            ctx.good(format!("This is a new shop, kept in {folder}."));
+        }
         if came_up {
             // What happened while we were away is not known.
             self.names.clear();

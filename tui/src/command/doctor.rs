@@ -40,9 +40,10 @@ pub(super) async fn run(
         "client",
         format!("stockroom {}", env!("CARGO_PKG_VERSION")),
     )];
-    findings.extend(files(config, broken));
+    findings.extend(files(settings, config, broken));
     findings.push(terminal());
-    match settings.server(config) {
+    let checked = settings.check_folder();
+    match checked.and_then(|()| settings.server(config)) {
         Ok((server, local)) => {
             if let Some(local) = &local {
                 findings.push(sibling(local.binary()));
@@ -99,19 +100,23 @@ fn trouble(detail: String) -> Failure {
     Failure::Refused(Problem::new(Kind::Unavailable, detail))
 }
 
-fn files(config: &Config, broken: Option<String>) -> Vec<Finding> {
+fn files(settings: &Settings, config: &Config, broken: Option<String>) -> Vec<Finding> {
     let place = |path: Option<PathBuf>| match path {
         Some(path) if path.exists() => path.display().to_string(),
         Some(path) => format!("{} (not there)", path.display()),
         None => "this system tells no home folder".into(),
     };
-    let keys = match broken.map_or_else(|| config.keymap().map(|_| ()), Err) {
+    let checked = broken.map_or_else(|| settings.preferences(config).map(|_| ()), Err);
+    let found = match checked {
         Ok(()) => well("settings", place(Config::path())),
         Err(reason) => wrong("settings", reason),
     };
     vec![
-        keys,
-        well("memory", place(Memory::path())),
+        found,
+        match Memory::read() {
+            Ok(_) => well("memory", place(Memory::path())),
+            Err(fault) => wrong("memory", fault),
+        },
         well("log", place(log::path())),
     ]
 }

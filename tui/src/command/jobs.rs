@@ -4,7 +4,7 @@
 use std::{
     io::{IsTerminal, Write},
     path::Path,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use reqwest::Method;
@@ -26,6 +26,8 @@ use crate::{
 /// How long after the stream of events broke the job is asked for again, and how often.
 const RETRY: Duration = Duration::from_secs(1);
 const RETRIES: u32 = 30;
+/// How often one is told how far a job is.
+const TELL_EVERY: Duration = Duration::from_secs(1);
 
 impl Shop {
     /// Puts a seed job into the queue and follows it to its end.
@@ -52,9 +54,14 @@ impl Shop {
         }
     }
 
-    /// Follows a job to its end, and says on a terminal how far it is. A connection that is lost is sought
-    /// again: the job goes on meanwhile.
+    /// Follows a job to its end, and says on a terminal how far it is.
     pub(super) async fn follow_job(&self, job: &Job) -> Result<Job, Failure> {
+        self.follow_and_tell(job, |_| ()).await
+    }
+
+    /// The same, and hands on how far it is each time that is said. A connection that is lost is sought again: the job
+    /// goes on meanwhile.
+    async fn follow_and_tell(&self, job: &Job, mut tell: impl FnMut(&Job)) -> Result<Job, Failure> {
         let is_terminal = std::io::stderr().is_terminal();
         let path = format!("/v1/jobs/{}/events", job.id);
         let mut retries = 0;
@@ -66,6 +73,7 @@ impl Shop {
                     let line = job.to_string();
                     let _ = write!(std::io::stderr(), "\r\x1b[K{}", text::clean(&line));
                 }
+                tell(&job);
                 last = Some(job);
                 true
             });
@@ -93,15 +101,26 @@ impl Shop {
     /// # Errors
     /// Why it came to another.
     pub(super) async fn finish_job(&self, job: &Job) -> Result<Job, Failure> {
-        let job = self.follow_job(job).await?;
-        match (job.state, job.problem) {
-            (JobState::Done, problem) => Ok(Job { problem, ..job }),
-            (_, Some(problem)) => Err(Failure::Refused(problem)),
-            (_, None) => {
-                let detail = format!("The job ({}) was cancelled.", job.request);
-                Err(Failure::Refused(Problem::new(Kind::Conflict, detail)))
-            }
+        ended_well(self.follow_job(job).await?)
+    }
+
+    /// Follows a job and writes how far it is, at most once a second, where standard output is no terminal: whoever
+    /// reads there is not to wait for the end.
+    async fn follow_out(&self, job: &Job, json: bool) -> Result<(), Failure> {
+        // One document is one to the end.
+        if json || std::io::stdout().is_terminal() {
+            return print(&self.finish_job(job).await?, json);
         }
+        let mut written: Option<Instant> = None;
+        let job = self.follow_and_tell(job, |job| {
+            let is_due = written.is_none_or(|at| at.elapsed() >= TELL_EVERY);
+            if is_due && !job.state.is_final() {
+                written = Some(Instant::now());
+                // Where it cannot be written the end says so.
+                let _ = print(job, false);
+            }
+        });
+        print(&ended_well(job.await?)?, false)
     }
 
     pub(super) async fn jobs(&self, action: JobAction) -> Result<(), Failure> {
@@ -115,7 +134,7 @@ impl Shop {
             }
             JobAction::Follow { id, json } => {
                 let job: Job = self.get(&format!("/v1/jobs/{id}")).await?;
-                print(&self.finish_job(&job).await?, json)
+                self.follow_out(&job, json).await
             }
             JobAction::Cancel { id } => {
                 let path = format!("/v1/jobs/{id}");
@@ -157,8 +176,23 @@ fn print(job: &Job, json: bool) -> Result<(), Failure> {
 
 fn told(job: &Job) -> String {
     let mut line = format!("{}  {}: {job}", job.id, job.request);
-    if let (Some(report), JobRequest::Import(_)) = (&job.report, &job.request) {
-        line.push_str(&format!("; {}", super::rows::counts(report)));
+    if let (Some(report), JobRequest::Import(import)) = (&job.report, &job.request) {
+        let counts = super::rows::counts(report);
+        line.push_str(&match import.dry_run {
+            true => format!("; nothing is written, it would be: {counts}"),
+            false => format!("; {counts}"),
+        });
     }
     text::clean(&line).into_owned()
+}
+
+fn ended_well(job: Job) -> Result<Job, Failure> {
+    match (job.state, job.problem) {
+        (JobState::Done, problem) => Ok(Job { problem, ..job }),
+        (_, Some(problem)) => Err(Failure::Refused(problem)),
+        (_, None) => {
+            let detail = format!("The job ({}) was cancelled.", job.request);
+            Err(Failure::Refused(Problem::new(Kind::Conflict, detail)))
+        }
+    }
 }

@@ -28,7 +28,10 @@ impl Form {
             },
             (Err(failure), Step::Save) => self.not_saved(failure, ctx),
             (Err(failure), Step::Reread) => {
-                self.message = Some(format!("{} Nothing was saved.", failure.message()));
+                self.message = Some(format!(
+                    "{} Nothing was saved.",
+                    text::sentence(failure.message())
+                ));
             }
         }
         true
@@ -43,7 +46,10 @@ impl Form {
             Failure::Refused(problem) if is_in_use(problem) => self.ask_for_number(ctx),
             Failure::Refused(problem) if !problem.is(Kind::Unavailable) => self.refused(problem),
             Failure::Unreachable(_) | Failure::Refused(_) => {
-                self.message = Some(format!("{} Nothing was saved.", failure.message()));
+                self.message = Some(format!(
+                    "{} Nothing was saved.",
+                    text::sentence(failure.message())
+                ));
             }
             // The server finishes what it began, whether or not it could still say so.
             Failure::NoAnswer(reason) => self.may_be_saved(reason, ctx),
@@ -52,7 +58,7 @@ impl Form {
 
     fn may_be_saved(&mut self, why: &str, ctx: &mut Context<'_>) {
         let advice = "It may be saved or not; look at the list before you save again.";
-        self.message = Some(format!("{why} {advice}"));
+        self.message = Some(format!("{} {advice}", text::sentence(why)));
         ctx.wish(Wish::Expire);
     }
 

@@ -111,14 +111,6 @@ impl Slot {
         }
     }
 
-    /// Whether it is typed as digits: a number, an amount or a time.
-    pub const fn is_number(&self) -> bool {
-        matches!(
-            self.kind,
-            FieldKind::Integer | FieldKind::Money | FieldKind::Time
-        )
-    }
-
     /// Whether it says no more than a new order line does.
     pub fn is_blank(&self) -> bool {
         match &self.value {

@@ -524,6 +524,13 @@ pub const BINDINGS: &[Binding] = &[
         C::Suspend,
         "Back to the shell; `fg` returns",
     ),
+    on(
+        Scope::ALL,
+        "repaint",
+        &["ctrl-l"],
+        C::Repaint,
+        "Draw the screen anew",
+    ),
 ];
 
 const fn on(

@@ -135,7 +135,7 @@ impl Deletions {
                     id,
                     label,
                     way,
-                    leaves_stock: false,
+                    kept: Vec::new(),
                 });
                 ctx.wish(Wish::Written {
                     tab,

@@ -39,7 +39,7 @@ impl<R: Entity> ListScreen<R> {
             Command::Bulk => self.bulk_menu(ctx),
             Command::Search => ctx.wish(Wish::Open(Overlay::Prompt(Prompt {
                 title: format!("Search by {}", R::SEARCHES),
-                line: Line::new(self.query.search.clone()),
+                line: Line::selected(self.query.search.clone()),
                 purpose: Purpose::Search,
             }))),
             Command::Goto => self.ask_goto(ctx),

@@ -154,23 +154,30 @@ impl<R: Entity> ListScreen<R> {
         if rows.is_empty() {
             return ctx.bad("There is no row to do anything to.");
         }
-        let change = |title: String, change: Value| {
-            let bulk = Bulk {
+        let bulk = |change: Value| {
+            Box::new(Bulk {
                 tab: R::TAB,
                 action: Action::Change(change),
                 rows: rows.clone(),
-            };
-            (title, Choice::Bulk(Box::new(bulk)))
+            })
         };
+        let change = |title: &str, change: Value| (title.to_owned(), Choice::Bulk(bulk(change)));
         let mut lines = match R::TAB {
             _ if !ctx.may_change => Vec::new(),
             Tab::Orders => OrderStatus::ALL
                 .iter()
-                .map(|status| change(format!("make {status}"), json!({"status": status})))
+                .map(|status| {
+                    let bulk = bulk(json!({"status": status}));
+                    let choice = match rows.len() {
+                        1 => Choice::Bulk(bulk),
+                        count => Choice::Ask(Box::new(ask_status(*status, count, bulk))),
+                    };
+                    (format!("make {status}"), choice)
+                })
                 .collect(),
             Tab::Products => vec![
-                change("make active".into(), json!({"active": true})),
-                change("make inactive".into(), json!({"active": false})),
+                change("make active", json!({"active": true})),
+                change("make inactive", json!({"active": false})),
             ],
             _ => Vec::new(),
         };
@@ -184,6 +191,18 @@ impl<R: Entity> ListScreen<R> {
             lines,
             selected: 0,
         })));
+    }
+}
+
+/// Orders do not go back to an earlier status, so one asks before many go forward.
+fn ask_status(status: OrderStatus, count: usize, bulk: Box<Bulk>) -> Confirm {
+    Confirm {
+        typed: None,
+        question: format!("Make {} orders {status}?", text::integer(count as i64)),
+        consequence: "An order does not go back to an earlier status. Those that cannot take this one stay as they \
+            are, and are named."
+            .into(),
+        yes: Consent::Bulk(bulk),
     }
 }
 

@@ -48,3 +48,8 @@ pub(super) fn fit(text: &str, columns: usize, align: Align) -> String {
         Align::Right => format!("{pad}{cut}"),
     }
 }
+
+/// What stands before the row that is selected, and before the others.
+pub(super) const fn mark(is_selected: bool) -> &'static str {
+    if is_selected { "› " } else { "  " }
+}

@@ -37,7 +37,7 @@ pub(super) fn draw(frame: &mut Frame<'_>, body: Rect, conflict: &Conflict, look:
     if room >= WIDE {
         let columns = (room - LABEL) / 3;
         let titles =
-            ["it was", "theirs", "mine"].map(|title| cell::fit(title, columns, Align::Left));
+            ["  it was", "  theirs", "  mine"].map(|title| cell::fit(title, columns, Align::Left));
         let titles = titles.concat();
         lines.push(Line::styled(
             format!("{:LABEL$}{titles}", ""),

@@ -177,25 +177,33 @@ fn statuses(stats: &Stats, width: usize, look: Look<'_>) -> Vec<Line<'static>> {
 
 /// What brought the most this month, or last month while there is nothing yet.
 fn best_sellers(stats: &Stats, width: usize, look: Look<'_>) -> Vec<Line<'static>> {
-    const FIGURES: usize = 26;
     let mut months = stats.months.iter().take(2);
     let Some(month) = months.find(|month| !month.top_products.is_empty()) else {
         return Vec::new();
     };
     let title = format!(" Best sellers of {}", text::clean(&month.month));
     let mut lines = vec![Line::styled(title, look.theme.header)];
-    let room = width.saturating_sub(FIGURES + 2);
-    for product in &month.top_products {
-        let name = look.names.get(product.product_id.uuid()).unwrap_or("…");
-        let name = cell::fit(&text::clean(name), room, Align::Left);
-        let (pieces, revenue) = (
+    let figures = month.top_products.iter().map(|product| {
+        (
             text::integer(product.pieces),
             text::money(product.revenue_minor),
-        );
+        )
+    });
+    let figures: Vec<(String, String)> = figures.collect();
+    let widest = |least: usize, of: fn(&(String, String)) -> &String| {
+        let widths = figures.iter().map(|figures| text::width(of(figures)));
+        widths.max().unwrap_or_default().max(least)
+    };
+    // The name gives way: a figure that is cut says another.
+    let (of_pieces, of_revenue) = (widest(8, |of| &of.0), widest(13, |of| &of.1));
+    let room = width.saturating_sub(of_pieces + of_revenue + 6);
+    for (product, (pieces, revenue)) in month.top_products.iter().zip(&figures) {
+        let name = look.names.get(product.product_id.uuid()).unwrap_or("…");
+        let name = cell::fit(&text::clean(name), room, Align::Left);
         lines.push(Line::from(vec![
             Span::raw(format!(" {name}")),
-            Span::styled(format!("{pieces:>9} ×"), look.theme.dim),
-            Span::raw(format!("{revenue:>15}")),
+            Span::styled(format!(" {pieces:>of_pieces$} ×"), look.theme.dim),
+            Span::raw(format!(" {revenue:>of_revenue$}")),
         ]));
     }
     lines.push(Line::default());

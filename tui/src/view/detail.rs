@@ -37,7 +37,11 @@ pub(super) fn draw(
     let room = usize::from(inner.width).saturating_sub(LABEL + 4);
     let mut lines: Vec<Line<'_>> = Vec::new();
     let (mut links, mut selected_line) = (0, 0);
-    for detail in details {
+    // A second line of something says nothing where it is empty.
+    let shown = details
+        .iter()
+        .filter(|detail| !(detail.label.is_empty() && cell::show(&detail.value, look).is_empty()));
+    for detail in shown {
         let is_link = detail.target.is_some();
         let is_selected = is_link && links == pane.link;
         links += usize::from(is_link);

@@ -82,8 +82,8 @@ pub(super) fn draw(frame: &mut Frame<'_>, body: Rect, form: &Form, look: Look<'_
             Row::Heading => draw_heading(frame, at, look),
             Row::Fields(label, slots) => draw_fields(frame, at, form, label, slots, look),
             Row::Error(error) => {
-                let shown = text::cut(error, usize::from(at.width).saturating_sub(LABEL + 2));
-                let line = format!("{:LABEL$}↑ {shown}", "");
+                let shown = text::cut(error, usize::from(at.width).saturating_sub(LABEL));
+                let line = format!("{:LABEL$}{shown}", "");
                 frame.render_widget(Line::styled(line, look.theme.bad), at);
             }
         }
@@ -120,7 +120,12 @@ fn rows(form: &Form, width: usize) -> Vec<Row<'_>> {
                 String::new()
             };
             let lines = text::wrap(&format!("{of}{}", text::clean(&error)), width - LABEL - 2);
-            errors.extend(lines);
+            // The arrow stands before the first of them.
+            let lines = lines.into_iter().enumerate();
+            errors.extend(lines.map(|(index, line)| match index {
+                0 => format!("↑ {line}"),
+                _ => format!("  {line}"),
+            }));
         }
     }
     rows.extend(errors.into_iter().map(Row::Error));

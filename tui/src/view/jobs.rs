@@ -40,11 +40,12 @@ pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, screen: &JobsScreen, look:
     let (listed, below) = (jobs::listed(rows), jobs::details(rows));
     let shown = screen.jobs.iter().enumerate().skip(screen.top);
     for (index, job) in shown.take(listed) {
-        let mut line = row(job, width, look);
-        if index == screen.selected {
-            line = line.patch_style(look.theme.selected);
-        }
-        lines.push(line);
+        let is_selected = index == screen.selected;
+        let line = row(job, (width, is_selected), look);
+        lines.push(match is_selected {
+            true => line.patch_style(look.theme.selected),
+            false => line,
+        });
     }
     if screen.is_loaded && screen.jobs.is_empty() {
         let words = "No jobs yet. n fills the shop with realistic test data. Exports, imports and archiving \
@@ -77,12 +78,16 @@ fn summary(screen: &JobsScreen, look: Look<'_>) -> Line<'static> {
         (running, 0) => format!(" {running} under way"),
         (running, queued) => format!(" {running} under way, {queued} waiting"),
     };
+    let words = match screen.top {
+        0 => words,
+        above => format!("{words} · {above} newer above"),
+    };
     Line::styled(words, look.theme.dim)
 }
 
 /// How wide what a job does may be, and which of the others fit beside it: how far it is, who asked, when.
 fn widths(width: usize) -> (usize, usize) {
-    let mut left = width.saturating_sub(1 + 1 + STATE);
+    let mut left = width.saturating_sub(2 + 1 + STATE);
     let mut fitting = 0;
     for column in [PROGRESS, BEGUN, BY] {
         if left < WHAT + 1 + column {
@@ -102,7 +107,7 @@ fn header(width: usize, look: Look<'_>) -> Line<'static> {
         format!(" {:<BY$}", "By"),
     ];
     let header = format!(
-        " {} {:<STATE$}{}",
+        "  {} {:<STATE$}{}",
         cell::fit("Job", what, Align::Left),
         "State",
         others[..fitting].concat()
@@ -110,7 +115,7 @@ fn header(width: usize, look: Look<'_>) -> Line<'static> {
     Line::styled(cell::fit(&header, width, Align::Left), look.theme.header)
 }
 
-fn row(job: &Job, width: usize, look: Look<'_>) -> Line<'static> {
+fn row(job: &Job, (width, is_selected): (usize, bool), look: Look<'_>) -> Line<'static> {
     let (what, fitting) = widths(width);
     let name = cell::fit(&text::clean(&job.request.to_string()), what, Align::Left);
     let others = [
@@ -123,14 +128,14 @@ fn row(job: &Job, width: usize, look: Look<'_>) -> Line<'static> {
         .map(|text| format!(" {text}"))
         .collect();
     Line::from(vec![
-        Span::raw(format!(" {name} ")),
+        Span::raw(format!("{}{name} ", cell::mark(is_selected))),
         Span::styled(
             format!("{:<STATE$}", job.state.as_str()),
             style(job.state, look),
         ),
         Span::raw(cell::fit(
             &others,
-            width.saturating_sub(what + STATE + 2),
+            width.saturating_sub(what + STATE + 3),
             Align::Left,
         )),
     ])

@@ -10,14 +10,18 @@ use ratatui::{
 use super::{
     Look,
     cell::{self, Align},
+    palette,
 };
 use crate::{
     bulk::Outcomes,
-    overlay::{Confirm, Export, Help, Menu, Prompt},
+    overlay::{Confirm, Export, Help, Menu, Overlay, Prompt},
     picker::Picker,
     text,
 };
 
+/// Columns and rows of the picker, and the rows of a search line and what is said below it.
+const PICKER: (u16, u16) = (92, 18);
+pub(super) const SEARCH_ROWS: u16 = 2;
 /// Columns that what is typed keeps, whatever stands beside it.
 const LEAST_TYPED: usize = 16;
 
@@ -30,20 +34,61 @@ pub(super) fn open(
     title: &str,
     look: Look<'_>,
 ) -> Rect {
+    let area = middle(body, width, height);
+    let block = Block::bordered()
+        .title(format!(" {title} "))
+        .border_style(look.theme.label);
+    frame.render_widget(Clear, area);
+    frame.render_widget(block, area);
+    inside(area)
+}
+
+/// A box of that size in the middle of the body, or as much of it as has room.
+fn middle(body: Rect, width: u16, height: u16) -> Rect {
     let (width, height) = (width.min(body.width), height.min(body.height));
-    let area = Rect::new(
+    Rect::new(
         body.x + (body.width - width) / 2,
         body.y + (body.height - height) / 2,
         width,
         height,
-    );
-    let block = Block::bordered()
-        .title(format!(" {title} "))
-        .border_style(look.theme.label);
-    let inner = block.inner(area).inner(Margin::new(1, 0));
-    frame.render_widget(Clear, area);
-    frame.render_widget(block, area);
-    inner
+    )
+}
+
+/// What a box has room for, within its frame.
+fn inside(area: Rect) -> Rect {
+    area.inner(Margin::new(2, 1))
+}
+
+/// Which of the choices of an overlay stands at that column and row of the screen.
+pub(super) fn choice_at(overlay: &Overlay, body: Rect, at: (u16, u16)) -> Option<usize> {
+    let (size, above, selected, count) = match overlay {
+        Overlay::Menu(menu) => (menu_size(menu), 0, menu.selected, menu.lines.len()),
+        Overlay::Picker(picker) => (PICKER, SEARCH_ROWS, picker.selected, picker.choices.len()),
+        Overlay::Palette(palette) => (
+            palette::SIZE,
+            SEARCH_ROWS,
+            palette.selected,
+            palette.shown.len(),
+        ),
+        _ => return None,
+    };
+    let mut rows = inside(middle(body, size.0, size.1));
+    rows.y += above;
+    rows.height = rows.height.saturating_sub(above);
+    if !rows.contains(at.into()) {
+        return None;
+    }
+    let index = first_shown(selected, usize::from(rows.height)) + usize::from(at.1 - rows.y);
+    (index < count).then_some(index)
+}
+
+/// The first of the choices that has room where so many have.
+pub(super) const fn first_shown(selected: usize, rows: usize) -> usize {
+    (selected + 1).saturating_sub(rows)
+}
+
+fn menu_size(menu: &Menu) -> (u16, u16) {
+    (30, menu.lines.len() as u16 + 2)
 }
 
 pub(super) fn line_at(frame: &mut Frame<'_>, area: Rect, row: usize, line: Line<'_>) {
@@ -54,14 +99,14 @@ pub(super) fn line_at(frame: &mut Frame<'_>, area: Rect, row: usize, line: Line<
 
 pub(super) fn draw_picker(frame: &mut Frame<'_>, body: Rect, picker: &Picker, look: Look<'_>) {
     let title = format!("Choose from {}", picker.tab.path());
-    let inner = open(frame, body, 92, 18, &title, look);
+    let inner = open(frame, body, PICKER.0, PICKER.1, &title, look);
     let width = usize::from(inner.width);
     let prompt = "Search: ";
     let (typed, column) = picker.search.view(width.saturating_sub(prompt.len()));
     frame.set_cursor_position((inner.x + (prompt.len() + column) as u16, inner.y));
     let search = vec![Span::styled(prompt, look.theme.label), Span::raw(typed)];
     line_at(frame, inner, 0, Line::from(search));
-    let height = usize::from(inner.height).saturating_sub(2);
+    let height = usize::from(inner.height.saturating_sub(SEARCH_ROWS));
     let note = match &picker.error {
         Some(error) => Some((text::clean(error).into_owned(), look.theme.bad)),
         None if !picker.choices.is_empty() => None,
@@ -75,7 +120,7 @@ pub(super) fn draw_picker(frame: &mut Frame<'_>, body: Rect, picker: &Picker, lo
         let words = "Nothing is called so. Somewhat alike:";
         line_at(frame, inner, 1, Line::styled(words, look.theme.warn));
     }
-    let top = (picker.selected + 1).saturating_sub(height);
+    let top = first_shown(picker.selected, height);
     for (row, (index, choice)) in picker
         .choices
         .iter()
@@ -114,10 +159,9 @@ pub(super) fn draw_picker(frame: &mut Frame<'_>, body: Rect, picker: &Picker, lo
 }
 
 pub(super) fn draw_menu(frame: &mut Frame<'_>, body: Rect, menu: &Menu, look: Look<'_>) {
-    let height = menu.lines.len() as u16 + 2;
-    let inner = open(frame, body, 30, height, &menu.title, look);
-    let visible = usize::from(inner.height);
-    let top = (menu.selected + 1).saturating_sub(visible);
+    let (width, height) = menu_size(menu);
+    let inner = open(frame, body, width, height, &menu.title, look);
+    let top = first_shown(menu.selected, usize::from(inner.height));
     for (row, (index, (words, _))) in menu.lines.iter().enumerate().skip(top).enumerate() {
         let is_selected = index == menu.selected;
         let mark = if is_selected { "› " } else { "  " };
@@ -220,8 +264,16 @@ pub(super) fn draw_line(
     let room = usize::from(area.width) - if has_room { ends_width } else { 0 };
     let (typed, column) = line.view(room.saturating_sub(start));
     frame.render_widget(Clear, area);
-    let typed = cell::fit(&typed, room.saturating_sub(start), Align::Left);
-    let mut spans = vec![Span::styled(prompt, look.theme.label), Span::raw(typed)];
+    let rest = room.saturating_sub(start + text::width(&typed));
+    let style = match line.is_selected() {
+        true => look.theme.selected,
+        false => look.theme.plain,
+    };
+    let mut spans = vec![
+        Span::styled(prompt, look.theme.label),
+        Span::styled(typed, style),
+        Span::raw(" ".repeat(rest)),
+    ];
     if has_room {
         for (key, words) in ends {
             spans.push(Span::styled(format!(" {key}"), look.theme.bold));
@@ -233,9 +285,11 @@ pub(super) fn draw_line(
 }
 
 pub(super) fn draw_help(frame: &mut Frame<'_>, body: Rect, help: &Help, look: Look<'_>) {
+    let widths = help.lines.iter().map(|(keys, _)| text::width(keys));
+    let keys_width = widths.max().unwrap_or_default().clamp(13, 24) + 1;
     let line = |(keys, words): &(String, &'static str)| {
         Line::from(vec![
-            Span::styled(cell::fit(keys, 14, Align::Left), look.theme.bold),
+            Span::styled(cell::fit(keys, keys_width, Align::Left), look.theme.bold),
             Span::raw(*words),
         ])
     };

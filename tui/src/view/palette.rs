@@ -9,17 +9,17 @@ use ratatui::{
 use super::{
     Look,
     cell::{self, Align},
-    overlay::{line_at, open},
+    overlay::{SEARCH_ROWS, first_shown, line_at, open},
 };
 use crate::{palette::Palette, text};
 
-const WIDTH: u16 = 76;
+pub(super) const SIZE: (u16, u16) = (76, 18);
 /// Columns of the names and of the keys.
 const NAME: usize = 18;
 const KEYS: usize = 12;
 
 pub(super) fn draw(frame: &mut Frame<'_>, body: Rect, palette: &Palette, look: Look<'_>) {
-    let inner = open(frame, body, WIDTH, 18, "Commands", look);
+    let inner = open(frame, body, SIZE.0, SIZE.1, "Commands", look);
     let width = usize::from(inner.width);
     let (typed, column) = palette.line.view(width.saturating_sub(2));
     frame.set_cursor_position((inner.x + 2 + column as u16, inner.y));
@@ -29,8 +29,8 @@ pub(super) fn draw(frame: &mut Frame<'_>, body: Rect, palette: &Palette, look: L
         let words = Line::styled("No command is called so; Esc goes back.", look.theme.dim);
         return line_at(frame, inner, 2, words);
     }
-    let height = usize::from(inner.height).saturating_sub(2);
-    let top = (palette.selected + 1).saturating_sub(height);
+    let height = usize::from(inner.height.saturating_sub(SEARCH_ROWS));
+    let top = first_shown(palette.selected, height);
     let shown = palette.shown.iter().enumerate().skip(top).take(height);
     for (row, (index, entry)) in shown.enumerate() {
         let is_selected = index == palette.selected;

@@ -25,7 +25,7 @@ const STATE: usize = 9;
 const ROWS: usize = 13;
 const BYTES: usize = 9;
 /// Columns without the bars, the blanks between included.
-const TEXTS: usize = 1 + NAME + 1 + STATE + ROWS + 1 + BYTES + 1;
+const TEXTS: usize = 2 + NAME + 1 + STATE + ROWS + 1 + BYTES + 1;
 const LONGEST_BAR: usize = 50;
 
 /// Draws the partitions, and how far the job is that works on them.
@@ -43,16 +43,17 @@ pub(super) fn draw(
     let largest = Family::ALL.map(|family| largest(&screen.partitions, family));
     let shown = screen.partitions.iter().enumerate();
     for (index, partition) in shown.skip(screen.top).take(rows) {
-        let mut line = row(
-            partition,
+        let is_selected = index == screen.selected;
+        let line = row(
+            (partition, is_selected),
             largest[partition.family as usize],
             usize::from(area.width),
             look,
         );
-        if index == screen.selected {
-            line = line.patch_style(look.theme.selected);
-        }
-        lines.push(line);
+        lines.push(match is_selected {
+            true => line.patch_style(look.theme.selected),
+            false => line,
+        });
     }
     for (line, y) in lines.into_iter().zip(area.y..area.bottom()) {
         frame.render_widget(line, Rect::new(area.x, y, area.width, 1));
@@ -111,7 +112,7 @@ fn progress(job: &Job, request: &PartitionsRequest, look: Look<'_>) -> Line<'sta
 fn header(width: usize, look: Look<'_>) -> Line<'static> {
     let name = name_width(width);
     let mut header = format!(
-        " {:<name$} {:<STATE$}{:>ROWS$} ",
+        "  {:<name$} {:<STATE$}{:>ROWS$} ",
         "Partition", "State", "Rows"
     );
     if let Some(bar) = bar_width(width) {
@@ -122,7 +123,7 @@ fn header(width: usize, look: Look<'_>) -> Line<'static> {
 }
 
 fn row(
-    partition: &Partition,
+    (partition, is_selected): (&Partition, bool),
     (most_rows, most_bytes): (i64, i64),
     width: usize,
     look: Look<'_>,
@@ -139,7 +140,7 @@ fn row(
         Align::Left,
     );
     let mut spans = vec![
-        Span::raw(format!(" {name} ")),
+        Span::raw(format!("{}{name} ", cell::mark(is_selected))),
         Span::styled(format!("{state:<STATE$}"), style),
         Span::raw(format!("{} ", cell::fit(&rows, ROWS, Align::Right))),
     ];

@@ -49,7 +49,7 @@ impl Hosts {
             || host
                 .trim_matches(['[', ']'])
                 .parse::<Ipv6Addr>()
-                .is_ok_and(|ip| ip.is_loopback());
+                .is_ok_and(|ip| ip.to_canonical().is_loopback());
         let host = host.to_ascii_lowercase();
         is_loopback
             || host == "localhost"
@@ -145,6 +145,7 @@ mod tests {
             "127.0.0.1:7878",
             "127.9.9.9",
             "[::1]:80",
+            "[::ffff:127.0.0.1]:80",
             "localhost",
             "LOCALHOST:7",
             "shop.localhost",

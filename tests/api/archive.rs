@@ -115,6 +115,14 @@ async fn an_archived_month_is_gone_until_it_is_restored_as_it_was() {
     let list = shop.get("/v1/orders").await.ok(200);
     assert_eq!(list["items"], json!([newer]));
     assert_eq!(list["archived_before"], "2024-02-01T00:00:00Z");
+    // The figures of the month do not say that nothing was sold.
+    let stats = shop.get("/v1/stats?months=36").await.ok(200);
+    let months = stats["months"].as_array().unwrap().iter();
+    let archived_months: Vec<&Value> = months
+        .filter(|month| month["archived"] == true)
+        .map(|month| &month["month"])
+        .collect();
+    assert_eq!(archived_months, ["2024-01"]);
     let told = "All orders from 2024-01-01 to before 2024-02-01 are archived as orders_2024_01; \
         POST /v1/partitions/orders_2024_01/restore brings them back.";
     assert_eq!(shop.get(&path).await.refused(410), told);

@@ -272,3 +272,49 @@ async fn thousands_of_rows_of_one_write_are_told_in_their_order() {
         assert_eq!(event.data["row"]["name"], format!("C{n:05}"));
     }
 }
+
+#[tokio::test]
+async fn positions_are_given_in_few_steps_whatever_the_planner_believes() {
+    const ROWS: usize = 4_000;
+    let shop = Shop::open().await;
+    for n in 0..20 {
+        shop.category(&format!("before {n}")).await;
+    }
+    // The planner takes the log for a table of a few rows, all of which have a position.
+    sqlx::raw_sql("alter table changes set (autovacuum_enabled = off)")
+        .execute(&shop.pool)
+        .await
+        .ok();
+    sqlx::raw_sql("analyze changes")
+        .execute(&shop.pool)
+        .await
+        .unwrap();
+    let read = async || -> (i64, i64) {
+        sqlx::query_as(
+            "select coalesce(sum(seq_tup_read + idx_tup_fetch), 0)::bigint, coalesce(sum(n_tup_upd), 0)::bigint
+            from pg_stat_user_tables where relname like 'changes%'",
+        )
+        .fetch_one(&shop.pool)
+        .await
+        .unwrap()
+    };
+    let (rows_before, _) = read().await;
+    let rows: Vec<Value> = (0..ROWS)
+        .map(|n| json!({"name": format!("C{n:05}")}))
+        .collect();
+    shop.post("/v1/categories/bulk", &json!(rows)).await.ok(200);
+    // Until each has a position and the server's counters say so.
+    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(60);
+    let touched = loop {
+        let (touched, updated) = read().await;
+        if updated >= ROWS as i64 {
+            break touched - rows_before;
+        }
+        assert!(std::time::Instant::now() < deadline, "no positions");
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    };
+    assert!(
+        touched < 100 * ROWS as i64,
+        "{touched} rows were read for {ROWS} entries"
+    );
+}

@@ -162,6 +162,16 @@ async fn what_is_restored_can_be_told_and_counted() {
             "out_of_range",
         );
     }
+    for (field, value) in [
+        ("version", json!(i64::MAX)),
+        ("version", json!(0)),
+        ("updated_at", json!("+262142-01-01T00:00:00Z")),
+    ] {
+        let mut row = row("2026-11-01T10:00:00Z");
+        row[field] = value;
+        let answer = import(&shop, path, row.to_string()).await;
+        answer.refused_at(422, &format!("/{field}"), "out_of_range");
+    }
     import(&shop, path, row("9999-12-31T23:59:59Z").to_string())
         .await
         .ok(200);

@@ -189,3 +189,69 @@ async fn a_client_whose_terminal_has_gone_leaves_even_if_it_ignores_hangups() {
     terminal.wait().unwrap();
     eventually("the end of the client", || test_kill_process(client).err());
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_proxy_stands_between_the_client_and_its_own_machine() {
+    let shop = Shop::open().await;
+    let client = Client::of(&shop);
+    let nobody = format!("http://127.0.0.1:{}", stockroom_tests::free_port());
+    let proxy = [("http_proxy", nobody.as_str()), ("HTTP_PROXY", &nobody)];
+    client.run_as(&proxy, &["categories", "list"]).await.done();
+    for host in ["localhost", "[::ffff:127.0.0.1]"] {
+        let url = shop.base.replace("127.0.0.1", host);
+        let ran = client
+            .run_as(&proxy, &["--server", &url, "categories", "list"])
+            .await;
+        assert_eq!(ran.code, 0, "{host}: {}", ran.err);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_editor_is_run_as_the_shell_would() {
+    let shop = Shop::open().await;
+    shop.category("Tea").await;
+    let home = temp_dir("editor");
+    let folder = home.path().join("My Editor");
+    std::fs::create_dir_all(&folder).unwrap();
+    let editor = folder.join("ed");
+    std::fs::write(&editor, "#!/bin/sh\necho \"Green $1\" > \"$2\"\n").unwrap();
+    std::fs::set_permissions(&editor, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    let command = format!("\"{}\" tea", editor.display());
+    let mut terminal = Terminal::open_as(
+        &[("EDITOR", &command)],
+        &["--server", &shop.base],
+        home.path(),
+    );
+    terminal.send("4");
+    terminal.sees("Tea");
+    terminal.send("e");
+    terminal.sees("Edit category");
+    terminal.send("\x0f");
+    terminal.sees("Green tea");
+    terminal.send("\x13");
+    terminal.sees("Saved Green tea.");
+    let mut terminal = Terminal::open_as(
+        &[("EDITOR", "no-such-editor --x")],
+        &["--server", &shop.base],
+        home.path(),
+    );
+    terminal.send("4");
+    terminal.sees("Green tea");
+    terminal.send("e");
+    terminal.sees("Edit category");
+    terminal.send("\x0f");
+    terminal.sees("There is no editor");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_stands_still_is_soon_seen_to_be_away() {
+    let database = stockroom_tests::database_url(&stockroom_tests::fresh_database().await);
+    let node = stockroom_tests::Node::start("stockroom-server", vec![("DATABASE_URL", database)]);
+    let home = temp_dir("still");
+    let terminal = Terminal::open(80, 24, &["--server", &node.url("")], home.path());
+    terminal.sees("connected");
+    node.signal(rustix::process::Signal::STOP);
+    terminal.sees("offline");
+    node.signal(rustix::process::Signal::CONT);
+    terminal.sees("connected");
+}

@@ -27,6 +27,41 @@ fn few_orders() -> Driver {
     driver
 }
 
+/// Answers the list that was asked for last.
+fn read_again(driver: &mut Driver, rows: &[Value]) {
+    let mut calls = driver.calls().into_iter().rev();
+    let list = calls
+        .find(|call| call.path.starts_with("/v1/orders?limit"))
+        .unwrap();
+    driver.reply(&list, &json!({"items": rows, "next": null, "prev": null}));
+}
+
+#[test]
+fn a_detail_stays_with_its_row_and_goes_with_it() {
+    let mut driver = few_orders();
+    driver.press(KeyCode::Down);
+    driver.press(KeyCode::Enter);
+    let shown = order(1)["number"].as_str().unwrap().to_owned();
+    assert!(driver.screen().contains(&shown), "{}", driver.screen());
+    // Rows come in above it while another tab is shown, and the list is read again.
+    driver.press(KeyCode::Char('4'));
+    driver.answer("/v1/categories", &page(vec![], 0));
+    driver.change(&change("order", "create", &order(40)));
+    driver.press(KeyCode::Char('1'));
+    let rows: Vec<Value> = [40, 41, 0, 1, 2].into_iter().map(order).collect();
+    read_again(&mut driver, &rows);
+    driver.press(KeyCode::Char('e'));
+    let screen = driver.screen();
+    assert!(screen.contains(&format!("Edit order {shown}")), "{screen}");
+    driver.press(KeyCode::Esc);
+    // Where its row is not on the page any more, nothing else is shown in its place.
+    driver.press(KeyCode::Char('r'));
+    let rows: Vec<Value> = [40, 41, 0].into_iter().map(order).collect();
+    read_again(&mut driver, &rows);
+    driver.press(KeyCode::Char('q'));
+    assert!(driver.has_quit, "the detail is closed: {}", driver.screen());
+}
+
 #[test]
 fn a_row_that_others_change_lights_up_where_it_stands() {
     let mut driver = few_orders();

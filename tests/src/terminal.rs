@@ -56,6 +56,16 @@ impl Terminal {
         Self::start(columns, rows, command, home, &[])
     }
 
+    /// As [`Terminal::open`] at the usual size, with this in its environment.
+    pub fn open_as(environment: &[(&str, &str)], arguments: &[&str], home: &Path) -> Self {
+        let mut command = CommandBuilder::new(binary("stockroom"));
+        command.args(arguments);
+        for (name, value) in environment {
+            command.env(name, value);
+        }
+        Self::start(80, 24, command, home, &[])
+    }
+
     /// Starts the client, and tells how long it took until the screen showed each of these.
     pub fn time(
         (columns, rows): (u16, u16),

@@ -5,7 +5,7 @@ use std::time::Duration;
 use stockroom_common::LogSink;
 use tokio::task::JoinHandle;
 
-use crate::{cache::relay, error::Error, feed, jobs, partitions::Partitions, state::AppState};
+use crate::{cache::relay, error::Error, feed, jobs, partitions::retention, state::AppState};
 
 /// How often one looks at the clock and at the log.
 const WATCH_PERIOD: Duration = Duration::from_secs(60);
@@ -62,7 +62,7 @@ async fn keep_house(state: AppState) {
             tracing::warn!(%error, "partitions and jobs are left as they are");
             continue;
         }
-        if let Err(error) = Partitions::keep(&state).await {
+        if let Err(error) = retention::keep(&state).await {
             tracing::error!(%error, "the partitions could not be kept");
         }
         if let Err(error) = jobs::forget(&state).await {

@@ -24,9 +24,6 @@ use crate::{
     write::{Write, detached},
 };
 
-/// Bytes that the body of a call may have.
-pub(crate) const BODY_LIMIT: usize = 16 << 20;
-
 /// `POST /v1/{r}/bulk?on_error`
 pub(crate) async fn bulk<E: Entity>(
     State(state): State<AppState>,

@@ -50,7 +50,7 @@ pub(crate) use self::{
     entry::{Answer, Entry},
     served::{Reader, Served, Status, Why},
 };
-use crate::{database::Database, error::Result, state::Clock};
+use crate::{clock::Clock, database::Database, error::Result};
 
 /// Tags that one write deletes by name; one that touches more deletes the epoch alone.
 pub(crate) const MAX_TAGS: usize = 1_000;

@@ -25,8 +25,8 @@ use self::{
     watch::Watch,
 };
 use crate::{
+    clock::Clock,
     error::{Error, Result},
-    state::Clock,
 };
 
 static MIGRATIONS: Migrator = sqlx::migrate!("../migrations");

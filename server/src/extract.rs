@@ -15,7 +15,6 @@ use stockroom_common::{FieldError, Id, Kind, Resource, check::Checks, document, 
 use tokio::sync::OwnedSemaphorePermit;
 
 use crate::{
-    bulk,
     error::{Error, Result},
     state::{AppState, MAX_LARGE_BODIES_KIB},
 };
@@ -41,6 +40,9 @@ impl<T: DeserializeOwned + Serialize> FromRequest<AppState> for Document<T> {
     }
 }
 
+/// Bytes that an array of rows may have.
+pub(crate) const DOCUMENTS_LIMIT: usize = 16 << 20;
+
 /// Likewise an array, which may be large.
 pub(crate) struct Documents<T> {
     pub(crate) rows: Vec<T>,
@@ -62,7 +64,7 @@ impl<T: DeserializeOwned + Serialize> FromRequest<AppState> for Documents<T> {
             }
             _ => Some(take_turn(state, usize::MAX).await?),
         };
-        let rows = read(&json(request, state, bulk::BODY_LIMIT).await?)?;
+        let rows = read(&json(request, state, DOCUMENTS_LIMIT).await?)?;
         Ok(Self { rows, permit })
     }
 }

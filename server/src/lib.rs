@@ -7,6 +7,7 @@ mod bulk;
 pub mod cache;
 mod category;
 mod changes;
+mod clock;
 mod conditions;
 mod connections;
 mod copy;
@@ -22,6 +23,7 @@ mod feed;
 mod health;
 mod history;
 mod import;
+mod interrupted;
 mod jobs;
 mod lifecycle;
 mod list;
@@ -29,6 +31,7 @@ mod listener;
 pub mod local;
 mod metrics;
 pub mod middleware;
+mod options;
 mod order;
 mod origin;
 mod partitions;
@@ -44,16 +47,18 @@ mod stock_moves;
 mod write;
 
 pub use crate::{
+    clock::Clock,
     database::{
         Connection, Database, Lease, MIN_CONNECTIONS, Pool, Pooling, check_pooling, migrate,
         wait_for,
     },
     error::Error,
+    options::Options,
     origin::Hosts,
     partitions::{Age, Interval, Partitions, Retention},
     router::app,
     seed::Generator,
-    state::{AppState, Clock, Options},
+    state::AppState,
 };
 
 use axum::{Router, serve::Listener};

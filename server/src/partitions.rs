@@ -8,7 +8,8 @@ pub(crate) mod file;
 mod interval;
 pub(crate) mod job;
 mod lock;
-mod retention;
+pub(crate) mod policy;
+pub(crate) mod retention;
 pub(crate) mod routes;
 
 use std::{
@@ -16,24 +17,22 @@ use std::{
     sync::{Arc, PoisonError, RwLock},
 };
 
-use chrono::{DateTime, Datelike, Months, NaiveDate, Utc};
+use chrono::{DateTime, Utc};
 use sqlx::AssertSqlSafe;
 use stockroom_common::partition::{Family, PartitionState};
 
-use self::retention::Announced;
 use self::{
     catalogue::{Catalogue, Piece},
     lock::Mode,
+    policy::Announced,
 };
 pub use self::{
     interval::Interval,
-    retention::{Age, Retention},
+    policy::{Age, Retention},
 };
 use crate::{
     database::{Connection, Pool},
     error::Result,
-    extract::Actor,
-    state::AppState,
 };
 
 type Instant = DateTime<Utc>;
@@ -43,7 +42,7 @@ type Instant = DateTime<Utc>;
 pub struct Partitions {
     interval: Interval,
     known: RwLock<Arc<Catalogue>>,
-    announced: Announced,
+    pub(crate) announced: Announced,
 }
 
 /// What becomes of a partition that was deleted and is wanted again.
@@ -153,28 +152,6 @@ impl Partitions {
         piece.is_plain().then(|| piece.suffix.clone())
     }
 
-    /// Makes what is due, and archives or drops what has come of age.
-    pub(crate) async fn keep(state: &AppState) -> Result<()> {
-        let now = state.options.clock.now();
-        let partitions = &state.partitions;
-        partitions
-            .make_ahead(&state.database.background, now)
-            .await?;
-        // Nobody can archive what still fills, but a clock that was wrong.
-        let known = partitions.known();
-        let is_due =
-            |piece: &&Piece| piece.state == PartitionState::Archived && piece.range.end > now;
-        for piece in known.pieces().filter(is_due) {
-            let name = piece.name();
-            tracing::warn!(
-                partition = name,
-                "an archived partition is needed now; it is restored"
-            );
-            archive::restore(state, &Actor("retention".into()), &name).await?;
-        }
-        retention::sweep(state).await
-    }
-
     /// Whether rows of that instant have a partition to go to, as far as this server knows.
     pub(crate) fn has(&self, family: Family, at: DateTime<Utc>) -> bool {
         let known = self.known();
@@ -268,7 +245,7 @@ impl Partitions {
         Ok(catalogue)
     }
 
-    fn known(&self) -> Arc<Catalogue> {
+    pub(crate) fn known(&self) -> Arc<Catalogue> {
         let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
         known.clone()
     }
@@ -311,27 +288,4 @@ async fn execute(conn: &mut Connection, statement: &str) -> Result<()> {
         .execute(conn)
         .await?;
     Ok(())
-}
-
-/// The first instant of the month of `at`, or of the month that many later.
-pub(crate) fn month_start(at: DateTime<Utc>, months_later: u32) -> DateTime<Utc> {
-    let first = NaiveDate::from_ymd_opt(at.year(), at.month(), 1).unwrap_or_default();
-    midnight(first + Months::new(months_later))
-}
-
-fn midnight(day: NaiveDate) -> DateTime<Utc> {
-    day.and_time(chrono::NaiveTime::MIN).and_utc()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn months_begin_at_midnight_utc() {
-        let at = |text: &str| text.parse::<DateTime<Utc>>().unwrap();
-        let instant = at("2026-11-24T09:30:00Z");
-        assert_eq!(month_start(instant, 0), at("2026-11-01T00:00:00Z"));
-        assert_eq!(month_start(instant, 3), at("2027-02-01T00:00:00Z"));
-    }
 }

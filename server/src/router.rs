@@ -12,7 +12,9 @@ use crate::{
     alike, bulk, crud,
     entity::Entity,
     error::Result,
-    export, feed, health, history, import, jobs,
+    export,
+    extract::DOCUMENTS_LIMIT,
+    feed, health, history, import, jobs,
     list::Parameters,
     metrics, middleware,
     partitions::{file as partition_file, job as partition_jobs, routes as partitions},
@@ -105,11 +107,11 @@ fn bulk_routes<E: Entity>() -> Router<AppState> {
     Router::new()
         .route(
             &format!("/v1/{}/bulk", E::PATH),
-            post(bulk::bulk::<E>).layer(DefaultBodyLimit::max(bulk::BODY_LIMIT)),
+            post(bulk::bulk::<E>).layer(DefaultBodyLimit::max(DOCUMENTS_LIMIT)),
         )
         .route(
             &format!("/v1/{}/bulk-delete", E::PATH),
-            post(bulk::delete::<E>).layer(DefaultBodyLimit::max(bulk::BODY_LIMIT)),
+            post(bulk::delete::<E>).layer(DefaultBodyLimit::max(DOCUMENTS_LIMIT)),
         )
         .route(
             &format!("/v1/{}/import", E::PATH),

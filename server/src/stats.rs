@@ -17,11 +17,12 @@ use stockroom_common::{
 
 use crate::{
     cache::{Answer, EntryKey, Loaded, Reader, Served, Tag, Wanted},
+    clock::month_start,
     database::Connection,
     entity::Entity,
     error::Result,
     list::{self, Parameters, unreadable},
-    partitions::{archive, month_start},
+    partitions::archive,
     state::AppState,
 };
 

@@ -14,7 +14,7 @@ use crate::{
     entity::Entity,
     error::{Error, Result},
     extract::Actor,
-    import::interrupt::Interrupted,
+    interrupted::Interrupted,
     state::AppState,
     stock_moves::StockMoves,
 };

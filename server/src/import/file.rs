@@ -10,10 +10,12 @@ use std::{
 
 use super::{
     csv_table,
-    interrupt::Interrupted,
     receive::{Room, no_room},
 };
-use crate::error::{Error, Result};
+use crate::{
+    error::{Error, Result},
+    interrupted::Interrupted,
+};
 use flate2::read::MultiGzDecoder;
 use serde_json::Value;
 use stockroom_common::{FieldError, Kind, document, format::Format, table::Column};

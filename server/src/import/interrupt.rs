@@ -1,45 +1,14 @@
-//! What ends an import or another write of many rows before its time: nobody waits for it any more, its job is to stop, the server stops, or it
-//! takes too long. Whatever reads its file looks here, for a small file may unpack to hours of work.
+//! Watches over an import or another write of many rows: it ends where nobody waits for it any more, its job is to
+//! stop, the server stops, or it takes too long.
 
-use std::{
-    sync::{Arc, OnceLock},
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
-use stockroom_common::Kind;
 use tokio::{sync::oneshot, task::AbortHandle};
 
-use crate::{
-    error::{Error, Result},
-    jobs::Run,
-    lifecycle::Phase,
-    state::AppState,
-};
+use crate::{interrupted::Interrupted, jobs::Run, lifecycle::Phase, state::AppState};
 
 /// How long an import may take.
 const MAX_TIME: Duration = Duration::from_secs(4 * 3_600);
-
-/// Says whether an import is to end.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Interrupted(Arc<OnceLock<&'static str>>);
-
-impl Interrupted {
-    pub(crate) fn is_set(&self) -> bool {
-        self.0.get().is_some()
-    }
-
-    /// # Errors
-    /// 503 with the reason.
-    pub(crate) fn check(&self) -> Result<()> {
-        let why = self.0.get();
-        why.map_or(Ok(()), |why| Err(Error::refused(Kind::Unavailable, *why)))
-    }
-
-    fn set(&self, why: &'static str) {
-        // The first reason counts.
-        let _ = self.0.set(why);
-    }
-}
 
 /// Watches over one import as long as it is held.
 #[derive(Debug)]

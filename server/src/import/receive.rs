@@ -15,9 +15,10 @@ use futures_util::StreamExt;
 use stockroom_common::{Kind, format::Format};
 use tokio::{io::AsyncWriteExt, sync::Semaphore, time::Instant};
 
-use super::{file::File, interrupt::Interrupted};
+use super::file::File;
 use crate::{
     error::{Error, Result},
+    interrupted::Interrupted,
     jobs::{Pieces, Run},
     state::AppState,
 };

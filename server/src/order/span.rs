@@ -6,9 +6,9 @@ use stockroom_common::{Count, Order, OrderFilter};
 
 use crate::{
     cache::Tag,
+    clock::month_start,
     cursor::Direction,
     list::{KeyValue, ListRequest},
-    partitions::month_start,
 };
 
 /// Months that are watched one by one; a page that reaches further depends on the orders of all times.

@@ -15,7 +15,7 @@ use crate::error::{Error, Result};
 
 /// All partitions as of one moment, by where they begin. None overlaps another, archived ones included.
 #[derive(Debug, Default)]
-pub(super) struct Catalogue(BTreeMap<(Family, Instant), Piece>);
+pub(crate) struct Catalogue(BTreeMap<(Family, Instant), Piece>);
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Piece {

@@ -5,7 +5,7 @@ use std::{fmt, ops::Range, str::FromStr};
 
 use chrono::{DateTime, Days, Utc};
 
-use super::{midnight, month_start};
+use crate::clock::{midnight, month_start};
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Interval {

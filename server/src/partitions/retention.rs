@@ -1,69 +1,38 @@
-//! How long partitions stay attached, and what becomes of them then.
+//! Keeps partitions: makes those that are due, and archives or drops those that have come of age.
 
-use std::{
-    collections::BTreeSet,
-    fmt,
-    str::FromStr,
-    sync::{Mutex, PoisonError},
-};
-
-use chrono::{DateTime, Days, Months, Utc};
+use chrono::{DateTime, Utc};
 use stockroom_common::partition::{Family, PartitionState};
 
-use super::{archive, catalogue::Piece};
+use super::{archive, catalogue::Piece, policy::Retention};
 use crate::{database::Connection, error::Result, extract::Actor, state::AppState};
-
-/// Written `keep`, `archive:36m` or `drop:90d`; the unit is `d`, `w` or `m`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Retention {
-    Keep,
-    /// Taken off once all of it is that old.
-    Archive(Age),
-    /// Taken off and deleted, one that was archived before as well.
-    Drop(Age),
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Age {
-    Days(u32),
-    Weeks(u32),
-    Months(u32),
-}
-
-impl Age {
-    /// The instant that is so long before `now`; none where the calendar ends.
-    fn before(self, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
-        match self {
-            Self::Days(days) => now.checked_sub_days(Days::new(days.into())),
-            Self::Weeks(weeks) => now.checked_sub_days(Days::new(u64::from(weeks) * 7)),
-            Self::Months(months) => now.checked_sub_months(Months::new(months)),
-        }
-    }
-}
 
 /// Partitions that one sweep deletes at the most: whoever sees a policy delete what it should not has time to
 /// stop it.
 const MAX_DROPS: usize = 2;
 
-/// Partitions that were said to be deleted with the next sweep.
-#[derive(Debug, Default)]
-pub(super) struct Announced(Mutex<BTreeSet<String>>);
-
-impl Announced {
-    /// Whether it was said before that this one will be deleted; from now on it was.
-    fn announce(&self, name: &str) -> bool {
-        let mut names = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        !names.insert(name.to_owned())
+/// Makes what is due, and archives or drops what has come of age.
+pub(crate) async fn keep(state: &AppState) -> Result<()> {
+    let now = state.options.clock.now();
+    let partitions = &state.partitions;
+    partitions
+        .make_ahead(&state.database.background, now)
+        .await?;
+    // Nobody can archive what still fills, but a clock that was wrong.
+    let known = partitions.known();
+    let is_due = |piece: &&Piece| piece.state == PartitionState::Archived && piece.range.end > now;
+    for piece in known.pieces().filter(is_due) {
+        let name = piece.name();
+        tracing::warn!(
+            partition = name,
+            "an archived partition is needed now; it is restored"
+        );
+        archive::restore(state, &Actor("retention".into()), &name).await?;
     }
-
-    fn forget(&self, name: &str) {
-        let mut names = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        names.remove(name);
-    }
+    sweep(state).await
 }
 
 /// Archives or drops what has come of age. One that cannot go now is tried again with the next sweep.
-pub(super) async fn sweep(state: &AppState) -> Result<()> {
+async fn sweep(state: &AppState) -> Result<()> {
     let actor = Actor("retention".into());
     let policies = [
         (Family::Orders, state.options.orders_retention),
@@ -140,76 +109,9 @@ async fn present(conn: &mut Connection, now: DateTime<Utc>) -> Result<Option<Dat
     Ok(last.map(|last| last.min(database).min(now)))
 }
 
-impl FromStr for Retention {
-    type Err = String;
-
-    fn from_str(text: &str) -> std::result::Result<Self, Self::Err> {
-        let wrong = || {
-            format!(
-                "`{text}` is no retention; write keep, or archive: or drop: and an age such as 90d, 12w or 36m"
-            )
-        };
-        if text == "keep" {
-            return Ok(Self::Keep);
-        }
-        let (action, age) = text.split_once(':').ok_or_else(wrong)?;
-        let (number, unit) = age
-            .split_at_checked(age.len().saturating_sub(1))
-            .ok_or_else(wrong)?;
-        let number = number
-            .parse()
-            .ok()
-            .filter(|number| *number > 0)
-            .ok_or_else(wrong)?;
-        let age = match unit {
-            "d" => Age::Days(number),
-            "w" => Age::Weeks(number),
-            "m" => Age::Months(number),
-            _ => return Err(wrong()),
-        };
-        match action {
-            "archive" => Ok(Self::Archive(age)),
-            "drop" => Ok(Self::Drop(age)),
-            _ => Err(wrong()),
-        }
-    }
-}
-
-impl fmt::Display for Retention {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Keep => f.write_str("keep"),
-            Self::Archive(age) => write!(f, "archive:{age}"),
-            Self::Drop(age) => write!(f, "drop:{age}"),
-        }
-    }
-}
-
-impl fmt::Display for Age {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Days(number) => write!(f, "{number}d"),
-            Self::Weeks(number) => write!(f, "{number}w"),
-            Self::Months(number) => write!(f, "{number}m"),
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use super::*;
-
-    #[test]
-    fn a_retention_is_read_as_it_is_written() {
-        for text in ["keep", "archive:36m", "drop:90d", "drop:12w"] {
-            assert_eq!(text.parse::<Retention>().unwrap().to_string(), text);
-        }
-        for text in [
-            "", "archive", "drop:", "drop:0d", "drop:90", "drop:d", "burn:1d", "drop:1ä",
-        ] {
-            assert!(text.parse::<Retention>().is_err(), "{text}");
-        }
-    }
+    use super::{super::policy::Age, *};
 
     #[test]
     fn a_sweep_drops_two_partitions_at_most_and_archives_any_number() {
@@ -242,15 +144,5 @@ mod tests {
         // The month that ends now is not a day old, and the one that begins now even less.
         assert_eq!(names(Retention::Archive(day), Retention::Keep).len(), 4);
         assert_eq!(names(Retention::Keep, Retention::Keep), [""; 0]);
-    }
-
-    #[test]
-    fn an_age_is_counted_by_the_calendar() {
-        let now: DateTime<Utc> = "2026-11-24T09:30:00Z".parse().unwrap();
-        let before = |age: Age| age.before(now).unwrap().to_rfc3339();
-        assert_eq!(before(Age::Days(90)), "2026-08-26T09:30:00+00:00");
-        assert_eq!(before(Age::Weeks(1)), "2026-11-17T09:30:00+00:00");
-        assert_eq!(before(Age::Months(36)), "2023-11-24T09:30:00+00:00");
-        assert_eq!(Age::Months(u32::MAX).before(now), None);
     }
 }

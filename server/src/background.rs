@@ -5,7 +5,7 @@ use std::time::Duration;
 use stockroom_common::LogSink;
 use tokio::task::JoinHandle;
 
-use crate::{cache::relay, error::Error, feed, jobs, partitions::retention, state::AppState};
+use crate::{error::Error, feed, jobs, log::relay, partitions::retention, state::AppState};
 
 /// How often one looks at the clock and at the log.
 const WATCH_PERIOD: Duration = Duration::from_secs(60);

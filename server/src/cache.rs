@@ -15,7 +15,6 @@ mod group;
 mod memory;
 mod options;
 mod redis;
-pub(crate) mod relay;
 mod served;
 pub mod store;
 mod tag;

@@ -15,12 +15,13 @@ use stockroom_common::{Id, Kind, Page, change::Op, document, table};
 
 use crate::{
     cache::{Answer, EntryKey, Invalidation, Loaded, Reader, Tag, Wanted},
-    changes, conditions,
+    conditions,
     database::Connection,
     entity::{Entity, Identity},
     error::{Error, Result},
     extract::{Actor, Document, RowId, checked, checked_change, read_new},
     list::{ListQuery, ListRequest, ReadPage},
+    log,
     partitions::archive,
     state::AppState,
     write::{Write, detached},
@@ -164,7 +165,7 @@ pub(crate) async fn replace<E: Entity>(
         return Err(exists::<E>());
     }
     // A row that lived before goes on where it ended, so that no old ETag ever fits again.
-    let last = changes::last_of(&mut conn, id).await?;
+    let last = log::last_of(&mut conn, id).await?;
     let version = last.map_or(1, |(version, _)| version + 1);
     // Given back before the write takes one: who holds one and waits for another may wait for ever.
     drop(conn);
@@ -225,7 +226,7 @@ pub(crate) async fn delete<E: Entity>(
         let old = lock(&mut write, id).await?;
         conditions::check_version(&headers, &old, required)?;
         E::delete(&mut write, &old).await?;
-        write.record(Op::Delete, Some(&old), None);
+        E::record(&mut write, Op::Delete, Some(&old), None);
         write.commit().await
     })
     .await;
@@ -244,7 +245,7 @@ async fn insert<E: Entity>(
 ) -> Result<Response> {
     let (row, done) = detached(async move {
         let row = E::insert(&mut write, identity, new).await?;
-        write.record(Op::Create, None, Some(&row));
+        E::record(&mut write, Op::Create, None, Some(&row));
         let done = write.commit().await?;
         Ok((row, done))
     })
@@ -280,13 +281,13 @@ async fn update<E: Entity>(
         if old.is_as(&new) {
             // Nothing changes, so there is nothing to tell anybody. But who wrote the row as it is may
             // not have come to its tags, and from here on it is acknowledged.
-            let mut tags = changes::unrelayed_tags(write.conn().await?, &[id]).await?;
+            let mut tags = log::unrelayed_tags(write.conn().await?, &[id]).await?;
             tags.extend(old.tags());
             let done = write.state.cache.invalidate(&tags).await;
             return Ok((old, done));
         }
         let row = E::update(&mut write, &old, new).await?;
-        write.record(Op::Update, Some(&old), Some(&row));
+        E::record(&mut write, Op::Update, Some(&old), Some(&row));
         let done = write.commit().await?;
         Ok((row, done))
     })

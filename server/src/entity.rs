@@ -6,7 +6,7 @@ use std::future::Future;
 use chrono::{DateTime, Utc};
 use serde_json::Value;
 use sqlx::{Postgres, QueryBuilder, postgres::PgRow};
-use stockroom_common::{Id, Product, Resource, document, partition::Family};
+use stockroom_common::{Id, Product, Resource, change::Op, document, partition::Family};
 
 use crate::{
     cache::Tag,
@@ -14,6 +14,7 @@ use crate::{
     database::Connection,
     error::{Constraint, Result},
     list::{self, KeyValue, ListRequest},
+    log::Change,
     partitions::Partitions,
     rows::Prepare,
     state::AppState,
@@ -127,6 +128,12 @@ pub(crate) trait Entity: Resource {
     /// The products that the fields of a row name, and whose stock they may move.
     fn products_of(_fields: &Value) -> Vec<Id<Product>> {
         Vec::new()
+    }
+
+    /// Logs what happened to a row in the write that does it.
+    fn record(write: &mut Write, op: Op, before: Option<&Self>, after: Option<&Self>) {
+        let tags = before.into_iter().chain(after).flat_map(Self::tags);
+        write.log(Change::of_row(op, before, after, tags.collect()));
     }
 
     /// What has to be there before a row can be written, and is made on other connections; tells whether anything has

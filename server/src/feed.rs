@@ -1,7 +1,6 @@
 //! `GET /v1/changes`: what writes do, as they do it, on whichever server. Whoever loses the connection goes
 //! on where it was by `Last-Event-ID`, here or at another server: no entry is left out, none told twice.
 
-pub(crate) mod place;
 mod recent;
 
 use std::{collections::VecDeque, convert::Infallible, sync::Arc, time::Instant};

@@ -15,13 +15,13 @@ use stockroom_common::{
 
 use crate::{
     cache::{Answer, EntryKey, Loaded, Reader, Tag, Wanted},
-    changes::Difference,
     crud,
     database::Connection,
     entity::Entity,
     error::Result,
     extract::RowId,
     list::{Parameters, parse_limit, unreadable},
+    log::Difference,
     partitions::archive,
     state::AppState,
 };

@@ -6,7 +6,6 @@ mod background;
 mod bulk;
 pub mod cache;
 mod category;
-mod changes;
 mod clock;
 mod conditions;
 mod connections;
@@ -29,6 +28,7 @@ mod lifecycle;
 mod list;
 mod listener;
 pub mod local;
+mod log;
 mod metrics;
 pub mod middleware;
 mod options;
@@ -110,7 +110,7 @@ pub async fn serve<L>(
     state.lifecycle.advance_to(Phase::Over);
     background.stop().await;
     // What is not marked now would be relayed once more by the next server, for nothing.
-    if let Err(error) = cache::relay::mark(&state).await {
+    if let Err(error) = log::relay::mark(&state).await {
         tracing::warn!(%error, "the last changes could not be marked as relayed");
     }
 }

@@ -26,12 +26,12 @@ use self::{
 };
 use crate::{
     cache::Tag,
-    changes,
     copy::TableRows,
     database::Connection,
     entity::{Entity, Identity, KeyKind, Reference, SortKey},
     error::{Constraint, Error, Result},
     list::{self, KeyValue, ListRequest},
+    log,
     partitions::Partitions,
     rows::Prepare,
     state::AppState,
@@ -368,7 +368,7 @@ impl Entity for Order {
 /// Touches what earlier writes to the order made old and may not have come to delete. Alone among the
 /// tags of a row those of an order move, with its customer: the lists of a former one still show it.
 async fn touch_unrelayed(write: &mut Write, id: Id<Order>) -> Result<()> {
-    for tag in changes::unrelayed_tags(write.conn().await?, &[id]).await? {
+    for tag in log::unrelayed_tags(write.conn().await?, &[id]).await? {
         write.touch(tag);
     }
     Ok(())

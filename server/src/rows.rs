@@ -19,11 +19,12 @@ use stockroom_common::{
 use self::twins::Twins;
 pub(crate) use self::{delete::delete_all, prepare::prepare_all};
 use crate::{
-    changes, crud,
+    crud,
     database::Connection,
     entity::{Entity, Identity, NaturalKey},
     error::{Error, Result},
     extract::checked_change,
+    log,
     state::AppState,
     write::Write,
 };
@@ -234,7 +235,7 @@ async fn acknowledge<E: Entity>(
         return Ok(());
     }
     let ids: Vec<Id<E>> = unchanged.iter().map(|row| row.id()).collect();
-    let unrelayed = changes::unrelayed_tags(write.conn().await?, &ids).await?;
+    let unrelayed = log::unrelayed_tags(write.conn().await?, &ids).await?;
     let tags = unchanged.into_iter().flat_map(E::tags);
     unrelayed
         .into_iter()
@@ -325,7 +326,7 @@ async fn upsert<E: Entity>(
         return Err(changed_since(old, row.version));
     }
     let updated = E::update(write, old, new).await?;
-    write.record(Op::Update, Some(old), Some(&updated));
+    E::record(write, Op::Update, Some(old), Some(&updated));
     Ok((Outcome::Updated, updated))
 }
 
@@ -349,7 +350,7 @@ async fn create<E: Entity>(write: &mut Write, row: Row<E>) -> Result<E> {
     let identity = match row.id {
         // A row that lived before goes on where it ended, so that no old ETag ever fits again.
         Some(id) => {
-            let last = changes::last_of(write.conn().await?, id).await?;
+            let last = log::last_of(write.conn().await?, id).await?;
             let version = last.map_or(1, |(version, _)| version + 1);
             Identity::Given { id, version }
         }
@@ -366,7 +367,7 @@ async fn create<E: Entity>(write: &mut Write, row: Row<E>) -> Result<E> {
             false => error,
         }
     })?;
-    write.record(Op::Create, None, Some(&created));
+    E::record(write, Op::Create, None, Some(&created));
     Ok(created)
 }
 

@@ -5,7 +5,7 @@ use std::{ops::Deref, sync::Arc};
 use tokio::sync::Semaphore;
 
 use crate::{
-    cache::{Cache, relay::Done},
+    cache::Cache,
     cursor::CursorKey,
     database::Database,
     error::Result,
@@ -13,6 +13,7 @@ use crate::{
     import::receive::Spool,
     jobs::Jobs,
     lifecycle::{Lifecycle, Phase},
+    log::Done,
     options::Options,
     partitions::Partitions,
     session::{MAX_STREAMS, Sessions},

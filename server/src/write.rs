@@ -8,13 +8,12 @@ use chrono::{DateTime, TimeDelta, Utc};
 use stockroom_common::{Kind, change::Op};
 
 use crate::{
-    cache::{Invalidation, MAX_TAGS, Tag, relay::LogRun},
-    changes::{self, Change},
+    cache::{Invalidation, MAX_TAGS, Tag},
     database::{Connection, Lease, Transaction},
-    entity::Entity,
     error::{Error, Result},
     extract::Actor,
     interrupted::Interrupted,
+    log::{self, Change, LogRun},
     state::AppState,
     stock_moves::StockMoves,
 };
@@ -125,14 +124,9 @@ impl Write {
         Ok(())
     }
 
-    /// Logs what happened to something else than one row.
+    /// Logs what happened.
     pub(crate) fn log(&mut self, change: Change) {
         self.changes.push(change);
-    }
-
-    /// Logs what happened to a row.
-    pub(crate) fn record<E: Entity>(&mut self, op: Op, before: Option<&E>, after: Option<&E>) {
-        self.changes.push(Change::of_row(op, before, after));
     }
 
     /// Names something else that the write changed, such as the stock of a product. It is told in
@@ -159,7 +153,7 @@ impl Write {
         for entries in entries.chunks(LOGGED_AT_ONCE) {
             let behind = self.logged.last().copied();
             let conn = self.conn().await?;
-            let run = changes::append_all(conn, at, &actor, entries, behind.as_ref()).await?;
+            let run = log::append_all(conn, at, &actor, entries, behind.as_ref()).await?;
             self.logged.push(run);
         }
         // Where nothing was logged, what was touched is old all the same.
@@ -189,7 +183,7 @@ impl Write {
                 tags: vec![Tag::epoch()],
             };
             let actor = self.actor.0.clone();
-            let run = changes::append(self.conn().await?, now, &actor, &end).await?;
+            let run = log::append(self.conn().await?, now, &actor, &end).await?;
             self.logged.push(run);
             self.tags.insert(Tag::epoch());
         }

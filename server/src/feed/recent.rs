@@ -11,7 +11,7 @@ use stockroom_common::change::{ChangeEvent, Touched};
 use tokio::sync::watch;
 
 use super::{ENTITIES, last_position};
-use crate::{changes::Difference, database::Pool, error::Result, state::AppState};
+use crate::{database::Pool, error::Result, log::Difference, state::AppState};
 
 /// How often one looks whether the log has moved; entries may be placed by any server.
 const LOOK_EVERY: Duration = Duration::from_millis(150);

@@ -11,11 +11,11 @@ use stockroom_common::{FieldError, Kind, Problem, change::Op, document, partitio
 use super::{Import, Step, file::Line, report::Report};
 use crate::{
     cache::{Invalidation, Tag},
-    changes::Change,
     copy::TableRows,
     database::Connection,
     entity::Entity,
     error::{Error, Result},
+    log::Change,
     order,
     rows::{self, MAX_FAULTS, Place},
     state::AppState,

@@ -11,9 +11,9 @@ use super::{
     stock::{self, Movement},
 };
 use crate::{
-    changes,
     database::Connection,
     error::{Error, Result},
+    log,
     rows::Prepare,
     state::AppState,
     write::Write,
@@ -139,7 +139,7 @@ pub(super) async fn allow_first_status(
         return Ok(());
     }
     let last = match given {
-        Some(id) => changes::last_of(conn, id).await?,
+        Some(id) => log::last_of(conn, id).await?,
         None => None,
     };
     let before = last.and_then(|(_, before)| document::from_value::<Order>(&before?).ok());

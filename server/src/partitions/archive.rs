@@ -22,10 +22,10 @@ use super::{
 };
 use crate::{
     cache::{Invalidation, Tag},
-    changes::Change,
     database::Connection,
     error::{Error, Result},
     extract::Actor,
+    log::Change,
     state::AppState,
     write::Write,
 };

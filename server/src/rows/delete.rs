@@ -99,7 +99,7 @@ async fn delete_row<E: Entity>(write: &mut Write, old: &E, seen: Option<i64>) ->
         }
         outcome => end_row(write, outcome).await?,
     }
-    write.record(Op::Delete, Some(old), None);
+    E::record(write, Op::Delete, Some(old), None);
     Ok(BulkRow {
         outcome: Outcome::Deleted,
         id: Some(old.id().uuid()),

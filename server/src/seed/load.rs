@@ -14,9 +14,9 @@ use super::{
 };
 use crate::{
     cache::Invalidation,
-    changes::{self, Change},
     error::Result,
     jobs::{Ended, Outcome, Run, Stop},
+    log::{self, Change},
 };
 
 /// Batches that are under way at a time: one is generated while others are loaded. A job with a rate
@@ -146,7 +146,7 @@ impl Task<'_> {
             tags: part.tags(),
         };
         let now = state.options.clock.now();
-        let logged = changes::append(&mut transaction, now, &run.actor.0, &change).await?;
+        let logged = log::append(&mut transaction, now, &run.actor.0, &change).await?;
         transaction.commit().await?;
         run.progress().done(part.entity as usize, part.len());
         if state.cache.invalidate(&change.tags).await == Invalidation::Done {

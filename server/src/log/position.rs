@@ -5,7 +5,8 @@ use chrono::{DateTime, TimeDelta, Utc};
 use sqlx::{Row, postgres::PgRow};
 use uuid::Uuid;
 
-use crate::{cache::relay::LogRun, database::Connection, error::Result, state::AppState};
+use super::LogRun;
+use crate::{database::Connection, error::Result, state::AppState};
 
 /// An entry so old is placed although whoever wrote it has not done so.
 const LEFT_AFTER: TimeDelta = TimeDelta::seconds(1);

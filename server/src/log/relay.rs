@@ -1,18 +1,19 @@
 //! The relay: deletes the tags of changes whose writer could not, because the store was away or the
 //! server died between its commit and its answer. Every server runs one; they share the work.
 
-use std::{
-    sync::{Mutex, PoisonError},
-    time::Duration,
-};
+use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use sqlx::{Row, postgres::PgRow};
 use tokio::time::MissedTickBehavior;
-use uuid::Uuid;
 
-use super::{Invalidation, Tag};
-use crate::{database::Connection, error::Result, feed::place, state::AppState};
+use super::{LogRun, position};
+use crate::{
+    cache::{Invalidation, Tag},
+    database::Connection,
+    error::Result,
+    state::AppState,
+};
 
 /// How often what writers have done themselves is written down.
 const MARK_PERIOD: Duration = Duration::from_millis(250);
@@ -26,53 +27,6 @@ const GRACE: TimeDelta = TimeDelta::seconds(1);
 const HARMLESS_AFTER: TimeDelta = TimeDelta::minutes(15);
 /// Changes that one transaction takes.
 const BATCH: i64 = 500;
-
-/// Entries that one statement marks.
-const MARKED_AT_ONCE: usize = 5_000;
-
-/// Entries that stand in the log one after the other: of one instant, their ids counted up.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct LogRun {
-    pub(crate) at: DateTime<Utc>,
-    pub(crate) first: Uuid,
-    pub(crate) entries: usize,
-}
-
-impl LogRun {
-    /// Whether an entry with that id would stand right behind these.
-    pub(crate) fn follows_on(&self, seq: Uuid) -> bool {
-        self.first.as_u128() + self.entries as u128 == seq.as_u128()
-    }
-
-    /// The id of the last entry.
-    pub(crate) fn last(&self) -> Uuid {
-        Uuid::from_u128(self.first.as_u128() + self.entries.saturating_sub(1) as u128)
-    }
-}
-
-/// Changes whose tags are deleted and which are yet to be marked so, off the answer's path.
-#[derive(Debug, Default)]
-pub(crate) struct Done(Mutex<Vec<LogRun>>);
-
-impl Done {
-    pub(crate) fn push(&self, runs: impl IntoIterator<Item = LogRun>) {
-        let mut done = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        done.extend(runs);
-    }
-
-    /// Some of them; none where there are no more.
-    fn take(&self) -> Vec<LogRun> {
-        let mut done = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut entries = 0;
-        let taken = done.iter().take_while(|run| {
-            let is_first = entries == 0;
-            entries += run.entries;
-            is_first || entries <= MARKED_AT_ONCE
-        });
-        let taken = taken.count();
-        done.drain(..taken).collect()
-    }
-}
 
 /// Works until it is aborted.
 pub(crate) async fn run(state: AppState) {
@@ -90,7 +44,7 @@ pub(crate) async fn run(state: AppState) {
         if let Err(error) = look(&state).await {
             tracing::warn!(%error, "the relay could not look at the change log");
         }
-        if let Err(error) = place::leftovers(&state).await {
+        if let Err(error) = position::leftovers(&state).await {
             tracing::warn!(%error, "changes could not be given their positions");
         }
     }
@@ -103,7 +57,7 @@ pub(crate) async fn mark(state: &AppState) -> Result<()> {
         if done.is_empty() {
             return Ok(());
         }
-        place::mark(state, &done).await?;
+        position::mark(state, &done).await?;
     }
 }
 

@@ -4,18 +4,14 @@ use chrono::{DateTime, Utc};
 use serde_json::Value;
 use sqlx::{Row, postgres::PgRow};
 use stockroom_common::{
-    Id,
+    Id, Resource,
     change::Op,
     document::{self, FieldChange},
 };
 use uuid::Uuid;
 
-use crate::{
-    cache::{Tag, relay::LogRun},
-    database::Connection,
-    entity::Entity,
-    error::Result,
-};
+use super::LogRun;
+use crate::{cache::Tag, database::Connection, error::Result};
 
 /// An entry that is yet to be written.
 #[derive(Debug)]
@@ -30,17 +26,21 @@ pub(crate) struct Change {
 }
 
 impl Change {
-    /// What happened to one row; at least one of the two must be there.
-    pub(crate) fn of_row<E: Entity>(op: Op, before: Option<&E>, after: Option<&E>) -> Self {
+    /// What happened to one row, and what shows it; at least one of the two must be there.
+    pub(crate) fn of_row<R: Resource>(
+        op: Op,
+        before: Option<&R>,
+        after: Option<&R>,
+        mut tags: Vec<Tag>,
+    ) -> Self {
         let row = after.or(before);
-        let mut tags: Vec<Tag> = before.into_iter().chain(after).flat_map(E::tags).collect();
         tags.sort();
         tags.dedup();
         Self {
-            entity: E::NAME,
+            entity: R::NAME,
             entity_id: row.map(|row| row.id().uuid()),
             op,
-            version: row.map(E::version),
+            version: row.map(R::version),
             before: before.map(document::to_value),
             after: after.map(document::to_value),
             tags,
@@ -169,25 +169,25 @@ pub(crate) async fn append_all(
 }
 
 /// The tags of these rows' entries that no writer and no relay has marked as deleted yet.
-pub(crate) async fn unrelayed_tags<E: Entity>(
+pub(crate) async fn unrelayed_tags<R: Resource>(
     conn: &mut Connection,
-    ids: &[Id<E>],
+    ids: &[Id<R>],
 ) -> Result<Vec<Tag>> {
     let tags: Vec<String> = sqlx::query_scalar(
         "select distinct unnest(tags) from changes
         where entity_id = any($1) and entity = $2 and relayed_at is null",
     )
     .bind(ids.iter().map(|id| id.uuid()).collect::<Vec<_>>())
-    .bind(E::NAME)
+    .bind(R::NAME)
     .fetch_all(conn)
     .await?;
     Ok(tags.into_iter().map(Tag::from).collect())
 }
 
 /// The last entry of a row that is told: its version, and the row as it was before.
-pub(crate) async fn last_of<E: Entity>(
+pub(crate) async fn last_of<R: Resource>(
     conn: &mut Connection,
-    id: Id<E>,
+    id: Id<R>,
 ) -> Result<Option<(i64, Option<Value>)>> {
     let last = sqlx::query_as(
         "select version, before from changes
@@ -196,7 +196,7 @@ pub(crate) async fn last_of<E: Entity>(
         order by version desc, (op = 'delete') desc, at desc limit 1",
     )
     .bind(id.uuid())
-    .bind(E::NAME)
+    .bind(R::NAME)
     .fetch_optional(conn)
     .await?;
     Ok(last)

@@ -183,6 +183,29 @@ impl Job {
 }
 
 impl JobRequest {
+    /// What such a job does, one after the other, and how many rows or partitions each is, where that is known.
+    pub fn steps(&self) -> Vec<(String, Option<i64>)> {
+        let unknown = |steps: &[&str]| {
+            let steps = steps.iter().map(|step| ((*step).to_owned(), None));
+            steps.collect()
+        };
+        match self {
+            Self::Seed(sizes) => [
+                ("categories", sizes.categories),
+                ("products", sizes.products),
+                ("customers", sizes.customers),
+                ("orders", sizes.orders),
+            ]
+            .map(|(step, rows)| (step.to_owned(), Some(rows)))
+            .into(),
+            Self::Import(_) => unknown(&["reading", "writing"]),
+            Self::Export(request) => unknown(&[&request.resource]),
+            Self::Partitions(request) => {
+                vec![("partitions".into(), Some(request.names.len() as i64))]
+            }
+        }
+    }
+
     pub const fn kind(&self) -> JobKind {
         match self {
             Self::Seed(_) => JobKind::Seed,

@@ -5,7 +5,10 @@ use std::time::Duration;
 use stockroom_common::LogSink;
 use tokio::task::JoinHandle;
 
-use crate::{error::Error, feed, jobs, log::relay, partitions::retention, state::AppState};
+use crate::{
+    dispatch::dispatch, error::Error, feed, jobs, log::relay, partitions::retention,
+    state::AppState,
+};
 
 /// How often one looks at the clock and at the log.
 const WATCH_PERIOD: Duration = Duration::from_secs(60);
@@ -31,7 +34,7 @@ impl Background {
             watch: tokio::spawn(watch_over(state.clone())),
             relay: tokio::spawn(relay::run(state.clone())),
             feed: tokio::spawn(feed::run(state.clone())),
-            jobs: tokio::spawn(jobs::run(state.clone())),
+            jobs: tokio::spawn(jobs::run(state.clone(), dispatch)),
             job_news: tokio::spawn(jobs::watch_all(state.clone())),
         }
     }

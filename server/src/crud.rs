@@ -22,7 +22,7 @@ use crate::{
     extract::{Actor, Document, RowId, checked, checked_change, read_new},
     list::{ListQuery, ListRequest, ReadPage},
     log,
-    partitions::archive,
+    partitions::archived,
     state::AppState,
     write::{Write, detached},
 };
@@ -74,7 +74,7 @@ async fn load_page<E: Entity>(state: AppState, request: Arc<ListRequest<E>>) -> 
     let mut conn = state.database.reads.acquire().await?;
     let ReadPage { mut page, end } = request.read(&mut conn, &state.cursor_key).await?;
     if let Some(family) = E::FAMILY {
-        page.archived_before = archive::archived_before(&mut conn, family).await?;
+        page.archived_before = archived::archived_before(&mut conn, family).await?;
     }
     let links = request.links(&page, &state.cursor_key);
     let answer = Answer {
@@ -329,7 +329,7 @@ pub(crate) async fn absent<E: Entity>(conn: &mut Connection, id: Id<E>) -> Resul
     let (Some(family), Some(at)) = (E::FAMILY, id.time()) else {
         return Ok(());
     };
-    archive::gone(conn, family, at).await?.map_or(Ok(()), Err)
+    archived::gone(conn, family, at).await?.map_or(Ok(()), Err)
 }
 
 pub(crate) fn not_found<E: Entity>(id: Id<E>) -> Error {
@@ -359,7 +359,7 @@ pub(crate) async fn referenced<E: Entity>(conn: &mut Connection, id: Id<E>) -> R
         reasons.push(format!("{}: {count}; {}", reference.what, reference.advice));
     }
     if reasons.is_empty() {
-        reasons.push(match archive::is_any(conn).await? {
+        reasons.push(match archived::is_any(conn).await? {
             true => "orders in an archived partition may refer to it; restore that first".into(),
             // Whoever held it has let go meanwhile.
             false => "something still refers to it; try again".into(),

@@ -8,8 +8,7 @@ use std::{fmt, io};
 use axum::{
     body::{Body, Bytes},
     extract::{RawQuery, State},
-    http::{HeaderValue, header},
-    response::{IntoResponse, Response},
+    response::Response,
 };
 use futures_util::stream;
 use sqlx::AssertSqlSafe;
@@ -23,6 +22,7 @@ use crate::{
     import::BUSY,
     lifecycle::Phase,
     list::{self, ListQuery, ListRequest, Parameters, unreadable},
+    respond::attachment,
     state::AppState,
 };
 
@@ -126,21 +126,6 @@ pub(crate) async fn respond<S: Source>(
         }
     });
     Ok(attachment(Body::from_stream(body), name, format))
-}
-
-/// Answers with a file.
-pub(crate) fn attachment(body: Body, name: &str, format: Format) -> Response {
-    let mut response = body.into_response();
-    let headers = response.headers_mut();
-    headers.insert(
-        header::CONTENT_TYPE,
-        HeaderValue::from_static(format.media_type()),
-    );
-    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    if let Ok(name) = format!("attachment; filename=\"{name}.{format}\"").parse() {
-        headers.insert(header::CONTENT_DISPOSITION, name);
-    }
-    response
 }
 
 /// Sends the rows, and in the end that it was the end. A caller who takes nothing for too long, or a server

@@ -22,7 +22,7 @@ use crate::{
     extract::RowId,
     list::{Parameters, parse_limit, unreadable},
     log::Difference,
-    partitions::archive,
+    partitions::archived,
     state::AppState,
 };
 
@@ -64,7 +64,7 @@ async fn load<E: Entity>(state: AppState, id: Id<E>, limit: u32, before: Place) 
     let history = History {
         items,
         next,
-        begins_at: archive::archived_before(&mut conn, Family::Changes).await?,
+        begins_at: archived::archived_before(&mut conn, Family::Changes).await?,
     };
     drop(conn);
     if history.items.is_empty() {

@@ -3,6 +3,7 @@
 //! partition. Old ones are archived or dropped: see [`archive`] and [`retention`].
 
 pub(crate) mod archive;
+pub(crate) mod archived;
 mod catalogue;
 pub(crate) mod file;
 mod interval;

@@ -138,10 +138,3 @@ pub(crate) async fn list(State(state): State<AppState>) -> Result<Json<Page<Job>
     let jobs = jobs::of_kind(&state.database.background, JobKind::Seed).await?;
     Ok(Json(Page::whole(jobs)))
 }
-
-/// What a job loads, one after the other, and how many rows each.
-pub(crate) fn steps(request: &NewSeedJob) -> Vec<(String, Option<i64>)> {
-    let steps = batch::Entity::ALL.into_iter();
-    let steps = steps.map(|entity| (entity.path().to_owned(), Some(entity.rows(request))));
-    steps.collect()
-}

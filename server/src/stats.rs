@@ -22,7 +22,7 @@ use crate::{
     entity::Entity,
     error::Result,
     list::{self, Parameters, unreadable},
-    partitions::archive,
+    partitions::archived,
     state::AppState,
 };
 
@@ -130,7 +130,7 @@ async fn select_month(conn: &mut Connection, begin: DateTime<Utc>) -> Result<Mon
         month: begin.format("%Y-%m").to_string(),
         orders: 0,
         revenue_minor: 0,
-        archived: archive::is_archived(conn, Family::Orders, begin..month_start(begin, 1)).await?,
+        archived: archived::is_archived(conn, Family::Orders, begin..month_start(begin, 1)).await?,
         statuses: Default::default(),
         top_products: select_top_products(conn, begin).await?,
     };

@@ -19,8 +19,8 @@ use super::{find, queue::PIECES_AT_ONCE, run::Run};
 use crate::{
     database::{Connection, Pool},
     error::{Error, Result},
-    export,
     extract::RowId,
+    respond::attachment,
     state::AppState,
 };
 
@@ -60,7 +60,7 @@ pub(crate) async fn fetch(
         let piece = piece.map_err(|error| io::Error::other(error.to_string()))?;
         Ok::<_, io::Error>(piece.map(|bytes| (Bytes::from(bytes), (state, number + 1))))
     });
-    let mut response = export::attachment(Body::from_stream(pieces), name, format);
+    let mut response = attachment(Body::from_stream(pieces), name, format);
     // A file that is deleted meanwhile breaks off, and does not seem whole.
     let length = HeaderValue::from(bytes);
     response

@@ -4,8 +4,6 @@ use std::time::Instant;
 
 use stockroom_common::job::{JobRequest, Step};
 
-use crate::seed;
-
 /// The steps of a job, and since when each is worked on.
 #[derive(Debug)]
 pub(crate) struct Progress {
@@ -28,21 +26,8 @@ struct Count {
 impl Progress {
     /// A job of which nothing is done yet.
     pub(super) fn of(request: &JobRequest) -> Self {
-        let unknown = |steps: &[&str]| {
-            steps
-                .iter()
-                .map(|step| ((*step).to_owned(), None))
-                .collect()
-        };
-        let steps: Vec<(String, Option<i64>)> = match request {
-            JobRequest::Seed(request) => seed::steps(request),
-            JobRequest::Import(_) => unknown(&["reading", "writing"]),
-            JobRequest::Export(request) => unknown(&[&request.resource]),
-            JobRequest::Partitions(request) => {
-                vec![("partitions".into(), Some(request.names.len() as i64))]
-            }
-        };
-        let counts = steps.into_iter().map(|(step, total)| Count {
+        let steps = request.steps().into_iter();
+        let counts = steps.map(|(step, total)| Count {
             step,
             done: 0,
             total,

@@ -3,6 +3,7 @@
 
 use std::{sync::Arc, time::Duration};
 
+use futures_util::future::BoxFuture;
 use stockroom_common::{
     Id, Kind, Problem,
     job::{Job, JobKind, JobRequest, JobState},
@@ -19,9 +20,7 @@ use super::{
 };
 use crate::{
     error::{Error, Result},
-    export, import,
     lifecycle::Phase,
-    partitions, seed,
     state::AppState,
 };
 
@@ -32,12 +31,15 @@ const BEAT_EVERY: Duration = Duration::from_millis(250);
 /// How often a job is taken over before it is given up.
 const MOST_TAKEN_OVER: i32 = 5;
 
+/// Who does a job: what each kind of work is stands above the queue.
+pub(crate) type Dispatch = fn(Arc<Run>, JobRequest) -> BoxFuture<'static, Result<Outcome, Ended>>;
+
 /// Takes jobs until the server stops, and then waits for those that it has.
-pub(crate) async fn run(state: AppState) {
+pub(crate) async fn run(state: AppState, dispatch: Dispatch) {
     let turns = JobKind::ALL.map(|kind| (kind, Arc::new(Semaphore::new(1))));
     let mut running = JoinSet::new();
     while !state.lifecycle.has_reached(Phase::Stopping) {
-        while let Some(turn) = next(&state, &turns).await {
+        while let Some(turn) = next(&state, &turns, dispatch).await {
             running.spawn(turn);
         }
         tokio::select! {
@@ -54,6 +56,7 @@ pub(crate) async fn run(state: AppState) {
 async fn next(
     state: &AppState,
     turns: &[(JobKind, Arc<Semaphore>)],
+    dispatch: Dispatch,
 ) -> Option<impl Future<Output = ()> + use<>> {
     let free = turns
         .iter()
@@ -72,7 +75,7 @@ async fn next(
     let state = state.clone();
     Some(async move {
         let _turn: OwnedSemaphorePermit = turn;
-        work(&state, runner, claimed).await;
+        work(&state, runner, claimed, dispatch).await;
     })
 }
 
@@ -80,10 +83,14 @@ async fn next(
 ///
 /// # Errors
 /// Where the database cannot be reached. What goes wrong in the job is written down there.
-pub(crate) async fn work_off(state: &AppState, kinds: &[JobKind]) -> Result<bool> {
+pub(crate) async fn work_off(
+    state: &AppState,
+    kinds: &[JobKind],
+    dispatch: Dispatch,
+) -> Result<bool> {
     match claim(state, kinds).await? {
         Some((runner, claimed)) => {
-            work(state, runner, claimed).await;
+            work(state, runner, claimed, dispatch).await;
             Ok(true)
         }
         None => Ok(false),
@@ -96,14 +103,14 @@ async fn claim(state: &AppState, kinds: &[JobKind]) -> Result<Option<(Uuid, Clai
     Ok(claimed.map(|claimed| (runner, claimed)))
 }
 
-async fn work(state: &AppState, runner: Uuid, claimed: Claimed) {
+async fn work(state: &AppState, runner: Uuid, claimed: Claimed, dispatch: Dispatch) {
     let request = claimed.job.request.clone();
     let taken_over = claimed.taken_over;
     let run = Arc::new(Run::new(state, runner, claimed));
     let id = run.id;
     tracing::info!(%id, what = %request, "a job begins");
     let ended = tokio::select! {
-        ended = dispatch(&run, &request), if taken_over <= MOST_TAKEN_OVER => ended,
+        ended = dispatch(run.clone(), request.clone()), if taken_over <= MOST_TAKEN_OVER => ended,
         lost = keep_beating(&run), if taken_over <= MOST_TAKEN_OVER => Err(lost),
         else => Err(Ended::Failed(given_up())),
     };
@@ -156,16 +163,6 @@ fn given_up() -> Error {
          may say why."
     );
     Error::refused(Kind::Unavailable, detail)
-}
-
-/// Who does the job.
-async fn dispatch(run: &Arc<Run>, request: &JobRequest) -> Result<Outcome, Ended> {
-    match request {
-        JobRequest::Seed(request) => seed::load(run, request).await,
-        JobRequest::Import(request) => import::job::work(run, request).await,
-        JobRequest::Export(request) => export::job::work(run, request).await,
-        JobRequest::Partitions(request) => partitions::job::work(run, request).await,
-    }
 }
 
 /// What is said of a job that failed.

@@ -2,8 +2,6 @@
 //! transaction and stay as tables in the schema `archive`, with their keys: what they refer to cannot
 //! be deleted meanwhile.
 
-use std::ops::Range;
-
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::json;
 
@@ -65,71 +63,6 @@ pub(crate) async fn restore(state: &AppState, actor: &Actor, name: &str) -> Resu
 /// 404 for one that there never was, 409 for one that is not archived, 503 as for [`archive`].
 pub(crate) async fn delete(state: &AppState, actor: &Actor, name: &str) -> Result<Invalidation> {
     lock::patiently(|| drop_tables(state, actor, name)).await
-}
-
-/// What to say of a row that is not there, where its partition is archived or dropped.
-pub(crate) async fn gone(
-    conn: &mut Connection,
-    family: Family,
-    at: DateTime<Utc>,
-) -> Result<Option<Error>> {
-    let catalogue = Catalogue::read_archived(conn).await?;
-    let Some(piece) = catalogue.find(family, at) else {
-        return Ok(None);
-    };
-    let (name, from, to) = (piece.name(), day(piece.range.start), day(piece.range.end));
-    let what = match piece.state {
-        PartitionState::Dropped => format!(
-            "were deleted. POST /v1/partitions/{name}/import brings them back from an export, where \
-            there is one."
-        ),
-        _ => {
-            format!("are archived as {name}; POST /v1/partitions/{name}/restore brings them back.")
-        }
-    };
-    let detail = format!("All {family} from {from} to before {to} {what}");
-    Ok(Some(Error::refused(Kind::Gone, detail)))
-}
-
-/// The end of the newest partition that is not attached: what is older may be missing from lists.
-pub(crate) async fn archived_before(
-    conn: &mut Connection,
-    family: Family,
-) -> Result<Option<DateTime<Utc>>> {
-    let newest = sqlx::query_scalar("select max(upper) from archived_partitions where family = $1")
-        .bind(family.as_str())
-        .fetch_one(conn)
-        .await?;
-    Ok(newest)
-}
-
-/// Whether rows of that range lie in partitions that were taken off.
-pub(crate) async fn is_archived(
-    conn: &mut Connection,
-    family: Family,
-    range: Range<DateTime<Utc>>,
-) -> Result<bool> {
-    let is_archived = sqlx::query_scalar(
-        "select exists (
-            select from archived_partitions where family = $1 and lower < $3 and upper > $2
-        )",
-    )
-    .bind(family.as_str())
-    .bind(range.start)
-    .bind(range.end)
-    .fetch_one(conn)
-    .await?;
-    Ok(is_archived)
-}
-
-/// Whether any partition is archived.
-pub(crate) async fn is_any(conn: &mut Connection) -> Result<bool> {
-    let is_any = sqlx::query_scalar(
-        "select exists (select from archived_partitions where state = 'archived')",
-    )
-    .fetch_one(conn)
-    .await?;
-    Ok(is_any)
 }
 
 /// Begins a write to the partition of that name, while no other server changes any.

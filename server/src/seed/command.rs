@@ -3,19 +3,21 @@
 
 use std::{
     io::{IsTerminal, Write},
+    sync::Arc,
     time::Duration,
 };
 
+use futures_util::future::{BoxFuture, FutureExt};
 use stockroom_common::{
     Kind,
-    job::{Job, JobKind, JobState},
+    job::{Job, JobKind, JobRequest, JobState},
     seed::NewSeedJob,
 };
 
-use super::enqueue;
+use super::{enqueue, load};
 use crate::{
     error::{Error, Result},
-    jobs::{self, find},
+    jobs::{self, Ended, Outcome, Run, find},
     lifecycle::Phase,
     state::AppState,
 };
@@ -23,6 +25,20 @@ use crate::{
 /// How often the progress is told to a terminal, and to a log.
 const TELL_EVERY: Duration = Duration::from_millis(250);
 const LOG_EVERY: Duration = Duration::from_secs(5);
+
+/// Does a seed job; no other is asked for here.
+fn dispatch(run: Arc<Run>, request: JobRequest) -> BoxFuture<'static, Result<Outcome, Ended>> {
+    async move {
+        match &request {
+            JobRequest::Seed(sizes) => load(&run, sizes).await,
+            other => {
+                let detail = format!("This command does no other job: {other}.");
+                Err(Error::refused(Kind::Internal, detail).into())
+            }
+        }
+    }
+    .boxed()
+}
 
 /// Puts the job into the queue and works until it has ended, or until `stop`: then it stays in the
 /// queue, and the same command goes on with it.
@@ -46,7 +62,7 @@ pub async fn command(
             if job.state.is_final() || state.lifecycle.has_reached(Phase::Stopping) {
                 return Ok(job);
             }
-            if !jobs::work_off(state, &[JobKind::Seed]).await? {
+            if !jobs::work_off(state, &[JobKind::Seed], dispatch).await? {
                 tokio::time::sleep(TELL_EVERY).await;
             }
         }

@@ -1,0 +1,28 @@
+//! Which kind of job is done by whom.
+
+use std::sync::Arc;
+
+use futures_util::future::{BoxFuture, FutureExt};
+use stockroom_common::job::JobRequest;
+
+use crate::{
+    export, import,
+    jobs::{Ended, Outcome, Run},
+    partitions, seed,
+};
+
+/// Does a job that the queue has handed out.
+pub(crate) fn dispatch(
+    run: Arc<Run>,
+    request: JobRequest,
+) -> BoxFuture<'static, Result<Outcome, Ended>> {
+    async move {
+        match &request {
+            JobRequest::Seed(request) => seed::load(&run, request).await,
+            JobRequest::Import(request) => import::job::work(&run, request).await,
+            JobRequest::Export(request) => export::job::work(&run, request).await,
+            JobRequest::Partitions(request) => partitions::job::work(&run, request).await,
+        }
+    }
+    .boxed()
+}

@@ -16,7 +16,7 @@ use crate::{
     entity::Entity,
     error::Result,
     list::{ListRequest, Parameters, parse_limit, unreadable},
-    state::AppState,
+    store::Store,
 };
 
 /// How alike, from 0 to 1: two letters that changed places in a short word leave a third of its trigrams.
@@ -30,7 +30,7 @@ struct Asked<E: Entity> {
 
 /// `GET /v1/{r}/alike?q&limit&<filters>`
 pub(crate) async fn alike<E: Entity>(
-    State(state): State<AppState>,
+    State(state): State<Store>,
     RawQuery(query): RawQuery,
     reader: Reader,
 ) -> Result<Response> {
@@ -64,7 +64,7 @@ pub(crate) async fn alike<E: Entity>(
     Ok(cache.read(wanted, &reader).await?.respond(&reader, now))
 }
 
-async fn load<E: Entity>(state: AppState, asked: Arc<Asked<E>>) -> Result<Loaded> {
+async fn load<E: Entity>(state: Store, asked: Arc<Asked<E>>) -> Result<Loaded> {
     let mut conn = state.database.reads.acquire().await?;
     let rows = match select(&mut conn, &asked).await {
         Err(error) if error.is_missing_function() => Vec::new(),

@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
+use axum::extract::FromRef;
 use stockroom_common::LogSink;
 use tokio::task::JoinHandle;
 
 use crate::{
     dispatch::dispatch, error::Error, feed, jobs, log::relay, partitions::retention,
-    state::AppState,
+    state::AppState, store::Store,
 };
 
 /// How often one looks at the clock and at the log.
@@ -29,13 +30,14 @@ impl Background {
     /// Starts the keeper of the partitions, the relay of the cache, who reads the change log for those who
     /// follow it, who works off jobs, and who watches over the server itself.
     pub(crate) fn start(state: &AppState) -> Self {
+        let store = Store::from_ref(state);
         Self {
-            keeper: tokio::spawn(keep_house(state.clone())),
-            watch: tokio::spawn(watch_over(state.clone())),
-            relay: tokio::spawn(relay::run(state.clone())),
+            keeper: tokio::spawn(keep_house(store.clone())),
+            watch: tokio::spawn(watch_over(store.clone())),
+            relay: tokio::spawn(relay::run(store.clone())),
             feed: tokio::spawn(feed::run(state.clone())),
-            jobs: tokio::spawn(jobs::run(state.clone(), dispatch)),
-            job_news: tokio::spawn(jobs::watch_all(state.clone())),
+            jobs: tokio::spawn(jobs::run(store.clone(), dispatch)),
+            job_news: tokio::spawn(jobs::watch_all(store)),
         }
     }
 
@@ -56,7 +58,7 @@ impl Background {
     }
 }
 
-async fn keep_house(state: AppState) {
+async fn keep_house(state: Store) {
     let mut ticks = tokio::time::interval(state.options.sweep_every);
     loop {
         ticks.tick().await;
@@ -75,7 +77,7 @@ async fn keep_house(state: AppState) {
 }
 
 /// Says what an operator should know of and no request tells.
-async fn watch_over(state: AppState) {
+async fn watch_over(state: Store) {
     let mut ticks = tokio::time::interval(WATCH_PERIOD);
     let mut reported = 0;
     loop {

@@ -20,13 +20,13 @@ use crate::{
     import::interrupt::Interrupt,
     list::Parameters,
     rows::{self, ATTEMPTS, Place, Sent},
-    state::AppState,
+    store::Store,
     write::{Write, detached},
 };
 
 /// `POST /v1/{r}/bulk?on_error`
 pub(crate) async fn bulk<E: Entity>(
-    State(state): State<AppState>,
+    State(state): State<Store>,
     RawQuery(query): RawQuery,
     actor: Actor,
     Documents {
@@ -64,7 +64,7 @@ pub(crate) async fn bulk<E: Entity>(
 
 /// `POST /v1/{r}/bulk-delete?on_error`
 pub(crate) async fn delete<E: Entity>(
-    State(state): State<AppState>,
+    State(state): State<Store>,
     RawQuery(query): RawQuery,
     actor: Actor,
     Documents {

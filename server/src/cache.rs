@@ -42,7 +42,7 @@ pub use self::{
     entry::EntryKey,
     options::{CacheOptions, Place, Wrap},
     redis::RedisAddress,
-    store::{Key, Nonce, Store, StoreError, StoreFuture},
+    store::{EntryStore, Key, Nonce, StoreError, StoreFuture},
     tag::Tag,
 };
 pub(crate) use self::{
@@ -72,7 +72,7 @@ struct Shared {
 #[derive(Debug)]
 struct Backend {
     name: &'static str,
-    store: Arc<dyn Store>,
+    store: Arc<dyn EntryStore>,
     /// What this server has read before. It is never trusted: each use is checked in the store.
     near: NearCache<EntryKey, Arc<Entry>, Bytewise>,
     checks: Group<Check>,
@@ -148,7 +148,7 @@ impl Cache {
         clock: Clock,
     ) -> Result<Self> {
         let counters = Counters::default();
-        let (name, store): (_, Arc<dyn Store>) = match &options.place {
+        let (name, store): (_, Arc<dyn EntryStore>) = match &options.place {
             Place::Off => return Ok(Self::new(None, database, counters, clock)),
             Place::Memory => (
                 "memory",

@@ -23,7 +23,7 @@ use crate::{
     list::{ListQuery, ListRequest, ReadPage},
     log,
     partitions::archived,
-    state::AppState,
+    store::Store,
     write::{Write, detached},
 };
 
@@ -33,7 +33,7 @@ const COUNT_CAP: i64 = 1_000;
 
 /// `GET /v1/{r}`: a page, or the rows of a list of ids.
 pub(crate) async fn list<E: Entity>(
-    State(state): State<AppState>,
+    State(state): State<Store>,
     RawQuery(query): RawQuery,
     reader: Reader,
 ) -> Result<Response> {
@@ -69,7 +69,7 @@ pub(crate) async fn list<E: Entity>(
     Ok(served.respond(&reader, now))
 }
 
-async fn load_page<E: Entity>(state: AppState, request: Arc<ListRequest<E>>) -> Result<Loaded> {
+async fn load_page<E: Entity>(state: Store, request: Arc<ListRequest<E>>) -> Result<Loaded> {
     let now = state.options.clock.now();
     let mut conn = state.database.reads.acquire().await?;
     let ReadPage { mut page, end } = request.read(&mut conn, &state.cursor_key).await?;
@@ -85,7 +85,7 @@ async fn load_page<E: Entity>(state: AppState, request: Arc<ListRequest<E>>) -> 
     Ok(Loaded { answer, depends_on })
 }
 
-async fn load_rows<E: Entity>(state: AppState, ids: Arc<[Id<E>]>) -> Result<Loaded> {
+async fn load_rows<E: Entity>(state: Store, ids: Arc<[Id<E>]>) -> Result<Loaded> {
     let mut conn = state.database.reads.acquire().await?;
     let items = E::by_ids(&state.partitions, &mut conn, &ids).await?;
     // A row that is not there may come by a load in bulk, which does not name it.
@@ -97,7 +97,7 @@ async fn load_rows<E: Entity>(state: AppState, ids: Arc<[Id<E>]>) -> Result<Load
 
 /// `GET /v1/{r}/{id}`
 pub(crate) async fn get<E: Entity>(
-    State(state): State<AppState>,
+    State(state): State<Store>,
     RowId(id): RowId<E>,
     reader: Reader,
 ) -> Result<Response> {
@@ -112,7 +112,7 @@ pub(crate) async fn get<E: Entity>(
     Ok(served.respond(&reader, now))
 }
 
-pub(crate) async fn load_row<E: Entity>(state: AppState, id: Id<E>) -> Result<Loaded> {
+pub(crate) async fn load_row<E: Entity>(state: Store, id: Id<E>) -> Result<Loaded> {
     let mut conn = state.database.reads.acquire().await?;
     let mut row = E::by_ids(&state.partitions, &mut conn, &[id]).await?.pop();
     for _ in 0..looks::<E>() {
@@ -135,7 +135,7 @@ pub(crate) async fn load_row<E: Entity>(state: AppState, id: Id<E>) -> Result<Lo
 
 /// `POST /v1/{r}`
 pub(crate) async fn create<E: Entity>(
-    State(state): State<AppState>,
+    State(state): State<Store>,
     actor: Actor,
     Document(sent): Document<Value>,
 ) -> Result<Response> {
@@ -146,7 +146,7 @@ pub(crate) async fn create<E: Entity>(
 /// `PUT /v1/{r}/{id}`: writes the whole document over a row, or, with `If-None-Match: *`, creates
 /// the row under that id.
 pub(crate) async fn replace<E: Entity>(
-    State(state): State<AppState>,
+    State(state): State<Store>,
     RowId(id): RowId<E>,
     headers: HeaderMap,
     actor: Actor,
@@ -175,7 +175,7 @@ pub(crate) async fn replace<E: Entity>(
 
 /// `PATCH /v1/{r}/{id}`: an RFC 7396 merge patch of the document that PUT would take.
 pub(crate) async fn patch<E: Entity>(
-    State(state): State<AppState>,
+    State(state): State<Store>,
     RowId(id): RowId<E>,
     headers: HeaderMap,
     actor: Actor,
@@ -214,7 +214,7 @@ pub(crate) fn merged<E: Entity>(row: &E, patch: Value) -> Result<E::New> {
 
 /// `DELETE /v1/{r}/{id}`
 pub(crate) async fn delete<E: Entity>(
-    State(state): State<AppState>,
+    State(state): State<Store>,
     RowId(id): RowId<E>,
     headers: HeaderMap,
     actor: Actor,
@@ -266,7 +266,7 @@ async fn insert<E: Entity>(
 }
 
 async fn update<E: Entity>(
-    state: AppState,
+    state: Store,
     actor: Actor,
     id: Id<E>,
     headers: HeaderMap,

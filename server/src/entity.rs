@@ -17,7 +17,7 @@ use crate::{
     log::Change,
     partitions::Partitions,
     rows::Prepare,
-    state::AppState,
+    store::Store,
     write::Write,
 };
 
@@ -139,7 +139,7 @@ pub(crate) trait Entity: Resource {
     /// What has to be there before a row can be written, and is made on other connections; tells whether anything has
     /// to be. The fields are those that a caller sent, some or all, beside the id and the version.
     fn prepare(
-        _state: &AppState,
+        _state: &Store,
         _which: (Option<Id<Self>>, Option<i64>),
         _fields: &Value,
         _how: Prepare,

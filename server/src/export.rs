@@ -23,7 +23,7 @@ use crate::{
     lifecycle::Phase,
     list::{self, ListQuery, ListRequest, Parameters, unreadable},
     respond::attachment,
-    state::AppState,
+    store::Store,
 };
 
 /// Rows that are read at once.
@@ -31,7 +31,7 @@ pub(crate) const BATCH: u32 = 1_000;
 
 /// `GET /v1/{r}/export?format&sort&q&<filters>`, or `?format&id=a,b,…`
 pub(crate) async fn export<E: Entity>(
-    State(state): State<AppState>,
+    State(state): State<Store>,
     RawQuery(query): RawQuery,
 ) -> Result<Response> {
     let mut parameters = Parameters::read(&query.unwrap_or_default())?;
@@ -77,13 +77,13 @@ impl<E: Entity> Source for List<E> {
 
 /// Rows that are named; those that are not there are left out.
 struct Named<E: Entity> {
-    state: AppState,
+    state: Store,
     /// The last first.
     ids: Vec<Id<E>>,
 }
 
 impl<E: Entity> Named<E> {
-    fn new(state: &AppState, mut ids: Vec<Id<E>>) -> Self {
+    fn new(state: &Store, mut ids: Vec<Id<E>>) -> Self {
         ids.sort_by_key(|id| std::cmp::Reverse(*id));
         ids.dedup();
         let state = state.clone();
@@ -105,7 +105,7 @@ impl<E: Entity> Source for Named<E> {
 
 /// Answers with the rows of a source, of one instant.
 pub(crate) async fn respond<S: Source>(
-    state: &AppState,
+    state: &Store,
     source: S,
     format: Format,
     name: &str,
@@ -131,7 +131,7 @@ pub(crate) async fn respond<S: Source>(
 /// Sends the rows, and in the end that it was the end. A caller who takes nothing for too long, or a server
 /// that has waited for long enough, ends it before: then the connection is free again, whatever becomes of the caller.
 async fn send<S: Source>(
-    state: AppState,
+    state: Store,
     mut rows: Rows<S>,
     first: Bytes,
     sender: mpsc::Sender<Option<Bytes>>,
@@ -171,7 +171,7 @@ struct Rows<S: Source> {
 
 impl<S: Source> Rows<S> {
     async fn of(
-        state: &AppState,
+        state: &Store,
         source: S,
         format: Format,
         permit: OwnedSemaphorePermit,

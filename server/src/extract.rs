@@ -1,10 +1,10 @@
 //! What handlers take from a request, each refused with a problem where it cannot be read.
 
-use std::{io::Read, time::Duration};
+use std::{io::Read, sync::Arc, time::Duration};
 
 use axum::{
     body::{Bytes, HttpBody},
-    extract::{FromRequest, FromRequestParts, Path, Request},
+    extract::{FromRef, FromRequest, FromRequestParts, Path, Request},
     http::{HeaderMap, StatusCode, header, request::Parts},
 };
 use flate2::read::MultiGzDecoder;
@@ -12,26 +12,53 @@ use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
 use stockroom_common::{FieldError, Id, Kind, Resource, check::Checks, document, table};
 
-use tokio::sync::OwnedSemaphorePermit;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use crate::{
-    error::{Error, Result},
-    state::{AppState, MAX_LARGE_BODIES_KIB},
-};
+use crate::error::{Error, Result};
 
+/// KiB of large bodies that may be in memory at a time; one that is larger takes all of it. What is made of a body
+/// takes some ten times its size.
+const MAX_LARGE_BODIES_KIB: u32 = 8 << 10;
 /// Bytes from which on a body takes a turn.
 const LARGE: usize = 256 << 10;
 /// How long it waits for that; nothing of it is read meanwhile.
 const TURN_LIMIT: Duration = Duration::from_secs(60);
 
+/// How large bodies may be, how many large ones there may be at a time, and how long they may take. Cheap to clone.
+#[derive(Clone, Debug)]
+pub(crate) struct BodyLimits {
+    bytes: usize,
+    time: Duration,
+    /// A permit for each KiB of large bodies.
+    large: Arc<Semaphore>,
+}
+
+impl BodyLimits {
+    /// Limits of a body that is no array, and of the time of a whole request.
+    pub(crate) fn new(bytes: usize, request_timeout: Duration) -> Self {
+        Self {
+            bytes,
+            // Before the time of the whole request is over, whose end would not tell why.
+            time: request_timeout * 9 / 10,
+            large: Arc::new(Semaphore::new(MAX_LARGE_BODIES_KIB as usize)),
+        }
+    }
+}
+
 /// A JSON body. Unknown fields and wrong types are refused with a pointer to them.
 pub(crate) struct Document<T>(pub(crate) T);
 
-impl<T: DeserializeOwned + Serialize> FromRequest<AppState> for Document<T> {
+impl<S, T> FromRequest<S> for Document<T>
+where
+    S: Send + Sync,
+    T: DeserializeOwned + Serialize,
+    BodyLimits: FromRef<S>,
+{
     type Rejection = Error;
 
-    async fn from_request(request: Request, state: &AppState) -> Result<Self> {
-        let body = json(request, state, state.options.body_limit).await?;
+    async fn from_request(request: Request, state: &S) -> Result<Self> {
+        let limits = BodyLimits::from_ref(state);
+        let body = json(request, state, (limits.bytes, limits.time)).await?;
         if body.trim_ascii_start().starts_with(b"[") {
             let fault = FieldError::new("", "wrong_type", "is a list; it must be an object");
             return Err(Error::fields(Kind::Unreadable, vec![fault]));
@@ -50,29 +77,35 @@ pub(crate) struct Documents<T> {
     pub(crate) permit: Option<OwnedSemaphorePermit>,
 }
 
-impl<T: DeserializeOwned + Serialize> FromRequest<AppState> for Documents<T> {
+impl<S, T> FromRequest<S> for Documents<T>
+where
+    S: Send + Sync,
+    T: DeserializeOwned + Serialize,
+    BodyLimits: FromRef<S>,
+{
     type Rejection = Error;
 
-    async fn from_request(request: Request, state: &AppState) -> Result<Self> {
+    async fn from_request(request: Request, state: &S) -> Result<Self> {
+        let limits = BodyLimits::from_ref(state);
         let length = request.headers().get(header::CONTENT_LENGTH);
         let length = length.and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
         let permit = match length {
             Some(length) if length <= LARGE && !is_gzipped(request.headers())? => None,
             // Without a length, or packed, it may be anything up to the limit.
             Some(length) if !is_gzipped(request.headers())? => {
-                Some(take_turn(state, length).await?)
+                Some(take_turn(&limits, length).await?)
             }
-            _ => Some(take_turn(state, usize::MAX).await?),
+            _ => Some(take_turn(&limits, usize::MAX).await?),
         };
-        let rows = read(&json(request, state, DOCUMENTS_LIMIT).await?)?;
+        let rows = read(&json(request, state, (DOCUMENTS_LIMIT, limits.time)).await?)?;
         Ok(Self { rows, permit })
     }
 }
 
 /// Waits until the large bodies in memory leave room for one more of that many bytes.
-async fn take_turn(state: &AppState, bytes: usize) -> Result<OwnedSemaphorePermit> {
+async fn take_turn(limits: &BodyLimits, bytes: usize) -> Result<OwnedSemaphorePermit> {
     let kib = u32::try_from(bytes.div_ceil(1_024)).unwrap_or(u32::MAX);
-    let turn = state.large_bodies.clone();
+    let turn = limits.large.clone();
     let turn = turn.acquire_many_owned(kib.min(MAX_LARGE_BODIES_KIB));
     match tokio::time::timeout(TURN_LIMIT, turn).await {
         Ok(Ok(permit)) => Ok(permit),
@@ -88,8 +121,12 @@ fn read<T: DeserializeOwned + Serialize>(body: &[u8]) -> Result<T> {
     document::from_slice(body).map_err(|error| Error::fields(Kind::Unreadable, vec![error]))
 }
 
-/// The body, unpacked, of at most `limit` bytes.
-async fn json(request: Request, state: &AppState, limit: usize) -> Result<Bytes> {
+/// The body, unpacked, of at most `limit` bytes, which have to come in that time.
+async fn json<S: Send + Sync>(
+    request: Request,
+    state: &S,
+    (limit, time): (usize, Duration),
+) -> Result<Bytes> {
     if !is_json(request.headers()) {
         return Err(Error::refused(
             Kind::UnsupportedMediaType,
@@ -101,16 +138,14 @@ async fn json(request: Request, state: &AppState, limit: usize) -> Result<Bytes>
         // Before anything of it is asked for.
         return Err(too_large());
     }
-    // Before the time of the whole request is over, whose end would not tell why.
-    let in_time = state.options.request_timeout * 9 / 10;
-    let body = tokio::time::timeout(in_time, Bytes::from_request(request, state));
-    let body = body
-        .await
-        .map_err(|_| late(in_time))?
-        .map_err(|rejection| match rejection.status() {
-            StatusCode::PAYLOAD_TOO_LARGE => too_large(),
-            _ => Error::refused(Kind::Unreadable, "The body did not arrive whole."),
-        })?;
+    let body = tokio::time::timeout(time, Bytes::from_request(request, state));
+    let body =
+        body.await
+            .map_err(|_| late(time))?
+            .map_err(|rejection| match rejection.status() {
+                StatusCode::PAYLOAD_TOO_LARGE => too_large(),
+                _ => Error::refused(Kind::Unreadable, "The body did not arrive whole."),
+            })?;
     if !is_gzipped {
         return Ok(body);
     }

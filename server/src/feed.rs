@@ -24,7 +24,7 @@ use crate::{
     error::{Error, Result},
     lifecycle::Phase,
     list::{Parameters, unreadable},
-    session::{Attached, take_stream},
+    session::Attached,
     state::AppState,
 };
 
@@ -63,7 +63,7 @@ pub(crate) async fn changes(
         None => None,
         Some(value) => Some(parse_position(value.as_bytes())?),
     };
-    let permit = take_stream(&state)?;
+    let permit = state.streams.take()?;
     let mut conn = state.database.reads.acquire().await?;
     let last = last_position(&mut conn).await?;
     let position = after.unwrap_or(last);

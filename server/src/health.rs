@@ -8,7 +8,7 @@ use stockroom_common::Kind;
 use crate::{
     error::{Error, Result},
     lifecycle::Phase,
-    state::AppState,
+    store::Store,
 };
 
 /// `GET /livez`: the process answers.
@@ -18,7 +18,7 @@ pub(crate) async fn live() -> impl IntoResponse {
 
 /// `GET /readyz`: the database answers within a second and takes writes, calls do not hang, and the server is
 /// not about to stop.
-pub(crate) async fn ready(State(state): State<AppState>) -> Result<impl IntoResponse> {
+pub(crate) async fn ready(State(state): State<Store>) -> Result<impl IntoResponse> {
     if state.lifecycle.has_reached(Phase::Leaving) {
         return Err(Error::refused(
             Kind::Unavailable,

@@ -23,7 +23,7 @@ use crate::{
     list::{Parameters, parse_limit, unreadable},
     log::Difference,
     partitions::archived,
-    state::AppState,
+    store::Store,
 };
 
 /// Where a page of a history begins: entries of one row are told apart by their version and by whether they
@@ -33,7 +33,7 @@ struct Place(i64);
 
 /// `GET /v1/{r}/{id}/history?limit&cursor`
 pub(crate) async fn history<E: Entity>(
-    State(state): State<AppState>,
+    State(state): State<Store>,
     RowId(id): RowId<E>,
     RawQuery(query): RawQuery,
     reader: Reader,
@@ -51,7 +51,7 @@ pub(crate) async fn history<E: Entity>(
     Ok(served.respond(&reader, now))
 }
 
-async fn load<E: Entity>(state: AppState, id: Id<E>, limit: u32, before: Place) -> Result<Loaded> {
+async fn load<E: Entity>(state: Store, id: Id<E>, limit: u32, before: Place) -> Result<Loaded> {
     let mut conn = state.database.reads.acquire().await?;
     let mut items = select(&mut conn, id, limit + 1, before).await?;
     let next = match items.len() > limit as usize {

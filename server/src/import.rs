@@ -38,7 +38,7 @@ use crate::{
     extract::{Actor, is_gzipped},
     jobs::{self, Run},
     list::{Parameters, unreadable},
-    state::AppState,
+    store::Store,
     write::{Write, detached},
 };
 
@@ -58,7 +58,7 @@ pub(crate) struct Asked {
 
 /// A file that was received, and what is to be done with it.
 pub(crate) struct Import {
-    pub(crate) state: AppState,
+    pub(crate) state: Store,
     pub(crate) actor: Actor,
     pub(crate) request: ImportRequest,
     file: File,
@@ -77,7 +77,7 @@ enum Step {
 
 /// `POST /v1/{r}/import?mode&on_error&dry_run&report&format&name`
 pub(crate) async fn import<E: Entity>(
-    State(state): State<AppState>,
+    State(state): State<Store>,
     RawQuery(query): RawQuery,
     actor: Actor,
     headers: HeaderMap,
@@ -127,7 +127,7 @@ async fn run<E: Entity>(import: &Import) -> Result<(Report, Invalidation)> {
 
 /// The right to hold a connection for long, which exports and imports share. The file is here already,
 /// so it waits for its turn.
-pub(crate) async fn turn(state: &AppState) -> Result<OwnedSemaphorePermit> {
+pub(crate) async fn turn(state: &Store) -> Result<OwnedSemaphorePermit> {
     let turn = state.transfers.clone().acquire_owned();
     match tokio::time::timeout(TURN, turn).await {
         Ok(Ok(permit)) => Ok(permit),
@@ -184,7 +184,7 @@ impl Asked {
 
 impl Import {
     pub(crate) fn new(
-        state: AppState,
+        state: Store,
         actor: Actor,
         asked: Asked,
         (file, interrupt): (File, Interrupt),

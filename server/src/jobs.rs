@@ -9,8 +9,6 @@ mod queue;
 mod run;
 mod runner;
 
-use std::sync::Arc;
-
 use axum::{
     Json,
     extract::State,
@@ -22,7 +20,6 @@ use stockroom_common::{
     Id, Kind, Page,
     job::{Job, JobKind},
 };
-use tokio::sync::{Notify, watch};
 
 pub(crate) use self::{
     events::{all_events, events, watch_all},
@@ -35,27 +32,8 @@ use crate::{
     database::Pool,
     error::{Error, Result},
     extract::{Actor, RowId},
-    state::AppState,
+    store::Store,
 };
-
-/// What the jobs of this server have to tell each other.
-#[derive(Debug, Default)]
-pub(crate) struct Jobs {
-    /// There is one more in the queue.
-    queued: Notify,
-    /// Somebody wants to know of all jobs, or there is one more.
-    asked: Notify,
-    /// All jobs as they were seen last, while anybody listens.
-    seen: watch::Sender<Option<Arc<Vec<Job>>>>,
-}
-
-impl Jobs {
-    /// Says that there is a job in the queue.
-    pub(crate) fn tell(&self) {
-        self.queued.notify_one();
-        self.asked.notify_one();
-    }
-}
 
 const PREFER: HeaderName = HeaderName::from_static("prefer");
 const PREFERENCE_APPLIED: HeaderName = HeaderName::from_static("preference-applied");
@@ -63,22 +41,19 @@ const PREFERENCE_APPLIED: HeaderName = HeaderName::from_static("preference-appli
 const RESPOND_ASYNC: &str = "respond-async";
 
 /// `GET /v1/jobs`: those under way and the last hundred that have ended, the newest first.
-pub(crate) async fn list(State(state): State<AppState>) -> Result<Json<Page<Job>>> {
+pub(crate) async fn list(State(state): State<Store>) -> Result<Json<Page<Job>>> {
     let jobs = queue::select_latest(&state.database.background, &JobKind::ALL).await?;
     Ok(Json(Page::whole(jobs)))
 }
 
 /// `GET /v1/jobs/{id}`
-pub(crate) async fn get(State(state): State<AppState>, RowId(id): RowId<Job>) -> Result<Json<Job>> {
+pub(crate) async fn get(State(state): State<Store>, RowId(id): RowId<Job>) -> Result<Json<Job>> {
     find(&state.database.background, id).await.map(Json)
 }
 
 /// `DELETE /v1/jobs/{id}`: takes a job out of the queue, or asks one that runs to stop. Nothing where it
 /// has ended.
-pub(crate) async fn cancel(
-    State(state): State<AppState>,
-    RowId(id): RowId<Job>,
-) -> Result<Response> {
+pub(crate) async fn cancel(State(state): State<Store>, RowId(id): RowId<Job>) -> Result<Response> {
     queue::request_cancel(&state.database.background, id, state.options.clock.now()).await?;
     let job = find(&state.database.background, id).await?;
     Ok((StatusCode::ACCEPTED, Json(job)).into_response())
@@ -87,7 +62,7 @@ pub(crate) async fn cancel(
 /// `POST /v1/jobs/{id}/apply`: does for good what an import has only tried, with the file that was sent
 /// then.
 pub(crate) async fn apply(
-    State(state): State<AppState>,
+    State(state): State<Store>,
     RowId(id): RowId<Job>,
     actor: Actor,
 ) -> Result<Response> {
@@ -110,7 +85,7 @@ pub(crate) async fn apply(
 }
 
 /// Puts a job into the queue and answers 202 with where it is told of.
-pub(crate) async fn accept(state: &AppState, job: NewJob) -> Result<Response> {
+pub(crate) async fn accept(state: &Store, job: NewJob) -> Result<Response> {
     let job = insert(&mut *state.database.background.acquire().await?, job).await?;
     state.jobs.tell();
     Ok(accepted(&job, "jobs"))
@@ -147,7 +122,7 @@ pub(crate) async fn is_busy(pool: &Pool) -> bool {
 }
 
 /// Forgets files and jobs that have been done for long enough.
-pub(crate) async fn forget(state: &AppState) -> Result<()> {
+pub(crate) async fn forget(state: &Store) -> Result<()> {
     queue::forget(&state.database.background, state.options.clock.now()).await
 }
 

@@ -24,6 +24,7 @@ mod health;
 mod history;
 mod import;
 mod interrupted;
+mod job_signals;
 mod jobs;
 mod lifecycle;
 mod list;
@@ -43,9 +44,12 @@ mod rows;
 pub mod seed;
 mod session;
 pub mod settings;
+mod spool;
 mod state;
 mod stats;
 mod stock_moves;
+mod store;
+mod streams;
 mod write;
 
 pub use crate::{

@@ -11,11 +11,11 @@ use prometheus_client::{
     registry::Registry,
 };
 
-use crate::state::AppState;
+use crate::store::Store;
 
 const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
-pub(crate) async fn get(State(state): State<AppState>) -> Response {
+pub(crate) async fn get(State(state): State<Store>) -> Response {
     // Made for each answer: the counters are shared, and nothing is global.
     let mut registry = Registry::with_prefix("stockroom");
     state.cache.register(&mut registry);

@@ -34,7 +34,7 @@ use crate::{
     log,
     partitions::Partitions,
     rows::Prepare,
-    state::AppState,
+    store::Store,
     write::Write,
 };
 
@@ -208,7 +208,7 @@ impl Entity for Order {
     }
 
     async fn prepare(
-        state: &AppState,
+        state: &Store,
         (id, version): (Option<Id<Self>>, Option<i64>),
         fields: &Value,
         how: Prepare,

@@ -25,7 +25,7 @@ use crate::{
     error::{Error, Result},
     extract::checked_change,
     log,
-    state::AppState,
+    store::Store,
     write::Write,
 };
 
@@ -90,7 +90,7 @@ impl<E: Entity> Sent<E> {
 
     /// Makes what the row needs to be there, on connections of its own: to be called before the
     /// transaction that writes it. Tells whether there is anything to make, where it is only to foresee that.
-    pub(crate) async fn prepare(&mut self, state: &AppState, how: Prepare) -> Result<bool> {
+    pub(crate) async fn prepare(&mut self, state: &Store, how: Prepare) -> Result<bool> {
         let Ok(row) = &self.row else {
             return Ok(false);
         };

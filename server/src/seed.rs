@@ -30,7 +30,7 @@ use crate::{
     extract::{Actor, Document},
     jobs,
     list::Parameters,
-    state::AppState,
+    store::Store,
 };
 
 /// Whether the job is refused where people have written rows. It is read before the body.
@@ -50,7 +50,7 @@ impl<S: Sync> FromRequestParts<S> for SparesShopsInUse {
 
 /// `POST /v1/seed-jobs?unless_in_use`: puts a job into the queue, answers 202 at once.
 pub(crate) async fn create(
-    State(state): State<AppState>,
+    State(state): State<Store>,
     SparesShopsInUse(is_spared): SparesShopsInUse,
     actor: Actor,
     Document(request): Document<NewSeedJob>,
@@ -79,7 +79,7 @@ async fn is_in_use(pool: &Pool) -> Result<bool> {
 /// # Errors
 /// 409 where the seed's data is in the shop or on its way, or was begun with other sizes; 422 for
 /// sizes and times that cannot be.
-async fn enqueue(state: &AppState, actor: &str, mut request: NewSeedJob) -> Result<Job> {
+async fn enqueue(state: &Store, actor: &str, mut request: NewSeedJob) -> Result<Job> {
     let errors = request.check();
     if !errors.is_empty() {
         return Err(Error::fields(Kind::Invalid, errors));
@@ -106,7 +106,7 @@ async fn enqueue(state: &AppState, actor: &str, mut request: NewSeedJob) -> Resu
 }
 
 fn check_times(
-    state: &AppState,
+    state: &Store,
     request: &NewSeedJob,
     until: DateTime<Utc>,
     now: DateTime<Utc>,
@@ -134,7 +134,7 @@ fn check_times(
 }
 
 /// `GET /v1/seed-jobs`: the same of seed jobs alone.
-pub(crate) async fn list(State(state): State<AppState>) -> Result<Json<Page<Job>>> {
+pub(crate) async fn list(State(state): State<Store>) -> Result<Json<Page<Job>>> {
     let jobs = jobs::of_kind(&state.database.background, JobKind::Seed).await?;
     Ok(Json(Page::whole(jobs)))
 }

@@ -11,15 +11,9 @@ use axum::{
     },
 };
 use futures_util::{Stream, StreamExt, stream};
-use stockroom_common::Kind;
-use tokio::sync::{OwnedSemaphorePermit, watch};
+use tokio::sync::watch;
 
-use crate::{
-    error::{Error, Result},
-    jobs,
-    lifecycle::Phase,
-    state::AppState,
-};
+use crate::{error::Result, jobs, lifecycle::Phase, state::AppState};
 
 /// How long a server that was started for a client waits for it.
 const FIRST_CLIENT: Duration = Duration::from_secs(30);
@@ -53,22 +47,6 @@ impl Sessions {
     }
 }
 
-/// Event streams that may be open: each has a connection, and memory in the kernel.
-pub(crate) const MAX_STREAMS: usize = 1_000;
-
-/// The right to hold an event stream open.
-///
-/// # Errors
-/// 503 where as many are open as may be.
-pub(crate) fn take_stream(state: &AppState) -> Result<OwnedSemaphorePermit> {
-    state.streams.clone().try_acquire_owned().map_err(|_| {
-        let detail = format!(
-            "{MAX_STREAMS} event streams are open, as many as may be; close some, or follow another server."
-        );
-        Error::refused(Kind::Unavailable, detail)
-    })
-}
-
 /// Counts one client as long as it lives.
 pub(crate) struct Attached(AppState);
 
@@ -89,7 +67,7 @@ impl Drop for Attached {
 pub(crate) async fn attach(
     State(state): State<AppState>,
 ) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>> {
-    let permit = take_stream(&state)?;
+    let permit = state.streams.take()?;
     let attached = Attached::new(state.clone());
     let hello = stream::iter([Ok(Event::default().event("attached").data(""))]);
     let until_stop = async move {

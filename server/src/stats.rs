@@ -23,7 +23,7 @@ use crate::{
     error::Result,
     list::{self, Parameters, unreadable},
     partitions::archived,
-    state::AppState,
+    store::Store,
 };
 
 /// Months that are asked for at one time.
@@ -34,7 +34,7 @@ const COUNTED: i64 = 50_000;
 
 /// `GET /v1/stats?months`
 pub(crate) async fn get(
-    State(state): State<AppState>,
+    State(state): State<Store>,
     RawQuery(query): RawQuery,
     reader: Reader,
 ) -> Result<Response> {
@@ -64,7 +64,7 @@ pub(crate) async fn get(
     Ok(Served::whole(answer, &parts, now).respond(&reader, now))
 }
 
-async fn counts(state: &AppState, reader: &Reader) -> Result<Served> {
+async fn counts(state: &Store, reader: &Reader) -> Result<Served> {
     let tags = || {
         let lists = [
             Tag::list::<Category>(),
@@ -106,7 +106,7 @@ async fn estimate<E: Entity>(conn: &mut Connection) -> Result<Total> {
     list::count::<E>(conn, &everything, None).await
 }
 
-async fn month(state: &AppState, begin: DateTime<Utc>, reader: &Reader) -> Result<Served> {
+async fn month(state: &Store, begin: DateTime<Utc>, reader: &Reader) -> Result<Served> {
     let pool = state.database.reads.clone();
     let load = async move {
         let stats = select_month(&mut *pool.acquire().await?, begin).await?;

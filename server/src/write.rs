@@ -14,8 +14,8 @@ use crate::{
     extract::Actor,
     interrupted::Interrupted,
     log::{self, Change, LogRun},
-    state::AppState,
     stock_moves::StockMoves,
+    store::Store,
 };
 
 /// A write that takes longer says in the log when it ended.
@@ -34,7 +34,7 @@ enum WriteKind {
 
 /// A write under way; dropped without [`Write::commit`] it leaves nothing.
 pub(crate) struct Write {
-    pub(crate) state: AppState,
+    pub(crate) state: Store,
     /// The instant that every row of this write bears.
     pub(crate) at: DateTime<Utc>,
     actor: Actor,
@@ -54,12 +54,12 @@ pub(crate) struct Write {
 
 impl Write {
     /// A write of a row or two, for somebody who waits.
-    pub(crate) fn new(state: AppState, actor: Actor) -> Self {
+    pub(crate) fn new(state: Store, actor: Actor) -> Self {
         Self::of_kind(WriteKind::Interactive, state, actor)
     }
 
     /// A write of many rows, which leaves the connections of the others alone.
-    pub(crate) fn bulk(state: AppState, actor: Actor) -> Self {
+    pub(crate) fn bulk(state: Store, actor: Actor) -> Self {
         Self::of_kind(WriteKind::Bulk, state, actor)
     }
 
@@ -76,7 +76,7 @@ impl Write {
         self.interrupted.check()
     }
 
-    fn of_kind(kind: WriteKind, state: AppState, actor: Actor) -> Self {
+    fn of_kind(kind: WriteKind, state: Store, actor: Actor) -> Self {
         let at = state.options.clock.now();
         Self {
             state,

@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use stockroom_server::cache::{Bytes, Key, Store, StoreFuture, Tag, Wrap};
+use stockroom_server::cache::{Bytes, EntryStore, Key, StoreFuture, Tag, Wrap};
 
 /// The ways to break it.
 pub const WAYS: &[&str] = &["no-delete", "no-check", "no-epoch"];
@@ -34,14 +34,14 @@ enum Way {
 
 #[derive(Debug)]
 struct Broken {
-    store: Arc<dyn Store>,
+    store: Arc<dyn EntryStore>,
     way: Way,
     /// The nonces that were seen first, by tag.
     seen: Mutex<HashMap<String, Bytes>>,
 }
 
 impl Broken {
-    fn new(store: Arc<dyn Store>, way: Way) -> Self {
+    fn new(store: Arc<dyn EntryStore>, way: Way) -> Self {
         let seen = Mutex::default();
         Self { store, way, seen }
     }
@@ -67,7 +67,7 @@ impl Broken {
     }
 }
 
-impl Store for Broken {
+impl EntryStore for Broken {
     fn read<'a>(&'a self, keys: &'a [Key<'a>]) -> StoreFuture<'a, Vec<Option<Bytes>>> {
         Box::pin(async move {
             let values = self.store.read(keys).await?;

@@ -12,7 +12,7 @@ use super::{
     Backend, Bytes, Cache, Landed, Load, Loaded,
     entry::{Entry, EntryKey, TTL},
     group::Fetch,
-    store::{Key, Nonce, Store, StoreError},
+    store::{EntryStore, Key, Nonce, StoreError},
     tag::Tag,
 };
 use crate::error::Result;
@@ -82,7 +82,7 @@ pub(super) enum Lease {
 /// Waits until this server may load the entry or another has filled it. A server that holds the lease
 /// and dies holds the others up until the lease ends.
 pub(super) async fn take_lease(
-    store: &dyn Store,
+    store: &dyn EntryStore,
     key: EntryKey,
     lease: EntryKey,
     nonces: &[(Tag, Nonce)],

@@ -9,7 +9,7 @@ use tokio::sync::{mpsc, oneshot};
 use super::{
     counters::Counters,
     entry::{Entry, EntryKey},
-    store::{Key, Nonce, Store, StoreError},
+    store::{EntryStore, Key, Nonce, StoreError},
     tag::Tag,
 };
 
@@ -55,7 +55,7 @@ pub(super) struct Fetched {
 impl<Q: Question> Group<Q> {
     /// Starts the task, which answers so many questions at a time at the most; it ends when this is
     /// dropped.
-    pub(super) fn start(store: Arc<dyn Store>, counters: Counters, most: usize) -> Self {
+    pub(super) fn start(store: Arc<dyn EntryStore>, counters: Counters, most: usize) -> Self {
         let (sender, questions) = mpsc::unbounded_channel();
         tokio::spawn(drive(store, questions, counters, most));
         Self(sender)
@@ -77,7 +77,7 @@ impl<Q: Question> fmt::Debug for Group<Q> {
 }
 
 async fn drive<Q: Question>(
-    store: Arc<dyn Store>,
+    store: Arc<dyn EntryStore>,
     mut questions: mpsc::UnboundedReceiver<Asking<Q>>,
     counters: Counters,
     most: usize,

@@ -9,7 +9,7 @@ use axum::body::Bytes;
 use quick_cache::{Weighter, unsync};
 
 use super::{
-    store::{Key, Store, StoreFuture, TAG_TTL, fresh_nonce},
+    store::{EntryStore, Key, StoreFuture, TAG_TTL, fresh_nonce},
     tag::Tag,
 };
 
@@ -68,7 +68,7 @@ fn ready<'a, T: Send + 'a>(value: T) -> StoreFuture<'a, T> {
     Box::pin(std::future::ready(Ok(value)))
 }
 
-impl Store for MemoryStore {
+impl EntryStore for MemoryStore {
     fn read<'a>(&'a self, keys: &'a [Key<'a>]) -> StoreFuture<'a, Vec<Option<Bytes>>> {
         let values = self.values();
         ready(

@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use super::{redis::RedisAddress, store::Store};
+use super::{redis::RedisAddress, store::EntryStore};
 
 /// What may differ between the caches of servers.
 #[derive(Clone, Debug)]
@@ -18,7 +18,7 @@ pub struct CacheOptions {
 }
 
 /// What puts another store around one.
-pub type Wrap = fn(Arc<dyn Store>) -> Arc<dyn Store>;
+pub type Wrap = fn(Arc<dyn EntryStore>) -> Arc<dyn EntryStore>;
 
 /// Where servers meet to tell each other what is old.
 #[derive(Clone, Debug)]

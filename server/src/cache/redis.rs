@@ -13,7 +13,7 @@ use tokio::sync::watch;
 pub use self::address::RedisAddress;
 use self::link::Link;
 use super::{
-    store::{Key, Store, StoreError, StoreFuture, TAG_TTL, fresh_nonce},
+    store::{EntryStore, Key, StoreError, StoreFuture, TAG_TTL, fresh_nonce},
     tag::Tag,
 };
 
@@ -125,7 +125,7 @@ impl RedisStore {
     }
 }
 
-impl Store for RedisStore {
+impl EntryStore for RedisStore {
     fn read<'a>(&'a self, keys: &'a [Key<'a>]) -> StoreFuture<'a, Vec<Option<Bytes>>> {
         Box::pin(self.mget(keys))
     }

@@ -14,7 +14,7 @@ pub type StoreFuture<'a, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>>
 
 /// A store of the cache. All keys are independent of each other: no call needs to see or to change
 /// several of them at one instant.
-pub trait Store: Send + Sync + fmt::Debug {
+pub trait EntryStore: Send + Sync + fmt::Debug {
     /// The values of the keys, each as of some instant after the call, and all of the same process
     /// where the store is one. One round trip.
     fn read<'a>(&'a self, keys: &'a [Key<'a>]) -> StoreFuture<'a, Vec<Option<Bytes>>>;
@@ -28,7 +28,7 @@ pub trait Store: Send + Sync + fmt::Debug {
     /// Sets a key that vanishes after `ttl`, unless it is there; tells whether it was set.
     fn claim<'a>(&'a self, key: Key<'a>, ttl: Duration) -> StoreFuture<'a, bool>;
 
-    /// Deletes the keys. Once this has succeeded, no later [`Store::read`] finds their old values.
+    /// Deletes the keys. Once this has succeeded, no later [`EntryStore::read`] finds their old values.
     fn delete<'a>(&'a self, keys: &'a [Key<'a>]) -> StoreFuture<'a, ()>;
 
     /// Whether calls are likely to be answered; where not, they fail at once.

@@ -20,7 +20,7 @@ use crate::{
     extract::{Actor, Document},
     jobs::{self, Ended, NewJob, Outcome, Run, Spool},
     list::{self, ListRequest, Parameters, unreadable},
-    state::AppState,
+    store::Store,
 };
 
 /// Bytes that the ids of as many rows as may be named take, and some more.
@@ -28,7 +28,7 @@ pub(crate) const BODY_LIMIT: usize = 1 << 20;
 
 /// `POST /v1/{r}/export?format&name&sort&q&<filters>`, or `?format&name` with the ids of rows as the body.
 pub(crate) async fn create<E: Entity>(
-    State(state): State<AppState>,
+    State(state): State<Store>,
     RawQuery(query): RawQuery,
     actor: Actor,
     request: Request,
@@ -86,7 +86,7 @@ fn check_size(rows: usize) -> Result<()> {
     Err(Error::field(Kind::Invalid, "/ids", "out_of_range", message))
 }
 
-fn list_of<E: Entity>(state: &AppState, query: &str) -> Result<ListRequest<E>> {
+fn list_of<E: Entity>(state: &Store, query: &str) -> Result<ListRequest<E>> {
     let parameters = Parameters::read(query)?;
     if parameters.has("id") {
         let message = "name rows in the body: {\"ids\": […]}";

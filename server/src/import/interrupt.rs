@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 
 use tokio::{sync::oneshot, task::AbortHandle};
 
-use crate::{interrupted::Interrupted, jobs::Run, lifecycle::Phase, state::AppState};
+use crate::{interrupted::Interrupted, jobs::Run, lifecycle::Phase, store::Store};
 
 /// How long an import may take.
 const MAX_TIME: Duration = Duration::from_secs(4 * 3_600);
@@ -26,7 +26,7 @@ pub(crate) struct Waiting {
 
 impl Interrupt {
     /// For an import that somebody waits for.
-    pub(crate) fn of_caller(state: &AppState) -> (Self, Waiting) {
+    pub(crate) fn of_caller(state: &Store) -> (Self, Waiting) {
         let (end, gone) = oneshot::channel();
         let gone = async {
             // Nothing is ever sent.
@@ -46,7 +46,7 @@ impl Interrupt {
         Self::watch(&run.state, stopped)
     }
 
-    fn watch(state: &AppState, ended: impl Future<Output = &'static str> + Send + 'static) -> Self {
+    fn watch(state: &Store, ended: impl Future<Output = &'static str> + Send + 'static) -> Self {
         let interrupted = Interrupted::default();
         let (state, flag) = (state.clone(), interrupted.clone());
         let watcher = tokio::spawn(async move {

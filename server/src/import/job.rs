@@ -19,12 +19,12 @@ use crate::{
     error::{Error, Result},
     extract::Actor,
     jobs::{self, Ended, NewJob, Outcome, Run},
-    state::AppState,
+    store::Store,
 };
 
 /// Keeps the file and puts its import into the queue, both or neither.
 pub(super) async fn enqueue(
-    state: &AppState,
+    state: &Store,
     actor: Actor,
     request: ImportRequest,
     file: File,

@@ -13,41 +13,21 @@ use std::{
 use axum::body::{Body, HttpBody};
 use futures_util::StreamExt;
 use stockroom_common::{Kind, format::Format};
-use tokio::{io::AsyncWriteExt, sync::Semaphore, time::Instant};
+use tokio::{io::AsyncWriteExt, time::Instant};
 
 use super::file::File;
 use crate::{
     error::{Error, Result},
     interrupted::Interrupted,
     jobs::{Pieces, Run},
-    state::AppState,
+    store::Store,
 };
 
-/// Files that are received at a time.
-const MAX_UPLOADS: usize = 8;
 /// How long one more waits for its turn: most files arrive within moments.
 const TURN_LIMIT: Duration = Duration::from_secs(10);
 /// Bytes that must arrive in each such span until the file is whole.
 const MIN_BYTES: u64 = 16 << 10;
 const SPAN: Duration = Duration::from_secs(30);
-
-/// Room for files that were received, shared by all requests.
-#[derive(Debug)]
-pub(crate) struct Spool {
-    uploads: Semaphore,
-    used: Arc<AtomicU64>,
-    limit: u64,
-}
-
-impl Spool {
-    pub(crate) fn new(limit: u64) -> Self {
-        Self {
-            uploads: Semaphore::new(MAX_UPLOADS),
-            used: Arc::default(),
-            limit,
-        }
-    }
-}
 
 /// The room that one file takes, given back with the file.
 #[derive(Debug)]
@@ -59,7 +39,7 @@ pub(crate) struct Room {
 }
 
 impl Room {
-    fn of(state: &AppState) -> Self {
+    fn of(state: &Store) -> Self {
         Self {
             used: state.spool.used.clone(),
             bytes: 0,
@@ -101,7 +81,7 @@ impl Drop for Room {
 /// 408 where too little of it comes, 413 where it is too large, 400 where it breaks off, 503 where there is no
 /// room for it now.
 pub(crate) async fn receive(
-    state: &AppState,
+    state: &Store,
     body: Body,
     format: Format,
     interrupted: Interrupted,

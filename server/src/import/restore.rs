@@ -18,7 +18,7 @@ use crate::{
     log::Change,
     order,
     rows::{self, MAX_FAULTS, Place},
-    state::AppState,
+    store::Store,
     write::Write,
 };
 
@@ -165,7 +165,7 @@ fn lies_in<E: Entity>(range: &Range<DateTime<Utc>>, row: &E) -> Result<()> {
     ))
 }
 
-async fn ensure<E: Entity>(state: &AppState, family: Family, row: &E) -> Result<()> {
+async fn ensure<E: Entity>(state: &Store, family: Family, row: &E) -> Result<()> {
     let at = row.id().time().unwrap_or_default();
     if !order::may_be_placed(state, state.options.clock.now(), at) {
         let first = state.options.orders_from.date_naive();
@@ -244,7 +244,7 @@ fn holds(value: &Value, text: &str) -> bool {
 }
 
 /// Tells the planner about the new rows, rather than wait until autovacuum does.
-pub(crate) async fn analyze(state: &AppState, tables: &str) {
+pub(crate) async fn analyze(state: &Store, tables: &str) {
     let analyzed = async {
         let mut transaction = state.database.bulk.begin().await?;
         let sql = format!("set local statement_timeout = 0; analyze {tables}");

@@ -16,9 +16,9 @@ use stockroom_common::{
 };
 use tokio::sync::{OwnedSemaphorePermit, watch};
 
-use super::{Jobs, find, queue};
+use super::{find, queue};
 use crate::{
-    error::Result, extract::RowId, lifecycle::Phase, session::take_stream, state::AppState,
+    error::Result, extract::RowId, job_signals::JobSignals, lifecycle::Phase, store::Store,
 };
 
 /// How often jobs are looked at while some are under way: they may be on another server.
@@ -29,11 +29,11 @@ const LOOK_AT_REST_EVERY: Duration = Duration::from_secs(2);
 /// `GET /v1/jobs/{id}/events`: `job` each time it has come further, as lists tell of it, and in the end as
 /// `GET /v1/jobs/{id}` does.
 pub(crate) async fn events(
-    State(state): State<AppState>,
+    State(state): State<Store>,
     RowId(id): RowId<Job>,
 ) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>> {
     find(&state.database.background, id).await?;
-    let permit = take_stream(&state)?;
+    let permit = state.streams.take()?;
     let first: Option<Job> = None;
     let jobs = stream::unfold(
         (state, first, permit),
@@ -62,10 +62,10 @@ pub(crate) async fn events(
 /// `GET /v1/jobs/events`: `jobs` with all of them as `GET /v1/jobs` lists them, and then each time with
 /// those that have come further or are new.
 pub(crate) async fn all_events(
-    State(state): State<AppState>,
+    State(state): State<Store>,
 ) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>> {
     let listener = Listener {
-        _permit: take_stream(&state)?,
+        _permit: state.streams.take()?,
         seen: state.jobs.seen.subscribe(),
         told: None,
         state: state.clone(),
@@ -81,7 +81,7 @@ pub(crate) async fn all_events(
 /// Somebody who is told of all jobs.
 struct Listener {
     seen: watch::Receiver<Option<Arc<Vec<Job>>>>,
-    state: AppState,
+    state: Store,
     /// As they were told last.
     told: Option<Arc<Vec<Job>>>,
     _permit: OwnedSemaphorePermit,
@@ -114,8 +114,8 @@ impl Listener {
 }
 
 /// Looks at all jobs for everybody who listens, as long as anybody does.
-pub(crate) async fn watch_all(state: AppState) {
-    let Jobs { asked, seen, .. } = &state.jobs;
+pub(crate) async fn watch_all(state: Store) {
+    let JobSignals { asked, seen, .. } = &state.jobs;
     loop {
         if seen.receiver_count() == 0 {
             // Whoever comes next is told what is so then.
@@ -150,7 +150,7 @@ pub(crate) async fn watch_all(state: AppState) {
 }
 
 /// All jobs, and those that were seen under way and have since left the list: their end is told as well.
-async fn look(state: &AppState, last: Option<&Vec<Job>>) -> Result<Vec<Job>> {
+async fn look(state: &Store, last: Option<&Vec<Job>>) -> Result<Vec<Job>> {
     let mut jobs = queue::select_latest(&state.database.background, &JobKind::ALL).await?;
     let listed: HashSet<Id<Job>> = jobs.iter().map(|job| job.id).collect();
     let last = last.into_iter().flatten();
@@ -163,7 +163,7 @@ async fn look(state: &AppState, last: Option<&Vec<Job>>) -> Result<Vec<Job>> {
 }
 
 /// Waits; none once the server stops.
-async fn wait(state: &AppState, time: Duration) -> Option<()> {
+async fn wait(state: &Store, time: Duration) -> Option<()> {
     tokio::select! {
         () = tokio::time::sleep(time) => Some(()),
         () = state.lifecycle.until(Phase::Stopping) => None,

@@ -21,17 +21,14 @@ use crate::{
     error::{Error, Result},
     extract::RowId,
     respond::attachment,
-    state::AppState,
+    store::Store,
 };
 
 /// Bytes of a piece.
 const PIECE: usize = 1 << 20;
 
 /// `GET /v1/jobs/{id}/file`: what an export has written, or an import was sent.
-pub(crate) async fn fetch(
-    State(state): State<AppState>,
-    RowId(id): RowId<Job>,
-) -> Result<Response> {
+pub(crate) async fn fetch(State(state): State<Store>, RowId(id): RowId<Job>) -> Result<Response> {
     let job = find(&state.database.background, id).await?;
     let (format, name) = match &job.request {
         JobRequest::Import(request) => (request.format, &request.resource),

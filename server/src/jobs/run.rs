@@ -14,7 +14,7 @@ use crate::{
     database::Connection,
     error::{Error, Result},
     extract::Actor,
-    state::AppState,
+    store::Store,
 };
 
 /// Why a job stops before its end.
@@ -49,7 +49,7 @@ pub(crate) struct Outcome {
 }
 
 pub(crate) struct Run {
-    pub(crate) state: AppState,
+    pub(crate) state: Store,
     pub(crate) id: Id<Job>,
     pub(crate) actor: Actor,
     /// Of a seed job, the rows in one batch.
@@ -63,7 +63,7 @@ pub(crate) struct Run {
 }
 
 impl Run {
-    pub(super) fn new(state: &AppState, runner: Uuid, claimed: Claimed) -> Self {
+    pub(super) fn new(state: &Store, runner: Uuid, claimed: Claimed) -> Self {
         Self {
             state: state.clone(),
             id: claimed.job.id,

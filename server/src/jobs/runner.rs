@@ -21,7 +21,7 @@ use super::{
 use crate::{
     error::{Error, Result},
     lifecycle::Phase,
-    state::AppState,
+    store::Store,
 };
 
 /// How often a server looks for a job that nobody told it of.
@@ -35,7 +35,7 @@ const MOST_TAKEN_OVER: i32 = 5;
 pub(crate) type Dispatch = fn(Arc<Run>, JobRequest) -> BoxFuture<'static, Result<Outcome, Ended>>;
 
 /// Takes jobs until the server stops, and then waits for those that it has.
-pub(crate) async fn run(state: AppState, dispatch: Dispatch) {
+pub(crate) async fn run(state: Store, dispatch: Dispatch) {
     let turns = JobKind::ALL.map(|kind| (kind, Arc::new(Semaphore::new(1))));
     let mut running = JoinSet::new();
     while !state.lifecycle.has_reached(Phase::Stopping) {
@@ -54,7 +54,7 @@ pub(crate) async fn run(state: AppState, dispatch: Dispatch) {
 
 /// The next job of a kind that this server has a turn for, if there is one.
 async fn next(
-    state: &AppState,
+    state: &Store,
     turns: &[(JobKind, Arc<Semaphore>)],
     dispatch: Dispatch,
 ) -> Option<impl Future<Output = ()> + use<>> {
@@ -83,11 +83,7 @@ async fn next(
 ///
 /// # Errors
 /// Where the database cannot be reached. What goes wrong in the job is written down there.
-pub(crate) async fn work_off(
-    state: &AppState,
-    kinds: &[JobKind],
-    dispatch: Dispatch,
-) -> Result<bool> {
+pub(crate) async fn work_off(state: &Store, kinds: &[JobKind], dispatch: Dispatch) -> Result<bool> {
     match claim(state, kinds).await? {
         Some((runner, claimed)) => {
             work(state, runner, claimed, dispatch).await;
@@ -97,13 +93,13 @@ pub(crate) async fn work_off(
     }
 }
 
-async fn claim(state: &AppState, kinds: &[JobKind]) -> Result<Option<(Uuid, Claimed)>> {
+async fn claim(state: &Store, kinds: &[JobKind]) -> Result<Option<(Uuid, Claimed)>> {
     let runner: Uuid = Id::<Job>::mint(state.options.clock.now(), rand::random()).uuid();
     let claimed = queue::claim(&state.database.background, runner, kinds).await?;
     Ok(claimed.map(|claimed| (runner, claimed)))
 }
 
-async fn work(state: &AppState, runner: Uuid, claimed: Claimed, dispatch: Dispatch) {
+async fn work(state: &Store, runner: Uuid, claimed: Claimed, dispatch: Dispatch) {
     let request = claimed.job.request.clone();
     let taken_over = claimed.taken_over;
     let run = Arc::new(Run::new(state, runner, claimed));

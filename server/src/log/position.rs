@@ -6,7 +6,7 @@ use sqlx::{Row, postgres::PgRow};
 use uuid::Uuid;
 
 use super::LogRun;
-use crate::{database::Connection, error::Result, state::AppState};
+use crate::{database::Connection, error::Result, store::Store};
 
 /// An entry so old is placed although whoever wrote it has not done so.
 const LEFT_AFTER: TimeDelta = TimeDelta::seconds(1);
@@ -16,13 +16,13 @@ const BATCH: usize = 1_000;
 const RUNS: usize = 200;
 
 /// Marks entries as relayed and places those among them that are not yet.
-pub(crate) async fn mark(state: &AppState, runs: &[LogRun]) -> Result<()> {
+pub(crate) async fn mark(state: &Store, runs: &[LogRun]) -> Result<()> {
     place(state, runs, Some(state.options.clock.now())).await
 }
 
 /// Places what nobody has: entries of writers that died, or whose tags could not be deleted, or that have
 /// no cache.
-pub(crate) async fn leftovers(state: &AppState) -> Result<()> {
+pub(crate) async fn leftovers(state: &Store) -> Result<()> {
     loop {
         let now = state.options.clock.now();
         let left = sqlx::query(
@@ -76,7 +76,7 @@ fn run_of_one(row: &PgRow) -> sqlx::Result<LogRun> {
 /// A write stands in the log as one run, and its entries are found by the two ends of that. Whatever the planner takes
 /// the log for, an entry is compared with [`RUNS`] runs at the most: joined with each other entry by entry they would
 /// take it minutes where it expects a few and finds ten thousand.
-async fn place(state: &AppState, runs: &[LogRun], relayed_at: Option<DateTime<Utc>>) -> Result<()> {
+async fn place(state: &Store, runs: &[LogRun], relayed_at: Option<DateTime<Utc>>) -> Result<()> {
     let mut runs = runs.to_vec();
     runs.sort_by_key(|run| (run.at, run.first));
     let runs = joined(runs);

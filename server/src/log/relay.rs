@@ -12,7 +12,7 @@ use crate::{
     cache::{Invalidation, Tag},
     database::Connection,
     error::Result,
-    state::AppState,
+    store::Store,
 };
 
 /// How often what writers have done themselves is written down.
@@ -29,7 +29,7 @@ const HARMLESS_AFTER: TimeDelta = TimeDelta::minutes(15);
 const BATCH: i64 = 500;
 
 /// Works until it is aborted.
-pub(crate) async fn run(state: AppState) {
+pub(crate) async fn run(state: Store) {
     let mut ticks = tokio::time::interval(MARK_PERIOD);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     for tick in 0_u32.. {
@@ -51,7 +51,7 @@ pub(crate) async fn run(state: AppState) {
 }
 
 /// Writes down what writers have done. Also done once more when the server stops.
-pub(crate) async fn mark(state: &AppState) -> Result<()> {
+pub(crate) async fn mark(state: &Store) -> Result<()> {
     loop {
         let done = state.relay.take();
         if done.is_empty() {
@@ -85,7 +85,7 @@ async fn set_relayed(conn: &mut Connection, now: DateTime<Utc>, runs: &[LogRun])
     Ok(())
 }
 
-async fn look(state: &AppState) -> Result<()> {
+async fn look(state: &Store) -> Result<()> {
     let ages = match state.cache.is_up() {
         Some(true) => (GRACE, GRACE),
         Some(false) => return Ok(()),
@@ -98,7 +98,7 @@ async fn look(state: &AppState) -> Result<()> {
 
 /// Takes a batch of changes that were left over, older than this or that much ahead of our clock,
 /// deletes their tags and marks them; tells how many.
-async fn repair(state: &AppState, (older, ahead): (TimeDelta, TimeDelta)) -> Result<i64> {
+async fn repair(state: &Store, (older, ahead): (TimeDelta, TimeDelta)) -> Result<i64> {
     let now = state.options.clock.now();
     let mut transaction = state.database.background.begin().await?;
     let left = sqlx::query(

@@ -15,7 +15,7 @@ use crate::{
     error::{Error, Result},
     log,
     rows::Prepare,
-    state::AppState,
+    store::Store,
     write::Write,
 };
 
@@ -38,14 +38,14 @@ pub(super) fn placed_at(write: &Write, told: Option<DateTime<Utc>>) -> Result<Da
     Ok(at)
 }
 
-pub(crate) fn may_be_placed(state: &AppState, now: DateTime<Utc>, at: DateTime<Utc>) -> bool {
+pub(crate) fn may_be_placed(state: &Store, now: DateTime<Utc>, at: DateTime<Utc>) -> bool {
     (state.options.orders_from..=now + Duration::days(1)).contains(&at)
 }
 
 /// Makes the partition that an order goes to, unless the order would be refused: a refusal must leave no partition
 /// behind. Tells whether there was none. What is looked up here may change until the order is written, where the rules are applied.
 pub(super) async fn make_partition(
-    state: &AppState,
+    state: &Store,
     placed_at: DateTime<Utc>,
     (id, new): (Option<Id<Order>>, &NewOrder),
     how: Prepare,

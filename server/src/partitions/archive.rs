@@ -24,7 +24,7 @@ use crate::{
     error::{Error, Result},
     extract::Actor,
     log::Change,
-    state::AppState,
+    store::Store,
     write::Write,
 };
 
@@ -38,7 +38,7 @@ const SETTLES_IN: TimeDelta = TimeDelta::minutes(15);
 /// # Errors
 /// 404 for one that there never was, 409 for one that still fills, holds changes that no cache was
 /// told of or was dropped, 503 where the tables are never free for a moment.
-pub(crate) async fn archive(state: &AppState, actor: &Actor, name: &str) -> Result<Invalidation> {
+pub(crate) async fn archive(state: &Store, actor: &Actor, name: &str) -> Result<Invalidation> {
     let done = lock::patiently(|| detach(state, actor, name)).await?;
     // Now that nobody reads it, its bounds are checked, so that it can be attached without a scan.
     if let Err(error) = validate(state, name).await {
@@ -52,7 +52,7 @@ pub(crate) async fn archive(state: &AppState, actor: &Actor, name: &str) -> Resu
 ///
 /// # Errors
 /// 404 for one that there never was, 409 for one that was dropped, 503 as for [`archive`].
-pub(crate) async fn restore(state: &AppState, actor: &Actor, name: &str) -> Result<Invalidation> {
+pub(crate) async fn restore(state: &Store, actor: &Actor, name: &str) -> Result<Invalidation> {
     validate(state, name).await?;
     lock::patiently(|| reattach(state, actor, name)).await
 }
@@ -61,12 +61,12 @@ pub(crate) async fn restore(state: &AppState, actor: &Actor, name: &str) -> Resu
 ///
 /// # Errors
 /// 404 for one that there never was, 409 for one that is not archived, 503 as for [`archive`].
-pub(crate) async fn delete(state: &AppState, actor: &Actor, name: &str) -> Result<Invalidation> {
+pub(crate) async fn delete(state: &Store, actor: &Actor, name: &str) -> Result<Invalidation> {
     lock::patiently(|| drop_tables(state, actor, name)).await
 }
 
 /// Begins a write to the partition of that name, while no other server changes any.
-async fn begin(state: &AppState, actor: &Actor, name: &str) -> Result<(Write, Piece)> {
+async fn begin(state: &Store, actor: &Actor, name: &str) -> Result<(Write, Piece)> {
     let mut write = Write::bulk(state.clone(), actor.clone());
     let conn = write.conn().await?;
     lock::take_turns(conn).await?;
@@ -74,7 +74,7 @@ async fn begin(state: &AppState, actor: &Actor, name: &str) -> Result<(Write, Pi
     Ok((write, piece))
 }
 
-async fn detach(state: &AppState, actor: &Actor, name: &str) -> Result<Invalidation> {
+async fn detach(state: &Store, actor: &Actor, name: &str) -> Result<Invalidation> {
     let (mut write, piece) = begin(state, actor, name).await?;
     let at = write.at;
     let conn = write.conn().await?;
@@ -128,7 +128,7 @@ async fn detach(state: &AppState, actor: &Actor, name: &str) -> Result<Invalidat
     commit(write, Op::Archive, name).await
 }
 
-async fn reattach(state: &AppState, actor: &Actor, name: &str) -> Result<Invalidation> {
+async fn reattach(state: &Store, actor: &Actor, name: &str) -> Result<Invalidation> {
     let (mut write, piece) = begin(state, actor, name).await?;
     let conn = write.conn().await?;
     match piece.state {
@@ -161,7 +161,7 @@ async fn reattach(state: &AppState, actor: &Actor, name: &str) -> Result<Invalid
     commit(write, Op::Restore, name).await
 }
 
-async fn drop_tables(state: &AppState, actor: &Actor, name: &str) -> Result<Invalidation> {
+async fn drop_tables(state: &Store, actor: &Actor, name: &str) -> Result<Invalidation> {
     let (mut write, piece) = begin(state, actor, name).await?;
     let at = write.at;
     let conn = write.conn().await?;
@@ -232,12 +232,12 @@ pub(super) async fn commit(mut write: Write, op: Op, name: &str) -> Result<Inval
 
 /// Nothing is left to do. But who did it may not have come to end what is cached, and from here on it is
 /// acknowledged.
-async fn acknowledge(state: &AppState) -> Result<Invalidation> {
+async fn acknowledge(state: &Store) -> Result<Invalidation> {
     Ok(state.cache.invalidate(&[Tag::epoch()]).await)
 }
 
 /// Checks that an archived partition holds nothing out of its bounds. Quick where it was done before.
-async fn validate(state: &AppState, name: &str) -> Result<()> {
+async fn validate(state: &Store, name: &str) -> Result<()> {
     let mut transaction = state.database.bulk.begin().await?;
     let piece = find(&mut transaction, name).await?;
     if piece.state != PartitionState::Archived {

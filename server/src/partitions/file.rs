@@ -33,13 +33,13 @@ use crate::{
     },
     list::Parameters,
     order,
-    state::AppState,
+    store::Store,
     write::{Write, detached},
 };
 
 /// `GET /v1/partitions/{name}/export?format`
 pub(crate) async fn export(
-    State(state): State<AppState>,
+    State(state): State<Store>,
     Name(name): Name,
     RawQuery(query): RawQuery,
 ) -> Result<Response> {
@@ -79,7 +79,7 @@ impl Source for Partition {
 
 /// `POST /v1/partitions/{name}/import?format&dry_run&report`
 pub(crate) async fn import(
-    State(state): State<AppState>,
+    State(state): State<Store>,
     Name(name): Name,
     RawQuery(query): RawQuery,
     actor: Actor,
@@ -120,7 +120,7 @@ async fn bring_back(import: &Import, piece: Piece) -> Result<(Report, Invalidati
 }
 
 /// Makes the empty tables, with all that those of an archived partition have.
-async fn make_tables(state: &AppState, piece: &Piece) -> Result<()> {
+async fn make_tables(state: &Store, piece: &Piece) -> Result<()> {
     let mut transaction = state.database.bulk.begin().await?;
     lock::take_turns(&mut transaction).await?;
     refuse_unless_dropped(&archive::find(&mut transaction, &piece.name()).await?)?;
@@ -159,7 +159,7 @@ async fn make_tables(state: &AppState, piece: &Piece) -> Result<()> {
     Ok(())
 }
 
-async fn drop_tables(state: &AppState, piece: &Piece) -> Result<()> {
+async fn drop_tables(state: &Store, piece: &Piece) -> Result<()> {
     let mut transaction = state.database.bulk.begin().await?;
     lock::take_turns(&mut transaction).await?;
     refuse_unless_dropped(&archive::find(&mut transaction, &piece.name()).await?)?;

@@ -14,7 +14,7 @@ use crate::{
     error::{Error, Result},
     extract::{Actor, Document},
     jobs::{self, Ended, NewJob, Outcome, Run},
-    state::AppState,
+    store::Store,
 };
 
 /// How long after the tables were in use they are tried again.
@@ -22,7 +22,7 @@ const AGAIN: Duration = Duration::from_secs(1);
 
 /// `POST /v1/partitions/archive` `{"names": […]}`
 pub(crate) async fn archive_all(
-    State(state): State<AppState>,
+    State(state): State<Store>,
     actor: Actor,
     Document(named): Document<NamedPartitions>,
 ) -> Result<Response> {
@@ -31,7 +31,7 @@ pub(crate) async fn archive_all(
 
 /// `POST /v1/partitions/restore` `{"names": […]}`
 pub(crate) async fn restore_all(
-    State(state): State<AppState>,
+    State(state): State<Store>,
     actor: Actor,
     Document(named): Document<NamedPartitions>,
 ) -> Result<Response> {
@@ -40,7 +40,7 @@ pub(crate) async fn restore_all(
 
 /// `POST /v1/partitions/delete` `{"names": […]}`: for good.
 pub(crate) async fn delete_all(
-    State(state): State<AppState>,
+    State(state): State<Store>,
     actor: Actor,
     Document(named): Document<NamedPartitions>,
 ) -> Result<Response> {
@@ -48,7 +48,7 @@ pub(crate) async fn delete_all(
 }
 
 async fn create(
-    state: &AppState,
+    state: &Store,
     actor: Actor,
     action: PartitionAction,
     named: NamedPartitions,

@@ -4,14 +4,14 @@ use chrono::{DateTime, Utc};
 use stockroom_common::partition::{Family, PartitionState};
 
 use super::{archive, catalogue::Piece, policy::Retention};
-use crate::{database::Connection, error::Result, extract::Actor, state::AppState};
+use crate::{database::Connection, error::Result, extract::Actor, store::Store};
 
 /// Partitions that one sweep deletes at the most: whoever sees a policy delete what it should not has time to
 /// stop it.
 const MAX_DROPS: usize = 2;
 
 /// Makes what is due, and archives or drops what has come of age.
-pub(crate) async fn keep(state: &AppState) -> Result<()> {
+pub(crate) async fn keep(state: &Store) -> Result<()> {
     let now = state.options.clock.now();
     let partitions = &state.partitions;
     partitions
@@ -32,7 +32,7 @@ pub(crate) async fn keep(state: &AppState) -> Result<()> {
 }
 
 /// Archives or drops what has come of age. One that cannot go now is tried again with the next sweep.
-async fn sweep(state: &AppState) -> Result<()> {
+async fn sweep(state: &Store) -> Result<()> {
     let actor = Actor("retention".into());
     let policies = [
         (Family::Orders, state.options.orders_retention),

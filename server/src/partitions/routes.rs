@@ -22,12 +22,12 @@ use crate::{
     database::Connection,
     error::Result,
     extract::{Actor, Name},
-    state::AppState,
+    store::Store,
     write::detached,
 };
 
 /// `GET /v1/partitions`: all of them, the newest of each family first.
-pub(crate) async fn list(State(state): State<AppState>) -> Result<Json<Page<Partition>>> {
+pub(crate) async fn list(State(state): State<Store>) -> Result<Json<Page<Partition>>> {
     let mut conn = state.database.reads.acquire().await?;
     let mut items = measured(&mut conn, |_| true).await?;
     items.sort_by_key(|partition| (partition.family, std::cmp::Reverse(partition.from)));
@@ -35,16 +35,13 @@ pub(crate) async fn list(State(state): State<AppState>) -> Result<Json<Page<Part
 }
 
 /// `GET /v1/partitions/{name}`
-pub(crate) async fn get(
-    State(state): State<AppState>,
-    Name(name): Name,
-) -> Result<Json<Partition>> {
+pub(crate) async fn get(State(state): State<Store>, Name(name): Name) -> Result<Json<Partition>> {
     find(&state, &name).await.map(Json)
 }
 
 /// `POST /v1/partitions/{name}/archive`
 pub(crate) async fn archive(
-    State(state): State<AppState>,
+    State(state): State<Store>,
     Name(name): Name,
     actor: Actor,
 ) -> Result<Response> {
@@ -55,7 +52,7 @@ pub(crate) async fn archive(
 
 /// `POST /v1/partitions/{name}/restore`
 pub(crate) async fn restore(
-    State(state): State<AppState>,
+    State(state): State<Store>,
     Name(name): Name,
     actor: Actor,
 ) -> Result<Response> {
@@ -66,7 +63,7 @@ pub(crate) async fn restore(
 
 /// `DELETE /v1/partitions/{name}`: deletes an archived partition for good.
 pub(crate) async fn delete(
-    State(state): State<AppState>,
+    State(state): State<Store>,
     Name(name): Name,
     actor: Actor,
 ) -> Result<Response> {
@@ -74,11 +71,11 @@ pub(crate) async fn delete(
     Ok(tell(done, StatusCode::NO_CONTENT.into_response()))
 }
 
-async fn changed(done: Invalidation, state: &AppState, name: &str) -> Result<Response> {
+async fn changed(done: Invalidation, state: &Store, name: &str) -> Result<Response> {
     Ok(tell(done, Json(find(state, name).await?).into_response()))
 }
 
-async fn find(state: &AppState, name: &str) -> Result<Partition> {
+async fn find(state: &Store, name: &str) -> Result<Partition> {
     let mut conn = state.database.reads.acquire().await?;
     let found = measured(&mut conn, |piece| piece.name() == name)
         .await?

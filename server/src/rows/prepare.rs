@@ -3,7 +3,7 @@
 use stockroom_common::bulk::OnError;
 
 use super::{Prepare, Sent, refuse};
-use crate::{entity::Entity, error::Result, state::AppState};
+use crate::{entity::Entity, error::Result, store::Store};
 
 /// Prepares rows that are written together. Where one refusal is that of all, nothing is made before it is known that
 /// none is refused.
@@ -11,7 +11,7 @@ use crate::{entity::Entity, error::Result, state::AppState};
 /// # Errors
 /// What is wrong with the rows by themselves, with [`OnError::RejectAll`].
 pub(crate) async fn prepare_all<E: Entity>(
-    state: &AppState,
+    state: &Store,
     rows: &mut [Sent<E>],
     on_error: OnError,
 ) -> Result<()> {

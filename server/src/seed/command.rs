@@ -19,7 +19,7 @@ use crate::{
     error::{Error, Result},
     jobs::{self, Ended, Outcome, Run, find},
     lifecycle::Phase,
-    state::AppState,
+    store::Store,
 };
 
 /// How often the progress is told to a terminal, and to a log.
@@ -46,7 +46,7 @@ fn dispatch(run: Arc<Run>, request: JobRequest) -> BoxFuture<'static, Result<Out
 /// # Errors
 /// As `POST /v1/seed-jobs` would refuse; and where the job failed or was stopped.
 pub async fn command(
-    state: &AppState,
+    state: &Store,
     request: NewSeedJob,
     stop: impl Future<Output = ()>,
 ) -> Result<()> {
@@ -89,7 +89,7 @@ pub async fn command(
 }
 
 /// Says on standard error how far the job is, for ever.
-async fn tell(state: &AppState, job: &Job) -> Result<Job> {
+async fn tell(state: &Store, job: &Job) -> Result<Job> {
     let is_terminal = std::io::stderr().is_terminal();
     let every = if is_terminal { TELL_EVERY } else { LOG_EVERY };
     loop {

@@ -30,11 +30,11 @@ struct Asked<E: Entity> {
 
 /// `GET /v1/{r}/alike?q&limit&<filters>`
 pub(crate) async fn alike<E: Entity>(
-    State(state): State<Store>,
+    State(store): State<Store>,
     RawQuery(query): RawQuery,
     reader: Reader,
 ) -> Result<Response> {
-    let (cache, now) = (state.cache.clone(), state.options.clock.now());
+    let (cache, now) = (store.cache.clone(), store.options.clock.now());
     let mut parameters = Parameters::read(&query.unwrap_or_default())?;
     let key = format!("alike?{}", parameters.encoded());
     let known: Vec<&str> = ["q", "limit"]
@@ -50,7 +50,7 @@ pub(crate) async fn alike<E: Entity>(
     }
     let limit = parameters.take("limit");
     let limit = limit.map_or(Ok(page::DEFAULT_LIMIT), |limit| parse_limit(&limit))?;
-    let filter = ListRequest::<E>::whole(parameters, &state.cursor_key)?.filter;
+    let filter = ListRequest::<E>::whole(parameters, &store.cursor_key)?.filter;
     let asked = Arc::new(Asked::<E> {
         text,
         limit,
@@ -59,13 +59,13 @@ pub(crate) async fn alike<E: Entity>(
     let wanted = Wanted {
         key: EntryKey::new(E::PATH, &key),
         tags: || vec![Tag::list::<E>()],
-        load: || load(state, asked.clone()),
+        load: || load(store, asked.clone()),
     };
     Ok(cache.read(wanted, &reader).await?.respond(&reader, now))
 }
 
-async fn load<E: Entity>(state: Store, asked: Arc<Asked<E>>) -> Result<Loaded> {
-    let mut conn = state.database.reads.acquire().await?;
+async fn load<E: Entity>(store: Store, asked: Arc<Asked<E>>) -> Result<Loaded> {
+    let mut conn = store.database.reads.acquire().await?;
     let rows = match select(&mut conn, &asked).await {
         Err(error) if error.is_missing_function() => Vec::new(),
         rows => rows?,

@@ -26,7 +26,7 @@ use crate::{
 
 /// `POST /v1/{r}/bulk?on_error`
 pub(crate) async fn bulk<E: Entity>(
-    State(state): State<Store>,
+    State(store): State<Store>,
     RawQuery(query): RawQuery,
     actor: Actor,
     Documents {
@@ -40,14 +40,14 @@ pub(crate) async fn bulk<E: Entity>(
     check_size(values.len())?;
     let read = |(index, value)| Sent::<E>::read(Place::Index(index), Ok(value));
     let mut rows: Vec<Sent<E>> = values.into_iter().enumerate().map(read).collect();
-    let (interrupt, _waiting) = Interrupt::of_caller(&state);
+    let (interrupt, _waiting) = Interrupt::of_caller(&store);
     let (report, done) = detached(async move {
         let _permit = permit;
         // What needs other connections comes before the transaction, which never waits for one.
-        rows::prepare_all(&state, &mut rows, on_error).await?;
+        rows::prepare_all(&store, &mut rows, on_error).await?;
         let mut attempt = 1;
         let (written, write) = loop {
-            let write = Write::bulk(state.clone(), actor.clone());
+            let write = Write::bulk(store.clone(), actor.clone());
             let mut write = write.until(interrupt.interrupted.clone());
             match rows::write_all(&mut write, &rows, on_error).await {
                 Err(error) if error.is_lost_race() && attempt < ATTEMPTS => attempt += 1,
@@ -64,7 +64,7 @@ pub(crate) async fn bulk<E: Entity>(
 
 /// `POST /v1/{r}/bulk-delete?on_error`
 pub(crate) async fn delete<E: Entity>(
-    State(state): State<Store>,
+    State(store): State<Store>,
     RawQuery(query): RawQuery,
     actor: Actor,
     Documents {
@@ -76,10 +76,10 @@ pub(crate) async fn delete<E: Entity>(
     let on_error = take_on_error(&mut parameters)?;
     parameters.refuse_rest(&["on_error"])?;
     check_size(targets.len())?;
-    let (interrupt, _waiting) = Interrupt::of_caller(&state);
+    let (interrupt, _waiting) = Interrupt::of_caller(&store);
     let (report, done) = detached(async move {
         let _permit = permit;
-        let mut write = Write::bulk(state, actor).until(interrupt.interrupted.clone());
+        let mut write = Write::bulk(store, actor).until(interrupt.interrupted.clone());
         let mut report = BulkReport::default();
         for row in rows::delete_all::<E>(&mut write, &targets, on_error).await? {
             report.push(row);

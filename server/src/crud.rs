@@ -33,14 +33,14 @@ const COUNT_CAP: i64 = 1_000;
 
 /// `GET /v1/{r}`: a page, or the rows of a list of ids.
 pub(crate) async fn list<E: Entity>(
-    State(state): State<Store>,
+    State(store): State<Store>,
     RawQuery(query): RawQuery,
     reader: Reader,
 ) -> Result<Response> {
-    let now = state.options.clock.now();
-    let cache = state.cache.clone();
+    let now = store.options.clock.now();
+    let cache = store.cache.clone();
     let query = query.unwrap_or_default();
-    let served = match ListQuery::<E>::parse(&query, &state.cursor_key)? {
+    let served = match ListQuery::<E>::parse(&query, &store.cursor_key)? {
         ListQuery::Ids(ids) => {
             let names: Vec<String> = ids.iter().map(Id::to_string).collect();
             let ids: Arc<[Id<E>]> = ids.into();
@@ -52,16 +52,16 @@ pub(crate) async fn list<E: Entity>(
                         .chain([Tag::list::<E>()])
                         .collect()
                 },
-                load: || load_rows::<E>(state, ids.clone()),
+                load: || load_rows::<E>(store, ids.clone()),
             };
             cache.read(wanted, &reader).await?
         }
         ListQuery::Page(request) => {
             let request = Arc::new(request);
             let wanted = Wanted {
-                key: EntryKey::new(E::PATH, &request.canonical(&state.cursor_key)),
+                key: EntryKey::new(E::PATH, &request.canonical(&store.cursor_key)),
                 tags: || E::page_tags(&request, now),
-                load: || load_page::<E>(state, request.clone()),
+                load: || load_page::<E>(store, request.clone()),
             };
             cache.read(wanted, &reader).await?
         }
@@ -69,14 +69,14 @@ pub(crate) async fn list<E: Entity>(
     Ok(served.respond(&reader, now))
 }
 
-async fn load_page<E: Entity>(state: Store, request: Arc<ListRequest<E>>) -> Result<Loaded> {
-    let now = state.options.clock.now();
-    let mut conn = state.database.reads.acquire().await?;
-    let ReadPage { mut page, end } = request.read(&mut conn, &state.cursor_key).await?;
+async fn load_page<E: Entity>(store: Store, request: Arc<ListRequest<E>>) -> Result<Loaded> {
+    let now = store.options.clock.now();
+    let mut conn = store.database.reads.acquire().await?;
+    let ReadPage { mut page, end } = request.read(&mut conn, &store.cursor_key).await?;
     if let Some(family) = E::FAMILY {
         page.archived_before = archived::archived_before(&mut conn, family).await?;
     }
-    let links = request.links(&page, &state.cursor_key);
+    let links = request.links(&page, &store.cursor_key);
     let answer = Answer {
         links,
         ..Answer::of(&page)
@@ -85,9 +85,9 @@ async fn load_page<E: Entity>(state: Store, request: Arc<ListRequest<E>>) -> Res
     Ok(Loaded { answer, depends_on })
 }
 
-async fn load_rows<E: Entity>(state: Store, ids: Arc<[Id<E>]>) -> Result<Loaded> {
-    let mut conn = state.database.reads.acquire().await?;
-    let items = E::by_ids(&state.partitions, &mut conn, &ids).await?;
+async fn load_rows<E: Entity>(store: Store, ids: Arc<[Id<E>]>) -> Result<Loaded> {
+    let mut conn = store.database.reads.acquire().await?;
+    let items = E::by_ids(&store.partitions, &mut conn, &ids).await?;
     // A row that is not there may come by a load in bulk, which does not name it.
     let depends_on =
         (items.len() == ids.len()).then(|| ids.iter().map(|id| Tag::row(*id)).collect());
@@ -97,30 +97,30 @@ async fn load_rows<E: Entity>(state: Store, ids: Arc<[Id<E>]>) -> Result<Loaded>
 
 /// `GET /v1/{r}/{id}`
 pub(crate) async fn get<E: Entity>(
-    State(state): State<Store>,
+    State(store): State<Store>,
     RowId(id): RowId<E>,
     reader: Reader,
 ) -> Result<Response> {
-    let (cache, now) = (state.cache.clone(), state.options.clock.now());
+    let (cache, now) = (store.cache.clone(), store.options.clock.now());
     let wanted = Wanted {
         key: EntryKey::new(E::PATH, &id.to_string()),
         // Of a load in bulk, which names no rows, those that come after it must not join those before.
         tags: || vec![Tag::row(id), Tag::list::<E>()],
-        load: || load_row(state, id),
+        load: || load_row(store, id),
     };
     let served = cache.read(wanted, &reader).await?;
     Ok(served.respond(&reader, now))
 }
 
-pub(crate) async fn load_row<E: Entity>(state: Store, id: Id<E>) -> Result<Loaded> {
-    let mut conn = state.database.reads.acquire().await?;
-    let mut row = E::by_ids(&state.partitions, &mut conn, &[id]).await?.pop();
+pub(crate) async fn load_row<E: Entity>(store: Store, id: Id<E>) -> Result<Loaded> {
+    let mut conn = store.database.reads.acquire().await?;
+    let mut row = E::by_ids(&store.partitions, &mut conn, &[id]).await?.pop();
     for _ in 0..looks::<E>() {
         if row.is_some() {
             break;
         }
         absent(&mut conn, id).await?;
-        row = E::by_ids(&state.partitions, &mut conn, &[id]).await?.pop();
+        row = E::by_ids(&store.partitions, &mut conn, &[id]).await?.pop();
     }
     let row = row.ok_or_else(|| not_found(id))?;
     let answer = Answer {
@@ -135,18 +135,18 @@ pub(crate) async fn load_row<E: Entity>(state: Store, id: Id<E>) -> Result<Loade
 
 /// `POST /v1/{r}`
 pub(crate) async fn create<E: Entity>(
-    State(state): State<Store>,
+    State(store): State<Store>,
     actor: Actor,
     Document(sent): Document<Value>,
 ) -> Result<Response> {
     let new = checked::<E>(read_new::<E>(sent)?)?;
-    insert::<E>(Write::new(state, actor), Identity::Minted, new).await
+    insert::<E>(Write::new(store, actor), Identity::Minted, new).await
 }
 
 /// `PUT /v1/{r}/{id}`: writes the whole document over a row, or, with `If-None-Match: *`, creates
 /// the row under that id.
 pub(crate) async fn replace<E: Entity>(
-    State(state): State<Store>,
+    State(store): State<Store>,
     RowId(id): RowId<E>,
     headers: HeaderMap,
     actor: Actor,
@@ -154,11 +154,11 @@ pub(crate) async fn replace<E: Entity>(
 ) -> Result<Response> {
     let new = read_new::<E>(sent)?;
     if !conditions::wants_create(&headers)? {
-        return update::<E>(state, actor, id, headers, |row| checked_change(row, new)).await;
+        return update::<E>(store, actor, id, headers, |row| checked_change(row, new)).await;
     }
     let new = checked::<E>(new)?;
-    let mut conn = state.database.reads.acquire().await?;
-    if !E::by_ids(&state.partitions, &mut conn, &[id])
+    let mut conn = store.database.reads.acquire().await?;
+    if !E::by_ids(&store.partitions, &mut conn, &[id])
         .await?
         .is_empty()
     {
@@ -170,12 +170,12 @@ pub(crate) async fn replace<E: Entity>(
     // Given back before the write takes one: who holds one and waits for another may wait for ever.
     drop(conn);
     let identity = Identity::Given { id, version };
-    insert::<E>(Write::new(state, actor), identity, new).await
+    insert::<E>(Write::new(store, actor), identity, new).await
 }
 
 /// `PATCH /v1/{r}/{id}`: an RFC 7396 merge patch of the document that PUT would take.
 pub(crate) async fn patch<E: Entity>(
-    State(state): State<Store>,
+    State(store): State<Store>,
     RowId(id): RowId<E>,
     headers: HeaderMap,
     actor: Actor,
@@ -186,7 +186,7 @@ pub(crate) async fn patch<E: Entity>(
         return Err(Error::refused(Kind::Unreadable, detail));
     }
     table::normalize(E::TABLE_COLUMNS, &mut patch);
-    update::<E>(state, actor, id, headers, |row| {
+    update::<E>(store, actor, id, headers, |row| {
         checked_change(row, merged(row, patch)?)
     })
     .await
@@ -214,15 +214,15 @@ pub(crate) fn merged<E: Entity>(row: &E, patch: Value) -> Result<E::New> {
 
 /// `DELETE /v1/{r}/{id}`
 pub(crate) async fn delete<E: Entity>(
-    State(state): State<Store>,
+    State(store): State<Store>,
     RowId(id): RowId<E>,
     headers: HeaderMap,
     actor: Actor,
 ) -> Result<Response> {
-    let pool = state.database.reads.clone();
+    let pool = store.database.reads.clone();
     let deleted = detached(async move {
-        let mut write = Write::new(state, actor);
-        let required = write.state.options.require_if_match;
+        let mut write = Write::new(store, actor);
+        let required = write.store.options.require_if_match;
         let old = lock(&mut write, id).await?;
         conditions::check_version(&headers, &old, required)?;
         E::delete(&mut write, &old).await?;
@@ -266,15 +266,15 @@ async fn insert<E: Entity>(
 }
 
 async fn update<E: Entity>(
-    state: Store,
+    store: Store,
     actor: Actor,
     id: Id<E>,
     headers: HeaderMap,
     change: impl FnOnce(&E) -> Result<E::New> + Send + 'static,
 ) -> Result<Response> {
     let (row, done) = detached(async move {
-        let mut write = Write::new(state, actor);
-        let required = write.state.options.require_if_match;
+        let mut write = Write::new(store, actor);
+        let required = write.store.options.require_if_match;
         let old = lock(&mut write, id).await?;
         conditions::check_version(&headers, &old, required)?;
         let new = change(&old)?;
@@ -283,7 +283,7 @@ async fn update<E: Entity>(
             // not have come to its tags, and from here on it is acknowledged.
             let mut tags = log::unrelayed_tags(write.conn().await?, &[id]).await?;
             tags.extend(old.tags());
-            let done = write.state.cache.invalidate(&tags).await;
+            let done = write.store.cache.invalidate(&tags).await;
             return Ok((old, done));
         }
         let row = E::update(&mut write, &old, new).await?;

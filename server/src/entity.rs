@@ -139,7 +139,7 @@ pub(crate) trait Entity: Resource {
     /// What has to be there before a row can be written, and is made on other connections; tells whether anything has
     /// to be. The fields are those that a caller sent, some or all, beside the id and the version.
     fn prepare(
-        _state: &Store,
+        _store: &Store,
         _which: (Option<Id<Self>>, Option<i64>),
         _fields: &Value,
         _how: Prepare,

@@ -31,7 +31,7 @@ pub(crate) const BATCH: u32 = 1_000;
 
 /// `GET /v1/{r}/export?format&sort&q&<filters>`, or `?format&id=a,b,…`
 pub(crate) async fn export<E: Entity>(
-    State(state): State<Store>,
+    State(store): State<Store>,
     RawQuery(query): RawQuery,
 ) -> Result<Response> {
     let mut parameters = Parameters::read(&query.unwrap_or_default())?;
@@ -39,12 +39,12 @@ pub(crate) async fn export<E: Entity>(
     let format = parse_format(format.as_deref().unwrap_or("ndjson"))?;
     if let Some(ids) = parameters.take("id") {
         parameters.refuse_rest(&["format", "id"])?;
-        let rows = Named::new(&state, ListQuery::<E>::parse_ids(&ids)?);
-        return respond(&state, rows, format, E::PATH).await;
+        let rows = Named::new(&store, ListQuery::<E>::parse_ids(&ids)?);
+        return respond(&store, rows, format, E::PATH).await;
     }
-    let mut request = ListRequest::<E>::whole(parameters, &state.cursor_key)?;
+    let mut request = ListRequest::<E>::whole(parameters, &store.cursor_key)?;
     request.in_batches_of(BATCH);
-    respond(&state, List(request), format, E::PATH).await
+    respond(&store, List(request), format, E::PATH).await
 }
 
 /// Where exported rows come from.
@@ -77,17 +77,17 @@ impl<E: Entity> Source for List<E> {
 
 /// Rows that are named; those that are not there are left out.
 struct Named<E: Entity> {
-    state: Store,
+    store: Store,
     /// The last first.
     ids: Vec<Id<E>>,
 }
 
 impl<E: Entity> Named<E> {
-    fn new(state: &Store, mut ids: Vec<Id<E>>) -> Self {
+    fn new(store: &Store, mut ids: Vec<Id<E>>) -> Self {
         ids.sort_by_key(|id| std::cmp::Reverse(*id));
         ids.dedup();
-        let state = state.clone();
-        Self { state, ids }
+        let store = store.clone();
+        Self { store, ids }
     }
 }
 
@@ -97,7 +97,7 @@ impl<E: Entity> Source for Named<E> {
     async fn next(&mut self, conn: &mut Connection) -> Result<(Vec<E>, bool)> {
         let rest = self.ids.len().saturating_sub(page::MAX_LIMIT as usize);
         let next = self.ids.split_off(rest);
-        let mut rows = E::by_ids(&self.state.partitions, conn, &next).await?;
+        let mut rows = E::by_ids(&self.store.partitions, conn, &next).await?;
         rows.sort_by_key(E::id);
         Ok((rows, self.ids.is_empty()))
     }
@@ -105,18 +105,18 @@ impl<E: Entity> Source for Named<E> {
 
 /// Answers with the rows of a source, of one instant.
 pub(crate) async fn respond<S: Source>(
-    state: &Store,
+    store: &Store,
     source: S,
     format: Format,
     name: &str,
 ) -> Result<Response> {
-    let permit = state.transfers.clone().try_acquire_owned();
+    let permit = store.transfers.clone().try_acquire_owned();
     let permit = permit.map_err(|_| Error::refused(Kind::Unavailable, BUSY))?;
-    let mut rows = Rows::of(state, source, format, permit).await?;
+    let mut rows = Rows::of(store, source, format, permit).await?;
     // Read before the answer begins: what is wrong with the request shows here.
     let first = rows.next().await?.unwrap_or_default();
     let (sender, receiver) = mpsc::channel(1);
-    tokio::spawn(send(state.clone(), rows, first, sender));
+    tokio::spawn(send(store.clone(), rows, first, sender));
     let body = stream::unfold(receiver, |mut receiver| async {
         match receiver.recv().await {
             Some(Some(batch)) => Some((Ok(batch), receiver)),
@@ -131,7 +131,7 @@ pub(crate) async fn respond<S: Source>(
 /// Sends the rows, and in the end that it was the end. A caller who takes nothing for too long, or a server
 /// that has waited for long enough, ends it before: then the connection is free again, whatever becomes of the caller.
 async fn send<S: Source>(
-    state: Store,
+    store: Store,
     mut rows: Rows<S>,
     first: Bytes,
     sender: mpsc::Sender<Option<Bytes>>,
@@ -140,8 +140,8 @@ async fn send<S: Source>(
     loop {
         let is_last = batch.is_none();
         let sent = tokio::select! {
-            sent = sender.send_timeout(batch, state.options.request_timeout) => sent.is_ok(),
-            () = state.lifecycle.until(Phase::Over) => false,
+            sent = sender.send_timeout(batch, store.options.request_timeout) => sent.is_ok(),
+            () = store.lifecycle.until(Phase::Over) => false,
         };
         if is_last || !sent {
             return;
@@ -171,14 +171,14 @@ struct Rows<S: Source> {
 
 impl<S: Source> Rows<S> {
     async fn of(
-        state: &Store,
+        store: &Store,
         source: S,
         format: Format,
         permit: OwnedSemaphorePermit,
     ) -> Result<Self> {
-        let mut snapshot = state.database.bulk.begin_with(list::SNAPSHOT).await?;
+        let mut snapshot = store.database.bulk.begin_with(list::SNAPSHOT).await?;
         // While a batch is taken the transaction is idle, for no longer than `send` waits.
-        let idle = state.options.request_timeout * 2;
+        let idle = store.options.request_timeout * 2;
         let idle = format!(
             "set local idle_in_transaction_session_timeout = {}",
             idle.as_millis()

@@ -18,14 +18,14 @@ pub(crate) async fn live() -> impl IntoResponse {
 
 /// `GET /readyz`: the database answers within a second and takes writes, calls do not hang, and the server is
 /// not about to stop.
-pub(crate) async fn ready(State(state): State<Store>) -> Result<impl IntoResponse> {
-    if state.lifecycle.has_reached(Phase::Leaving) {
+pub(crate) async fn ready(State(store): State<Store>) -> Result<impl IntoResponse> {
+    if store.lifecycle.has_reached(Phase::Leaving) {
         return Err(Error::refused(
             Kind::Unavailable,
             "The server is about to stop.",
         ));
     }
-    if state.database.health().await?.is_read_only {
+    if store.database.health().await?.is_read_only {
         let detail =
             "The database is read-only: it may be a standby by now. Send writes to the primary.";
         return Err(Error::refused(Kind::Unavailable, detail));

@@ -33,26 +33,26 @@ struct Place(i64);
 
 /// `GET /v1/{r}/{id}/history?limit&cursor`
 pub(crate) async fn history<E: Entity>(
-    State(state): State<Store>,
+    State(store): State<Store>,
     RowId(id): RowId<E>,
     RawQuery(query): RawQuery,
     reader: Reader,
 ) -> Result<Response> {
     let (limit, before) = parse(query.as_deref().unwrap_or_default())?;
-    let (cache, now) = (state.cache.clone(), state.options.clock.now());
+    let (cache, now) = (store.cache.clone(), store.options.clock.now());
     let query = format!("{id}?limit={limit}&before={}", before.0);
     let wanted = Wanted {
         key: EntryKey::new(&format!("{}/history", E::PATH), &query),
         // As for the row itself.
         tags: || vec![Tag::row(id), Tag::list::<E>()],
-        load: || load(state, id, limit, before),
+        load: || load(store, id, limit, before),
     };
     let served = cache.read(wanted, &reader).await?;
     Ok(served.respond(&reader, now))
 }
 
-async fn load<E: Entity>(state: Store, id: Id<E>, limit: u32, before: Place) -> Result<Loaded> {
-    let mut conn = state.database.reads.acquire().await?;
+async fn load<E: Entity>(store: Store, id: Id<E>, limit: u32, before: Place) -> Result<Loaded> {
+    let mut conn = store.database.reads.acquire().await?;
     let mut items = select(&mut conn, id, limit + 1, before).await?;
     let next = match items.len() > limit as usize {
         true => {
@@ -69,7 +69,7 @@ async fn load<E: Entity>(state: Store, id: Id<E>, limit: u32, before: Place) -> 
     drop(conn);
     if history.items.is_empty() {
         // A row that was loaded in bulk has none.
-        crud::load_row(state, id).await?;
+        crud::load_row(store, id).await?;
     }
     Ok(Loaded {
         answer: Answer::of(&history),

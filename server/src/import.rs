@@ -58,7 +58,7 @@ pub(crate) struct Asked {
 
 /// A file that was received, and what is to be done with it.
 pub(crate) struct Import {
-    pub(crate) state: Store,
+    pub(crate) store: Store,
     pub(crate) actor: Actor,
     pub(crate) request: ImportRequest,
     file: File,
@@ -77,7 +77,7 @@ enum Step {
 
 /// `POST /v1/{r}/import?mode&on_error&dry_run&report&format&name`
 pub(crate) async fn import<E: Entity>(
-    State(state): State<Store>,
+    State(store): State<Store>,
     RawQuery(query): RawQuery,
     actor: Actor,
     headers: HeaderMap,
@@ -103,15 +103,15 @@ pub(crate) async fn import<E: Entity>(
         name,
         ..asked.request
     };
-    let (interrupt, _waiting) = Interrupt::of_caller(&state);
+    let (interrupt, _waiting) = Interrupt::of_caller(&store);
     let interrupted = interrupt.interrupted.clone();
-    let file = receive(&state, body, asked.request.format, interrupted).await?;
+    let file = receive(&store, body, asked.request.format, interrupted).await?;
     if jobs::is_preferred(&headers) && !asked.wants_every_row {
-        return job::enqueue(&state, actor, asked.request, file).await;
+        return job::enqueue(&store, actor, asked.request, file).await;
     }
-    let import = Import::new(state, actor, asked, (file, interrupt));
+    let import = Import::new(store, actor, asked, (file, interrupt));
     let (report, done) = detached(async move {
-        let _permit = turn(&import.state).await?;
+        let _permit = turn(&import.store).await?;
         run::<E>(&import).await
     })
     .await?;
@@ -127,8 +127,8 @@ async fn run<E: Entity>(import: &Import) -> Result<(Report, Invalidation)> {
 
 /// The right to hold a connection for long, which exports and imports share. The file is here already,
 /// so it waits for its turn.
-pub(crate) async fn turn(state: &Store) -> Result<OwnedSemaphorePermit> {
-    let turn = state.transfers.clone().acquire_owned();
+pub(crate) async fn turn(store: &Store) -> Result<OwnedSemaphorePermit> {
+    let turn = store.transfers.clone().acquire_owned();
     match tokio::time::timeout(TURN, turn).await {
         Ok(Ok(permit)) => Ok(permit),
         _ => Err(Error::refused(Kind::Unavailable, BUSY)),
@@ -184,7 +184,7 @@ impl Asked {
 
 impl Import {
     pub(crate) fn new(
-        state: Store,
+        store: Store,
         actor: Actor,
         asked: Asked,
         (file, interrupt): (File, Interrupt),
@@ -194,7 +194,7 @@ impl Import {
             wants_every_row,
         } = asked;
         Self {
-            state,
+            store,
             actor,
             request,
             file,
@@ -242,7 +242,7 @@ impl Import {
     /// end what is cached.
     async fn found(&self) -> Option<(u64, Report)> {
         let run = self.run.as_ref().filter(|run| run.rows_done > 0)?;
-        self.state.cache.invalidate(&[Tag::epoch()]).await;
+        self.store.cache.invalidate(&[Tag::epoch()]).await;
         Some((run.rows_done, Report::go_on(run.report.clone())))
     }
 

@@ -41,38 +41,38 @@ const PREFERENCE_APPLIED: HeaderName = HeaderName::from_static("preference-appli
 const RESPOND_ASYNC: &str = "respond-async";
 
 /// `GET /v1/jobs`: those under way and the last hundred that have ended, the newest first.
-pub(crate) async fn list(State(state): State<Store>) -> Result<Json<Page<Job>>> {
-    let jobs = queue::select_latest(&state.database.background, &JobKind::ALL).await?;
+pub(crate) async fn list(State(store): State<Store>) -> Result<Json<Page<Job>>> {
+    let jobs = queue::select_latest(&store.database.background, &JobKind::ALL).await?;
     Ok(Json(Page::whole(jobs)))
 }
 
 /// `GET /v1/jobs/{id}`
-pub(crate) async fn get(State(state): State<Store>, RowId(id): RowId<Job>) -> Result<Json<Job>> {
-    find(&state.database.background, id).await.map(Json)
+pub(crate) async fn get(State(store): State<Store>, RowId(id): RowId<Job>) -> Result<Json<Job>> {
+    find(&store.database.background, id).await.map(Json)
 }
 
 /// `DELETE /v1/jobs/{id}`: takes a job out of the queue, or asks one that runs to stop. Nothing where it
 /// has ended.
-pub(crate) async fn cancel(State(state): State<Store>, RowId(id): RowId<Job>) -> Result<Response> {
-    queue::request_cancel(&state.database.background, id, state.options.clock.now()).await?;
-    let job = find(&state.database.background, id).await?;
+pub(crate) async fn cancel(State(store): State<Store>, RowId(id): RowId<Job>) -> Result<Response> {
+    queue::request_cancel(&store.database.background, id, store.options.clock.now()).await?;
+    let job = find(&store.database.background, id).await?;
     Ok((StatusCode::ACCEPTED, Json(job)).into_response())
 }
 
 /// `POST /v1/jobs/{id}/apply`: does for good what an import has only tried, with the file that was sent
 /// then.
 pub(crate) async fn apply(
-    State(state): State<Store>,
+    State(store): State<Store>,
     RowId(id): RowId<Job>,
     actor: Actor,
 ) -> Result<Response> {
-    match queue::apply(&state.database.background, id, &actor.0).await? {
+    match queue::apply(&store.database.background, id, &actor.0).await? {
         Some(job) => {
-            state.jobs.tell();
+            store.jobs.tell();
             Ok(accepted(&job, "jobs"))
         }
         None => {
-            let job = find(&state.database.background, id).await?;
+            let job = find(&store.database.background, id).await?;
             let detail = format!(
                 "The job ({}) is {}; only an import that was tried and whose file is still kept can be \
                  done for good.",
@@ -85,9 +85,9 @@ pub(crate) async fn apply(
 }
 
 /// Puts a job into the queue and answers 202 with where it is told of.
-pub(crate) async fn accept(state: &Store, job: NewJob) -> Result<Response> {
-    let job = insert(&mut *state.database.background.acquire().await?, job).await?;
-    state.jobs.tell();
+pub(crate) async fn accept(store: &Store, job: NewJob) -> Result<Response> {
+    let job = insert(&mut *store.database.background.acquire().await?, job).await?;
+    store.jobs.tell();
     Ok(accepted(&job, "jobs"))
 }
 
@@ -122,8 +122,8 @@ pub(crate) async fn is_busy(pool: &Pool) -> bool {
 }
 
 /// Forgets files and jobs that have been done for long enough.
-pub(crate) async fn forget(state: &Store) -> Result<()> {
-    queue::forget(&state.database.background, state.options.clock.now()).await
+pub(crate) async fn forget(store: &Store) -> Result<()> {
+    queue::forget(&store.database.background, store.options.clock.now()).await
 }
 
 pub(crate) async fn of_kind(pool: &Pool, kind: JobKind) -> Result<Vec<Job>> {

@@ -15,17 +15,17 @@ use crate::store::Store;
 
 const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
-pub(crate) async fn get(State(state): State<Store>) -> Response {
+pub(crate) async fn get(State(store): State<Store>) -> Response {
     // Made for each answer: the counters are shared, and nothing is global.
     let mut registry = Registry::with_prefix("stockroom");
-    state.cache.register(&mut registry);
-    if let Some(is_up) = state.cache.is_up() {
+    store.cache.register(&mut registry);
+    if let Some(is_up) = store.cache.is_up() {
         let open = Gauge::<i64>::default();
         open.set(i64::from(!is_up));
         let help = "1 while the store of the cache does not answer and is not asked";
         registry.register("cache_breaker_open", help, open);
     }
-    let pools = state.database.pools();
+    let pools = store.database.pools();
     let open = pools.iter().map(|pool| pool.open_connections() as i64);
     let most = pools.iter().map(|pool| i64::from(pool.size()));
     for (name, help, value) in [
@@ -44,7 +44,7 @@ pub(crate) async fn get(State(state): State<Store>) -> Response {
         gauge.set(value);
         registry.register(name, help, gauge);
     }
-    if let Some(log) = &state.options.log {
+    if let Some(log) = &store.options.log {
         let lost = Counter::<u64>::default();
         lost.inc_by(log.lost());
         let help = "Lines of the log that could not be written, or that nobody took in time";

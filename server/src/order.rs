@@ -208,12 +208,12 @@ impl Entity for Order {
     }
 
     async fn prepare(
-        state: &Store,
+        store: &Store,
         (id, version): (Option<Id<Self>>, Option<i64>),
         fields: &Value,
         how: Prepare,
     ) -> Result<bool> {
-        let now = state.options.clock.now();
+        let now = store.options.clock.now();
         let told = fields["placed_at"].as_str();
         // As serde reads it, which takes more than RFC 3339.
         let told = told.and_then(|text| text.parse::<DateTime<Utc>>().ok());
@@ -222,20 +222,20 @@ impl Entity for Order {
             Some(id) => id.time(),
             None => Some(told.unwrap_or(now)),
         };
-        let may_be_placed = |at: &DateTime<Utc>| may_be_placed(state, now, *at);
+        let may_be_placed = |at: &DateTime<Utc>| may_be_placed(store, now, *at);
         let Some(placed_at) = placed_at.filter(may_be_placed) else {
             return Ok(false);
         };
-        let is_unknown = state.partitions.is_unknown(Family::Orders, placed_at);
+        let is_unknown = store.partitions.is_unknown(Family::Orders, placed_at);
         match document::from_value::<NewOrder>(fields) {
             // Who has seen a version of an order that was never there is refused.
             Ok(_) if is_unknown && version.is_some() => Ok(false),
-            Ok(new) => make_partition(state, placed_at, (id, &new), how).await,
+            Ok(new) => make_partition(store, placed_at, (id, &new), how).await,
             // What is changed in part has its partition already, or that is archived.
             Err(_) if is_unknown => Ok(false),
             Err(_) => {
-                let pool = &state.database.background;
-                let partitions = &state.partitions;
+                let pool = &store.database.background;
+                let partitions = &store.partitions;
                 partitions.ensure(pool, Family::Orders, placed_at).await?;
                 Ok(false)
             }
@@ -254,8 +254,8 @@ impl Entity for Order {
             }
         };
         let placed_at = id.time().unwrap_or_default();
-        let (state, at) = (write.state.clone(), write.at);
-        make_partition(&state, placed_at, (given, &new), Prepare::Make).await?;
+        let (store, at) = (write.store.clone(), write.at);
+        make_partition(&store, placed_at, (given, &new), Prepare::Make).await?;
         allow_first_status(write.conn().await?, given, &new).await?;
 
         // What deleting gives back, bringing back takes again.

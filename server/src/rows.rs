@@ -90,11 +90,11 @@ impl<E: Entity> Sent<E> {
 
     /// Makes what the row needs to be there, on connections of its own: to be called before the
     /// transaction that writes it. Tells whether there is anything to make, where it is only to foresee that.
-    pub(crate) async fn prepare(&mut self, state: &Store, how: Prepare) -> Result<bool> {
+    pub(crate) async fn prepare(&mut self, store: &Store, how: Prepare) -> Result<bool> {
         let Ok(row) = &self.row else {
             return Ok(false);
         };
-        match E::prepare(state, (row.id, row.version), &row.fields, how).await {
+        match E::prepare(store, (row.id, row.version), &row.fields, how).await {
             Err(Error::Refused(problem)) if !problem.is(Kind::Unavailable) => {
                 self.row = Err(*problem);
                 Ok(false)
@@ -315,7 +315,7 @@ async fn upsert<E: Entity>(
         let created = create(write, row).await?;
         return Ok((Outcome::Created, created));
     };
-    if row.id.is_some() && row.version.is_none() && write.state.options.require_if_match {
+    if row.id.is_some() && row.version.is_none() && write.store.options.require_if_match {
         return Err(version_required());
     }
     let new = checked_change(old, crud::merged(old, row.fields)?)?;

@@ -50,12 +50,12 @@ impl<S: Sync> FromRequestParts<S> for SparesShopsInUse {
 
 /// `POST /v1/seed-jobs?unless_in_use`: puts a job into the queue, answers 202 at once.
 pub(crate) async fn create(
-    State(state): State<Store>,
+    State(store): State<Store>,
     SparesShopsInUse(is_spared): SparesShopsInUse,
     actor: Actor,
     Document(request): Document<NewSeedJob>,
 ) -> Result<Response> {
-    if is_spared && is_in_use(&state.database.reads).await? {
+    if is_spared && is_in_use(&store.database.reads).await? {
         return Err(Error::field(
             Kind::Conflict,
             "?unless_in_use",
@@ -63,7 +63,7 @@ pub(crate) async fn create(
             "this shop has rows that people have written, and test rows cannot be told from them later",
         ));
     }
-    let job = enqueue(&state, &actor.0, request).await?;
+    let job = enqueue(&store, &actor.0, request).await?;
     Ok(jobs::accepted(&job, "seed-jobs"))
 }
 
@@ -79,13 +79,13 @@ async fn is_in_use(pool: &Pool) -> Result<bool> {
 /// # Errors
 /// 409 where the seed's data is in the shop or on its way, or was begun with other sizes; 422 for
 /// sizes and times that cannot be.
-async fn enqueue(state: &Store, actor: &str, mut request: NewSeedJob) -> Result<Job> {
+async fn enqueue(store: &Store, actor: &str, mut request: NewSeedJob) -> Result<Job> {
     let errors = request.check();
     if !errors.is_empty() {
         return Err(Error::fields(Kind::Invalid, errors));
     }
-    let now = state.options.clock.now();
-    let given_up = job::select_given_up(&state.database.background, request.seed).await?;
+    let now = store.options.clock.now();
+    let given_up = job::select_given_up(&store.database.background, request.seed).await?;
     let began_with = given_up.as_ref().and_then(|job| match &job.request {
         JobRequest::Seed(request) => Some((job, request)),
         _ => None,
@@ -96,17 +96,17 @@ async fn enqueue(state: &Store, actor: &str, mut request: NewSeedJob) -> Result<
         None => now.date_naive().and_time(NaiveTime::MIN).and_utc(),
     };
     let until = *request.until.get_or_insert(default_until);
-    check_times(state, &request, until, now)?;
+    check_times(store, &request, until, now)?;
     let job = match began_with {
-        Some(given_up) => job::take_up(&state.database.background, given_up, request).await?,
-        None => job::insert(&state.database.background, now, actor, request).await?,
+        Some(given_up) => job::take_up(&store.database.background, given_up, request).await?,
+        None => job::insert(&store.database.background, now, actor, request).await?,
     };
-    state.jobs.tell();
+    store.jobs.tell();
     Ok(job)
 }
 
 fn check_times(
-    state: &Store,
+    store: &Store,
     request: &NewSeedJob,
     until: DateTime<Utc>,
     now: DateTime<Utc>,
@@ -123,7 +123,7 @@ fn check_times(
         let message = "lies in the future; the made-up past must end by now";
         return refuse("/until", message.into());
     }
-    let earliest = state.options.orders_from + generate::LEAD;
+    let earliest = store.options.orders_from + generate::LEAD;
     if generate::begins_at(until, request.months).is_none_or(|begin| begin < earliest) {
         return refuse(
             "/months",
@@ -134,7 +134,7 @@ fn check_times(
 }
 
 /// `GET /v1/seed-jobs`: the same of seed jobs alone.
-pub(crate) async fn list(State(state): State<Store>) -> Result<Json<Page<Job>>> {
-    let jobs = jobs::of_kind(&state.database.background, JobKind::Seed).await?;
+pub(crate) async fn list(State(store): State<Store>) -> Result<Json<Page<Job>>> {
+    let jobs = jobs::of_kind(&store.database.background, JobKind::Seed).await?;
     Ok(Json(Page::whole(jobs)))
 }

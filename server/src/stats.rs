@@ -34,17 +34,17 @@ const COUNTED: i64 = 50_000;
 
 /// `GET /v1/stats?months`
 pub(crate) async fn get(
-    State(state): State<Store>,
+    State(store): State<Store>,
     RawQuery(query): RawQuery,
     reader: Reader,
 ) -> Result<Response> {
     let months = parse_months(query.as_deref().unwrap_or_default())?;
-    let now = state.options.clock.now();
+    let now = store.options.clock.now();
     let this_month = month_start(now, 0);
-    let mut parts = vec![counts(&state, &reader).await?];
+    let mut parts = vec![counts(&store, &reader).await?];
     let months: Vec<Served> = stream::iter(0..months)
         .filter_map(|back| async move { this_month.checked_sub_months(Months::new(back)) })
-        .map(|begin| month(&state, begin, &reader))
+        .map(|begin| month(&store, begin, &reader))
         .buffered(AT_ONCE)
         .try_collect()
         .await?;
@@ -55,7 +55,7 @@ pub(crate) async fn get(
     let shop = [b"{\"counts\":", counts, b",\"months\":[", &months, b"]"].concat();
     // What the cache counts changes with every request; it makes no other answer of the same shop.
     let etag = Answer::from_body(shop.clone().into()).etag;
-    let cache = serde_json::to_vec(&state.cache.stats()).unwrap_or_default();
+    let cache = serde_json::to_vec(&store.cache.stats()).unwrap_or_default();
     let body = Bytes::from([&shop, b",\"cache\":".as_slice(), &cache, b"}"].concat());
     let answer = Answer {
         etag,
@@ -64,7 +64,7 @@ pub(crate) async fn get(
     Ok(Served::whole(answer, &parts, now).respond(&reader, now))
 }
 
-async fn counts(state: &Store, reader: &Reader) -> Result<Served> {
+async fn counts(store: &Store, reader: &Reader) -> Result<Served> {
     let tags = || {
         let lists = [
             Tag::list::<Category>(),
@@ -73,7 +73,7 @@ async fn counts(state: &Store, reader: &Reader) -> Result<Served> {
         ];
         lists.into_iter().chain([Tag::all_orders()])
     };
-    let pool = state.database.reads.clone();
+    let pool = store.database.reads.clone();
     let load = async move {
         let mut conn = pool.acquire().await?;
         let counts = Counts {
@@ -93,7 +93,7 @@ async fn counts(state: &Store, reader: &Reader) -> Result<Served> {
         tags: || tags().collect(),
         load: || load,
     };
-    state.cache.read(wanted, reader).await
+    store.cache.read(wanted, reader).await
 }
 
 /// Counts what is quickly counted, and takes the planner's word for the rest.
@@ -106,8 +106,8 @@ async fn estimate<E: Entity>(conn: &mut Connection) -> Result<Total> {
     list::count::<E>(conn, &everything, None).await
 }
 
-async fn month(state: &Store, begin: DateTime<Utc>, reader: &Reader) -> Result<Served> {
-    let pool = state.database.reads.clone();
+async fn month(store: &Store, begin: DateTime<Utc>, reader: &Reader) -> Result<Served> {
+    let pool = store.database.reads.clone();
     let load = async move {
         let stats = select_month(&mut *pool.acquire().await?, begin).await?;
         let answer = Answer::of(&stats);
@@ -122,7 +122,7 @@ async fn month(state: &Store, begin: DateTime<Utc>, reader: &Reader) -> Result<S
         tags: || vec![Tag::orders_in(begin)],
         load: || load,
     };
-    state.cache.read(wanted, reader).await
+    store.cache.read(wanted, reader).await
 }
 
 async fn select_month(conn: &mut Connection, begin: DateTime<Utc>) -> Result<MonthStats> {

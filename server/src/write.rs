@@ -34,7 +34,7 @@ enum WriteKind {
 
 /// A write under way; dropped without [`Write::commit`] it leaves nothing.
 pub(crate) struct Write {
-    pub(crate) state: Store,
+    pub(crate) store: Store,
     /// The instant that every row of this write bears.
     pub(crate) at: DateTime<Utc>,
     actor: Actor,
@@ -54,13 +54,13 @@ pub(crate) struct Write {
 
 impl Write {
     /// A write of a row or two, for somebody who waits.
-    pub(crate) fn new(state: Store, actor: Actor) -> Self {
-        Self::of_kind(WriteKind::Interactive, state, actor)
+    pub(crate) fn new(store: Store, actor: Actor) -> Self {
+        Self::of_kind(WriteKind::Interactive, store, actor)
     }
 
     /// A write of many rows, which leaves the connections of the others alone.
-    pub(crate) fn bulk(state: Store, actor: Actor) -> Self {
-        Self::of_kind(WriteKind::Bulk, state, actor)
+    pub(crate) fn bulk(store: Store, actor: Actor) -> Self {
+        Self::of_kind(WriteKind::Bulk, store, actor)
     }
 
     /// The same write, which is to end when that says so.
@@ -76,10 +76,10 @@ impl Write {
         self.interrupted.check()
     }
 
-    fn of_kind(kind: WriteKind, state: Store, actor: Actor) -> Self {
-        let at = state.options.clock.now();
+    fn of_kind(kind: WriteKind, store: Store, actor: Actor) -> Self {
+        let at = store.options.clock.now();
         Self {
-            state,
+            store,
             at,
             actor,
             transaction: None,
@@ -104,7 +104,7 @@ impl Write {
                 return Err(Error::refused(Kind::Unavailable, detail));
             }
             None => {
-                let database = &self.state.database;
+                let database = &self.store.database;
                 let pool = match self.kind {
                     WriteKind::Interactive => &database.writes,
                     WriteKind::Bulk => &database.bulk,
@@ -169,7 +169,7 @@ impl Write {
     /// Writes the log, commits and makes old answers end.
     pub(crate) async fn commit(mut self) -> Result<Invalidation> {
         self.write_log().await?;
-        let now = self.state.options.clock.now();
+        let now = self.store.options.clock.now();
         if now - self.at > LONG && !self.logged.is_empty() {
             // A relay takes its entries for as old as they say they are, which is as good as forgotten.
             // This one says that everything has changed now.
@@ -193,9 +193,9 @@ impl Write {
             transaction.commit().await.map_err(outcome_unknown)?;
         }
         let tags: Vec<Tag> = self.tags.into_iter().collect();
-        let invalidation = self.state.cache.invalidate(&tags).await;
+        let invalidation = self.store.cache.invalidate(&tags).await;
         if invalidation == Invalidation::Done {
-            self.state.relay.push(self.logged);
+            self.store.relay.push(self.logged);
         }
         Ok(invalidation)
     }

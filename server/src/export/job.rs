@@ -28,7 +28,7 @@ pub(crate) const BODY_LIMIT: usize = 1 << 20;
 
 /// `POST /v1/{r}/export?format&name&sort&q&<filters>`, or `?format&name` with the ids of rows as the body.
 pub(crate) async fn create<E: Entity>(
-    State(state): State<Store>,
+    State(store): State<Store>,
     RawQuery(query): RawQuery,
     actor: Actor,
     request: Request,
@@ -42,7 +42,7 @@ pub(crate) async fn create<E: Entity>(
     let ids = match request.headers().contains_key(header::CONTENT_TYPE) {
         true => {
             parameters.refuse_rest(&["format", "name"])?;
-            let Document(NamedRows { ids }) = Document::from_request(request, &state).await?;
+            let Document(NamedRows { ids }) = Document::from_request(request, &store).await?;
             check_size(ids.len())?;
             Some(ids)
         }
@@ -51,7 +51,7 @@ pub(crate) async fn create<E: Entity>(
             return Err(Error::refused(Kind::UnsupportedMediaType, detail));
         }
         false => {
-            list_of::<E>(&state, &query)?;
+            list_of::<E>(&store, &query)?;
             None
         }
     };
@@ -63,13 +63,13 @@ pub(crate) async fn create<E: Entity>(
         ids,
     };
     let new = NewJob {
-        at: state.options.clock.now(),
+        at: store.options.clock.now(),
         actor: actor.0,
         request: JobRequest::Export(export),
         seed: None,
         file_bytes: None,
     };
-    jobs::accept(&state, new).await
+    jobs::accept(&store, new).await
 }
 
 /// Whether there is a body.
@@ -86,13 +86,13 @@ fn check_size(rows: usize) -> Result<()> {
     Err(Error::field(Kind::Invalid, "/ids", "out_of_range", message))
 }
 
-fn list_of<E: Entity>(state: &Store, query: &str) -> Result<ListRequest<E>> {
+fn list_of<E: Entity>(store: &Store, query: &str) -> Result<ListRequest<E>> {
     let parameters = Parameters::read(query)?;
     if parameters.has("id") {
         let message = "name rows in the body: {\"ids\": […]}";
         return Err(unreadable("id", "unknown_parameter", message));
     }
-    let mut request = ListRequest::whole(parameters, &state.cursor_key)?;
+    let mut request = ListRequest::whole(parameters, &store.cursor_key)?;
     request.in_batches_of(super::BATCH);
     Ok(request)
 }
@@ -112,15 +112,15 @@ pub(crate) async fn work(run: &Arc<Run>, request: &ExportRequest) -> Result<Outc
 }
 
 async fn export<E: Entity>(run: &Run, request: &ExportRequest) -> Result<Outcome, Ended> {
-    let state = &run.state;
+    let store = &run.store;
     if let Some(ids) = &request.ids {
         run.progress().expect(0, ids.len() as i64);
         let ids = ids.iter().map(|id| Id::new(*id)).collect();
-        return spool(run, Named::<E>::new(state, ids), request).await;
+        return spool(run, Named::<E>::new(store, ids), request).await;
     }
-    let list = list_of::<E>(state, &request.query)?;
+    let list = list_of::<E>(store, &request.query)?;
     let search = list.search.as_deref();
-    let mut conn = state.database.bulk.acquire().await?;
+    let mut conn = store.database.bulk.acquire().await?;
     let total = list::estimate::<E>(&mut conn, &list.filter, search).await?;
     drop(conn);
     run.progress().expect(0, total.value);
@@ -129,14 +129,14 @@ async fn export<E: Entity>(run: &Run, request: &ExportRequest) -> Result<Outcome
 
 async fn spool<S: Source>(run: &Run, source: S, request: &ExportRequest) -> Result<Outcome, Ended> {
     let turn = tokio::select! {
-        turn = run.state.transfers.clone().acquire_owned() => turn,
+        turn = run.store.transfers.clone().acquire_owned() => turn,
         () = run.until_stopped() => return run.go_on().map(|()| Outcome::default()),
     };
     let Ok(turn) = turn else {
         return Err(Error::refused(Kind::Unavailable, "The server stops.").into());
     };
     let mut file = Spool::begin(run).await?;
-    let mut rows = Rows::of(&run.state, source, request.format, turn).await?;
+    let mut rows = Rows::of(&run.store, source, request.format, turn).await?;
     run.progress().began(0);
     loop {
         run.go_on()?;

@@ -72,7 +72,7 @@ async fn prepare_all<E: Entity>(import: &Import, how: Prepare) -> Result<(Vec<Pr
         }
         import.count(Step::Reading, rows.len())?;
         for row in &mut rows {
-            needs |= row.prepare(&import.state, how).await?;
+            needs |= row.prepare(&import.store, how).await?;
         }
         faulty.extend(rows.iter().filter_map(Sent::faults));
         if faulty.len() >= MAX_FAULTS {
@@ -85,7 +85,7 @@ async fn prepare_all<E: Entity>(import: &Import, how: Prepare) -> Result<(Vec<Pr
 
 async fn in_one<E: Entity>(import: &Import) -> Result<(Report, Invalidation)> {
     let mut report = import.report()?;
-    let mut write = Write::bulk(import.state.clone(), import.actor.clone());
+    let mut write = Write::bulk(import.store.clone(), import.actor.clone());
     let mut rows_read = 0;
     take_turn::<E>(import, &mut write, "pg_try_advisory_xact_lock").await?;
     lock_all::<E>(import, &mut write).await?;
@@ -184,10 +184,10 @@ async fn one_batch<E: Entity>(
     (rows, rows_read): (&mut [Sent<E>], u64),
     report: &mut Report,
 ) -> Result<Invalidation> {
-    rows::prepare_all(&import.state, rows, import.request.on_error).await?;
+    rows::prepare_all(&import.store, rows, import.request.on_error).await?;
     let mut attempt = 1;
     loop {
-        let mut write = Write::bulk(import.state.clone(), import.actor.clone());
+        let mut write = Write::bulk(import.store.clone(), import.actor.clone());
         take_turn::<E>(import, &mut write, "pg_try_advisory_xact_lock_shared").await?;
         let written = rows::write_all(&mut write, rows, import.request.on_error).await;
         let written = match written {

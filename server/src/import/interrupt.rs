@@ -26,14 +26,14 @@ pub(crate) struct Waiting {
 
 impl Interrupt {
     /// For an import that somebody waits for.
-    pub(crate) fn of_caller(state: &Store) -> (Self, Waiting) {
+    pub(crate) fn of_caller(store: &Store) -> (Self, Waiting) {
         let (end, gone) = oneshot::channel();
         let gone = async {
             // Nothing is ever sent.
             let _ = gone.await;
             "Nobody waits for the answer any more."
         };
-        (Self::watch(state, gone), Waiting { _end: end })
+        (Self::watch(store, gone), Waiting { _end: end })
     }
 
     /// For an import that is a job.
@@ -43,16 +43,16 @@ impl Interrupt {
             of.until_stopped().await;
             "The job is to stop."
         };
-        Self::watch(&run.state, stopped)
+        Self::watch(&run.store, stopped)
     }
 
-    fn watch(state: &Store, ended: impl Future<Output = &'static str> + Send + 'static) -> Self {
+    fn watch(store: &Store, ended: impl Future<Output = &'static str> + Send + 'static) -> Self {
         let interrupted = Interrupted::default();
-        let (state, flag) = (state.clone(), interrupted.clone());
+        let (store, flag) = (store.clone(), interrupted.clone());
         let watcher = tokio::spawn(async move {
             flag.set(tokio::select! {
                 why = ended => why,
-                () = state.lifecycle.until(Phase::Over) => "The server stops.",
+                () = store.lifecycle.until(Phase::Over) => "The server stops.",
                 () = tokio::time::sleep(MAX_TIME) => "It took more than four hours; send less at a time.",
             });
         });

@@ -24,26 +24,26 @@ use crate::{
 
 /// Keeps the file and puts its import into the queue, both or neither.
 pub(super) async fn enqueue(
-    state: &Store,
+    store: &Store,
     actor: Actor,
     request: ImportRequest,
     file: File,
 ) -> Result<Response> {
     let (bytes, file) = file.into_bytes()?;
     let new = NewJob {
-        at: state.options.clock.now(),
+        at: store.options.clock.now(),
         actor: actor.0,
         request: JobRequest::Import(request),
         seed: None,
         file_bytes: i64::try_from(bytes).ok(),
     };
     // It holds a connection for as long as the file takes.
-    let _turn = turn(state).await?;
-    let mut transaction = state.database.bulk.begin().await?;
+    let _turn = turn(store).await?;
+    let mut transaction = store.database.bulk.begin().await?;
     let job = jobs::insert(&mut transaction, new).await?;
     jobs::keep(&mut transaction, job.id, file).await?;
     transaction.commit().await?;
-    state.jobs.tell();
+    store.jobs.tell();
     Ok(jobs::as_preferred(jobs::accepted(&job, "jobs")))
 }
 
@@ -66,7 +66,7 @@ async fn import<E: Entity>(run: &Arc<Run>, request: &ImportRequest) -> Result<Ou
     let interrupt = Interrupt::of_job(run);
     let interrupted = interrupt.interrupted.clone();
     let import = Import {
-        state: run.state.clone(),
+        store: run.store.clone(),
         actor: run.actor.clone(),
         request: request.clone(),
         file: copy_of_job(run, request.format, interrupted).await?,
@@ -75,7 +75,7 @@ async fn import<E: Entity>(run: &Arc<Run>, request: &ImportRequest) -> Result<Ou
         run: Some(run.clone()),
     };
     let _turn = tokio::select! {
-        turn = run.state.transfers.clone().acquire_owned() => turn,
+        turn = run.store.transfers.clone().acquire_owned() => turn,
         () = run.until_stopped() => return Err(to_stop()),
     };
     // Where the cache could not be told, the relay does it.

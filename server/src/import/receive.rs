@@ -39,12 +39,12 @@ pub(crate) struct Room {
 }
 
 impl Room {
-    fn of(state: &Store) -> Self {
+    fn of(store: &Store) -> Self {
         Self {
-            used: state.spool.used.clone(),
+            used: store.spool.used.clone(),
             bytes: 0,
-            limit: state.spool.limit,
-            file_limit: state.options.import_limit,
+            limit: store.spool.limit,
+            file_limit: store.options.import_limit,
         }
     }
 
@@ -81,24 +81,24 @@ impl Drop for Room {
 /// 408 where too little of it comes, 413 where it is too large, 400 where it breaks off, 503 where there is no
 /// room for it now.
 pub(crate) async fn receive(
-    state: &Store,
+    store: &Store,
     body: Body,
     format: Format,
     interrupted: Interrupted,
 ) -> Result<File> {
     // Before anything of it is asked for.
-    check_size(body.size_hint().lower(), state.options.import_limit)?;
-    let wait = TURN_LIMIT.min(state.options.request_timeout / 2);
-    let turn = tokio::time::timeout(wait, state.spool.uploads.acquire()).await;
+    check_size(body.size_hint().lower(), store.options.import_limit)?;
+    let wait = TURN_LIMIT.min(store.options.request_timeout / 2);
+    let turn = tokio::time::timeout(wait, store.spool.uploads.acquire()).await;
     let Ok(Ok(_upload)) = turn else {
         let detail = "As many files as may be are being received; try again when one has arrived.";
         return Err(Error::refused(Kind::Unavailable, detail));
     };
     let mut file = tokio::fs::File::from_std(tempfile::tempfile().map_err(no_room)?);
-    let mut room = Room::of(state);
+    let mut room = Room::of(store);
     let mut chunks = body.into_data_stream();
     // Whoever takes a whole span for less than that never ends.
-    let span = SPAN.min(state.options.request_timeout);
+    let span = SPAN.min(store.options.request_timeout);
     let (mut until, mut arrived) = (Instant::now() + span, 0);
     loop {
         let Ok(next) = tokio::time::timeout_at(until, chunks.next()).await else {
@@ -140,7 +140,7 @@ pub(super) async fn copy_of_job(
     interrupted: Interrupted,
 ) -> Result<File> {
     let mut file = tokio::fs::File::from_std(tempfile::tempfile().map_err(no_room)?);
-    let mut room = Room::of(&run.state);
+    let mut room = Room::of(&run.store);
     let mut pieces = Pieces::of(run);
     while let Some(piece) = pieces.next().await? {
         room.grow(piece.len())?;

@@ -29,17 +29,17 @@ pub(super) async fn restore<E: Entity>(import: &Import) -> Result<(Report, Inval
     if let Some((_, report)) = import.found().await {
         return Ok((report, Invalidation::Done));
     }
-    refuse_rows::<E>(&mut *import.state.database.bulk.acquire().await?).await?;
+    refuse_rows::<E>(&mut *import.store.database.bulk.acquire().await?).await?;
     refuse_faults::<E>(import, None).await?;
     let mut report = import.report()?;
-    let mut write = Write::bulk(import.state.clone(), import.actor.clone());
+    let mut write = Write::bulk(import.store.clone(), import.actor.clone());
     // Two at once would mix: the second waits, and finds rows.
     sqlx::query("select pg_advisory_xact_lock(hashtext($1))")
         .bind(format!("restore {}", E::TABLE))
         .execute(write.conn().await?)
         .await?;
     refuse_rows::<E>(write.conn().await?).await?;
-    let copy = |rows: Vec<E>| E::copy(&import.state.partitions, rows.into_iter());
+    let copy = |rows: Vec<E>| E::copy(&import.store.partitions, rows.into_iter());
     load_all(import, &mut write, &mut report, copy).await?;
     if import.is_dry_run() {
         write.abandon().await?;
@@ -60,7 +60,7 @@ pub(super) async fn restore<E: Entity>(import: &Import) -> Result<(Report, Inval
         Some(_) => "orders, order_items",
         None => E::TABLE,
     };
-    analyze(&import.state, tables).await;
+    analyze(&import.store, tables).await;
     Ok((report, done))
 }
 
@@ -113,7 +113,7 @@ pub(crate) async fn refuse_faults<E: Entity>(
     import: &Import,
     range: Option<&Range<DateTime<Utc>>>,
 ) -> Result<()> {
-    let state = &import.state;
+    let store = &import.store;
     let mut lines = import.file.lines(E::TABLE_COLUMNS).await?;
     let mut faulty: Vec<Problem> = Vec::new();
     import.begin(Step::Reading);
@@ -129,7 +129,7 @@ pub(crate) async fn refuse_faults<E: Entity>(
                 (Err(problem), _) => Err(problem.into()),
                 (Ok(row), Some(family)) => match range {
                     Some(range) => lies_in(range, &row),
-                    None => ensure(state, family, &row).await,
+                    None => ensure(store, family, &row).await,
                 },
                 (Ok(_), None) => Ok(()),
             };
@@ -165,10 +165,10 @@ fn lies_in<E: Entity>(range: &Range<DateTime<Utc>>, row: &E) -> Result<()> {
     ))
 }
 
-async fn ensure<E: Entity>(state: &Store, family: Family, row: &E) -> Result<()> {
+async fn ensure<E: Entity>(store: &Store, family: Family, row: &E) -> Result<()> {
     let at = row.id().time().unwrap_or_default();
-    if !order::may_be_placed(state, state.options.clock.now(), at) {
-        let first = state.options.orders_from.date_naive();
+    if !order::may_be_placed(store, store.options.clock.now(), at) {
+        let first = store.options.orders_from.date_naive();
         let message = format!("is {at}; this shop keeps orders from {first} to a day from now");
         return Err(Error::field(
             Kind::Invalid,
@@ -177,9 +177,9 @@ async fn ensure<E: Entity>(state: &Store, family: Family, row: &E) -> Result<()>
             message,
         ));
     }
-    state
+    store
         .partitions
-        .ensure(&state.database.bulk, family, at)
+        .ensure(&store.database.bulk, family, at)
         .await
 }
 
@@ -244,9 +244,9 @@ fn holds(value: &Value, text: &str) -> bool {
 }
 
 /// Tells the planner about the new rows, rather than wait until autovacuum does.
-pub(crate) async fn analyze(state: &Store, tables: &str) {
+pub(crate) async fn analyze(store: &Store, tables: &str) {
     let analyzed = async {
-        let mut transaction = state.database.bulk.begin().await?;
+        let mut transaction = store.database.bulk.begin().await?;
         let sql = format!("set local statement_timeout = 0; analyze {tables}");
         sqlx::raw_sql(AssertSqlSafe(sql))
             .execute(&mut *transaction)

@@ -29,30 +29,30 @@ const LOOK_AT_REST_EVERY: Duration = Duration::from_secs(2);
 /// `GET /v1/jobs/{id}/events`: `job` each time it has come further, as lists tell of it, and in the end as
 /// `GET /v1/jobs/{id}` does.
 pub(crate) async fn events(
-    State(state): State<Store>,
+    State(store): State<Store>,
     RowId(id): RowId<Job>,
 ) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>> {
-    find(&state.database.background, id).await?;
-    let permit = state.streams.take()?;
+    find(&store.database.background, id).await?;
+    let permit = store.streams.take()?;
     let first: Option<Job> = None;
     let jobs = stream::unfold(
-        (state, first, permit),
-        move |(state, last, permit)| async move {
+        (store, first, permit),
+        move |(store, last, permit)| async move {
             if last.as_ref().is_some_and(|job| job.state.is_final()) {
                 return None;
             }
             loop {
                 // A database that is away for a moment is no end of the stream.
-                let found = queue::select_listed(&state.database.background, &[id]).await;
+                let found = queue::select_listed(&store.database.background, &[id]).await;
                 let found = found.ok().and_then(|mut jobs| jobs.pop());
                 if let Some(mut job) = found.filter(|job| Some(job) != last.as_ref()) {
                     if job.state.is_final() {
-                        job = find(&state.database.background, id).await.unwrap_or(job);
+                        job = find(&store.database.background, id).await.unwrap_or(job);
                     }
                     let event = Event::default().event("job").json_data(&job).ok()?;
-                    return Some((Ok(event), (state, Some(job), permit)));
+                    return Some((Ok(event), (store, Some(job), permit)));
                 }
-                wait(&state, LOOK_EVERY).await?;
+                wait(&store, LOOK_EVERY).await?;
             }
         },
     );
@@ -62,15 +62,15 @@ pub(crate) async fn events(
 /// `GET /v1/jobs/events`: `jobs` with all of them as `GET /v1/jobs` lists them, and then each time with
 /// those that have come further or are new.
 pub(crate) async fn all_events(
-    State(state): State<Store>,
+    State(store): State<Store>,
 ) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>> {
     let listener = Listener {
-        _permit: state.streams.take()?,
-        seen: state.jobs.seen.subscribe(),
+        _permit: store.streams.take()?,
+        seen: store.jobs.seen.subscribe(),
         told: None,
-        state: state.clone(),
+        store: store.clone(),
     };
-    state.jobs.asked.notify_one();
+    store.jobs.asked.notify_one();
     let jobs = stream::unfold(listener, |mut listener| async {
         let event = listener.next().await?;
         Some((Ok(event), listener))
@@ -81,7 +81,7 @@ pub(crate) async fn all_events(
 /// Somebody who is told of all jobs.
 struct Listener {
     seen: watch::Receiver<Option<Arc<Vec<Job>>>>,
-    state: Store,
+    store: Store,
     /// As they were told last.
     told: Option<Arc<Vec<Job>>>,
     _permit: OwnedSemaphorePermit,
@@ -99,7 +99,7 @@ impl Listener {
             };
             let jobs = tokio::select! {
                 seen = self.seen.wait_for(differs) => seen.ok()?.clone()?,
-                () = self.state.lifecycle.until(Phase::Stopping) => return None,
+                () = self.store.lifecycle.until(Phase::Stopping) => return None,
             };
             let known: &[Job] = told.as_ref().map_or(&[], |told| told);
             let news: Vec<&Job> = jobs.iter().filter(|job| !known.contains(job)).collect();
@@ -114,8 +114,8 @@ impl Listener {
 }
 
 /// Looks at all jobs for everybody who listens, as long as anybody does.
-pub(crate) async fn watch_all(state: Store) {
-    let JobSignals { asked, seen, .. } = &state.jobs;
+pub(crate) async fn watch_all(store: Store) {
+    let JobSignals { asked, seen, .. } = &store.jobs;
     loop {
         if seen.receiver_count() == 0 {
             // Whoever comes next is told what is so then.
@@ -125,7 +125,7 @@ pub(crate) async fn watch_all(state: Store) {
         }
         // A database that is away for a moment is no end of the streams.
         let last = seen.borrow().clone();
-        if let Ok(jobs) = look(&state, last.as_deref()).await {
+        if let Ok(jobs) = look(&store, last.as_deref()).await {
             seen.send_if_modified(|seen| {
                 let is_news = seen.as_ref().is_none_or(|seen| **seen != jobs);
                 if is_news {
@@ -150,22 +150,22 @@ pub(crate) async fn watch_all(state: Store) {
 }
 
 /// All jobs, and those that were seen under way and have since left the list: their end is told as well.
-async fn look(state: &Store, last: Option<&Vec<Job>>) -> Result<Vec<Job>> {
-    let mut jobs = queue::select_latest(&state.database.background, &JobKind::ALL).await?;
+async fn look(store: &Store, last: Option<&Vec<Job>>) -> Result<Vec<Job>> {
+    let mut jobs = queue::select_latest(&store.database.background, &JobKind::ALL).await?;
     let listed: HashSet<Id<Job>> = jobs.iter().map(|job| job.id).collect();
     let last = last.into_iter().flatten();
     let left = last.filter(|job| !job.state.is_final() && !listed.contains(&job.id));
     let left: Vec<Id<Job>> = left.map(|job| job.id).collect();
     if !left.is_empty() {
-        jobs.extend(queue::select_listed(&state.database.background, &left).await?);
+        jobs.extend(queue::select_listed(&store.database.background, &left).await?);
     }
     Ok(jobs)
 }
 
 /// Waits; none once the server stops.
-async fn wait(state: &Store, time: Duration) -> Option<()> {
+async fn wait(store: &Store, time: Duration) -> Option<()> {
     tokio::select! {
         () = tokio::time::sleep(time) => Some(()),
-        () = state.lifecycle.until(Phase::Stopping) => None,
+        () = store.lifecycle.until(Phase::Stopping) => None,
     }
 }

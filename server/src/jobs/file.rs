@@ -28,8 +28,8 @@ use crate::{
 const PIECE: usize = 1 << 20;
 
 /// `GET /v1/jobs/{id}/file`: what an export has written, or an import was sent.
-pub(crate) async fn fetch(State(state): State<Store>, RowId(id): RowId<Job>) -> Result<Response> {
-    let job = find(&state.database.background, id).await?;
+pub(crate) async fn fetch(State(store): State<Store>, RowId(id): RowId<Job>) -> Result<Response> {
+    let job = find(&store.database.background, id).await?;
     let (format, name) = match &job.request {
         JobRequest::Import(request) => (request.format, &request.resource),
         JobRequest::Export(request) => (request.format, &request.resource),
@@ -52,10 +52,10 @@ pub(crate) async fn fetch(State(state): State<Store>, RowId(id): RowId<Job>) -> 
         };
         return Err(Error::refused(kind, detail));
     };
-    let pieces = stream::try_unfold((state, 0), move |(state, number)| async move {
-        let piece = select(&state.database.background, id, number).await;
+    let pieces = stream::try_unfold((store, 0), move |(store, number)| async move {
+        let piece = select(&store.database.background, id, number).await;
         let piece = piece.map_err(|error| io::Error::other(error.to_string()))?;
-        Ok::<_, io::Error>(piece.map(|bytes| (Bytes::from(bytes), (state, number + 1))))
+        Ok::<_, io::Error>(piece.map(|bytes| (Bytes::from(bytes), (store, number + 1))))
     });
     let mut response = attachment(Body::from_stream(pieces), name, format);
     // A file that is deleted meanwhile breaks off, and does not seem whole.
@@ -107,7 +107,7 @@ impl<'a> Pieces<'a> {
     /// The next one; none after the last.
     pub(crate) async fn next(&mut self) -> Result<Option<Vec<u8>>> {
         let piece = select(
-            &self.run.state.database.background,
+            &self.run.store.database.background,
             self.run.id,
             self.number,
         )
@@ -141,7 +141,7 @@ impl<'a> Spool<'a> {
             .bind(run.id.uuid())
             .bind(run.runner)
             .bind(PIECES_AT_ONCE)
-            .execute(&mut *run.state.database.background.acquire().await?)
+            .execute(&mut *run.store.database.background.acquire().await?)
             .await?;
             Ok::<_, Error>(deleted.rows_affected())
         };
@@ -190,7 +190,7 @@ impl<'a> Spool<'a> {
         .bind(self.run.runner)
         .bind(self.number)
         .bind(piece)
-        .execute(&mut *self.run.state.database.background.acquire().await?)
+        .execute(&mut *self.run.store.database.background.acquire().await?)
         .await?;
         if put.rows_affected() == 0 {
             return Err(self.run.lost());

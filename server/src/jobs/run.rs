@@ -49,7 +49,7 @@ pub(crate) struct Outcome {
 }
 
 pub(crate) struct Run {
-    pub(crate) state: Store,
+    pub(crate) store: Store,
     pub(crate) id: Id<Job>,
     pub(crate) actor: Actor,
     /// Of a seed job, the rows in one batch.
@@ -63,9 +63,9 @@ pub(crate) struct Run {
 }
 
 impl Run {
-    pub(super) fn new(state: &Store, runner: Uuid, claimed: Claimed) -> Self {
+    pub(super) fn new(store: &Store, runner: Uuid, claimed: Claimed) -> Self {
         Self {
-            state: state.clone(),
+            store: store.clone(),
             id: claimed.job.id,
             actor: Actor(claimed.job.actor),
             batch_rows: claimed.batch_rows.unwrap_or(1),
@@ -134,7 +134,7 @@ impl Run {
     pub(super) async fn beat(&self) -> Result<bool> {
         let told = self.progress().known();
         let cancelled = queue::beat(
-            &self.state.database.background,
+            &self.store.database.background,
             (self.id, self.runner),
             told,
         )

@@ -35,18 +35,18 @@ const MOST_TAKEN_OVER: i32 = 5;
 pub(crate) type Dispatch = fn(Arc<Run>, JobRequest) -> BoxFuture<'static, Result<Outcome, Ended>>;
 
 /// Takes jobs until the server stops, and then waits for those that it has.
-pub(crate) async fn run(state: Store, dispatch: Dispatch) {
+pub(crate) async fn run(store: Store, dispatch: Dispatch) {
     let turns = JobKind::ALL.map(|kind| (kind, Arc::new(Semaphore::new(1))));
     let mut running = JoinSet::new();
-    while !state.lifecycle.has_reached(Phase::Stopping) {
-        while let Some(turn) = next(&state, &turns, dispatch).await {
+    while !store.lifecycle.has_reached(Phase::Stopping) {
+        while let Some(turn) = next(&store, &turns, dispatch).await {
             running.spawn(turn);
         }
         tokio::select! {
-            () = state.jobs.queued.notified() => {}
+            () = store.jobs.queued.notified() => {}
             () = tokio::time::sleep(LOOK_EVERY) => {}
             Some(_) = running.join_next() => {}
-            () = state.lifecycle.until(Phase::Stopping) => {}
+            () = store.lifecycle.until(Phase::Stopping) => {}
         }
     }
     while running.join_next().await.is_some() {}
@@ -54,7 +54,7 @@ pub(crate) async fn run(state: Store, dispatch: Dispatch) {
 
 /// The next job of a kind that this server has a turn for, if there is one.
 async fn next(
-    state: &Store,
+    store: &Store,
     turns: &[(JobKind, Arc<Semaphore>)],
     dispatch: Dispatch,
 ) -> Option<impl Future<Output = ()> + use<>> {
@@ -62,7 +62,7 @@ async fn next(
         .iter()
         .filter(|(_, turn)| turn.available_permits() > 0);
     let kinds: Vec<JobKind> = free.map(|(kind, _)| *kind).collect();
-    let (runner, claimed) = match claim(state, &kinds).await {
+    let (runner, claimed) = match claim(store, &kinds).await {
         Ok(claimed) => claimed?,
         Err(error) => {
             tracing::warn!(%error, "the queue of jobs cannot be worked off");
@@ -72,10 +72,10 @@ async fn next(
     let kind = claimed.job.request.kind();
     let (_, turn) = turns.iter().find(|(of, _)| *of == kind)?;
     let turn = turn.clone().try_acquire_owned().ok()?;
-    let state = state.clone();
+    let store = store.clone();
     Some(async move {
         let _turn: OwnedSemaphorePermit = turn;
-        work(&state, runner, claimed, dispatch).await;
+        work(&store, runner, claimed, dispatch).await;
     })
 }
 
@@ -83,26 +83,26 @@ async fn next(
 ///
 /// # Errors
 /// Where the database cannot be reached. What goes wrong in the job is written down there.
-pub(crate) async fn work_off(state: &Store, kinds: &[JobKind], dispatch: Dispatch) -> Result<bool> {
-    match claim(state, kinds).await? {
+pub(crate) async fn work_off(store: &Store, kinds: &[JobKind], dispatch: Dispatch) -> Result<bool> {
+    match claim(store, kinds).await? {
         Some((runner, claimed)) => {
-            work(state, runner, claimed, dispatch).await;
+            work(store, runner, claimed, dispatch).await;
             Ok(true)
         }
         None => Ok(false),
     }
 }
 
-async fn claim(state: &Store, kinds: &[JobKind]) -> Result<Option<(Uuid, Claimed)>> {
-    let runner: Uuid = Id::<Job>::mint(state.options.clock.now(), rand::random()).uuid();
-    let claimed = queue::claim(&state.database.background, runner, kinds).await?;
+async fn claim(store: &Store, kinds: &[JobKind]) -> Result<Option<(Uuid, Claimed)>> {
+    let runner: Uuid = Id::<Job>::mint(store.options.clock.now(), rand::random()).uuid();
+    let claimed = queue::claim(&store.database.background, runner, kinds).await?;
     Ok(claimed.map(|claimed| (runner, claimed)))
 }
 
-async fn work(state: &Store, runner: Uuid, claimed: Claimed, dispatch: Dispatch) {
+async fn work(store: &Store, runner: Uuid, claimed: Claimed, dispatch: Dispatch) {
     let request = claimed.job.request.clone();
     let taken_over = claimed.taken_over;
-    let run = Arc::new(Run::new(state, runner, claimed));
+    let run = Arc::new(Run::new(store, runner, claimed));
     let id = run.id;
     tracing::info!(%id, what = %request, "a job begins");
     let ended = tokio::select! {
@@ -140,14 +140,14 @@ async fn work(state: &Store, runner: Uuid, claimed: Claimed, dispatch: Dispatch)
             )
         }
     };
-    let now = state.options.clock.now();
+    let now = store.options.clock.now();
     let what = (&outcome, problem.as_ref());
-    match queue::leave(&state.database.background, now, (id, runner), left_as, what).await {
+    match queue::leave(&store.database.background, now, (id, runner), left_as, what).await {
         Ok(()) => tracing::info!(%id, state = left_as.as_str(), "a job was left"),
         // It is taken over once nobody has said for a while that it lives.
         Err(error) => tracing::warn!(%id, %error, "a job could not be left"),
     }
-    if let Err(error) = queue::sweep(&state.database.background).await {
+    if let Err(error) = queue::sweep(&store.database.background).await {
         tracing::warn!(%error, "pieces of files are left for the keeper");
     }
 }
@@ -182,7 +182,7 @@ async fn keep_beating(run: &Run) -> Ended {
     let mut ticks = tokio::time::interval(BEAT_EVERY);
     loop {
         ticks.tick().await;
-        if run.state.lifecycle.has_reached(Phase::Stopping) {
+        if run.store.lifecycle.has_reached(Phase::Stopping) {
             run.halt(Stop::ServerStops);
         }
         match run.beat().await {

@@ -16,15 +16,15 @@ const BATCH: usize = 1_000;
 const RUNS: usize = 200;
 
 /// Marks entries as relayed and places those among them that are not yet.
-pub(crate) async fn mark(state: &Store, runs: &[LogRun]) -> Result<()> {
-    place(state, runs, Some(state.options.clock.now())).await
+pub(crate) async fn mark(store: &Store, runs: &[LogRun]) -> Result<()> {
+    place(store, runs, Some(store.options.clock.now())).await
 }
 
 /// Places what nobody has: entries of writers that died, or whose tags could not be deleted, or that have
 /// no cache.
-pub(crate) async fn leftovers(state: &Store) -> Result<()> {
+pub(crate) async fn leftovers(store: &Store) -> Result<()> {
     loop {
-        let now = state.options.clock.now();
+        let now = store.options.clock.now();
         let left = sqlx::query(
             "select at, seq from changes
             where position is null and (at < $1 or at > $2)
@@ -35,13 +35,13 @@ pub(crate) async fn leftovers(state: &Store) -> Result<()> {
         .bind(now + LEFT_AFTER)
         .bind(BATCH as i64)
         .try_map(|row| run_of_one(&row))
-        .fetch_all(&mut *state.database.background.acquire().await?)
+        .fetch_all(&mut *store.database.background.acquire().await?)
         .await?;
         if left.is_empty() {
             return Ok(());
         }
         let is_last = left.len() < BATCH;
-        place(state, &left, None).await?;
+        place(store, &left, None).await?;
         if is_last {
             return Ok(());
         }
@@ -76,11 +76,11 @@ fn run_of_one(row: &PgRow) -> sqlx::Result<LogRun> {
 /// A write stands in the log as one run, and its entries are found by the two ends of that. Whatever the planner takes
 /// the log for, an entry is compared with [`RUNS`] runs at the most: joined with each other entry by entry they would
 /// take it minutes where it expects a few and finds ten thousand.
-async fn place(state: &Store, runs: &[LogRun], relayed_at: Option<DateTime<Utc>>) -> Result<()> {
+async fn place(store: &Store, runs: &[LogRun], relayed_at: Option<DateTime<Utc>>) -> Result<()> {
     let mut runs = runs.to_vec();
     runs.sort_by_key(|run| (run.at, run.first));
     let runs = joined(runs);
-    let mut transaction = state.database.background.begin().await?;
+    let mut transaction = store.database.background.begin().await?;
     let mut last = lock(&mut transaction).await?;
     for runs in runs.chunks(RUNS) {
         let new = joined(select_new(&mut transaction, runs).await?);

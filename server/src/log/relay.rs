@@ -29,35 +29,35 @@ const HARMLESS_AFTER: TimeDelta = TimeDelta::minutes(15);
 const BATCH: i64 = 500;
 
 /// Works until it is aborted.
-pub(crate) async fn run(state: Store) {
+pub(crate) async fn run(store: Store) {
     let mut ticks = tokio::time::interval(MARK_PERIOD);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     for tick in 0_u32.. {
         ticks.tick().await;
-        if let Err(error) = mark(&state).await {
+        if let Err(error) = mark(&store).await {
             // They stay as they were; the next look takes them for left over and deletes once more.
             tracing::warn!(%error, "changes could not be marked as relayed");
         }
         if tick % LOOK_EVERY != 0 {
             continue;
         }
-        if let Err(error) = look(&state).await {
+        if let Err(error) = look(&store).await {
             tracing::warn!(%error, "the relay could not look at the change log");
         }
-        if let Err(error) = position::leftovers(&state).await {
+        if let Err(error) = position::leftovers(&store).await {
             tracing::warn!(%error, "changes could not be given their positions");
         }
     }
 }
 
 /// Writes down what writers have done. Also done once more when the server stops.
-pub(crate) async fn mark(state: &Store) -> Result<()> {
+pub(crate) async fn mark(store: &Store) -> Result<()> {
     loop {
-        let done = state.relay.take();
+        let done = store.relay.take();
         if done.is_empty() {
             return Ok(());
         }
-        position::mark(state, &done).await?;
+        position::mark(store, &done).await?;
     }
 }
 
@@ -85,22 +85,22 @@ async fn set_relayed(conn: &mut Connection, now: DateTime<Utc>, runs: &[LogRun])
     Ok(())
 }
 
-async fn look(state: &Store) -> Result<()> {
-    let ages = match state.cache.is_up() {
+async fn look(store: &Store) -> Result<()> {
+    let ages = match store.cache.is_up() {
         Some(true) => (GRACE, GRACE),
         Some(false) => return Ok(()),
         // Without a cache here, servers with one may still come to need all others.
         None => (HARMLESS_AFTER, TimeDelta::MAX),
     };
-    while repair(state, ages).await? == BATCH {}
+    while repair(store, ages).await? == BATCH {}
     Ok(())
 }
 
 /// Takes a batch of changes that were left over, older than this or that much ahead of our clock,
 /// deletes their tags and marks them; tells how many.
-async fn repair(state: &Store, (older, ahead): (TimeDelta, TimeDelta)) -> Result<i64> {
-    let now = state.options.clock.now();
-    let mut transaction = state.database.background.begin().await?;
+async fn repair(store: &Store, (older, ahead): (TimeDelta, TimeDelta)) -> Result<i64> {
+    let now = store.options.clock.now();
+    let mut transaction = store.database.background.begin().await?;
     let left = sqlx::query(
         "select at, seq, tags from changes
         where relayed_at is null and (at < $1 or at > $2)
@@ -137,12 +137,12 @@ async fn repair(state: &Store, (older, ahead): (TimeDelta, TimeDelta)) -> Result
     }
     tags.sort();
     tags.dedup();
-    if state.cache.invalidate(&tags).await == Invalidation::Deferred {
+    if store.cache.invalidate(&tags).await == Invalidation::Deferred {
         return Ok(0);
     }
     let taken = runs.len() as i64;
     set_relayed(&mut transaction, now, &runs).await?;
     transaction.commit().await?;
-    state.cache.counters().repairs.inc_by(repaired);
+    store.cache.counters().repairs.inc_by(repaired);
     Ok(taken)
 }

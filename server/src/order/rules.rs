@@ -22,8 +22,8 @@ use crate::{
 /// When a new order counts as placed: now, or as told, in whole milliseconds.
 pub(super) fn placed_at(write: &Write, told: Option<DateTime<Utc>>) -> Result<DateTime<Utc>> {
     let at = told.unwrap_or(write.at).trunc_subsecs(3);
-    if !may_be_placed(&write.state, write.at, at) {
-        let first = write.state.options.orders_from;
+    if !may_be_placed(&write.store, write.at, at) {
+        let first = write.store.options.orders_from;
         let message = format!(
             "is {at}; orders may be placed from {} to a day from now",
             first.format("%Y-%m-%d")
@@ -38,19 +38,19 @@ pub(super) fn placed_at(write: &Write, told: Option<DateTime<Utc>>) -> Result<Da
     Ok(at)
 }
 
-pub(crate) fn may_be_placed(state: &Store, now: DateTime<Utc>, at: DateTime<Utc>) -> bool {
-    (state.options.orders_from..=now + Duration::days(1)).contains(&at)
+pub(crate) fn may_be_placed(store: &Store, now: DateTime<Utc>, at: DateTime<Utc>) -> bool {
+    (store.options.orders_from..=now + Duration::days(1)).contains(&at)
 }
 
 /// Makes the partition that an order goes to, unless the order would be refused: a refusal must leave no partition
 /// behind. Tells whether there was none. What is looked up here may change until the order is written, where the rules are applied.
 pub(super) async fn make_partition(
-    state: &Store,
+    store: &Store,
     placed_at: DateTime<Utc>,
     (id, new): (Option<Id<Order>>, &NewOrder),
     how: Prepare,
 ) -> Result<bool> {
-    let (partitions, pool) = (&state.partitions, &state.database.background);
+    let (partitions, pool) = (&store.partitions, &store.database.background);
     if partitions.has(Family::Orders, placed_at) {
         return Ok(false);
     }
@@ -113,14 +113,14 @@ pub(super) fn given_id(
 /// What to say where the partition that was there a moment ago is not: another server has archived it.
 pub(super) async fn taken_off(write: &mut Write, placed_at: DateTime<Utc>) -> Result<Error> {
     write.abandon().await?;
-    let state = &write.state;
-    state
+    let store = &write.store;
+    store
         .partitions
-        .reload(&mut *state.database.background.acquire().await?)
+        .reload(&mut *store.database.background.acquire().await?)
         .await?;
-    let made = state
+    let made = store
         .partitions
-        .ensure(&state.database.background, Family::Orders, placed_at);
+        .ensure(&store.database.background, Family::Orders, placed_at);
     Ok(made.await.err().unwrap_or_else(|| {
         let detail = "The partition of the order changed meanwhile; try again.";
         Error::refused(Kind::Unavailable, detail)

@@ -38,10 +38,10 @@ const SETTLES_IN: TimeDelta = TimeDelta::minutes(15);
 /// # Errors
 /// 404 for one that there never was, 409 for one that still fills, holds changes that no cache was
 /// told of or was dropped, 503 where the tables are never free for a moment.
-pub(crate) async fn archive(state: &Store, actor: &Actor, name: &str) -> Result<Invalidation> {
-    let done = lock::patiently(|| detach(state, actor, name)).await?;
+pub(crate) async fn archive(store: &Store, actor: &Actor, name: &str) -> Result<Invalidation> {
+    let done = lock::patiently(|| detach(store, actor, name)).await?;
     // Now that nobody reads it, its bounds are checked, so that it can be attached without a scan.
-    if let Err(error) = validate(state, name).await {
+    if let Err(error) = validate(store, name).await {
         // It is archived all the same, and restoring it checks once more.
         tracing::warn!(partition = name, %error, "the bounds are yet to be checked");
     }
@@ -52,34 +52,34 @@ pub(crate) async fn archive(state: &Store, actor: &Actor, name: &str) -> Result<
 ///
 /// # Errors
 /// 404 for one that there never was, 409 for one that was dropped, 503 as for [`archive`].
-pub(crate) async fn restore(state: &Store, actor: &Actor, name: &str) -> Result<Invalidation> {
-    validate(state, name).await?;
-    lock::patiently(|| reattach(state, actor, name)).await
+pub(crate) async fn restore(store: &Store, actor: &Actor, name: &str) -> Result<Invalidation> {
+    validate(store, name).await?;
+    lock::patiently(|| reattach(store, actor, name)).await
 }
 
 /// Deletes an archived partition for good.
 ///
 /// # Errors
 /// 404 for one that there never was, 409 for one that is not archived, 503 as for [`archive`].
-pub(crate) async fn delete(state: &Store, actor: &Actor, name: &str) -> Result<Invalidation> {
-    lock::patiently(|| drop_tables(state, actor, name)).await
+pub(crate) async fn delete(store: &Store, actor: &Actor, name: &str) -> Result<Invalidation> {
+    lock::patiently(|| drop_tables(store, actor, name)).await
 }
 
 /// Begins a write to the partition of that name, while no other server changes any.
-async fn begin(state: &Store, actor: &Actor, name: &str) -> Result<(Write, Piece)> {
-    let mut write = Write::bulk(state.clone(), actor.clone());
+async fn begin(store: &Store, actor: &Actor, name: &str) -> Result<(Write, Piece)> {
+    let mut write = Write::bulk(store.clone(), actor.clone());
     let conn = write.conn().await?;
     lock::take_turns(conn).await?;
     let piece = find(conn, name).await?;
     Ok((write, piece))
 }
 
-async fn detach(state: &Store, actor: &Actor, name: &str) -> Result<Invalidation> {
-    let (mut write, piece) = begin(state, actor, name).await?;
+async fn detach(store: &Store, actor: &Actor, name: &str) -> Result<Invalidation> {
+    let (mut write, piece) = begin(store, actor, name).await?;
     let at = write.at;
     let conn = write.conn().await?;
     match piece.state {
-        PartitionState::Archived => return acknowledge(state).await,
+        PartitionState::Archived => return acknowledge(store).await,
         PartitionState::Dropped => return Err(dropped(name)),
         PartitionState::Attached => {
             // A server whose clock is ahead must not take off what still fills.
@@ -128,11 +128,11 @@ async fn detach(state: &Store, actor: &Actor, name: &str) -> Result<Invalidation
     commit(write, Op::Archive, name).await
 }
 
-async fn reattach(state: &Store, actor: &Actor, name: &str) -> Result<Invalidation> {
-    let (mut write, piece) = begin(state, actor, name).await?;
+async fn reattach(store: &Store, actor: &Actor, name: &str) -> Result<Invalidation> {
+    let (mut write, piece) = begin(store, actor, name).await?;
     let conn = write.conn().await?;
     match piece.state {
-        PartitionState::Attached => return acknowledge(state).await,
+        PartitionState::Attached => return acknowledge(store).await,
         PartitionState::Dropped => return Err(dropped(name)),
         PartitionState::Archived => {}
     }
@@ -161,12 +161,12 @@ async fn reattach(state: &Store, actor: &Actor, name: &str) -> Result<Invalidati
     commit(write, Op::Restore, name).await
 }
 
-async fn drop_tables(state: &Store, actor: &Actor, name: &str) -> Result<Invalidation> {
-    let (mut write, piece) = begin(state, actor, name).await?;
+async fn drop_tables(store: &Store, actor: &Actor, name: &str) -> Result<Invalidation> {
+    let (mut write, piece) = begin(store, actor, name).await?;
     let at = write.at;
     let conn = write.conn().await?;
     match piece.state {
-        PartitionState::Dropped => return acknowledge(state).await,
+        PartitionState::Dropped => return acknowledge(store).await,
         PartitionState::Archived => {}
         PartitionState::Attached => {
             let detail = format!("{name} is in use; archive it first.");
@@ -204,7 +204,7 @@ async fn take_archived(conn: &mut Connection, piece: &Piece) -> Result<()> {
 }
 
 pub(super) async fn commit(mut write: Write, op: Op, name: &str) -> Result<Invalidation> {
-    let state = write.state.clone();
+    let store = write.store.clone();
     write.log(Change {
         entity: "partition",
         entity_id: None,
@@ -217,9 +217,9 @@ pub(super) async fn commit(mut write: Write, op: Op, name: &str) -> Result<Inval
     });
     let done = write.commit().await?;
     let reloaded = async {
-        state
+        store
             .partitions
-            .reload(&mut *state.database.bulk.acquire().await?)
+            .reload(&mut *store.database.bulk.acquire().await?)
             .await
     };
     if let Err(error) = reloaded.await {
@@ -232,13 +232,13 @@ pub(super) async fn commit(mut write: Write, op: Op, name: &str) -> Result<Inval
 
 /// Nothing is left to do. But who did it may not have come to end what is cached, and from here on it is
 /// acknowledged.
-async fn acknowledge(state: &Store) -> Result<Invalidation> {
-    Ok(state.cache.invalidate(&[Tag::epoch()]).await)
+async fn acknowledge(store: &Store) -> Result<Invalidation> {
+    Ok(store.cache.invalidate(&[Tag::epoch()]).await)
 }
 
 /// Checks that an archived partition holds nothing out of its bounds. Quick where it was done before.
-async fn validate(state: &Store, name: &str) -> Result<()> {
-    let mut transaction = state.database.bulk.begin().await?;
+async fn validate(store: &Store, name: &str) -> Result<()> {
+    let mut transaction = store.database.bulk.begin().await?;
     let piece = find(&mut transaction, name).await?;
     if piece.state != PartitionState::Archived {
         return Ok(());

@@ -39,7 +39,7 @@ use crate::{
 
 /// `GET /v1/partitions/{name}/export?format`
 pub(crate) async fn export(
-    State(state): State<Store>,
+    State(store): State<Store>,
     Name(name): Name,
     RawQuery(query): RawQuery,
 ) -> Result<Response> {
@@ -47,7 +47,7 @@ pub(crate) async fn export(
     let format = parameters.take("format");
     let format = parse_format(format.as_deref().unwrap_or("ndjson"))?;
     parameters.refuse_rest(&["format"])?;
-    let piece = of_orders(&mut *state.database.bulk.acquire().await?, &name).await?;
+    let piece = of_orders(&mut *store.database.bulk.acquire().await?, &name).await?;
     let tables = match piece.state {
         PartitionState::Attached => named(&piece, ""),
         PartitionState::Archived => named(&piece, &format!("{SCHEMA}.")),
@@ -57,7 +57,7 @@ pub(crate) async fn export(
         }
     };
     let after = None;
-    export::respond(&state, Partition { tables, after }, format, &name).await
+    export::respond(&store, Partition { tables, after }, format, &name).await
 }
 
 /// The orders of a partition on their way out.
@@ -79,7 +79,7 @@ impl Source for Partition {
 
 /// `POST /v1/partitions/{name}/import?format&dry_run&report`
 pub(crate) async fn import(
-    State(state): State<Store>,
+    State(store): State<Store>,
     Name(name): Name,
     RawQuery(query): RawQuery,
     actor: Actor,
@@ -88,13 +88,13 @@ pub(crate) async fn import(
 ) -> Result<Response> {
     let parameters = Parameters::read(&query.unwrap_or_default())?;
     parameters.refuse_rest(PARAMETERS)?;
-    let piece = of_orders(&mut *state.database.bulk.acquire().await?, &name).await?;
+    let piece = of_orders(&mut *store.database.bulk.acquire().await?, &name).await?;
     refuse_unless_dropped(&piece)?;
     let asked = Asked::take(parameters, &headers, &name)?;
-    let (interrupt, _waiting) = Interrupt::of_caller(&state);
+    let (interrupt, _waiting) = Interrupt::of_caller(&store);
     let interrupted = interrupt.interrupted.clone();
-    let file = receive(&state, body, asked.request.format, interrupted).await?;
-    let import = Import::new(state, actor, asked, (file, interrupt));
+    let file = receive(&store, body, asked.request.format, interrupted).await?;
+    let import = Import::new(store, actor, asked, (file, interrupt));
     let (report, done) = detached(async move { bring_back(&import, piece).await }).await?;
     Ok(tell(done, report.respond()?))
 }
@@ -105,12 +105,12 @@ pub(crate) async fn import(
 /// What is wrong with the file; 409 where the partition is there; 503 where the tables that orders refer
 /// to are never free for a moment.
 async fn bring_back(import: &Import, piece: Piece) -> Result<(Report, Invalidation)> {
-    let _turn = crate::import::turn(&import.state).await?;
+    let _turn = crate::import::turn(&import.store).await?;
     restore::refuse_faults::<Order>(import, Some(&piece.range)).await?;
-    lock::patiently(|| make_tables(&import.state, &piece)).await?;
+    lock::patiently(|| make_tables(&import.store, &piece)).await?;
     let loaded = load(import, &piece).await;
     if import.is_dry_run() || loaded.is_err() {
-        let dropped = lock::patiently(|| drop_tables(&import.state, &piece)).await;
+        let dropped = lock::patiently(|| drop_tables(&import.store, &piece)).await;
         if let Err(error) = dropped {
             // They are in nobody's way, and dropped when the partition is imported again.
             tracing::warn!(%error, "empty tables of a partition are left");
@@ -120,8 +120,8 @@ async fn bring_back(import: &Import, piece: Piece) -> Result<(Report, Invalidati
 }
 
 /// Makes the empty tables, with all that those of an archived partition have.
-async fn make_tables(state: &Store, piece: &Piece) -> Result<()> {
-    let mut transaction = state.database.bulk.begin().await?;
+async fn make_tables(store: &Store, piece: &Piece) -> Result<()> {
+    let mut transaction = store.database.bulk.begin().await?;
     lock::take_turns(&mut transaction).await?;
     refuse_unless_dropped(&archive::find(&mut transaction, &piece.name()).await?)?;
     take_referenced(&mut transaction, piece).await?;
@@ -159,8 +159,8 @@ async fn make_tables(state: &Store, piece: &Piece) -> Result<()> {
     Ok(())
 }
 
-async fn drop_tables(state: &Store, piece: &Piece) -> Result<()> {
-    let mut transaction = state.database.bulk.begin().await?;
+async fn drop_tables(store: &Store, piece: &Piece) -> Result<()> {
+    let mut transaction = store.database.bulk.begin().await?;
     lock::take_turns(&mut transaction).await?;
     refuse_unless_dropped(&archive::find(&mut transaction, &piece.name()).await?)?;
     take_referenced(&mut transaction, piece).await?;
@@ -178,7 +178,7 @@ async fn load(import: &Import, piece: &Piece) -> Result<(Report, Invalidation)> 
     let name = piece.name();
     let tables = named(piece, &format!("{SCHEMA}."));
     let mut report = import.report()?;
-    let mut write = Write::bulk(import.state.clone(), import.actor.clone());
+    let mut write = Write::bulk(import.store.clone(), import.actor.clone());
     let copy = |orders: Vec<Order>| order::copy_to(orders.into_iter(), |_| Ok(tables.clone()));
     restore::load_all(import, &mut write, &mut report, copy).await?;
     if import.is_dry_run() {
@@ -202,7 +202,7 @@ async fn load(import: &Import, piece: &Piece) -> Result<(Report, Invalidation)> 
         return Err(Error::refused(Kind::Conflict, detail));
     }
     let done = archive::commit(write, Op::Import, &name).await?;
-    restore::analyze(&import.state, &tables.join(", ")).await;
+    restore::analyze(&import.store, &tables.join(", ")).await;
     Ok((report, done))
 }
 

@@ -22,39 +22,39 @@ const AGAIN: Duration = Duration::from_secs(1);
 
 /// `POST /v1/partitions/archive` `{"names": […]}`
 pub(crate) async fn archive_all(
-    State(state): State<Store>,
+    State(store): State<Store>,
     actor: Actor,
     Document(named): Document<NamedPartitions>,
 ) -> Result<Response> {
-    create(&state, actor, PartitionAction::Archive, named).await
+    create(&store, actor, PartitionAction::Archive, named).await
 }
 
 /// `POST /v1/partitions/restore` `{"names": […]}`
 pub(crate) async fn restore_all(
-    State(state): State<Store>,
+    State(store): State<Store>,
     actor: Actor,
     Document(named): Document<NamedPartitions>,
 ) -> Result<Response> {
-    create(&state, actor, PartitionAction::Restore, named).await
+    create(&store, actor, PartitionAction::Restore, named).await
 }
 
 /// `POST /v1/partitions/delete` `{"names": […]}`: for good.
 pub(crate) async fn delete_all(
-    State(state): State<Store>,
+    State(store): State<Store>,
     actor: Actor,
     Document(named): Document<NamedPartitions>,
 ) -> Result<Response> {
-    create(&state, actor, PartitionAction::Delete, named).await
+    create(&store, actor, PartitionAction::Delete, named).await
 }
 
 async fn create(
-    state: &Store,
+    store: &Store,
     actor: Actor,
     action: PartitionAction,
     named: NamedPartitions,
 ) -> Result<Response> {
     let mut errors = named.check();
-    let catalogue = Catalogue::read(&mut *state.database.reads.acquire().await?).await?;
+    let catalogue = Catalogue::read(&mut *store.database.reads.acquire().await?).await?;
     for (index, name) in named.names.iter().enumerate() {
         if catalogue.named(name).is_none() {
             let message = format!("there is no partition {name}; GET /v1/partitions lists them");
@@ -71,13 +71,13 @@ async fn create(
     }
     let names = named.names;
     let new = NewJob {
-        at: state.options.clock.now(),
+        at: store.options.clock.now(),
         actor: actor.0,
         request: JobRequest::Partitions(PartitionsRequest { action, names }),
         seed: None,
         file_bytes: None,
     };
-    jobs::accept(state, new).await
+    jobs::accept(store, new).await
 }
 
 /// Does the same to each partition; the first that refuses ends it.
@@ -103,12 +103,12 @@ pub(crate) async fn work(run: &Arc<Run>, request: &PartitionsRequest) -> Result<
 }
 
 async fn once(run: &Run, action: PartitionAction, name: &str) -> Result<()> {
-    let (state, actor) = (&run.state, &run.actor);
+    let (store, actor) = (&run.store, &run.actor);
     // Where the cache could not be told, the relay does it.
     match action {
-        PartitionAction::Archive => archive::archive(state, actor, name).await,
-        PartitionAction::Restore => archive::restore(state, actor, name).await,
-        PartitionAction::Delete => archive::delete(state, actor, name).await,
+        PartitionAction::Archive => archive::archive(store, actor, name).await,
+        PartitionAction::Restore => archive::restore(store, actor, name).await,
+        PartitionAction::Delete => archive::delete(store, actor, name).await,
     }
     .map(|_| ())
 }

@@ -11,11 +11,11 @@ use crate::{database::Connection, error::Result, extract::Actor, store::Store};
 const MAX_DROPS: usize = 2;
 
 /// Makes what is due, and archives or drops what has come of age.
-pub(crate) async fn keep(state: &Store) -> Result<()> {
-    let now = state.options.clock.now();
-    let partitions = &state.partitions;
+pub(crate) async fn keep(store: &Store) -> Result<()> {
+    let now = store.options.clock.now();
+    let partitions = &store.partitions;
     partitions
-        .make_ahead(&state.database.background, now)
+        .make_ahead(&store.database.background, now)
         .await?;
     // Nobody can archive what still fills, but a clock that was wrong.
     let known = partitions.known();
@@ -26,27 +26,27 @@ pub(crate) async fn keep(state: &Store) -> Result<()> {
             partition = name,
             "an archived partition is needed now; it is restored"
         );
-        archive::restore(state, &Actor("retention".into()), &name).await?;
+        archive::restore(store, &Actor("retention".into()), &name).await?;
     }
-    sweep(state).await
+    sweep(store).await
 }
 
 /// Archives or drops what has come of age. One that cannot go now is tried again with the next sweep.
-async fn sweep(state: &Store) -> Result<()> {
+async fn sweep(store: &Store) -> Result<()> {
     let actor = Actor("retention".into());
     let policies = [
-        (Family::Orders, state.options.orders_retention),
-        (Family::Changes, state.options.changes_retention),
+        (Family::Orders, store.options.orders_retention),
+        (Family::Changes, store.options.changes_retention),
     ];
-    let mut conn = state.database.background.acquire().await?;
-    state.partitions.reload(&mut conn).await?;
-    let now = present(&mut conn, state.options.clock.now()).await?;
+    let mut conn = store.database.background.acquire().await?;
+    store.partitions.reload(&mut conn).await?;
+    let now = present(&mut conn, store.options.clock.now()).await?;
     drop(conn);
     let Some(now) = now else { return Ok(()) };
-    let known = state.partitions.known();
+    let known = store.partitions.known();
     for (name, policy) in due(known.pieces(), &policies, now) {
         let is_drop = matches!(policy, Retention::Drop(_));
-        if is_drop && !state.partitions.announced.announce(&name) {
+        if is_drop && !store.partitions.announced.announce(&name) {
             tracing::warn!(
                 partition = name,
                 %policy,
@@ -54,12 +54,12 @@ async fn sweep(state: &Store) -> Result<()> {
             );
             continue;
         }
-        let mut gone = archive::archive(state, &actor, &name).await;
+        let mut gone = archive::archive(store, &actor, &name).await;
         if gone.is_ok() && is_drop {
-            gone = archive::delete(state, &actor, &name).await;
+            gone = archive::delete(store, &actor, &name).await;
         }
         match gone {
-            Ok(_) => state.partitions.announced.forget(&name),
+            Ok(_) => store.partitions.announced.forget(&name),
             Err(error) => tracing::warn!(partition = name, %error, "not taken off yet"),
         }
     }

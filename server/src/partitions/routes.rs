@@ -27,56 +27,56 @@ use crate::{
 };
 
 /// `GET /v1/partitions`: all of them, the newest of each family first.
-pub(crate) async fn list(State(state): State<Store>) -> Result<Json<Page<Partition>>> {
-    let mut conn = state.database.reads.acquire().await?;
+pub(crate) async fn list(State(store): State<Store>) -> Result<Json<Page<Partition>>> {
+    let mut conn = store.database.reads.acquire().await?;
     let mut items = measured(&mut conn, |_| true).await?;
     items.sort_by_key(|partition| (partition.family, std::cmp::Reverse(partition.from)));
     Ok(Json(Page::whole(items)))
 }
 
 /// `GET /v1/partitions/{name}`
-pub(crate) async fn get(State(state): State<Store>, Name(name): Name) -> Result<Json<Partition>> {
-    find(&state, &name).await.map(Json)
+pub(crate) async fn get(State(store): State<Store>, Name(name): Name) -> Result<Json<Partition>> {
+    find(&store, &name).await.map(Json)
 }
 
 /// `POST /v1/partitions/{name}/archive`
 pub(crate) async fn archive(
-    State(state): State<Store>,
+    State(store): State<Store>,
     Name(name): Name,
     actor: Actor,
 ) -> Result<Response> {
-    let (of, called) = (state.clone(), name.clone());
+    let (of, called) = (store.clone(), name.clone());
     let done = detached(async move { archive::archive(&of, &actor, &called).await }).await?;
-    changed(done, &state, &name).await
+    changed(done, &store, &name).await
 }
 
 /// `POST /v1/partitions/{name}/restore`
 pub(crate) async fn restore(
-    State(state): State<Store>,
+    State(store): State<Store>,
     Name(name): Name,
     actor: Actor,
 ) -> Result<Response> {
-    let (of, called) = (state.clone(), name.clone());
+    let (of, called) = (store.clone(), name.clone());
     let done = detached(async move { archive::restore(&of, &actor, &called).await }).await?;
-    changed(done, &state, &name).await
+    changed(done, &store, &name).await
 }
 
 /// `DELETE /v1/partitions/{name}`: deletes an archived partition for good.
 pub(crate) async fn delete(
-    State(state): State<Store>,
+    State(store): State<Store>,
     Name(name): Name,
     actor: Actor,
 ) -> Result<Response> {
-    let done = detached(async move { archive::delete(&state, &actor, &name).await }).await?;
+    let done = detached(async move { archive::delete(&store, &actor, &name).await }).await?;
     Ok(tell(done, StatusCode::NO_CONTENT.into_response()))
 }
 
-async fn changed(done: Invalidation, state: &Store, name: &str) -> Result<Response> {
-    Ok(tell(done, Json(find(state, name).await?).into_response()))
+async fn changed(done: Invalidation, store: &Store, name: &str) -> Result<Response> {
+    Ok(tell(done, Json(find(store, name).await?).into_response()))
 }
 
-async fn find(state: &Store, name: &str) -> Result<Partition> {
-    let mut conn = state.database.reads.acquire().await?;
+async fn find(store: &Store, name: &str) -> Result<Partition> {
+    let mut conn = store.database.reads.acquire().await?;
     let found = measured(&mut conn, |piece| piece.name() == name)
         .await?
         .pop();

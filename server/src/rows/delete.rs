@@ -75,7 +75,7 @@ async fn missing<E: Entity>(write: &mut Write, id: Uuid) -> Result<Error> {
 }
 
 async fn delete_row<E: Entity>(write: &mut Write, old: &E, seen: Option<i64>) -> Result<BulkRow> {
-    if seen.is_none() && write.state.options.require_if_match {
+    if seen.is_none() && write.store.options.require_if_match {
         return Err(version_required());
     }
     if let Some(seen) = seen.filter(|seen| *seen != old.version()) {

@@ -11,18 +11,18 @@ use crate::{entity::Entity, error::Result, store::Store};
 /// # Errors
 /// What is wrong with the rows by themselves, with [`OnError::RejectAll`].
 pub(crate) async fn prepare_all<E: Entity>(
-    state: &Store,
+    store: &Store,
     rows: &mut [Sent<E>],
     on_error: OnError,
 ) -> Result<()> {
     if on_error == OnError::RejectAll {
         for row in &mut *rows {
-            row.prepare(state, Prepare::Foresee).await?;
+            row.prepare(store, Prepare::Foresee).await?;
         }
         refuse(rows.iter().filter_map(Sent::faults).collect())?;
     }
     for row in rows {
-        row.prepare(state, Prepare::Make).await?;
+        row.prepare(store, Prepare::Make).await?;
     }
     Ok(())
 }

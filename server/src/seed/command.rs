@@ -46,36 +46,36 @@ fn dispatch(run: Arc<Run>, request: JobRequest) -> BoxFuture<'static, Result<Out
 /// # Errors
 /// As `POST /v1/seed-jobs` would refuse; and where the job failed or was stopped.
 pub async fn command(
-    state: &Store,
+    store: &Store,
     request: NewSeedJob,
     stop: impl Future<Output = ()>,
 ) -> Result<()> {
-    let jobs = jobs::of_kind(&state.database.background, JobKind::Seed).await?;
+    let jobs = jobs::of_kind(&store.database.background, JobKind::Seed).await?;
     let job = match jobs.into_iter().find(|job| request.is_done_by(job)) {
         Some(job) => job,
-        None => enqueue(state, "stockroom-server seed", request).await?,
+        None => enqueue(store, "stockroom-server seed", request).await?,
     };
     // Once told to stop, the work ends when the present batches are in the shop.
     let work = async {
         loop {
-            let job = find(&state.database.background, job.id).await?;
-            if job.state.is_final() || state.lifecycle.has_reached(Phase::Stopping) {
+            let job = find(&store.database.background, job.id).await?;
+            if job.state.is_final() || store.lifecycle.has_reached(Phase::Stopping) {
                 return Ok(job);
             }
-            if !jobs::work_off(state, &[JobKind::Seed], dispatch).await? {
+            if !jobs::work_off(store, &[JobKind::Seed], dispatch).await? {
                 tokio::time::sleep(TELL_EVERY).await;
             }
         }
     };
     let pass_on = async {
         stop.await;
-        state.lifecycle.advance_to(Phase::Stopping);
+        store.lifecycle.advance_to(Phase::Stopping);
         std::future::pending::<Result<Job>>().await
     };
     let job = tokio::select! {
         done = work => done,
         never = pass_on => never,
-        never = tell(state, &job) => never,
+        never = tell(store, &job) => never,
     }?;
     tell_end(&job);
     match job.state {
@@ -89,12 +89,12 @@ pub async fn command(
 }
 
 /// Says on standard error how far the job is, for ever.
-async fn tell(state: &Store, job: &Job) -> Result<Job> {
+async fn tell(store: &Store, job: &Job) -> Result<Job> {
     let is_terminal = std::io::stderr().is_terminal();
     let every = if is_terminal { TELL_EVERY } else { LOG_EVERY };
     loop {
         tokio::time::sleep(every).await;
-        let Ok(job) = find(&state.database.background, job.id).await else {
+        let Ok(job) = find(&store.database.background, job.id).await else {
             continue;
         };
         // A terminal that is gone is no reason to stop.

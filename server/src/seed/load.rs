@@ -48,16 +48,16 @@ pub(crate) async fn load(run: &Arc<Run>, request: &NewSeedJob) -> Result<Outcome
 
 impl Task<'_> {
     async fn load_all(&self, done: HashSet<i64>) -> Result<(), Ended> {
-        let state = &self.run.state;
-        let partitions = &state.partitions;
+        let store = &self.run.store;
+        let partitions = &store.partitions;
         // Other servers may have changed them since they were read.
         partitions
-            .reload(&mut *state.database.bulk.acquire().await?)
+            .reload(&mut *store.database.bulk.acquire().await?)
             .await?;
         // All at once, before there are rows to vacuum: attaching a partition locks the tables that
         // it refers to.
         partitions
-            .ensure_all(&state.database.bulk, Family::Orders, self.generator.span())
+            .ensure_all(&store.database.bulk, Family::Orders, self.generator.span())
             .await?;
         // References point back: what refers to an entity waits until that is there.
         for entity in Entity::ALL {
@@ -98,7 +98,7 @@ impl Task<'_> {
 
     /// Which batches a server has loaded before.
     async fn find_done(&self) -> Result<HashSet<i64>> {
-        let done = job::select_batches(&self.run.state.database.bulk, self.run.id).await?;
+        let done = job::select_batches(&self.run.store.database.bulk, self.run.id).await?;
         let done: HashSet<i64> = done.into_iter().collect();
         if !done.is_empty() {
             let mut progress = self.run.progress();
@@ -117,11 +117,11 @@ impl Task<'_> {
         }
         self.run.go_on()?;
         let run = self.run;
-        let (generator, state, of) = (self.generator.clone(), run.state.clone(), part.clone());
-        let generate = move || Batch::generate(&generator, &state.partitions, &of);
+        let (generator, store, of) = (self.generator.clone(), run.store.clone(), part.clone());
+        let generate = move || Batch::generate(&generator, &store.partitions, &of);
         let batch = tokio::task::spawn_blocking(generate).await??;
-        let state = &run.state;
-        let mut transaction = state.database.bulk.begin().await?;
+        let store = &run.store;
+        let mut transaction = store.database.bulk.begin().await?;
         // First of all: where the server that had the job before still loads the same batch, this waits
         // for how that ends.
         let number = (part.number, part.len());
@@ -145,12 +145,12 @@ impl Task<'_> {
             after: Some(serde_json::json!({"job": run.id, "rows": part.len()})),
             tags: part.tags(),
         };
-        let now = state.options.clock.now();
+        let now = store.options.clock.now();
         let logged = log::append(&mut transaction, now, &run.actor.0, &change).await?;
         transaction.commit().await?;
         run.progress().done(part.entity as usize, part.len());
-        if state.cache.invalidate(&change.tags).await == Invalidation::Done {
-            state.relay.push([logged]);
+        if store.cache.invalidate(&change.tags).await == Invalidation::Done {
+            store.relay.push([logged]);
         }
         Ok(())
     }
@@ -158,7 +158,7 @@ impl Task<'_> {
     /// Tells the planner about the new rows, rather than wait until autovacuum does. A table at a
     /// time, for its locks are held until the statement ends.
     async fn analyze(&self, table: &'static str) -> Result<()> {
-        let mut transaction = self.run.state.database.bulk.begin().await?;
+        let mut transaction = self.run.store.database.bulk.begin().await?;
         let sql = format!("set local statement_timeout = 0; analyze {table}");
         sqlx::raw_sql(sqlx::AssertSqlSafe(sql))
             .execute(&mut *transaction)

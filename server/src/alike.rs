@@ -15,7 +15,8 @@ use crate::{
     database::Connection,
     entity::Entity,
     error::Result,
-    list::{ListRequest, Parameters, parse_limit, unreadable},
+    list::{ListRequest, parse_limit},
+    parameters::{Parameters, unreadable},
     store::Store,
 };
 

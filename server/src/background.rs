@@ -35,7 +35,7 @@ impl Background {
             keeper: tokio::spawn(keep_house(store.clone())),
             watch: tokio::spawn(watch_over(store.clone())),
             relay: tokio::spawn(relay::run(store.clone())),
-            feed: tokio::spawn(feed::run(state.clone())),
+            feed: tokio::spawn(feed::run(store.clone(), state.feed.clone())),
             jobs: tokio::spawn(jobs::run(store.clone(), dispatch)),
             job_news: tokio::spawn(jobs::watch_all(store)),
         }

@@ -18,7 +18,7 @@ use crate::{
     error::{Error, Result},
     extract::{Actor, Documents},
     import::interrupt::Interrupt,
-    list::Parameters,
+    parameters::Parameters,
     rows::{self, ATTEMPTS, Place, Sent},
     store::Store,
     write::{Write, detached},

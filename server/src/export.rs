@@ -21,7 +21,8 @@ use crate::{
     error::{Error, Result},
     import::BUSY,
     lifecycle::Phase,
-    list::{self, ListQuery, ListRequest, Parameters, unreadable},
+    list::{self, ListQuery, ListRequest},
+    parameters::{Parameters, unreadable},
     respond::attachment,
     store::Store,
 };

@@ -23,9 +23,9 @@ use crate::{
     database::Connection,
     error::{Error, Result},
     lifecycle::Phase,
-    list::{Parameters, unreadable},
-    session::Attached,
-    state::AppState,
+    parameters::{Parameters, unreadable},
+    session::{Attached, Sessions},
+    store::Store,
 };
 
 /// What may be asked for by `entity`.
@@ -37,7 +37,8 @@ struct Wanted(Option<Vec<String>>);
 
 /// One caller's way through the log.
 struct Follower {
-    state: AppState,
+    store: Store,
+    feed: Arc<Feed>,
     wanted: Wanted,
     /// The last position that was read.
     position: i64,
@@ -54,7 +55,9 @@ struct Follower {
 
 /// Each event is called `change`, its id the position. One without data tells how far the log has come.
 pub(crate) async fn changes(
-    State(state): State<AppState>,
+    State(store): State<Store>,
+    State(feed): State<Arc<Feed>>,
+    State(sessions): State<Arc<Sessions>>,
     RawQuery(query): RawQuery,
     headers: HeaderMap,
 ) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>> {
@@ -63,13 +66,13 @@ pub(crate) async fn changes(
         None => None,
         Some(value) => Some(parse_position(value.as_bytes())?),
     };
-    let permit = state.streams.take()?;
-    let mut conn = state.database.reads.acquire().await?;
+    let permit = store.streams.take()?;
+    let mut conn = store.database.reads.acquire().await?;
     let last = last_position(&mut conn).await?;
     let position = after.unwrap_or(last);
     check_reach(&mut conn, position, last).await?;
     drop(conn);
-    let keep_alive = KeepAlive::new().interval(state.options.heartbeat);
+    let keep_alive = KeepAlive::new().interval(store.options.heartbeat);
     let follower = Follower {
         wanted,
         position,
@@ -77,10 +80,11 @@ pub(crate) async fn changes(
         told: -1,
         ready: VecDeque::new(),
         told_at: Instant::now(),
-        _attached: Attached::new(state.clone()),
+        _attached: Attached::new(sessions),
         _permit: permit,
-        moved: state.feed.subscribe(),
-        state,
+        moved: feed.subscribe(),
+        store,
+        feed,
     };
     let events = stream::unfold(follower, |mut follower| async {
         let event = follower.next().await?;
@@ -143,10 +147,10 @@ impl Follower {
             if !self.ready.is_empty() {
                 continue;
             }
-            let due = self.told_at + self.state.options.heartbeat;
+            let due = self.told_at + self.store.options.heartbeat;
             tokio::select! {
                 _ = tokio::time::timeout_at(due.into(), self.moved.changed()) => {}
-                () = self.state.lifecycle.until(Phase::Stopping) => return None,
+                () = self.store.lifecycle.until(Phase::Stopping) => return None,
             }
             // However much is told to others meanwhile.
             if due <= Instant::now() {
@@ -167,9 +171,8 @@ impl Follower {
     async fn read(&mut self) {
         while self.ready.is_empty() {
             let read = self
-                .state
                 .feed
-                .after(&self.state.database.reads, self.position)
+                .after(&self.store.database.reads, self.position)
                 .await;
             let Ok(events) = read else {
                 // A database that is away for a moment is no end of the stream; the next move tries again.

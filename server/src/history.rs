@@ -20,8 +20,9 @@ use crate::{
     entity::Entity,
     error::Result,
     extract::RowId,
-    list::{Parameters, parse_limit, unreadable},
+    list::parse_limit,
     log::Difference,
+    parameters::{Parameters, unreadable},
     partitions::archived,
     store::Store,
 };

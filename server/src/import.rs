@@ -37,7 +37,7 @@ use crate::{
     export::parse_format,
     extract::{Actor, is_gzipped},
     jobs::{self, Run},
-    list::{Parameters, unreadable},
+    parameters::{Parameters, unreadable},
     store::Store,
     write::{Write, detached},
 };

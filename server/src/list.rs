@@ -10,7 +10,7 @@ use sqlx::{AssertSqlSafe, Postgres, QueryBuilder, Row, postgres::PgRow};
 use stockroom_common::{Count, Id, Page, Total};
 use uuid::Uuid;
 
-pub(crate) use self::query::{ListQuery, Parameters, parse_limit, unreadable};
+pub(crate) use self::query::{ListQuery, parse_limit};
 use crate::{
     cursor::{Cursor, CursorKey, Direction},
     database::Connection,

@@ -23,8 +23,9 @@ use uuid::Uuid;
 use crate::{
     error::{Error, OUTCOME_UNKNOWN},
     extract::Actor,
+    known_parameters::check_query,
     listener::Caller,
-    origin, router,
+    origin,
     state::AppState,
     write,
 };
@@ -86,7 +87,7 @@ pub fn wrap(routes: Router<AppState>, state: &AppState) -> Router<AppState> {
 /// they may.
 async fn admit(State(state): State<AppState>, request: Request, next: Next) -> Response {
     let checked = origin::check(&request, &state.options.hosts);
-    let mut response = match checked.and_then(|()| router::check_query(&request)) {
+    let mut response = match checked.and_then(|()| check_query(&request)) {
         Ok(()) => next.run(request).await,
         Err(error) => error.into_response(),
     };

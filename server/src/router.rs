@@ -2,21 +2,17 @@
 
 use axum::{
     Router,
-    extract::{DefaultBodyLimit, MatchedPath, Request},
-    http::Method,
+    extract::DefaultBodyLimit,
     routing::{get, post},
 };
-use stockroom_common::{Category, Customer, Order, Product, Resource};
+use stockroom_common::{Category, Customer, Order, Product};
 
 use crate::{
     alike, bulk, crud,
     entity::Entity,
-    error::Result,
     export,
     extract::DOCUMENTS_LIMIT,
-    feed, health, history, import, jobs,
-    list::Parameters,
-    metrics, middleware,
+    feed, health, history, import, jobs, metrics, middleware,
     partitions::{file as partition_file, job as partition_jobs, routes as partitions},
     seed, session,
     state::AppState,
@@ -71,35 +67,6 @@ pub fn app(state: AppState) -> Router {
         .fallback(middleware::not_found)
         .method_not_allowed_fallback(middleware::method_not_allowed);
     middleware::wrap(routes, &state).with_state(state)
-}
-
-/// Refuses parameters where a route takes none: one that is passed over, such as `dry_run`, would do what it should
-/// keep from being done.
-///
-/// # Errors
-/// 400.
-pub(crate) fn check_query(request: &Request) -> Result<()> {
-    let query = request.uri().query().unwrap_or_default();
-    let path = request.extensions().get::<MatchedPath>();
-    match path {
-        Some(path) if !query.is_empty() && !takes_query(request.method(), path.as_str()) => {
-            Parameters::read(query)?.refuse_rest(&[])
-        }
-        _ => Ok(()),
-    }
-}
-
-/// Whether the handler of a route reads its query, and so refuses what it does not know itself.
-fn takes_query(method: &Method, path: &str) -> bool {
-    match path.rsplit('/').next().unwrap_or_default() {
-        "alike" | "bulk" | "bulk-delete" | "export" | "history" | "import" => true,
-        "changes" | "stats" => true,
-        "seed-jobs" => *method == Method::POST,
-        name => {
-            let lists = [Category::PATH, Product::PATH, Customer::PATH, Order::PATH];
-            lists.contains(&name) && *method != Method::POST
-        }
-    }
 }
 
 /// Writes of many rows. They end with their callers.

@@ -29,7 +29,7 @@ use crate::{
     error::{Error, Result},
     extract::{Actor, Document},
     jobs,
-    list::Parameters,
+    parameters::Parameters,
     store::Store,
 };
 

@@ -1,7 +1,7 @@
 //! Attached clients: each holds `GET /v1/session`, or the feed of changes, open. A client learns at once when its server
 //! goes; a local server learns when its last client has gone.
 
-use std::{convert::Infallible, time::Duration};
+use std::{convert::Infallible, sync::Arc, time::Duration};
 
 use axum::{
     extract::State,
@@ -13,7 +13,7 @@ use axum::{
 use futures_util::{Stream, StreamExt, stream};
 use tokio::sync::watch;
 
-use crate::{error::Result, jobs, lifecycle::Phase, state::AppState};
+use crate::{error::Result, jobs, lifecycle::Phase, store::Store};
 
 /// How long a server that was started for a client waits for it.
 const FIRST_CLIENT: Duration = Duration::from_secs(30);
@@ -30,7 +30,7 @@ pub(crate) struct Sessions(watch::Sender<usize>);
 impl Sessions {
     /// Ready once no client has been attached for a while and no job runs or
     /// waits.
-    pub(crate) async fn deserted(&self, state: &AppState) {
+    pub(crate) async fn deserted(&self, store: &Store) {
         let mut attached = self.0.subscribe();
         let mut grace = FIRST_CLIENT;
         loop {
@@ -40,7 +40,7 @@ impl Sessions {
             if came {
                 // The sender lives in `self`, so this cannot fail.
                 let _ = attached.wait_for(|&count| count == 0).await;
-            } else if !state.is_transferring() && !jobs::is_busy(&state.database.background).await {
+            } else if !store.is_transferring() && !jobs::is_busy(&store.database.background).await {
                 return;
             }
         }
@@ -48,31 +48,32 @@ impl Sessions {
 }
 
 /// Counts one client as long as it lives.
-pub(crate) struct Attached(AppState);
+pub(crate) struct Attached(Arc<Sessions>);
 
 impl Attached {
-    pub(crate) fn new(state: AppState) -> Self {
-        state.sessions.0.send_modify(|count| *count += 1);
-        Self(state)
+    pub(crate) fn new(sessions: Arc<Sessions>) -> Self {
+        sessions.0.send_modify(|count| *count += 1);
+        Self(sessions)
     }
 }
 
 impl Drop for Attached {
     fn drop(&mut self) {
-        self.0.sessions.0.send_modify(|count| *count -= 1);
+        self.0.0.send_modify(|count| *count -= 1);
     }
 }
 
 /// `GET /v1/session`: an event stream that says `attached` and then only keeps the line alive.
 pub(crate) async fn attach(
-    State(state): State<AppState>,
+    State(store): State<Store>,
+    State(sessions): State<Arc<Sessions>>,
 ) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>> {
-    let permit = state.streams.take()?;
-    let attached = Attached::new(state.clone());
+    let permit = store.streams.take()?;
+    let attached = Attached::new(sessions);
     let hello = stream::iter([Ok(Event::default().event("attached").data(""))]);
     let until_stop = async move {
         let (_attached, _permit) = (attached, permit);
-        state.lifecycle.until(Phase::Stopping).await;
+        store.lifecycle.until(Phase::Stopping).await;
     };
     let rest = stream::once(until_stop).filter_map(|()| async { None });
     let keep_alive = KeepAlive::new().interval(HEARTBEAT);

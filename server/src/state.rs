@@ -32,7 +32,7 @@ impl AppState {
 
     /// Ready once no client has been attached for a while: see `session.rs`.
     pub async fn deserted(&self) {
-        self.sessions.deserted(self).await;
+        self.sessions.deserted(&self.store).await;
     }
 
     /// Ends the wait of a server that is about to stop.
@@ -56,6 +56,18 @@ impl Deref for AppState {
 impl FromRef<AppState> for Store {
     fn from_ref(state: &AppState) -> Self {
         state.store.clone()
+    }
+}
+
+impl FromRef<AppState> for Arc<Feed> {
+    fn from_ref(state: &AppState) -> Self {
+        state.feed.clone()
+    }
+}
+
+impl FromRef<AppState> for Arc<Sessions> {
+    fn from_ref(state: &AppState) -> Self {
+        state.sessions.clone()
     }
 }
 

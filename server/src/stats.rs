@@ -21,7 +21,8 @@ use crate::{
     database::Connection,
     entity::Entity,
     error::Result,
-    list::{self, Parameters, unreadable},
+    list,
+    parameters::{Parameters, unreadable},
     partitions::archived,
     store::Store,
 };

@@ -19,7 +19,8 @@ use crate::{
     error::{Error, Result},
     extract::{Actor, Document},
     jobs::{self, Ended, NewJob, Outcome, Run, Spool},
-    list::{self, ListRequest, Parameters, unreadable},
+    list::{self, ListRequest},
+    parameters::{Parameters, unreadable},
     store::Store,
 };
 

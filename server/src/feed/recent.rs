@@ -11,7 +11,7 @@ use stockroom_common::change::{ChangeEvent, Touched};
 use tokio::sync::watch;
 
 use super::{ENTITIES, last_position};
-use crate::{database::Pool, error::Result, log::Difference, state::AppState};
+use crate::{database::Pool, error::Result, log::Difference, store::Store};
 
 /// How often one looks whether the log has moved; entries may be placed by any server.
 const LOOK_EVERY: Duration = Duration::from_millis(150);
@@ -91,15 +91,15 @@ impl Feed {
 }
 
 /// Looks at the log as long as anybody follows it. Works until it is aborted.
-pub(crate) async fn run(state: AppState) {
+pub(crate) async fn run(store: Store, feed: Arc<Feed>) {
     let mut ticks = tokio::time::interval(LOOK_EVERY);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         ticks.tick().await;
-        if state.feed.last.receiver_count() == 0 {
+        if feed.last.receiver_count() == 0 {
             continue;
         }
-        if let Err(error) = state.feed.look(&state.database.background).await {
+        if let Err(error) = feed.look(&store.database.background).await {
             tracing::warn!(%error, "the change log could not be looked at");
         }
     }

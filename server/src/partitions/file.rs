@@ -31,8 +31,8 @@ use crate::{
     import::{
         Asked, Import, PARAMETERS, interrupt::Interrupt, receive::receive, report::Report, restore,
     },
-    list::Parameters,
     order,
+    parameters::Parameters,
     store::Store,
     write::{Write, detached},
 };

@@ -7,11 +7,7 @@ use sha2::Sha256;
 use stockroom_common::Kind;
 use uuid::Uuid;
 
-use crate::{
-    database,
-    database::Pool,
-    error::{Error, Result},
-};
+use crate::error::{Error, Result};
 
 /// Bytes of the signature that travel: 128 bits cannot be guessed.
 const SIGNATURE: usize = 16;
@@ -36,8 +32,9 @@ pub(crate) enum Direction {
 pub(crate) struct CursorKey(Vec<u8>);
 
 impl CursorKey {
-    pub(crate) async fn load(pool: &Pool) -> Result<Self> {
-        Ok(Self(database::secret(pool, "cursor").await?))
+    /// From a secret that all servers of the database share.
+    pub(crate) const fn new(secret: Vec<u8>) -> Self {
+        Self(secret)
     }
 
     /// Writes a cursor for the query that `binding` describes.

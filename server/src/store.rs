@@ -6,9 +6,18 @@ use axum::extract::FromRef;
 use tokio::sync::Semaphore;
 
 use crate::{
-    cache::Cache, cursor::CursorKey, database::Database, error::Result, extract::BodyLimits,
-    job_signals::JobSignals, lifecycle::Lifecycle, log::Done, options::Options,
-    partitions::Partitions, spool::Spool, streams::Streams,
+    cache::Cache,
+    cursor::CursorKey,
+    database::{self, Database},
+    error::Result,
+    extract::BodyLimits,
+    job_signals::JobSignals,
+    lifecycle::Lifecycle,
+    log::Done,
+    options::Options,
+    partitions::Partitions,
+    spool::Spool,
+    streams::Streams,
 };
 
 /// Shared by all that this server does; cheap to clone.
@@ -39,7 +48,7 @@ impl Store {
     /// Where the database cannot be reached or is not migrated.
     pub(crate) async fn open(database: Database, options: Options) -> Result<Self> {
         let pool = &database.background;
-        let cursor_key = CursorKey::load(pool).await?;
+        let cursor_key = CursorKey::new(database::secret(pool, "cursor").await?);
         let partitions = Partitions::load(pool, options.partition_interval).await?;
         partitions.make_ahead(pool, options.clock.now()).await?;
         let cache = Cache::open(&database, &options.cache, options.clock.clone()).await?;

@@ -18,7 +18,9 @@ use tokio::sync::{OwnedSemaphorePermit, watch};
 
 use super::{find, queue};
 use crate::{
-    error::Result, extract::RowId, job_signals::JobSignals, lifecycle::Phase, store::Store,
+    http::{error::Result, extract::RowId},
+    process::{job_signals::JobSignals, lifecycle::Phase},
+    store::Store,
 };
 
 /// How often jobs are looked at while some are under way: they may be on another server.

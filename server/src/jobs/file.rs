@@ -17,11 +17,15 @@ use stockroom_common::{
 
 use super::{find, queue::PIECES_AT_ONCE, run::Run};
 use crate::{
-    database::{Connection, Pool},
-    error::{Error, Result},
-    extract::RowId,
-    respond::attachment,
-    store::Store,
+    http::{
+        error::{Error, Result},
+        extract::RowId,
+        respond::attachment,
+    },
+    store::{
+        Store,
+        database::{Connection, Pool},
+    },
 };
 
 /// Bytes of a piece.

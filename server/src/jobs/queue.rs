@@ -13,8 +13,10 @@ use stockroom_common::{
 use uuid::Uuid;
 
 use super::{progress::Progress, run::Outcome};
-use crate::database::{Connection, Pool};
-use crate::error::{Error, Result};
+use crate::{
+    http::error::{Error, Result},
+    store::database::{Connection, Pool},
+};
 
 /// A running job whose server has not said for so many seconds that it lives is taken over. By the clock
 /// of the database: those of servers differ.

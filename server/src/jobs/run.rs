@@ -11,10 +11,11 @@ use super::{
     queue::{self, Claimed},
 };
 use crate::{
-    database::Connection,
-    error::{Error, Result},
-    extract::Actor,
-    store::Store,
+    http::{
+        error::{Error, Result},
+        extract::Actor,
+    },
+    store::{Store, database::Connection},
 };
 
 /// Why a job stops before its end.

@@ -19,8 +19,8 @@ use super::{
     run::{Ended, Outcome, Run, Stop},
 };
 use crate::{
-    error::{Error, Result},
-    lifecycle::Phase,
+    http::error::{Error, Result},
+    process::lifecycle::Phase,
     store::Store,
 };
 

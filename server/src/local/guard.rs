@@ -22,7 +22,8 @@ use tokio::{
 };
 
 use super::{
-    Durability, Layout, LocalError, ROLE, install::Installation, lock, redis::PrivateRedis,
+    Durability, LocalError, ROLE, install::Installation, lock, postgres::Layout,
+    redis::PrivateRedis,
 };
 
 /// What the guard says on stdout once PostgreSQL answers.
@@ -30,7 +31,7 @@ pub const READY: &str = "ready";
 /// The same, where there is a Redis as well.
 pub const READY_WITH_REDIS: &str = "ready with redis";
 /// Names the socket; nothing listens on the network.
-pub(super) const PORT: u16 = 5432;
+pub(crate) const PORT: u16 = 5432;
 
 /// How long a guard before this one may take to stop its PostgreSQL.
 const TAKE_OVER_LIMIT: Duration = Duration::from_secs(60);
@@ -42,7 +43,7 @@ const RESTARTS: u32 = 3;
 
 /// Who PostgreSQL runs as, where that is not the user himself.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct User {
+pub(crate) struct User {
     uid: u32,
     gid: u32,
 }
@@ -114,7 +115,7 @@ async fn own_postgres(
             _ = postgres.wait() => {
                 restarts += 1;
                 if restarts > RESTARTS {
-                    return Err(super::did_not_start(layout));
+                    return Err(super::postgres::did_not_start(layout));
                 }
             }
         }
@@ -182,7 +183,7 @@ fn user(layout: &Layout) -> Result<Option<User>, LocalError> {
 }
 
 /// Refuses a folder that PostgreSQL's own user cannot enter.
-pub(super) fn check_entry(layout: &Layout) -> Result<(), LocalError> {
+pub(crate) fn check_entry(layout: &Layout) -> Result<(), LocalError> {
     let Some(user) = user(layout)? else {
         return Ok(());
     };
@@ -205,7 +206,7 @@ pub(super) fn check_entry(layout: &Layout) -> Result<(), LocalError> {
 }
 
 /// Makes a folder that only its user (ourselves, if none is named) and root can enter.
-pub(super) fn make_private_dir(path: &Path, user: Option<User>) -> Result<(), LocalError> {
+pub(crate) fn make_private_dir(path: &Path, user: Option<User>) -> Result<(), LocalError> {
     if !path.is_dir() {
         let made = fs::DirBuilder::new()
             .recursive(true)
@@ -228,7 +229,7 @@ pub(super) fn make_private_dir(path: &Path, user: Option<User>) -> Result<(), Lo
         .map_err(LocalError::io("cannot close", path))
 }
 
-pub(super) fn command(program: &Path, user: Option<User>) -> Command {
+pub(crate) fn command(program: &Path, user: Option<User>) -> Command {
     use std::os::unix::process::CommandExt;
 
     let mut command = Command::new(program);
@@ -398,7 +399,7 @@ async fn wait_ready(
     loop {
         let ended: Option<ExitStatus> = postgres.try_wait().unwrap_or_default();
         if ended.is_some() {
-            return Err(super::did_not_start(layout));
+            return Err(super::postgres::did_not_start(layout));
         }
         let status = fs::read_to_string(&pid_file).unwrap_or_default();
         // Its eighth line is `starting`, `ready` or `stopping`.

@@ -6,7 +6,7 @@ use std::{
     process::Command,
 };
 
-use super::{Layout, LocalError};
+use super::postgres::{Layout, LocalError};
 
 /// Folders in which systems keep versions side by side; `*` stands for the version.
 const USUAL_PLACES: &[&str] = &[
@@ -29,13 +29,13 @@ const INSTALLERS: &[(&str, &str)] = &[
 
 /// A folder with `initdb` and `postgres` of one version.
 #[derive(Clone, Debug)]
-pub(super) struct Installation {
+pub(crate) struct Installation {
     bin: PathBuf,
 }
 
 impl Installation {
     /// Finds the installation that fits the data: the one that made it, or for new data the newest.
-    pub(super) fn find(data_dir: &Path) -> Result<Self, LocalError> {
+    pub(crate) fn find(data_dir: &Path) -> Result<Self, LocalError> {
         let hint = hint();
         let mut found: Vec<(u32, PathBuf)> = candidates()
             .into_iter()
@@ -65,7 +65,7 @@ impl Installation {
         }
     }
 
-    pub(super) fn binary(&self, name: &str) -> PathBuf {
+    pub(crate) fn binary(&self, name: &str) -> PathBuf {
         self.bin.join(name)
     }
 }

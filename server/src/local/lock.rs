@@ -45,7 +45,7 @@ impl ServerLock {
 }
 
 /// Takes the lock of the PostgreSQL in the folder, waiting for a guard that is still stopping it.
-pub(super) fn take_postgres(data_dir: &Path, limit: Duration) -> Result<File, LocalError> {
+pub(crate) fn take_postgres(data_dir: &Path, limit: Duration) -> Result<File, LocalError> {
     let path = data_dir.join("postgres.lock");
     let file = open(&path)?;
     let deadline = Instant::now() + limit;
@@ -65,7 +65,7 @@ pub(super) fn take_postgres(data_dir: &Path, limit: Duration) -> Result<File, Lo
 
 /// Makes a folder that others may pass through but not look into: as root, PostgreSQL's own user
 /// has to reach its data inside. One that is there keeps the mode that somebody gave it.
-pub(super) fn make_dir(path: &Path) -> Result<(), LocalError> {
+pub(crate) fn make_dir(path: &Path) -> Result<(), LocalError> {
     if path.is_dir() {
         return Ok(());
     }

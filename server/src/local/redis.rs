@@ -14,8 +14,8 @@ use rustix::process::{Pid, Signal, kill_process};
 use tokio::{process::Child, sync::oneshot, task::JoinHandle};
 
 use super::{
-    Layout,
     guard::{self, User},
+    postgres::Layout,
 };
 
 /// Both speak the same protocol; the first that is found is taken.
@@ -34,7 +34,7 @@ const POLL: Duration = Duration::from_millis(5);
 
 /// A private Redis that is kept up until told to stop.
 #[derive(Debug)]
-pub(super) struct PrivateRedis {
+pub(crate) struct PrivateRedis {
     socket: PathBuf,
     stop: oneshot::Sender<()>,
     keeper: JoinHandle<()>,
@@ -42,7 +42,7 @@ pub(super) struct PrivateRedis {
 
 impl PrivateRedis {
     /// Starts it in the background; none where it is not installed.
-    pub(super) fn start(layout: &Layout, user: Option<User>) -> Option<Self> {
+    pub(crate) fn start(layout: &Layout, user: Option<User>) -> Option<Self> {
         let program = find()?;
         let socket = socket(&layout.sockets);
         if let Err(error) = stop_leftover(&socket) {
@@ -60,7 +60,7 @@ impl PrivateRedis {
     }
 
     /// Whether it has come up.
-    pub(super) async fn is_ready(&self) -> bool {
+    pub(crate) async fn is_ready(&self) -> bool {
         let deadline = Instant::now() + START_LIMIT;
         while Instant::now() < deadline && !self.keeper.is_finished() {
             if UnixStream::connect(&self.socket).is_ok() {
@@ -71,7 +71,7 @@ impl PrivateRedis {
         false
     }
 
-    pub(super) async fn stop(self) {
+    pub(crate) async fn stop(self) {
         // The keeper waits for this or has ended.
         let _ = self.stop.send(());
         let _ = self.keeper.await;
@@ -79,7 +79,7 @@ impl PrivateRedis {
 }
 
 /// The socket that it listens on.
-pub(super) fn socket(sockets: &Path) -> PathBuf {
+pub(crate) fn socket(sockets: &Path) -> PathBuf {
     sockets.join("redis.sock")
 }
 

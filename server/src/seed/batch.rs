@@ -7,7 +7,9 @@ use stockroom_common::{Category, Customer, Order, Product, Resource, seed::NewSe
 
 use super::generate::Generator;
 use crate::{
-    cache::Tag, copy::TableRows, entity::Entity as _, error::Result, partitions::Partitions,
+    http::error::Result,
+    rows::entity::Entity as _,
+    store::{cache::Tag, copy::TableRows, partitions::Partitions},
 };
 
 /// Rows in one batch: one transaction, one step of the progress.

@@ -14,11 +14,11 @@ use stockroom_common::{
     seed::NewSeedJob,
 };
 
-use super::{enqueue, load};
+use super::{enqueue::enqueue, load};
 use crate::{
-    error::{Error, Result},
+    http::error::{Error, Result},
     jobs::{self, Ended, Outcome, Run, find},
-    lifecycle::Phase,
+    process::lifecycle::Phase,
     store::Store,
 };
 

@@ -27,7 +27,7 @@ use super::{
     batch::{self, Entity, Part},
     words::{COUNTRIES, DEPARTMENTS, MATERIALS, NOTES, QUALITIES},
 };
-use crate::clock::month_start;
+use crate::process::clock::month_start;
 
 /// How often a product of rank r is bought: r to the power of minus this.
 const POPULARITY: f64 = 1.07;

@@ -10,9 +10,9 @@ use stockroom_common::{
 
 use super::batch;
 use crate::{
-    database::{Connection, Pool},
-    error::{Error, Result},
+    http::error::{Error, Result},
     jobs::{self, COLUMNS, NewJob, from_row},
+    store::database::{Connection, Pool},
 };
 
 /// Writes a new job into the queue, unless the seed is taken.

@@ -13,10 +13,12 @@ use super::{
     pace::Pace,
 };
 use crate::{
-    cache::Invalidation,
-    error::Result,
+    http::error::Result,
     jobs::{Ended, Outcome, Run, Stop},
-    log::{self, Change},
+    store::{
+        cache::Invalidation,
+        log::{self, Change},
+    },
 };
 
 /// Batches that are under way at a time: one is generated while others are loaded. A job with a rate

@@ -4,7 +4,7 @@ use chrono::{DateTime, Datelike, Duration, Months, Timelike, Utc, Weekday};
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 
-use crate::clock::month_start;
+use crate::process::clock::month_start;
 
 /// The share of a year's orders by month, January first; December is the best.
 const SEASON: [f64; 12] = [

@@ -1,0 +1,106 @@
+//! Accepts connections and serves HTTP on them. Callers who send nothing, or only part of a request, are cut off after a
+//! while, and there are never more of them than this process has file descriptors for: else a few hundred that hang
+//! would keep everybody out.
+
+use std::{sync::Arc, time::Duration};
+
+use axum::{
+    Router,
+    body::Body,
+    extract::{ConnectInfo, Request},
+    serve::Listener,
+};
+use hyper::body::Incoming;
+use hyper_util::{
+    rt::{TokioExecutor, TokioIo, TokioTimer},
+    server::{conn::auto::Builder, graceful::GracefulShutdown},
+    service::TowerToHyperService,
+};
+use rustix::process::{Resource, getrlimit};
+use tokio::sync::Semaphore;
+use tower::ServiceExt;
+
+use crate::http::listener::{Caller, Timed};
+
+/// Over HTTP/2 connections are asked so often whether somebody is there, and have as long to answer.
+const PING_EVERY: Duration = Duration::from_secs(20);
+/// How long a request may take to begin, and its head to end, where half of the connections are taken.
+const CROWDED_HEAD_LIMIT: Duration = Duration::from_secs(2);
+/// File descriptors that are not for callers: the database, Redis, files of imports, the log.
+const RESERVED_FILES: usize = 128;
+/// Connections of callers at the most, and how many there may be however few files the process may open.
+const MAX_CONNECTIONS: usize = 20_000;
+const MIN_CONNECTIONS: usize = 16;
+
+/// Serves until `leaving` is ready, then lets the requests in progress finish.
+pub(crate) async fn serve<L: Listener>(
+    mut listener: L,
+    router: Router,
+    head_limit: Duration,
+    leaving: impl Future<Output = ()>,
+) where
+    L::Addr: std::fmt::Debug,
+{
+    let max = max_connections();
+    let places = Arc::new(Semaphore::new(max));
+    let connections = GracefulShutdown::new();
+    let mut leaving = std::pin::pin!(leaving);
+    loop {
+        let accept = async {
+            // The place comes first: what waits to be accepted costs this process nothing.
+            let place = places.clone().acquire_owned().await;
+            (place, listener.accept().await)
+        };
+        let (place, (io, address)) = tokio::select! {
+            accepted = accept => accepted,
+            () = &mut leaving => break,
+        };
+        // Who comes when half of the places are taken must not hold one for long without asking anything.
+        let is_crowded = places.available_permits() < max / 2;
+        let head_limit = match is_crowded {
+            true => head_limit.min(CROWDED_HEAD_LIMIT),
+            false => head_limit,
+        };
+        let caller = ConnectInfo(Caller::new(&address));
+        let router = router
+            .clone()
+            .map_request(move |request: Request<Incoming>| {
+                let mut request = request.map(Body::new);
+                request.extensions_mut().insert(caller.clone());
+                request
+            });
+        let io = TokioIo::new(Timed::new(io, head_limit));
+        let connection = builder(head_limit)
+            .serve_connection(io, TowerToHyperService::new(router))
+            .into_owned();
+        let connection = connections.watch(connection);
+        tokio::spawn(async move {
+            // A caller who breaks off, or was cut off, is no fault of the server.
+            let _ = connection.await;
+            drop(place);
+        });
+    }
+    drop(listener);
+    connections.shutdown().await;
+}
+
+fn builder(head_limit: Duration) -> Builder<TokioExecutor> {
+    let mut builder = Builder::new(TokioExecutor::new());
+    builder
+        .http1()
+        .timer(TokioTimer::new())
+        .header_read_timeout(head_limit);
+    builder
+        .http2()
+        .timer(TokioTimer::new())
+        .keep_alive_interval(PING_EVERY)
+        .keep_alive_timeout(PING_EVERY);
+    builder
+}
+
+fn max_connections() -> usize {
+    let files = getrlimit(Resource::Nofile).current;
+    let files = files.and_then(|files| usize::try_from(files).ok());
+    let files = files.unwrap_or(usize::MAX).saturating_sub(RESERVED_FILES);
+    files.clamp(MIN_CONNECTIONS, MAX_CONNECTIONS)
+}

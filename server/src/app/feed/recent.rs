@@ -1,0 +1,182 @@
+//! The newest entries of the log, read once for all who follow it on this server.
+
+use std::{
+    collections::VecDeque,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use sqlx::{Row, postgres::PgRow};
+use stockroom_common::change::{ChangeEvent, Touched};
+use tokio::sync::watch;
+
+use super::{ENTITIES, last_position};
+use crate::{
+    http::error::Result,
+    store::{Store, database::Pool, log::Difference},
+};
+
+/// How often one looks whether the log has moved; entries may be placed by any server.
+const LOOK_EVERY: Duration = Duration::from_millis(150);
+/// Entries that are read at once.
+const PAGE: i64 = 500;
+/// Entries that are kept in memory for those who are nearly up to date.
+const KEPT: usize = 2_000;
+
+/// Shared by all who follow the log.
+#[derive(Debug)]
+pub(crate) struct Feed {
+    /// The last position that is known here.
+    last: watch::Sender<i64>,
+    recent: Mutex<VecDeque<Arc<ChangeEvent>>>,
+}
+
+impl Default for Feed {
+    fn default() -> Self {
+        Self {
+            last: watch::Sender::new(0),
+            recent: Mutex::default(),
+        }
+    }
+}
+
+impl Feed {
+    /// Is told each time the log has moved, as long as it is held.
+    pub(super) fn subscribe(&self) -> watch::Receiver<i64> {
+        self.last.subscribe()
+    }
+
+    /// The entries after a position, some or all.
+    pub(super) async fn after(&self, pool: &Pool, position: i64) -> Result<Vec<Arc<ChangeEvent>>> {
+        if let Some(kept) = self.kept_after(position) {
+            return Ok(kept);
+        }
+        select_after(pool, position).await
+    }
+
+    /// Likewise, where all of them are kept in memory.
+    fn kept_after(&self, position: i64) -> Option<Vec<Arc<ChangeEvent>>> {
+        if *self.last.borrow() == position {
+            return Some(Vec::new());
+        }
+        let recent = self.recent.lock().unwrap_or_else(PoisonError::into_inner);
+        let first = recent.front()?.position;
+        let known = usize::try_from(position + 1 - first).ok()?;
+        (known < recent.len()).then(|| recent.range(known..).cloned().collect())
+    }
+
+    /// Looks whether the log has moved.
+    async fn look(&self, pool: &Pool) -> Result<()> {
+        let last = last_position(&mut *pool.acquire().await?).await?;
+        let known = *self.last.borrow();
+        if last == known {
+            return Ok(());
+        }
+        // Where much has happened, whoever is that far behind reads for themselves.
+        let is_near = (1..=PAGE).contains(&(last - known));
+        let events = match is_near {
+            true => select_after(pool, known).await?,
+            false => Vec::new(),
+        };
+        let reached = events.last().map_or(last, |event| event.position);
+        let mut recent = self.recent.lock().unwrap_or_else(PoisonError::into_inner);
+        if events.is_empty() {
+            // What comes next would not follow without a gap.
+            recent.clear();
+        }
+        recent.extend(events);
+        let surplus = recent.len().saturating_sub(KEPT);
+        recent.drain(..surplus);
+        drop(recent);
+        self.last.send_replace(reached);
+        Ok(())
+    }
+}
+
+/// Looks at the log as long as anybody follows it. Works until it is aborted.
+pub(crate) async fn run(store: Store, feed: Arc<Feed>) {
+    let mut ticks = tokio::time::interval(LOOK_EVERY);
+    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        if feed.last.receiver_count() == 0 {
+            continue;
+        }
+        if let Err(error) = feed.look(&store.database.background).await {
+            tracing::warn!(%error, "the change log could not be looked at");
+        }
+    }
+}
+
+async fn select_after(pool: &Pool, position: i64) -> Result<Vec<Arc<ChangeEvent>>> {
+    let events = sqlx::query(
+        "select position, at, actor, entity, entity_id, op, version, before, after, tags from changes
+        where position > $1
+        order by position
+        limit $2",
+    )
+    .bind(position)
+    .bind(PAGE)
+    .try_map(|row: PgRow| read(&row).map(Arc::new))
+    .fetch_all(&mut *pool.acquire().await?)
+    .await?;
+    Ok(events)
+}
+
+fn read(row: &PgRow) -> sqlx::Result<ChangeEvent> {
+    let difference = Difference::from_row(row)?;
+    let entity_id = row.try_get("entity_id")?;
+    let tags: Vec<String> = row.try_get("tags")?;
+    let touched = tags.iter().filter_map(|tag| row_named_by(tag));
+    Ok(ChangeEvent {
+        position: row.try_get("position")?,
+        at: row.try_get("at")?,
+        actor: row.try_get("actor")?,
+        entity: row.try_get("entity")?,
+        op: difference.op,
+        version: row.try_get("version")?,
+        changed: difference
+            .fields
+            .into_iter()
+            .map(|change| change.pointer)
+            .collect(),
+        row: difference.after,
+        touched: touched
+            .filter(|touched| Some(touched.id) != entity_id)
+            .collect(),
+        entity_id,
+    })
+}
+
+/// The row that a tag stands for, where it does for one.
+fn row_named_by(tag: &str) -> Option<Touched> {
+    let (entity, id) = tag.split_once(':')?;
+    let entity = ENTITIES.into_iter().find(|known| *known == entity)?;
+    Some(Touched {
+        entity: entity.into(),
+        id: id.parse().ok()?,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tag_names_a_row_or_none() {
+        let id = "0192d3f0-0000-7000-8000-000000000000";
+        let named = row_named_by(&format!("product:{id}")).unwrap();
+        assert_eq!(
+            (named.entity.as_str(), named.id.to_string()),
+            ("product", id.into())
+        );
+        for tag in [
+            "products",
+            "epoch",
+            "orders:2026-11",
+            &format!("customer:{id}:orders"),
+        ] {
+            assert_eq!(row_named_by(tag), None, "{tag}");
+        }
+    }
+}

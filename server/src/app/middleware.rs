@@ -1,0 +1,173 @@
+//! What surrounds every request: an id, a log line, a limit on its time, and a problem for whatever
+//! falls through.
+
+use std::{any::Any, time::Duration};
+
+use axum::{
+    Router,
+    extract::{ConnectInfo, Request, State},
+    http::{HeaderName, HeaderValue, Method, Uri, header},
+    middleware::{Next, from_fn_with_state},
+    response::{IntoResponse, Response},
+};
+use stockroom_common::Kind;
+use tower::ServiceBuilder;
+use tower_http::{
+    catch_panic::CatchPanicLayer,
+    request_id::{MakeRequestId, PropagateRequestIdLayer, RequestId, SetRequestIdLayer},
+    trace::TraceLayer,
+};
+use tracing::{Level, Span};
+use uuid::Uuid;
+
+use crate::{
+    app::{known_parameters::check_query, state::AppState},
+    http::{
+        error::{Error, OUTCOME_UNKNOWN},
+        extract::Actor,
+        listener::Caller,
+        origin,
+    },
+    store::write,
+};
+
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+/// Bytes that one may have.
+const MAX_REQUEST_ID: usize = 128;
+
+/// Ends requests to these routes that take too long.
+pub fn limit_time(routes: Router<AppState>, state: &AppState) -> Router<AppState> {
+    routes.layer(from_fn_with_state(state.clone(), end_in_time))
+}
+
+/// Puts the layers around the routes, the outermost first.
+pub fn wrap(routes: Router<AppState>, state: &AppState) -> Router<AppState> {
+    let without_queries = state.options.log_without_queries;
+    let trace = TraceLayer::new_for_http()
+        .make_span_with(move |request: &Request| {
+            if !tracing::enabled!(Level::INFO) {
+                return Span::none();
+            }
+            let header = |name| {
+                let value = request.headers().get(name).map(HeaderValue::as_bytes);
+                String::from_utf8_lossy(value.unwrap_or_default())
+            };
+            let (id, actor) = (header(REQUEST_ID.as_str()), header(Actor::HEADER));
+            let uri = match without_queries {
+                true => request.uri().path().to_owned(),
+                false => request.uri().to_string(),
+            };
+            let caller = request.extensions().get::<ConnectInfo<Caller>>();
+            let caller = caller.map_or_else(String::new, |ConnectInfo(caller)| caller.to_string());
+            // In quotes: what callers send must not end the line or look like another field.
+            let (id, actor) = (&*id, &*actor);
+            tracing::info_span!("request", id, caller, actor, method = %request.method(), uri)
+        })
+        .on_request(())
+        .on_response(|response: &Response, took: Duration, _: &Span| {
+            let (status, micros) = (response.status().as_u16(), took.as_micros() as u64);
+            match status {
+                500 => tracing::error!(status, micros, "failed"),
+                _ => tracing::info!(status, micros, "answered"),
+            }
+        })
+        .on_failure(());
+    let routes = routes
+        .layer(CatchPanicLayer::custom(answer_panic))
+        .layer(from_fn_with_state(state.clone(), admit));
+    routes.layer(
+        ServiceBuilder::new()
+            .map_request(cut_request_id)
+            .layer(SetRequestIdLayer::new(REQUEST_ID, NewRequestId))
+            .layer(trace)
+            .layer(PropagateRequestIdLayer::new(REQUEST_ID)),
+    )
+}
+
+/// Lets in what this server may be asked, and keeps caches on the way from storing answers that do not say whether
+/// they may.
+async fn admit(State(state): State<AppState>, request: Request, next: Next) -> Response {
+    let checked = origin::check(&request, &state.options.hosts);
+    let mut response = match checked.and_then(|()| check_query(&request)) {
+        Ok(()) => next.run(request).await,
+        Err(error) => error.into_response(),
+    };
+    if !response.headers().contains_key(header::CACHE_CONTROL) {
+        let no_store = HeaderValue::from_static("no-store");
+        response
+            .headers_mut()
+            .insert(header::CACHE_CONTROL, no_store);
+    }
+    response
+}
+
+/// Cuts what callers call their request, which is logged and sent back.
+fn cut_request_id<B>(mut request: axum::http::Request<B>) -> axum::http::Request<B> {
+    if let Some(id) = request.headers().get(REQUEST_ID) {
+        let is_plain = id.as_bytes().iter().all(u8::is_ascii_graphic);
+        if id.is_empty() || !is_plain || id.len() > MAX_REQUEST_ID {
+            let id: Vec<u8> = id
+                .as_bytes()
+                .iter()
+                .copied()
+                .filter(u8::is_ascii_graphic)
+                .collect();
+            let cut = HeaderValue::from_bytes(&id[..id.len().min(MAX_REQUEST_ID)]);
+            match cut {
+                Ok(cut) if !id.is_empty() => request.headers_mut().insert(REQUEST_ID, cut),
+                _ => request.headers_mut().remove(REQUEST_ID),
+            };
+        }
+    }
+    request
+}
+
+pub(crate) async fn not_found(uri: Uri) -> Error {
+    let detail = format!(
+        "There is nothing at {}; resources are under /v1/.",
+        uri.path()
+    );
+    Error::refused(Kind::NotFound, detail)
+}
+
+pub(crate) async fn method_not_allowed(method: Method, uri: Uri) -> Error {
+    let detail = format!(
+        "{} does not take {method}; see the `Allow` header.",
+        uri.path()
+    );
+    Error::refused(Kind::MethodNotAllowed, detail)
+}
+
+/// Ends a request that takes too long. A write that was begun goes on in its own task: whoever sends it again
+/// may do it twice, so the answer must not say "try again".
+async fn end_in_time(State(state): State<AppState>, request: Request, next: Next) -> Response {
+    let limit = state.options.request_timeout;
+    let (answer, is_begun) = write::watched(tokio::time::timeout(limit, next.run(request))).await;
+    match answer {
+        Ok(response) => response,
+        Err(_) if is_begun => Error::refused(Kind::OutcomeUnknown, OUTCOME_UNKNOWN).into_response(),
+        Err(_) => Error::refused(
+            Kind::Unavailable,
+            format!("The request took longer than {limit:?}; try again or ask for less."),
+        )
+        .into_response(),
+    }
+}
+
+fn answer_panic(_: Box<dyn Any + Send>) -> Response {
+    // The panic hook has logged what and where.
+    Error::refused(
+        Kind::Internal,
+        "Something went wrong in the server; its log says what.",
+    )
+    .into_response()
+}
+
+#[derive(Clone, Copy)]
+struct NewRequestId;
+
+impl MakeRequestId for NewRequestId {
+    fn make_request_id<B>(&mut self, _: &axum::http::Request<B>) -> Option<RequestId> {
+        Uuid::now_v7().to_string().parse().ok().map(RequestId::new)
+    }
+}

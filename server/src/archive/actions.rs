@@ -1,0 +1,317 @@
+//! Partitions that are taken off their tables and put back. Both tables of a piece go in one short
+//! transaction and stay as tables in the schema `archive`, with their keys: what they refer to cannot
+//! be deleted meanwhile.
+
+use chrono::{DateTime, TimeDelta, Utc};
+use serde_json::json;
+
+use stockroom_common::{
+    Kind,
+    change::Op,
+    partition::{Family, PartitionState},
+};
+
+use crate::{
+    http::{
+        error::{Error, Result},
+        extract::Actor,
+    },
+    store::{
+        Store,
+        cache::{Invalidation, Tag},
+        database::Connection,
+        log::Change,
+        partitions::{
+            attach,
+            catalogue::{Catalogue, Piece, day},
+            execute,
+            lock::{self, Mode},
+            referenced, tables,
+        },
+        write::Write,
+    },
+};
+
+/// Where archived tables live.
+pub(crate) const SCHEMA: &str = "archive";
+/// Longer than any write takes, but a large import: that one has its partition locked until it commits.
+const SETTLES_IN: TimeDelta = TimeDelta::minutes(15);
+
+/// Takes a partition off; nothing where it is archived already.
+///
+/// # Errors
+/// 404 for one that there never was, 409 for one that still fills, holds changes that no cache was
+/// told of or was dropped, 503 where the tables are never free for a moment.
+pub(crate) async fn archive(store: &Store, actor: &Actor, name: &str) -> Result<Invalidation> {
+    let done = lock::patiently(|| detach(store, actor, name)).await?;
+    // Now that nobody reads it, its bounds are checked, so that it can be attached without a scan.
+    if let Err(error) = validate(store, name).await {
+        // It is archived all the same, and restoring it checks once more.
+        tracing::warn!(partition = name, %error, "the bounds are yet to be checked");
+    }
+    Ok(done)
+}
+
+/// Puts an archived partition back; nothing where it is attached.
+///
+/// # Errors
+/// 404 for one that there never was, 409 for one that was dropped, 503 as for [`archive`].
+pub(crate) async fn restore(store: &Store, actor: &Actor, name: &str) -> Result<Invalidation> {
+    validate(store, name).await?;
+    lock::patiently(|| reattach(store, actor, name)).await
+}
+
+/// Deletes an archived partition for good.
+///
+/// # Errors
+/// 404 for one that there never was, 409 for one that is not archived, 503 as for [`archive`].
+pub(crate) async fn delete(store: &Store, actor: &Actor, name: &str) -> Result<Invalidation> {
+    lock::patiently(|| drop_tables(store, actor, name)).await
+}
+
+/// Begins a write to the partition of that name, while no other server changes any.
+async fn begin(store: &Store, actor: &Actor, name: &str) -> Result<(Write, Piece)> {
+    let mut write = Write::bulk(store.clone(), actor.clone());
+    let conn = write.conn().await?;
+    lock::take_turns(conn).await?;
+    let piece = find(conn, name).await?;
+    Ok((write, piece))
+}
+
+async fn detach(store: &Store, actor: &Actor, name: &str) -> Result<Invalidation> {
+    let (mut write, piece) = begin(store, actor, name).await?;
+    let at = write.at;
+    let conn = write.conn().await?;
+    match piece.state {
+        PartitionState::Archived => return acknowledge(store).await,
+        PartitionState::Dropped => return Err(dropped(name)),
+        PartitionState::Attached => {
+            // A server whose clock is ahead must not take off what still fills.
+            let database: DateTime<Utc> = sqlx::query_scalar("select clock_timestamp()")
+                .fetch_one(&mut *conn)
+                .await?;
+            may_leave(conn, &piece, at.min(database)).await?;
+        }
+    }
+    let own: Vec<String> = piece.tables().collect();
+    let parents = tables(piece.family);
+    lock::calm(conn, parents).await?;
+    lock::calm(conn, &own).await?;
+    lock::calm(conn, referenced(piece.family)).await?;
+    let parents = parents.iter().map(|table| (*table).to_owned());
+    let from_all = parents.chain(own).map(|table| (table, Mode::Everybody));
+    let from_writers = referenced(piece.family).iter();
+    let from_writers = from_writers.map(|table| ((*table).to_owned(), Mode::Writers));
+    lock::take(conn, from_all.chain(from_writers).collect()).await?;
+
+    let (from, to) = (piece.range.start.to_rfc3339(), piece.range.end.to_rfc3339());
+    for parent in tables(piece.family) {
+        let (table, column) = (
+            format!("{parent}_{}", piece.suffix),
+            time_column(piece.family),
+        );
+        let statement = format!(
+            "alter table {parent} detach partition {table};
+            alter table {table} add constraint {table}_range_check
+                check ({column} >= '{from}' and {column} < '{to}') not valid;
+            alter table {table} set schema {SCHEMA}"
+        );
+        execute(conn, &statement).await?;
+    }
+    sqlx::query(
+        "insert into archived_partitions (name, family, lower, upper, state, at)
+        values ($1, $2, $3, $4, 'archived', $5)",
+    )
+    .bind(name)
+    .bind(piece.family.as_str())
+    .bind(piece.range.start)
+    .bind(piece.range.end)
+    .bind(at)
+    .execute(&mut *conn)
+    .await?;
+    commit(write, Op::Archive, name).await
+}
+
+async fn reattach(store: &Store, actor: &Actor, name: &str) -> Result<Invalidation> {
+    let (mut write, piece) = begin(store, actor, name).await?;
+    let conn = write.conn().await?;
+    match piece.state {
+        PartitionState::Attached => return acknowledge(store).await,
+        PartitionState::Dropped => return Err(dropped(name)),
+        PartitionState::Archived => {}
+    }
+    lock::calm(conn, tables(piece.family)).await?;
+    take_archived(conn, &piece).await?;
+
+    let home: String = sqlx::query_scalar("select quote_ident(current_schema())")
+        .fetch_one(&mut *conn)
+        .await?;
+    for table in piece.tables() {
+        execute(
+            conn,
+            &format!("alter table {SCHEMA}.{table} set schema {home}"),
+        )
+        .await?;
+    }
+    attach(conn, piece.family, &piece.suffix, &piece.range).await?;
+    for table in piece.tables() {
+        let statement = format!("alter table {table} drop constraint {table}_range_check");
+        execute(conn, &statement).await?;
+    }
+    sqlx::query("delete from archived_partitions where name = $1")
+        .bind(name)
+        .execute(&mut *conn)
+        .await?;
+    commit(write, Op::Restore, name).await
+}
+
+async fn drop_tables(store: &Store, actor: &Actor, name: &str) -> Result<Invalidation> {
+    let (mut write, piece) = begin(store, actor, name).await?;
+    let at = write.at;
+    let conn = write.conn().await?;
+    match piece.state {
+        PartitionState::Dropped => return acknowledge(store).await,
+        PartitionState::Archived => {}
+        PartitionState::Attached => {
+            let detail = format!("{name} is in use; archive it first.");
+            return Err(Error::refused(Kind::Conflict, detail));
+        }
+    }
+    take_archived(conn, &piece).await?;
+    let tables: Vec<_> = piece
+        .tables()
+        .map(|table| format!("{SCHEMA}.{table}"))
+        .collect();
+    execute(conn, &format!("drop table {}", tables.join(", "))).await?;
+    sqlx::query("update archived_partitions set state = 'dropped', at = $2 where name = $1")
+        .bind(name)
+        .bind(at)
+        .execute(&mut *conn)
+        .await?;
+    commit(write, Op::Drop, name).await
+}
+
+/// Locks the tables of an archived partition, and then those that they refer to, which lose the triggers
+/// that watched over it alone.
+async fn take_archived(conn: &mut Connection, piece: &Piece) -> Result<()> {
+    let own: Vec<String> = piece
+        .tables()
+        .map(|table| format!("{SCHEMA}.{table}"))
+        .collect();
+    let referenced = referenced(piece.family)
+        .iter()
+        .map(|table| (*table).to_owned());
+    let wanted: Vec<String> = own.into_iter().chain(referenced).collect();
+    lock::calm(conn, &wanted).await?;
+    let wanted = wanted.into_iter().map(|table| (table, Mode::Everybody));
+    lock::take(conn, wanted.collect()).await
+}
+
+pub(crate) async fn commit(mut write: Write, op: Op, name: &str) -> Result<Invalidation> {
+    let store = write.store.clone();
+    write.log(Change {
+        entity: "partition",
+        entity_id: None,
+        op,
+        version: None,
+        before: None,
+        after: Some(json!({"name": name})),
+        // Whatever is cached may show a row of it, or miss one.
+        tags: vec![Tag::epoch()],
+    });
+    let done = write.commit().await?;
+    let reloaded = async {
+        store
+            .partitions
+            .reload(&mut *store.database.bulk.acquire().await?)
+            .await
+    };
+    if let Err(error) = reloaded.await {
+        // The next statement that finds it otherwise reads it again.
+        tracing::warn!(%error, "the partitions could not be read again");
+    }
+    tracing::info!(partition = name, op = op.as_str(), "partition changed");
+    Ok(done)
+}
+
+/// Nothing is left to do. But who did it may not have come to end what is cached, and from here on it is
+/// acknowledged.
+async fn acknowledge(store: &Store) -> Result<Invalidation> {
+    Ok(store.cache.invalidate(&[Tag::epoch()]).await)
+}
+
+/// Checks that an archived partition holds nothing out of its bounds. Quick where it was done before.
+async fn validate(store: &Store, name: &str) -> Result<()> {
+    let mut transaction = store.database.bulk.begin().await?;
+    let piece = find(&mut transaction, name).await?;
+    if piece.state != PartitionState::Archived {
+        return Ok(());
+    }
+    execute(&mut transaction, "set local statement_timeout = 0").await?;
+    for table in piece.tables() {
+        let statement =
+            format!("alter table {SCHEMA}.{table} validate constraint {table}_range_check");
+        execute(&mut transaction, &statement).await?;
+    }
+    transaction.commit().await?;
+    Ok(())
+}
+
+/// The rules on what may be taken off.
+async fn may_leave(conn: &mut Connection, piece: &Piece, now: DateTime<Utc>) -> Result<()> {
+    let name = piece.name();
+    let refuse = |detail| Err(Error::refused(Kind::Conflict, detail));
+    // A write that began before the end of the log's partition may not have committed.
+    let settled = match piece.family {
+        Family::Orders => now,
+        Family::Changes => now - SETTLES_IN,
+    };
+    if piece.range.end > settled {
+        let end = day(piece.range.end);
+        return refuse(format!(
+            "{name} still fills: it can be archived from {end} on."
+        ));
+    }
+    if piece.family == Family::Changes {
+        let sql = format!("select exists (select from {name} where relayed_at is null)");
+        let unrelayed: bool = sqlx::query_scalar(sqlx::AssertSqlSafe(sql))
+            .fetch_one(conn)
+            .await?;
+        if unrelayed {
+            return refuse(format!(
+                "{name} holds changes that the cache is yet to be told of."
+            ));
+        }
+    }
+    Ok(())
+}
+
+pub(crate) async fn find(conn: &mut Connection, name: &str) -> Result<Piece> {
+    let catalogue = Catalogue::read(conn).await?;
+    let piece = catalogue.named(name).ok_or_else(|| unknown(name))?;
+    if !piece.is_plain() {
+        let detail = format!(
+            "{name} was attached by hand, under a name that this server does not take; rename its tables to \
+            lower-case letters, digits and underscores."
+        );
+        return Err(Error::refused(Kind::Conflict, detail));
+    }
+    Ok(piece.clone())
+}
+
+pub(crate) fn unknown(name: &str) -> Error {
+    let detail = format!("There is no partition {name}; GET /v1/partitions lists them.");
+    Error::refused(Kind::NotFound, detail)
+}
+
+fn dropped(name: &str) -> Error {
+    Error::refused(Kind::Conflict, format!("{name} was deleted for good."))
+}
+
+/// The column that a family is cut by.
+pub(crate) const fn time_column(family: Family) -> &'static str {
+    match family {
+        Family::Orders => "placed_at",
+        Family::Changes => "at",
+    }
+}

@@ -1,0 +1,247 @@
+//! Partitions of orders as files: one that is archived is exported, deleted, and one day brought back from
+//! its file as an archived one, ready to be restored.
+
+use axum::{
+    body::Body,
+    extract::{RawQuery, State},
+    http::HeaderMap,
+    response::Response,
+};
+
+use stockroom_common::{
+    Id, Kind, Order,
+    change::Op,
+    partition::{Family, PartitionState},
+};
+
+use super::actions::{self, SCHEMA, time_column};
+use crate::{
+    http::{
+        error::{Error, Result},
+        extract::{Actor, Name},
+        parameters::Parameters,
+    },
+    rows::crud::tell,
+    shop::order,
+    store::{
+        Store,
+        cache::Invalidation,
+        database::Connection,
+        partitions::{
+            catalogue::Piece,
+            execute,
+            lock::{self, Mode},
+            referenced, tables,
+        },
+        write::{Write, detached},
+    },
+    transfer::{
+        export::{self, Source, parse_format},
+        import::{
+            Asked, Import, PARAMETERS, interrupt::Interrupt, receive::receive, report::Report,
+            restore,
+        },
+    },
+};
+
+/// `GET /v1/partitions/{name}/export?format`
+pub(crate) async fn export(
+    State(store): State<Store>,
+    Name(name): Name,
+    RawQuery(query): RawQuery,
+) -> Result<Response> {
+    let mut parameters = Parameters::read(&query.unwrap_or_default())?;
+    let format = parameters.take("format");
+    let format = parse_format(format.as_deref().unwrap_or("ndjson"))?;
+    parameters.refuse_rest(&["format"])?;
+    let piece = of_orders(&mut *store.database.bulk.acquire().await?, &name).await?;
+    let tables = match piece.state {
+        PartitionState::Attached => named(&piece, ""),
+        PartitionState::Archived => named(&piece, &format!("{SCHEMA}.")),
+        PartitionState::Dropped => {
+            let detail = format!("{name} was deleted; nothing is left to export.");
+            return Err(Error::refused(Kind::Gone, detail));
+        }
+    };
+    let after = None;
+    export::respond(&store, Partition { tables, after }, format, &name).await
+}
+
+/// The orders of a partition on their way out.
+struct Partition {
+    tables: [String; 2],
+    after: Option<Id<Order>>,
+}
+
+impl Source for Partition {
+    type Row = Order;
+
+    async fn next(&mut self, conn: &mut Connection) -> Result<(Vec<Order>, bool)> {
+        let rows = order::select_partition(conn, &self.tables, self.after, export::BATCH).await?;
+        self.after = rows.last().map(|order| order.id);
+        let is_over = rows.len() < export::BATCH as usize;
+        Ok((rows, is_over))
+    }
+}
+
+/// `POST /v1/partitions/{name}/import?format&dry_run&report`
+pub(crate) async fn import(
+    State(store): State<Store>,
+    Name(name): Name,
+    RawQuery(query): RawQuery,
+    actor: Actor,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response> {
+    let parameters = Parameters::read(&query.unwrap_or_default())?;
+    parameters.refuse_rest(PARAMETERS)?;
+    let piece = of_orders(&mut *store.database.bulk.acquire().await?, &name).await?;
+    refuse_unless_dropped(&piece)?;
+    let asked = Asked::take(parameters, &headers, &name)?;
+    let (interrupt, _waiting) = Interrupt::of_caller(&store);
+    let interrupted = interrupt.interrupted.clone();
+    let file = receive(&store, body, asked.request.format, interrupted).await?;
+    let import = Import::new(store, actor, asked, (file, interrupt));
+    let (report, done) = detached(async move { bring_back(&import, piece).await }).await?;
+    Ok(tell(done, report.respond()?))
+}
+
+/// Loads the orders of a deleted partition into tables that nobody else knows of, and then tells of them.
+///
+/// # Errors
+/// What is wrong with the file; 409 where the partition is there; 503 where the tables that orders refer
+/// to are never free for a moment.
+async fn bring_back(import: &Import, piece: Piece) -> Result<(Report, Invalidation)> {
+    let _turn = crate::transfer::import::turn(&import.store).await?;
+    restore::refuse_faults::<Order>(import, Some(&piece.range)).await?;
+    lock::patiently(|| make_tables(&import.store, &piece)).await?;
+    let loaded = load(import, &piece).await;
+    if import.is_dry_run() || loaded.is_err() {
+        let dropped = lock::patiently(|| drop_tables(&import.store, &piece)).await;
+        if let Err(error) = dropped {
+            // They are in nobody's way, and dropped when the partition is imported again.
+            tracing::warn!(%error, "empty tables of a partition are left");
+        }
+    }
+    loaded
+}
+
+/// Makes the empty tables, with all that those of an archived partition have.
+async fn make_tables(store: &Store, piece: &Piece) -> Result<()> {
+    let mut transaction = store.database.bulk.begin().await?;
+    lock::take_turns(&mut transaction).await?;
+    refuse_unless_dropped(&actions::find(&mut transaction, &piece.name()).await?)?;
+    take_referenced(&mut transaction, piece).await?;
+    let [orders, items] = named(piece, &format!("{SCHEMA}."));
+    let suffix = &piece.suffix;
+    execute(
+        &mut transaction,
+        &format!(
+            "drop table if exists {items}, {orders};
+            create table {orders} (like orders including all);
+            create table {items} (like order_items including all);
+            alter table {orders} add constraint orders_customer_id_fkey
+                foreign key (customer_id) references customers (id);
+            alter table {items} add constraint order_items_product_id_fkey
+                foreign key (product_id) references products (id);
+            alter table {items} add constraint order_items_{suffix}_order_fkey
+                foreign key (placed_at, order_id) references {orders} (placed_at, id)
+                on delete cascade"
+        ),
+    )
+    .await?;
+    let (from, to) = (piece.range.start.to_rfc3339(), piece.range.end.to_rfc3339());
+    for (table, own) in named(piece, &format!("{SCHEMA}."))
+        .iter()
+        .zip(piece.tables())
+    {
+        let column = time_column(piece.family);
+        let statement = format!(
+            "alter table {table} add constraint {own}_range_check
+                check ({column} >= '{from}' and {column} < '{to}')"
+        );
+        execute(&mut transaction, &statement).await?;
+    }
+    transaction.commit().await?;
+    Ok(())
+}
+
+async fn drop_tables(store: &Store, piece: &Piece) -> Result<()> {
+    let mut transaction = store.database.bulk.begin().await?;
+    lock::take_turns(&mut transaction).await?;
+    refuse_unless_dropped(&actions::find(&mut transaction, &piece.name()).await?)?;
+    take_referenced(&mut transaction, piece).await?;
+    let [orders, items] = named(piece, &format!("{SCHEMA}."));
+    execute(
+        &mut transaction,
+        &format!("drop table if exists {items}, {orders}"),
+    )
+    .await?;
+    transaction.commit().await?;
+    Ok(())
+}
+
+async fn load(import: &Import, piece: &Piece) -> Result<(Report, Invalidation)> {
+    let name = piece.name();
+    let tables = named(piece, &format!("{SCHEMA}."));
+    let mut report = import.report()?;
+    let mut write = Write::bulk(import.store.clone(), import.actor.clone());
+    let copy = |orders: Vec<Order>| order::copy_to(orders.into_iter(), |_| Ok(tables.clone()));
+    restore::load_all(import, &mut write, &mut report, copy).await?;
+    if import.is_dry_run() {
+        write.abandon().await?;
+        return Ok((report, Invalidation::Done));
+    }
+    let at = write.at;
+    let conn = write.conn().await?;
+    execute(conn, "set local statement_timeout = '90s'").await?;
+    lock::wait_for_turn(conn).await?;
+    let told = sqlx::query(
+        "update archived_partitions set state = 'archived', at = $2
+        where name = $1 and state = 'dropped'",
+    )
+    .bind(&name)
+    .bind(at)
+    .execute(conn)
+    .await?;
+    if told.rows_affected() == 0 {
+        let detail = format!("{name} has been brought back meanwhile.");
+        return Err(Error::refused(Kind::Conflict, detail));
+    }
+    let done = actions::commit(write, Op::Import, &name).await?;
+    restore::analyze(&import.store, &tables.join(", ")).await;
+    Ok((report, done))
+}
+
+/// Keys that come or go need the tables that they refer to, for a moment.
+async fn take_referenced(conn: &mut Connection, piece: &Piece) -> Result<()> {
+    let referenced = referenced(piece.family);
+    lock::calm(conn, referenced).await?;
+    let wanted = referenced.iter().map(|table| (*table, Mode::Everybody));
+    lock::take(conn, wanted.collect()).await
+}
+
+/// The names of the tables of orders and of their lines.
+fn named(piece: &Piece, schema: &str) -> [String; 2] {
+    let parents = tables(Family::Orders);
+    [parents[0], parents[1]].map(|parent| format!("{schema}{parent}_{}", piece.suffix))
+}
+
+async fn of_orders(conn: &mut Connection, name: &str) -> Result<Piece> {
+    let piece = actions::find(conn, name).await?;
+    if piece.family == Family::Orders {
+        return Ok(piece);
+    }
+    let detail = format!("{name} holds changes; only partitions of orders go to files and back.");
+    Err(Error::refused(Kind::Conflict, detail))
+}
+
+fn refuse_unless_dropped(piece: &Piece) -> Result<()> {
+    let what = match piece.state {
+        PartitionState::Dropped => return Ok(()),
+        PartitionState::Archived => "is archived; restore it, or delete it first",
+        PartitionState::Attached => "is in use; only one that was deleted is brought back",
+    };
+    let detail = format!("{} {what}.", piece.name());
+    Err(Error::refused(Kind::Conflict, detail))
+}

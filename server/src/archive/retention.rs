@@ -1,0 +1,156 @@
+//! Keeps partitions: makes those that are due, and archives or drops those that have come of age.
+
+use chrono::{DateTime, Utc};
+use stockroom_common::partition::{Family, PartitionState};
+
+use super::actions as archive;
+use crate::{
+    http::{error::Result, extract::Actor},
+    store::{
+        Store,
+        database::Connection,
+        partitions::{catalogue::Piece, policy::Retention},
+    },
+};
+
+/// Partitions that one sweep deletes at the most: whoever sees a policy delete what it should not has time to
+/// stop it.
+const MAX_DROPS: usize = 2;
+
+/// Makes what is due, and archives or drops what has come of age.
+pub(crate) async fn keep(store: &Store) -> Result<()> {
+    let now = store.options.clock.now();
+    let partitions = &store.partitions;
+    partitions
+        .make_ahead(&store.database.background, now)
+        .await?;
+    // Nobody can archive what still fills, but a clock that was wrong.
+    let known = partitions.known();
+    let is_due = |piece: &&Piece| piece.state == PartitionState::Archived && piece.range.end > now;
+    for piece in known.pieces().filter(is_due) {
+        let name = piece.name();
+        tracing::warn!(
+            partition = name,
+            "an archived partition is needed now; it is restored"
+        );
+        archive::restore(store, &Actor("retention".into()), &name).await?;
+    }
+    sweep(store).await
+}
+
+/// Archives or drops what has come of age. One that cannot go now is tried again with the next sweep.
+async fn sweep(store: &Store) -> Result<()> {
+    let actor = Actor("retention".into());
+    let policies = [
+        (Family::Orders, store.options.orders_retention),
+        (Family::Changes, store.options.changes_retention),
+    ];
+    let mut conn = store.database.background.acquire().await?;
+    store.partitions.reload(&mut conn).await?;
+    let now = present(&mut conn, store.options.clock.now()).await?;
+    drop(conn);
+    let Some(now) = now else { return Ok(()) };
+    let known = store.partitions.known();
+    for (name, policy) in due(known.pieces(), &policies, now) {
+        let is_drop = matches!(policy, Retention::Drop(_));
+        if is_drop && !store.partitions.announced.announce(&name) {
+            tracing::warn!(
+                partition = name,
+                %policy,
+                "has come of age and will be deleted in an hour, unless the policy is changed"
+            );
+            continue;
+        }
+        let mut gone = archive::archive(store, &actor, &name).await;
+        if gone.is_ok() && is_drop {
+            gone = archive::delete(store, &actor, &name).await;
+        }
+        match gone {
+            Ok(_) => store.partitions.announced.forget(&name),
+            Err(error) => tracing::warn!(partition = name, %error, "not taken off yet"),
+        }
+    }
+    Ok(())
+}
+
+/// The partitions that a sweep takes off, the oldest of each family first, with the policy that says so.
+fn due<'p>(
+    pieces: impl Iterator<Item = &'p Piece> + Clone,
+    policies: &[(Family, Retention)],
+    now: DateTime<Utc>,
+) -> Vec<(String, Retention)> {
+    let mut due = Vec::new();
+    for &(family, policy) in policies {
+        let (Retention::Archive(age) | Retention::Drop(age)) = policy else {
+            continue;
+        };
+        let of_age = pieces.clone().filter(|piece| {
+            let is_old = age
+                .before(now)
+                .is_some_and(|limit| piece.range.end <= limit);
+            // A partition that is to be dropped may be archived already, by hand or by an earlier sweep.
+            let is_due = match policy {
+                Retention::Drop(_) => piece.state != PartitionState::Dropped,
+                _ => piece.state == PartitionState::Attached,
+            };
+            piece.family == family && is_due && is_old
+        });
+        due.extend(of_age.map(|piece| (piece.name(), policy)));
+    }
+    let mut drops = 0;
+    due.retain(|(_, policy)| {
+        drops += usize::from(matches!(policy, Retention::Drop(_)));
+        !matches!(policy, Retention::Drop(_)) || drops <= MAX_DROPS
+    });
+    due
+}
+
+/// The instant that ages are counted from: never later than the clock of the database, or than the last
+/// change of the shop. A clock that is ahead, be it of both, must not make anything old; a shop in which nothing
+/// happens keeps what it has.
+async fn present(conn: &mut Connection, now: DateTime<Utc>) -> Result<Option<DateTime<Utc>>> {
+    let (last, database): (Option<DateTime<Utc>>, DateTime<Utc>) =
+        sqlx::query_as("select (select max(at) from changes), clock_timestamp()")
+            .fetch_one(conn)
+            .await?;
+    Ok(last.map(|last| last.min(database).min(now)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::partitions::policy::Age;
+
+    #[test]
+    fn a_sweep_drops_two_partitions_at_most_and_archives_any_number() {
+        let at = |month: u32| -> DateTime<Utc> {
+            format!("2020-{month:02}-01T00:00:00Z").parse().unwrap()
+        };
+        let piece = |family, month, state| Piece {
+            family,
+            suffix: format!("2020_{month:02}"),
+            range: at(month)..at(month + 1),
+            state,
+        };
+        let mut pieces = Vec::new();
+        for month in 1..=6 {
+            pieces.push(piece(Family::Changes, month, PartitionState::Attached));
+            pieces.push(piece(Family::Orders, month, PartitionState::Attached));
+        }
+        pieces[0].state = PartitionState::Dropped;
+        let now = at(6);
+        let names = |orders, changes| -> Vec<String> {
+            let policies = [(Family::Orders, orders), (Family::Changes, changes)];
+            let due = due(pieces.iter(), &policies, now).into_iter();
+            due.map(|(name, _)| name).collect()
+        };
+        let day = Age::Days(1);
+        let drop_one_by_one = names(Retention::Keep, Retention::Drop(day));
+        assert_eq!(drop_one_by_one, ["changes_2020_02", "changes_2020_03"]);
+        let both = names(Retention::Drop(day), Retention::Drop(day));
+        assert_eq!(both, ["orders_2020_01", "orders_2020_02"], "two in all");
+        // The month that ends now is not a day old, and the one that begins now even less.
+        assert_eq!(names(Retention::Archive(day), Retention::Keep).len(), 4);
+        assert_eq!(names(Retention::Keep, Retention::Keep), [""; 0]);
+    }
+}

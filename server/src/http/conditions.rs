@@ -1,0 +1,172 @@
+//! ETags and the preconditions that compare them (RFC 9110, section 13).
+
+use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
+use stockroom_common::{Kind, Resource};
+
+use crate::http::error::{Error, Result};
+
+/// The ETag of a row: its version.
+pub(crate) fn etag<R: Resource>(row: &R) -> HeaderValue {
+    let text = format!("\"{}\"", row.version());
+    HeaderValue::from_str(&text).unwrap_or(HeaderValue::from_static("\"0\""))
+}
+
+/// The ETags that a condition names.
+#[derive(Clone, Debug, Default)]
+pub(crate) enum Tags {
+    /// There is no such header.
+    #[default]
+    Absent,
+    /// `*`: whatever is there.
+    Any,
+    /// Perhaps none, and then nothing meets the condition.
+    Some(Vec<String>),
+}
+
+impl Tags {
+    /// Reads `If-Match` or `If-None-Match`.
+    pub(crate) fn read(headers: &HeaderMap, name: HeaderName) -> Self {
+        let mut values = headers.get_all(name).iter().peekable();
+        if values.peek().is_none() {
+            return Self::Absent;
+        }
+        let tags: Vec<&str> = values
+            // A tag that is not even text matches nothing.
+            .map(|value| value.to_str().unwrap_or("?"))
+            .flat_map(|value| value.split(','))
+            .map(str::trim)
+            .filter(|tag| !tag.is_empty())
+            .collect();
+        match tags.as_slice() {
+            ["*"] => Self::Any,
+            // Proxies that compress weaken a tag; ours is a version, which is the same row all the same.
+            tags => Self::Some(
+                tags.iter()
+                    .map(|tag| tag.strip_prefix("W/").unwrap_or(tag).to_owned())
+                    .collect(),
+            ),
+        }
+    }
+
+    /// Whether what is there, with that ETag, is among them.
+    fn include(&self, etag: &HeaderValue) -> bool {
+        match self {
+            Self::Absent => false,
+            Self::Any => true,
+            Self::Some(tags) => tags.iter().any(|tag| tag.as_bytes() == etag.as_bytes()),
+        }
+    }
+
+    const fn is_absent(&self) -> bool {
+        matches!(self, Self::Absent)
+    }
+}
+
+/// What a read depends on.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct ReadConditions {
+    matching: Tags,
+    known: Tags,
+}
+
+/// What the conditions of a read make of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    Answer,
+    /// The caller has the answer: 304.
+    Known,
+    /// The caller wants another one: 412.
+    Failed,
+}
+
+impl ReadConditions {
+    pub(crate) fn read(headers: &HeaderMap) -> Self {
+        Self {
+            matching: Tags::read(headers, header::IF_MATCH),
+            known: Tags::read(headers, header::IF_NONE_MATCH),
+        }
+    }
+
+    pub(crate) fn verdict(&self, etag: &HeaderValue) -> Verdict {
+        if !self.matching.is_absent() && !self.matching.include(etag) {
+            return Verdict::Failed;
+        }
+        match self.known.include(etag) {
+            true => Verdict::Known,
+            false => Verdict::Answer,
+        }
+    }
+}
+
+/// Whether a PUT is to create the row, and only if there is none.
+///
+/// # Errors
+/// 412 where it also asks for a row that is there, which cannot be.
+pub(crate) fn wants_create(headers: &HeaderMap) -> Result<bool> {
+    if !matches!(Tags::read(headers, header::IF_NONE_MATCH), Tags::Any) {
+        return Ok(false);
+    }
+    if Tags::read(headers, header::IF_MATCH).is_absent() {
+        return Ok(true);
+    }
+    let detail = "`If-Match` wants the row to be there, `If-None-Match: *` wants it not to be.";
+    Err(Error::refused(Kind::PreconditionFailed, detail))
+}
+
+/// Refuses a write to a row that is there where the caller meant another version of it, or none.
+///
+/// # Errors
+/// 412 where a condition does not hold, 428 where `If-Match` is absent but `required`.
+pub(crate) fn check_version<R: Resource>(
+    headers: &HeaderMap,
+    row: &R,
+    required: bool,
+) -> Result<()> {
+    let (matching, etag) = (Tags::read(headers, header::IF_MATCH), etag(row));
+    if matching.is_absent() && required {
+        return Err(Error::refused(
+            Kind::PreconditionRequired,
+            "Say which version you mean: send its ETag in `If-Match`.",
+        ));
+    }
+    let is_other = !matching.is_absent() && !matching.include(&etag);
+    if is_other || Tags::read(headers, header::IF_NONE_MATCH).include(&etag) {
+        let detail = format!(
+            "The {} is at version {} by now; read it again and repeat the change.",
+            R::NAME,
+            row.version()
+        );
+        return Err(Error::refused(Kind::PreconditionFailed, detail));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn conditions_on_reads_follow_the_rfc() {
+        let etag = HeaderValue::from_static("\"7\"");
+        let verdict = |matching: &[&'static str], known: &[&'static str]| {
+            let mut headers = HeaderMap::new();
+            for value in matching {
+                headers.append(header::IF_MATCH, HeaderValue::from_static(value));
+            }
+            for value in known {
+                headers.append(header::IF_NONE_MATCH, HeaderValue::from_static(value));
+            }
+            ReadConditions::read(&headers).verdict(&etag)
+        };
+        assert_eq!(verdict(&[], &[]), Verdict::Answer);
+        for known in ["\"7\"", "W/\"7\"", "*", "\"6\", \"7\""] {
+            assert_eq!(verdict(&[], &[known]), Verdict::Known, "{known}");
+            assert_eq!(verdict(&[known], &[]), Verdict::Answer, "{known}");
+        }
+        for other in ["\"6\"", "", ",", "7"] {
+            assert_eq!(verdict(&[], &[other]), Verdict::Answer, "{other}");
+            assert_eq!(verdict(&[other], &["\"7\""]), Verdict::Failed, "{other}");
+        }
+        assert_eq!(verdict(&["\"6\"", "\"7\""], &["\"7\""]), Verdict::Known);
+    }
+}

@@ -1,0 +1,148 @@
+//! Cursors: where a page ends, signed, so that one cannot be altered or used with another query.
+
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use hmac::{Hmac, KeyInit, Mac};
+use sha2::Sha256;
+
+use stockroom_common::Kind;
+use uuid::Uuid;
+
+use crate::http::error::{Error, Result};
+
+/// Bytes of the signature that travel: 128 bits cannot be guessed.
+const SIGNATURE: usize = 16;
+
+/// A place in a list and the way to go from there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Cursor {
+    pub(crate) direction: Direction,
+    /// The row next to the page, by its sort key as text and its id; none for the end of the list. Without an id the
+    /// page begins with the first row of that key.
+    pub(crate) row: Option<(String, Option<Uuid>)>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Direction {
+    Forward,
+    Backward,
+}
+
+/// The key that signs cursors, the same for all servers of a database.
+#[derive(Clone)]
+pub(crate) struct CursorKey(Vec<u8>);
+
+impl CursorKey {
+    /// From a secret that all servers of the database share.
+    pub(crate) const fn new(secret: Vec<u8>) -> Self {
+        Self(secret)
+    }
+
+    /// Writes a cursor for the query that `binding` describes.
+    pub(crate) fn seal(&self, cursor: &Cursor, binding: &str) -> String {
+        let has_id = !matches!(&cursor.row, Some((_, None)));
+        let mut bytes = vec![match (cursor.direction, has_id) {
+            (Direction::Forward, true) => b'f',
+            (Direction::Backward, true) => b'b',
+            (Direction::Forward, false) => b'F',
+            (Direction::Backward, false) => b'B',
+        }];
+        if let Some((key, id)) = &cursor.row {
+            bytes.extend(id.iter().flat_map(|id| id.as_bytes()));
+            bytes.extend_from_slice(key.as_bytes());
+        }
+        let signature = self.sign(&bytes, binding).finalize().into_bytes();
+        bytes.extend_from_slice(&signature[..SIGNATURE]);
+        URL_SAFE_NO_PAD.encode(bytes)
+    }
+
+    /// Reads a cursor back.
+    ///
+    /// # Errors
+    /// 400 where it was altered or belongs to another query.
+    pub(crate) fn open(&self, text: &str, binding: &str) -> Result<Cursor> {
+        let refused = || {
+            Error::field(
+                Kind::Unreadable,
+                "?cursor",
+                "invalid_cursor",
+                "belongs to another query or was altered; start again without it",
+            )
+        };
+        let bytes = URL_SAFE_NO_PAD.decode(text).map_err(|_| refused())?;
+        let body_length = bytes.len().checked_sub(SIGNATURE).ok_or_else(refused)?;
+        let (body, signature) = bytes.split_at(body_length);
+        self.sign(body, binding)
+            .verify_truncated_left(signature)
+            .map_err(|_| refused())?;
+        Self::parse(body).ok_or_else(refused)
+    }
+
+    fn parse(body: &[u8]) -> Option<Cursor> {
+        let (direction, row) = body.split_first()?;
+        let (direction, has_id) = match direction {
+            b'f' => (Direction::Forward, true),
+            b'b' => (Direction::Backward, true),
+            b'F' => (Direction::Forward, false),
+            b'B' => (Direction::Backward, false),
+            _ => return None,
+        };
+        let text = |key: &[u8]| String::from_utf8(key.to_vec()).ok();
+        if !has_id {
+            return Some(Cursor {
+                direction,
+                row: Some((text(row)?, None)),
+            });
+        }
+        if row.is_empty() {
+            return Some(Cursor {
+                direction,
+                row: None,
+            });
+        }
+        let (id, key) = row.split_at_checked(16)?;
+        Some(Cursor {
+            direction,
+            row: Some((text(key)?, Some(Uuid::from_slice(id).ok()?))),
+        })
+    }
+
+    fn sign(&self, body: &[u8], binding: &str) -> Hmac<Sha256> {
+        let mut mac = Hmac::<Sha256>::new_from_slice(&self.0).expect("HMAC takes any key length");
+        mac.update(body);
+        mac.update(&[0]);
+        mac.update(binding.as_bytes());
+        mac
+    }
+}
+
+impl std::fmt::Debug for CursorKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("CursorKey")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cursor_opens_only_unaltered_and_for_its_query() {
+        let key = CursorKey(vec![7; 32]);
+        let of = |id| Some(("Ærø".to_owned(), id));
+        for row in [None, of(Some(Uuid::from_u128(5))), of(None)] {
+            let cursor = Cursor {
+                direction: Direction::Backward,
+                row,
+            };
+            let sealed = key.seal(&cursor, "orders?status=paid");
+            assert_eq!(key.open(&sealed, "orders?status=paid").unwrap(), cursor);
+            assert!(key.open(&sealed, "orders").is_err());
+            for index in 0..sealed.len() {
+                let mut altered = sealed.clone().into_bytes();
+                altered[index] = if altered[index] == b'A' { b'B' } else { b'A' };
+                let altered = String::from_utf8(altered).unwrap();
+                assert!(key.open(&altered, "orders?status=paid").is_err(), "{index}");
+            }
+        }
+    }
+}

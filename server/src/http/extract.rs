@@ -1,0 +1,311 @@
+//! What handlers take from a request, each refused with a problem where it cannot be read.
+
+use std::{io::Read, sync::Arc, time::Duration};
+
+use axum::{
+    body::{Bytes, HttpBody},
+    extract::{FromRef, FromRequest, FromRequestParts, Path, Request},
+    http::{HeaderMap, StatusCode, header, request::Parts},
+};
+use flate2::read::MultiGzDecoder;
+use serde::{Serialize, de::DeserializeOwned};
+use serde_json::Value;
+use stockroom_common::{FieldError, Id, Kind, Resource, check::Checks, document, table};
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use crate::http::error::{Error, Result};
+
+/// KiB of large bodies that may be in memory at a time; one that is larger takes all of it. What is made of a body
+/// takes some ten times its size.
+const MAX_LARGE_BODIES_KIB: u32 = 8 << 10;
+/// Bytes from which on a body takes a turn.
+const LARGE: usize = 256 << 10;
+/// How long it waits for that; nothing of it is read meanwhile.
+const TURN_LIMIT: Duration = Duration::from_secs(60);
+
+/// How large bodies may be, how many large ones there may be at a time, and how long they may take. Cheap to clone.
+#[derive(Clone, Debug)]
+pub(crate) struct BodyLimits {
+    bytes: usize,
+    time: Duration,
+    /// A permit for each KiB of large bodies.
+    large: Arc<Semaphore>,
+}
+
+impl BodyLimits {
+    /// Limits of a body that is no array, and of the time of a whole request.
+    pub(crate) fn new(bytes: usize, request_timeout: Duration) -> Self {
+        Self {
+            bytes,
+            // Before the time of the whole request is over, whose end would not tell why.
+            time: request_timeout * 9 / 10,
+            large: Arc::new(Semaphore::new(MAX_LARGE_BODIES_KIB as usize)),
+        }
+    }
+}
+
+/// A JSON body. Unknown fields and wrong types are refused with a pointer to them.
+pub(crate) struct Document<T>(pub(crate) T);
+
+impl<S, T> FromRequest<S> for Document<T>
+where
+    S: Send + Sync,
+    T: DeserializeOwned + Serialize,
+    BodyLimits: FromRef<S>,
+{
+    type Rejection = Error;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self> {
+        let limits = BodyLimits::from_ref(state);
+        let body = json(request, state, (limits.bytes, limits.time)).await?;
+        if body.trim_ascii_start().starts_with(b"[") {
+            let fault = FieldError::new("", "wrong_type", "is a list; it must be an object");
+            return Err(Error::fields(Kind::Unreadable, vec![fault]));
+        }
+        read(&body).map(Self)
+    }
+}
+
+/// Bytes that an array of rows may have.
+pub(crate) const DOCUMENTS_LIMIT: usize = 16 << 20;
+
+/// Likewise an array, which may be large.
+pub(crate) struct Documents<T> {
+    pub(crate) rows: Vec<T>,
+    /// To be held as long as what was made of them.
+    pub(crate) permit: Option<OwnedSemaphorePermit>,
+}
+
+impl<S, T> FromRequest<S> for Documents<T>
+where
+    S: Send + Sync,
+    T: DeserializeOwned + Serialize,
+    BodyLimits: FromRef<S>,
+{
+    type Rejection = Error;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self> {
+        let limits = BodyLimits::from_ref(state);
+        let length = request.headers().get(header::CONTENT_LENGTH);
+        let length = length.and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
+        let permit = match length {
+            Some(length) if length <= LARGE && !is_gzipped(request.headers())? => None,
+            // Without a length, or packed, it may be anything up to the limit.
+            Some(length) if !is_gzipped(request.headers())? => {
+                Some(take_turn(&limits, length).await?)
+            }
+            _ => Some(take_turn(&limits, usize::MAX).await?),
+        };
+        let rows = read(&json(request, state, (DOCUMENTS_LIMIT, limits.time)).await?)?;
+        Ok(Self { rows, permit })
+    }
+}
+
+/// Waits until the large bodies in memory leave room for one more of that many bytes.
+async fn take_turn(limits: &BodyLimits, bytes: usize) -> Result<OwnedSemaphorePermit> {
+    let kib = u32::try_from(bytes.div_ceil(1_024)).unwrap_or(u32::MAX);
+    let turn = limits.large.clone();
+    let turn = turn.acquire_many_owned(kib.min(MAX_LARGE_BODIES_KIB));
+    match tokio::time::timeout(TURN_LIMIT, turn).await {
+        Ok(Ok(permit)) => Ok(permit),
+        _ => {
+            let detail = "As many large requests as may be are under way; send it again later, or fewer rows at a \
+                time.";
+            Err(Error::refused(Kind::Unavailable, detail))
+        }
+    }
+}
+
+fn read<T: DeserializeOwned + Serialize>(body: &[u8]) -> Result<T> {
+    document::from_slice(body).map_err(|error| Error::fields(Kind::Unreadable, vec![error]))
+}
+
+/// The body, unpacked, of at most `limit` bytes, which have to come in that time.
+async fn json<S: Send + Sync>(
+    request: Request,
+    state: &S,
+    (limit, time): (usize, Duration),
+) -> Result<Bytes> {
+    if !is_json(request.headers()) {
+        return Err(Error::refused(
+            Kind::UnsupportedMediaType,
+            "Send the body as `Content-Type: application/json`.",
+        ));
+    }
+    let is_gzipped = is_gzipped(request.headers())?;
+    if request.body().size_hint().lower() > limit as u64 {
+        // Before anything of it is asked for.
+        return Err(too_large());
+    }
+    let body = tokio::time::timeout(time, Bytes::from_request(request, state));
+    let body =
+        body.await
+            .map_err(|_| late(time))?
+            .map_err(|rejection| match rejection.status() {
+                StatusCode::PAYLOAD_TOO_LARGE => too_large(),
+                _ => Error::refused(Kind::Unreadable, "The body did not arrive whole."),
+            })?;
+    if !is_gzipped {
+        return Ok(body);
+    }
+    let mut unpacked = Vec::new();
+    MultiGzDecoder::new(&*body)
+        .take(limit as u64 + 1)
+        .read_to_end(&mut unpacked)
+        .map_err(|_| Error::refused(Kind::Unreadable, "The body is not what gzip makes."))?;
+    match unpacked.len() <= limit {
+        true => Ok(unpacked.into()),
+        false => Err(too_large()),
+    }
+}
+
+fn late(limit: Duration) -> Error {
+    let detail = format!("The body did not arrive in {limit:?}; send less at a time, or gzipped.");
+    Error::refused(Kind::Timeout, detail)
+}
+
+fn too_large() -> Error {
+    let detail = "The body is larger than the server takes; split it or shorten it.";
+    Error::refused(Kind::TooLarge, detail)
+}
+
+/// Whether the body is gzipped, as its headers say.
+///
+/// # Errors
+/// 415 where it is packed otherwise.
+pub(crate) fn is_gzipped(headers: &HeaderMap) -> Result<bool> {
+    let codings = headers.get_all(header::CONTENT_ENCODING).iter();
+    let codings = codings.flat_map(|value| value.to_str().unwrap_or("?").split(','));
+    let mut is_gzipped = false;
+    for coding in codings.map(|coding| coding.trim().to_ascii_lowercase()) {
+        match coding.as_str() {
+            "" | "identity" => {}
+            "gzip" | "x-gzip" if !is_gzipped => is_gzipped = true,
+            _ => {
+                let detail = "The body may be gzipped once, or not be encoded at all.";
+                return Err(Error::refused(Kind::UnsupportedMediaType, detail));
+            }
+        }
+    }
+    Ok(is_gzipped)
+}
+
+fn is_json(headers: &HeaderMap) -> bool {
+    let Some(value) = headers.get(header::CONTENT_TYPE) else {
+        return false;
+    };
+    let Some(essence) = value.to_str().ok().and_then(|text| text.split(';').next()) else {
+        return false;
+    };
+    let essence = essence.trim().to_ascii_lowercase();
+    essence == "application/json" || essence == "application/merge-patch+json"
+}
+
+/// The `{id}` of a path.
+pub(crate) struct RowId<R>(pub(crate) Id<R>);
+
+impl<S: Send + Sync, R> FromRequestParts<S> for RowId<R> {
+    type Rejection = Error;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self> {
+        let Name(text) = Name::from_request_parts(parts, state).await?;
+        parse_id(&text).map(Self)
+    }
+}
+
+/// The `{name}` of a path.
+pub(crate) struct Name(pub(crate) String);
+
+impl<S: Send + Sync> FromRequestParts<S> for Name {
+    type Rejection = Error;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self> {
+        let Path(text) = Path::<String>::from_request_parts(parts, state)
+            .await
+            .map_err(|_| unreadable_path())?;
+        Ok(Self(text))
+    }
+}
+
+fn unreadable_path() -> Error {
+    Error::refused(Kind::Unreadable, "The path is not valid UTF-8.")
+}
+
+/// Reads an id as it stands in a path or a query.
+pub(crate) fn parse_id<R>(text: &str) -> Result<Id<R>> {
+    text.parse().map_err(|_| {
+        let detail = format!("`{text}` is not an id; ids are UUIDs.");
+        Error::refused(Kind::Unreadable, detail)
+    })
+}
+
+/// Who writes, as the caller says in `Stockroom-Actor`; unknown callers are `anonymous`.
+#[derive(Clone, Debug)]
+pub(crate) struct Actor(pub(crate) String);
+
+impl Actor {
+    pub(crate) const HEADER: &'static str = "stockroom-actor";
+    const MAX_LENGTH: usize = 200;
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for Actor {
+    type Rejection = Error;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self> {
+        let Some(value) = parts.headers.get(Self::HEADER) else {
+            return Ok(Self("anonymous".into()));
+        };
+        match std::str::from_utf8(value.as_bytes()) {
+            Ok(name) if is_name(name) => Ok(Self(name.into())),
+            _ => Err(Error::refused(
+                Kind::Unreadable,
+                "`Stockroom-Actor` must be a name in UTF-8 of at most 200 bytes, all of which can be seen.",
+            )),
+        }
+    }
+}
+
+fn is_name(name: &str) -> bool {
+    let mut checks = Checks::new();
+    checks.required_line("", name, Actor::MAX_LENGTH);
+    name.len() <= Actor::MAX_LENGTH && checks.into_errors().is_empty()
+}
+
+/// What a caller sent as the document of a row, read but not yet checked.
+///
+/// # Errors
+/// 400 where it cannot be one.
+pub(crate) fn read_new<R: Resource>(mut sent: Value) -> Result<R::New> {
+    table::normalize(R::TABLE_COLUMNS, &mut sent);
+    let new = document::from_value(&sent).and_then(|new: R::New| {
+        document::refuse_null(&sent, &document::to_value(&new))?;
+        Ok(new)
+    });
+    new.map_err(|fault| Error::fields(Kind::Unreadable, vec![fault]))
+}
+
+/// The rules of `R` that need no database, on what a write changes of a row: what it leaves alone may break them, for
+/// the server or an older one has made it so.
+pub(crate) fn checked_change<R: Resource>(old: &R, new: R::New) -> Result<R::New> {
+    let mut errors = R::check(&new);
+    if !errors.is_empty() {
+        let (before, after) = (
+            document::to_value(&old.document()),
+            document::to_value(&new),
+        );
+        errors.retain(|error| before.pointer(&error.pointer) != after.pointer(&error.pointer));
+    }
+    match errors.is_empty() {
+        true => Ok(new),
+        false => Err(Error::fields(Kind::Invalid, errors)),
+    }
+}
+
+/// The rules of `R` that need no database.
+pub(crate) fn checked<R: Resource>(new: R::New) -> Result<R::New> {
+    match R::check(&new) {
+        errors if errors.is_empty() => Ok(new),
+        errors => Err(Error::fields(Kind::Invalid, errors)),
+    }
+}

@@ -1,0 +1,124 @@
+//! Jobs: work that goes on whoever waits for it, and on another server where its own is gone. They wait in
+//! a queue in the database; of each kind one runs at a time. What a job does stands beside what it is
+//! about: `seed/load.rs`, `import/job.rs`, `export/job.rs`, `partitions/job.rs`.
+
+use axum::{
+    Json,
+    extract::State,
+    http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header},
+    response::{IntoResponse, Response},
+};
+
+use stockroom_common::{
+    Id, Kind, Page,
+    job::{Job, JobKind},
+};
+
+use super::queue::{self, NewJob, insert};
+use crate::{
+    http::{
+        error::{Error, Result},
+        extract::{Actor, RowId},
+    },
+    store::{Store, database::Pool},
+};
+
+const PREFER: HeaderName = HeaderName::from_static("prefer");
+const PREFERENCE_APPLIED: HeaderName = HeaderName::from_static("preference-applied");
+/// The preference of a caller who does not want to wait (RFC 7240).
+const RESPOND_ASYNC: &str = "respond-async";
+
+/// `GET /v1/jobs`: those under way and the last hundred that have ended, the newest first.
+pub(crate) async fn list(State(store): State<Store>) -> Result<Json<Page<Job>>> {
+    let jobs = queue::select_latest(&store.database.background, &JobKind::ALL).await?;
+    Ok(Json(Page::whole(jobs)))
+}
+
+/// `GET /v1/jobs/{id}`
+pub(crate) async fn get(State(store): State<Store>, RowId(id): RowId<Job>) -> Result<Json<Job>> {
+    find(&store.database.background, id).await.map(Json)
+}
+
+/// `DELETE /v1/jobs/{id}`: takes a job out of the queue, or asks one that runs to stop. Nothing where it
+/// has ended.
+pub(crate) async fn cancel(State(store): State<Store>, RowId(id): RowId<Job>) -> Result<Response> {
+    queue::request_cancel(&store.database.background, id, store.options.clock.now()).await?;
+    let job = find(&store.database.background, id).await?;
+    Ok((StatusCode::ACCEPTED, Json(job)).into_response())
+}
+
+/// `POST /v1/jobs/{id}/apply`: does for good what an import has only tried, with the file that was sent
+/// then.
+pub(crate) async fn apply(
+    State(store): State<Store>,
+    RowId(id): RowId<Job>,
+    actor: Actor,
+) -> Result<Response> {
+    match queue::apply(&store.database.background, id, &actor.0).await? {
+        Some(job) => {
+            store.jobs.tell();
+            Ok(accepted(&job, "jobs"))
+        }
+        None => {
+            let job = find(&store.database.background, id).await?;
+            let detail = format!(
+                "The job ({}) is {}; only an import that was tried and whose file is still kept can be \
+                 done for good.",
+                job.request,
+                job.state.as_str()
+            );
+            Err(Error::refused(Kind::Conflict, detail))
+        }
+    }
+}
+
+/// Puts a job into the queue and answers 202 with where it is told of.
+pub(crate) async fn accept(store: &Store, job: NewJob) -> Result<Response> {
+    let job = insert(&mut *store.database.background.acquire().await?, job).await?;
+    store.jobs.tell();
+    Ok(accepted(&job, "jobs"))
+}
+
+/// The answer to whoever has put a job into the queue.
+pub(crate) fn accepted(job: &Job, path: &str) -> Response {
+    let location = [(header::LOCATION, format!("/v1/{path}/{}", job.id))];
+    (StatusCode::ACCEPTED, location, Json(job)).into_response()
+}
+
+/// Whether the caller prefers a job to an answer that takes long.
+pub(crate) fn is_preferred(headers: &HeaderMap) -> bool {
+    let preferences = headers.get_all(PREFER).into_iter();
+    let texts = preferences.filter_map(|value| value.to_str().ok());
+    let mut preferences = texts.flat_map(|text| text.split(','));
+    preferences.any(|preference| {
+        // Parameters, if there are any, say nothing that we know.
+        let name = preference.split(';').next().unwrap_or_default();
+        name.trim().eq_ignore_ascii_case(RESPOND_ASYNC)
+    })
+}
+
+/// Says that the preference was followed.
+pub(crate) fn as_preferred(mut response: Response) -> Response {
+    let applied = HeaderValue::from_static(RESPOND_ASYNC);
+    response.headers_mut().insert(PREFERENCE_APPLIED, applied);
+    response
+}
+
+/// Whether a job runs on any server, or waits for one. Where nobody can tell, none does.
+pub(crate) async fn is_busy(pool: &Pool) -> bool {
+    queue::is_any_unfinished(pool).await.unwrap_or(false)
+}
+
+/// Forgets files and jobs that have been done for long enough.
+pub(crate) async fn forget(store: &Store) -> Result<()> {
+    queue::forget(&store.database.background, store.options.clock.now()).await
+}
+
+pub(crate) async fn of_kind(pool: &Pool, kind: JobKind) -> Result<Vec<Job>> {
+    queue::select_latest(pool, &[kind]).await
+}
+
+pub(crate) async fn find(pool: &Pool, id: Id<Job>) -> Result<Job> {
+    let job = queue::select(pool, id).await?;
+    job.ok_or_else(|| Error::refused(Kind::NotFound, format!("There is no job {id}.")))
+}

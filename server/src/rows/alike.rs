@@ -1,0 +1,109 @@
+//! `GET /v1/{r}/alike`: rows that are called somewhat like a text, the likest first, for whoever has
+//! mistyped what they look for. Likeness is that of trigrams; where PostgreSQL lacks them nothing is alike.
+
+use std::sync::Arc;
+
+use axum::{
+    extract::{RawQuery, State},
+    response::Response,
+};
+use sqlx::{Postgres, QueryBuilder, postgres::PgRow};
+use stockroom_common::{Page, page, table};
+
+use crate::{
+    http::{
+        error::Result,
+        parameters::{Parameters, unreadable},
+    },
+    rows::{
+        entity::Entity,
+        list::{ListRequest, parse_limit},
+    },
+    store::{
+        Store,
+        cache::{Answer, EntryKey, Loaded, Reader, Tag, Wanted},
+        database::Connection,
+    },
+};
+
+/// How alike, from 0 to 1: two letters that changed places in a short word leave a third of its trigrams.
+const LEAST: f32 = 0.3;
+
+struct Asked<E: Entity> {
+    text: String,
+    limit: u32,
+    filter: E::Filter,
+}
+
+/// `GET /v1/{r}/alike?q&limit&<filters>`
+pub(crate) async fn alike<E: Entity>(
+    State(store): State<Store>,
+    RawQuery(query): RawQuery,
+    reader: Reader,
+) -> Result<Response> {
+    let (cache, now) = (store.cache.clone(), store.options.clock.now());
+    let mut parameters = Parameters::read(&query.unwrap_or_default())?;
+    let key = format!("alike?{}", parameters.encoded());
+    let known: Vec<&str> = ["q", "limit"]
+        .into_iter()
+        .chain(E::FILTERS.iter().copied())
+        .collect();
+    parameters.refuse_rest(&known)?;
+    let text = parameters.take("q").unwrap_or_default();
+    let text = table::composed(&text).into_owned();
+    if text.trim().is_empty() || text.contains('\0') {
+        let message = "say what the rows are to be called like";
+        return Err(unreadable("q", "required", message));
+    }
+    let limit = parameters.take("limit");
+    let limit = limit.map_or(Ok(page::DEFAULT_LIMIT), |limit| parse_limit(&limit))?;
+    let filter = ListRequest::<E>::whole(parameters, &store.cursor_key)?.filter;
+    let asked = Arc::new(Asked::<E> {
+        text,
+        limit,
+        filter,
+    });
+    let wanted = Wanted {
+        key: EntryKey::new(E::PATH, &key),
+        tags: || vec![Tag::list::<E>()],
+        load: || load(store, asked.clone()),
+    };
+    Ok(cache.read(wanted, &reader).await?.respond(&reader, now))
+}
+
+async fn load<E: Entity>(store: Store, asked: Arc<Asked<E>>) -> Result<Loaded> {
+    let mut conn = store.database.reads.acquire().await?;
+    let rows = match select(&mut conn, &asked).await {
+        Err(error) if error.is_missing_function() => Vec::new(),
+        rows => rows?,
+    };
+    Ok(Loaded {
+        answer: Answer::of(&Page::whole(rows)),
+        depends_on: Some(vec![Tag::list::<E>()]),
+    })
+}
+
+async fn select<E: Entity>(conn: &mut Connection, asked: &Asked<E>) -> Result<Vec<E>> {
+    let mut transaction = conn.begin("begin").await?;
+    sqlx::query("select set_config('pg_trgm.word_similarity_threshold', $1::text, true)")
+        .bind(LEAST.to_string())
+        .execute(&mut *transaction)
+        .await?;
+    let expression = E::SEARCHED.unwrap_or("''");
+    let mut sql = QueryBuilder::<Postgres>::new("select ");
+    sql.push(E::COLUMNS)
+        .push(format_args!(" from {} where ", E::TABLE))
+        .push_bind(&asked.text)
+        .push(format_args!(" <% {expression}"));
+    E::filter(&mut sql, &asked.filter, None)?;
+    sql.push(" order by ")
+        .push_bind(&asked.text)
+        .push(format_args!(" <<-> {expression}, id limit {}", asked.limit));
+    let rows = sql
+        .build()
+        .try_map(|row: PgRow| E::from_row(&row))
+        .fetch_all(&mut *transaction)
+        .await?;
+    transaction.rollback().await?;
+    Ok(rows)
+}

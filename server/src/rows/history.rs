@@ -1,0 +1,148 @@
+//! `GET /v1/{r}/{id}/history`: who changed a row, when, and what of it, for as far back as the change log
+//! goes.
+
+use axum::{
+    extract::{RawQuery, State},
+    response::Response,
+};
+use sqlx::{Row, postgres::PgRow};
+use stockroom_common::{
+    Id,
+    change::{History, HistoryEntry, Op},
+    page,
+    partition::Family,
+};
+
+use crate::{
+    http::{
+        error::Result,
+        extract::RowId,
+        parameters::{Parameters, unreadable},
+    },
+    rows::{crud, entity::Entity, list::parse_limit},
+    store::{
+        Store,
+        cache::{Answer, EntryKey, Loaded, Reader, Tag, Wanted},
+        database::Connection,
+        log::Difference,
+        partitions::archived,
+    },
+};
+
+/// Where a page of a history begins: entries of one row are told apart by their version and by whether they
+/// deleted it.
+#[derive(Clone, Copy, Debug)]
+struct Place(i64);
+
+/// `GET /v1/{r}/{id}/history?limit&cursor`
+pub(crate) async fn history<E: Entity>(
+    State(store): State<Store>,
+    RowId(id): RowId<E>,
+    RawQuery(query): RawQuery,
+    reader: Reader,
+) -> Result<Response> {
+    let (limit, before) = parse(query.as_deref().unwrap_or_default())?;
+    let (cache, now) = (store.cache.clone(), store.options.clock.now());
+    let query = format!("{id}?limit={limit}&before={}", before.0);
+    let wanted = Wanted {
+        key: EntryKey::new(&format!("{}/history", E::PATH), &query),
+        // As for the row itself.
+        tags: || vec![Tag::row(id), Tag::list::<E>()],
+        load: || load(store, id, limit, before),
+    };
+    let served = cache.read(wanted, &reader).await?;
+    Ok(served.respond(&reader, now))
+}
+
+async fn load<E: Entity>(store: Store, id: Id<E>, limit: u32, before: Place) -> Result<Loaded> {
+    let mut conn = store.database.reads.acquire().await?;
+    let mut items = select(&mut conn, id, limit + 1, before).await?;
+    let next = match items.len() > limit as usize {
+        true => {
+            items.truncate(limit as usize);
+            items.last().map(|entry| Place::of(entry).0.to_string())
+        }
+        false => None,
+    };
+    let history = History {
+        items,
+        next,
+        begins_at: archived::archived_before(&mut conn, Family::Changes).await?,
+    };
+    drop(conn);
+    if history.items.is_empty() {
+        // A row that was loaded in bulk has none.
+        crud::load_row(store, id).await?;
+    }
+    Ok(Loaded {
+        answer: Answer::of(&history),
+        depends_on: Some(vec![Tag::row(id)]),
+    })
+}
+
+async fn select<E: Entity>(
+    conn: &mut Connection,
+    id: Id<E>,
+    limit: u32,
+    before: Place,
+) -> Result<Vec<HistoryEntry>> {
+    let entries = sqlx::query(
+        "select at, actor, op, version, before, after from changes
+        where entity_id = $1 and entity = $2 and version is not null
+            and 2 * version + (op = 'delete')::int < $3
+        -- By version, not by time: clocks of servers differ.
+        order by 2 * version + (op = 'delete')::int desc
+        limit $4",
+    )
+    .bind(id.uuid())
+    .bind(E::NAME)
+    .bind(before.0)
+    .bind(i64::from(limit))
+    .try_map(|row: PgRow| read(&row))
+    .fetch_all(conn)
+    .await?;
+    Ok(entries)
+}
+
+fn read(row: &PgRow) -> sqlx::Result<HistoryEntry> {
+    let Difference {
+        op,
+        before,
+        after,
+        fields,
+    } = Difference::from_row(row)?;
+    Ok(HistoryEntry {
+        at: row.try_get("at")?,
+        actor: row.try_get("actor")?,
+        op,
+        version: row.try_get("version")?,
+        changes: fields,
+        before,
+        after,
+    })
+}
+
+impl Place {
+    const NEWEST: Self = Self(i64::MAX);
+
+    fn of(entry: &HistoryEntry) -> Self {
+        Self(2 * entry.version + i64::from(entry.op == Op::Delete))
+    }
+}
+
+fn parse(query: &str) -> Result<(u32, Place)> {
+    let mut parameters = Parameters::read(query)?;
+    let limit = parameters.take("limit");
+    let cursor = parameters.take("cursor");
+    parameters.refuse_rest(&["limit", "cursor"])?;
+    let limit = limit.map_or(Ok(page::DEFAULT_LIMIT), |text| parse_limit(&text))?;
+    let Some(text) = cursor else {
+        return Ok((limit, Place::NEWEST));
+    };
+    let place = text.parse().ok().filter(|place| *place >= 0).map(Place);
+    let place = place.ok_or_else(|| {
+        let message = "is no cursor of a history; take `next` of the page before";
+        unreadable("cursor", "invalid_cursor", message)
+    })?;
+    Ok((limit, place))
+}

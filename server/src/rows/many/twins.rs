@@ -1,0 +1,111 @@
+//! The rows that a call finds there already, kept from being changed by others while it writes.
+
+use std::collections::HashMap;
+
+use serde_json::Value;
+use stockroom_common::{
+    Id,
+    bulk::{BulkRow, Outcome},
+};
+use uuid::Uuid;
+
+use super::{Row, Sent};
+use crate::{
+    http::error::Result,
+    rows::{entity::Entity, list},
+    store::write::Write,
+};
+
+/// The rows that are there already, by position in what was sent.
+pub(super) struct Twins<E> {
+    pub(super) by_id: HashMap<Uuid, E>,
+    by_key: HashMap<String, Uuid>,
+    key_of: HashMap<Uuid, String>,
+    /// The key of each row that was sent.
+    keys: Vec<Option<String>>,
+}
+
+impl<E: Entity> Twins<E> {
+    pub(super) async fn lock(write: &mut Write, rows: &[Sent<E>]) -> Result<Self> {
+        let sent = || rows.iter().map(|sent| sent.row.as_ref().ok());
+        let named: Vec<Option<&str>> = sent().map(|row| row?.key()).collect();
+        let keys = match E::NATURAL_KEY {
+            Some(key) => {
+                let named = named.iter().flatten().map(|name| (*name).to_owned());
+                list::unique_parts(write.conn().await?, key, &named.collect::<Vec<_>>()).await?
+            }
+            None => Vec::new(),
+        };
+        let mut ids: Vec<Id<E>> = sent().filter_map(|row| row?.id).collect();
+        ids.sort();
+        ids.dedup();
+        let locked = if ids.is_empty() && keys.is_empty() {
+            Vec::new()
+        } else {
+            E::lock_many(write.conn().await?, &ids, &keys).await?
+        };
+        let old: Vec<&E> = locked.iter().map(|(row, _)| row).collect();
+        let new: Vec<&Value> = sent().filter_map(|row| Some(&row?.fields)).collect();
+        E::lock_shared(write, &old, &new).await?;
+        let mut keys = keys.into_iter();
+        let mut twins = Self {
+            by_id: HashMap::new(),
+            by_key: HashMap::new(),
+            key_of: HashMap::new(),
+            keys: named
+                .iter()
+                .map(|name| name.and_then(|_| keys.next()))
+                .collect(),
+        };
+        for (row, key) in locked {
+            twins.key_of.insert(row.id().uuid(), key.clone());
+            twins.by_key.insert(key, row.id().uuid());
+            twins.by_id.insert(row.id().uuid(), row);
+        }
+        Ok(twins)
+    }
+
+    /// The order to write the rows in: theirs, but that those to be created take each other's places until they stand
+    /// in the order of their keys. Two calls that create the same rows then never wait for each other in a circle.
+    pub(super) fn order(&self, rows: &[Sent<E>]) -> Vec<usize> {
+        let mut order: Vec<usize> = (0..rows.len()).collect();
+        let is_new = |index: &usize| {
+            let row = rows[*index].row.as_ref();
+            row.is_ok_and(|row| row.id.is_none() && self.of(*index, row).is_none())
+        };
+        let places: Vec<usize> = order.iter().copied().filter(is_new).collect();
+        let mut sorted = places.clone();
+        sorted.sort_by_key(|index| &self.keys[*index]);
+        for (place, index) in places.into_iter().zip(sorted) {
+            order[place] = index;
+        }
+        order
+    }
+
+    pub(super) fn of(&self, index: usize, row: &Row<E>) -> Option<&E> {
+        let id = match (row.id, &self.keys[index]) {
+            (Some(id), _) => id.uuid(),
+            (None, Some(key)) => *self.by_key.get(key)?,
+            (None, None) => return None,
+        };
+        self.by_id.get(&id)
+    }
+
+    /// Remembers a row as it is now, for those that come after it.
+    pub(super) fn keep(&mut self, index: usize, outcome: Outcome, row: E) -> BulkRow {
+        let (id, version) = (row.id().uuid(), row.version());
+        if let Some(key) = &self.keys[index] {
+            if let Some(old) = self.key_of.insert(id, key.clone()) {
+                self.by_key.remove(&old);
+            }
+            self.by_key.insert(key.clone(), id);
+        }
+        self.by_id.insert(id, row);
+        BulkRow {
+            outcome,
+            id: Some(id),
+            version: Some(version),
+            problem: None,
+        }
+    }
+}

@@ -1,0 +1,132 @@
+//! Seed jobs: realistic test data in bulk, loaded with COPY, batch by batch. Whatever happens to the server
+//! that does it, another (or the same, once it is back) goes on where it stopped.
+
+use axum::{
+    Json,
+    extract::{FromRequestParts, State},
+    http::request::Parts,
+    response::Response,
+};
+use chrono::{DateTime, NaiveTime, Utc};
+use stockroom_common::{
+    Kind, Page,
+    job::{Job, JobKind, JobRequest},
+    seed::{self, NewSeedJob},
+};
+
+use super::{generate, job};
+use crate::{
+    http::{
+        error::{Error, Result},
+        extract::{Actor, Document},
+        parameters::Parameters,
+    },
+    jobs,
+    store::{Store, database::Pool},
+};
+
+/// Whether the job is refused where people have written rows. It is read before the body.
+pub(crate) struct SparesShopsInUse(bool);
+
+impl<S: Sync> FromRequestParts<S> for SparesShopsInUse {
+    type Rejection = Error;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self> {
+        const NAME: &str = "unless_in_use";
+        let mut query = Parameters::read(parts.uri.query().unwrap_or_default())?;
+        let is_spared = query.one_of(NAME, &[("false", false), ("true", true)])?;
+        query.refuse_rest(&[NAME])?;
+        Ok(Self(is_spared))
+    }
+}
+
+/// `POST /v1/seed-jobs?unless_in_use`: puts a job into the queue, answers 202 at once.
+pub(crate) async fn create(
+    State(store): State<Store>,
+    SparesShopsInUse(is_spared): SparesShopsInUse,
+    actor: Actor,
+    Document(request): Document<NewSeedJob>,
+) -> Result<Response> {
+    if is_spared && is_in_use(&store.database.reads).await? {
+        return Err(Error::field(
+            Kind::Conflict,
+            "?unless_in_use",
+            seed::IN_USE,
+            "this shop has rows that people have written, and test rows cannot be told from them later",
+        ));
+    }
+    let job = enqueue(&store, &actor.0, request).await?;
+    Ok(jobs::accepted(&job, "seed-jobs"))
+}
+
+/// Whether anybody has written a row, as far as the change log reaches back: what is seeded has no entry for each row.
+async fn is_in_use(pool: &Pool) -> Result<bool> {
+    let mut conn = pool.acquire().await?;
+    let is_in_use = "select exists (select from changes where entity_id is not null)";
+    Ok(sqlx::query_scalar(is_in_use).fetch_one(&mut *conn).await?)
+}
+
+/// Puts a job into the queue, or one that was given up back into it.
+///
+/// # Errors
+/// 409 where the seed's data is in the shop or on its way, or was begun with other sizes; 422 for
+/// sizes and times that cannot be.
+pub(super) async fn enqueue(store: &Store, actor: &str, mut request: NewSeedJob) -> Result<Job> {
+    let errors = request.check();
+    if !errors.is_empty() {
+        return Err(Error::fields(Kind::Invalid, errors));
+    }
+    let now = store.options.clock.now();
+    let given_up = job::select_given_up(&store.database.background, request.seed).await?;
+    let began_with = given_up.as_ref().and_then(|job| match &job.request {
+        JobRequest::Seed(request) => Some((job, request)),
+        _ => None,
+    });
+    // Where the end goes without saying, a job that is taken up again keeps the one that it had.
+    let default_until = match began_with.and_then(|(_, request)| request.until) {
+        Some(until) => until,
+        None => now.date_naive().and_time(NaiveTime::MIN).and_utc(),
+    };
+    let until = *request.until.get_or_insert(default_until);
+    check_times(store, &request, until, now)?;
+    let job = match began_with {
+        Some(given_up) => job::take_up(&store.database.background, given_up, request).await?,
+        None => job::insert(&store.database.background, now, actor, request).await?,
+    };
+    store.jobs.tell();
+    Ok(job)
+}
+
+fn check_times(
+    store: &Store,
+    request: &NewSeedJob,
+    until: DateTime<Utc>,
+    now: DateTime<Utc>,
+) -> Result<()> {
+    let refuse = |pointer, message: String| {
+        Err(Error::field(
+            Kind::Invalid,
+            pointer,
+            "out_of_range",
+            message,
+        ))
+    };
+    if until > now {
+        let message = "lies in the future; the made-up past must end by now";
+        return refuse("/until", message.into());
+    }
+    let earliest = store.options.orders_from + generate::LEAD;
+    if generate::begins_at(until, request.months).is_none_or(|begin| begin < earliest) {
+        return refuse(
+            "/months",
+            format!("reach back beyond {}", earliest.date_naive()),
+        );
+    }
+    Ok(())
+}
+
+/// `GET /v1/seed-jobs`: the same of seed jobs alone.
+pub(crate) async fn list(State(store): State<Store>) -> Result<Json<Page<Job>>> {
+    let jobs = jobs::of_kind(&store.database.background, JobKind::Seed).await?;
+    Ok(Json(Page::whole(jobs)))
+}

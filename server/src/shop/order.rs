@@ -1,0 +1,386 @@
+//! Orders in PostgreSQL. Whoever has an order's id has its `placed_at`, and names both, so that each
+//! statement touches one partition.
+
+mod copy;
+mod lines;
+mod read;
+mod rules;
+mod span;
+mod stock;
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, Duration, SubsecRound, Utc};
+use serde_json::Value;
+use sqlx::{Postgres, QueryBuilder, Row, postgres::PgRow};
+use stockroom_common::{
+    Id, Kind, NewOrder, Order, OrderFilter, OrderItem, OrderStatus, Product, Resource, document,
+    order::OrderNumber, partition::Family,
+};
+
+pub(crate) use self::{copy::copy_to, read::select_partition, rules::may_be_placed};
+use self::{
+    read::{lock_by_ids, lock_one, page_as_of_now, select_many, select_one},
+    rules::{allow_first_status, allow_update, given_id, make_partition, placed_at, taken_off},
+    stock::Movement,
+};
+use crate::{
+    http::error::{Constraint, Error, Result},
+    rows::{
+        entity::{Entity, Identity, KeyKind, Reference, SortKey},
+        list::{self, KeyValue, ListRequest},
+        many::Prepare,
+    },
+    store::{
+        Store, cache::Tag, copy::TableRows, database::Connection, log, partitions::Partitions,
+        write::Write,
+    },
+};
+
+impl Entity for Order {
+    const TABLE: &'static str = "orders";
+    const COLUMNS: &'static str = "placed_at, id, version, created_at, updated_at, customer_id, \
+        status, total_minor, note";
+    const SORT_KEYS: &'static [SortKey] = &[SortKey {
+        expression: "placed_at",
+        kind: KeyKind::Time,
+    }];
+    const CONSTRAINTS: &'static [Constraint] = &[
+        Constraint {
+            name: "orders_customer_id_fkey",
+            pointer: "/customer_id",
+            message: "there is no such customer",
+        },
+        Constraint {
+            name: "order_items_product_id_fkey",
+            pointer: "/items",
+            message: "name a product that is not there",
+        },
+    ];
+    const REFERENCES: &'static [Reference] = &[];
+    const FAMILY: Option<Family> = Some(Family::Orders);
+
+    /// The lines are read apart: see [`lines::attach`].
+    fn from_row(row: &PgRow) -> sqlx::Result<Self> {
+        let id = Id::new(row.try_get("id")?);
+        let status: String = row.try_get("status")?;
+        let decode = |error: String| sqlx::Error::Decode(error.into());
+        Ok(Self {
+            id,
+            number: OrderNumber::of(id),
+            version: row.try_get("version")?,
+            created_at: row.try_get("created_at")?,
+            updated_at: row.try_get("updated_at")?,
+            placed_at: row.try_get("placed_at")?,
+            customer_id: Id::new(row.try_get("customer_id")?),
+            status: status.parse().map_err(decode)?,
+            items: Vec::new(),
+            total_minor: row.try_get("total_minor")?,
+            note: row.try_get("note")?,
+        })
+    }
+
+    /// What is left out says nothing.
+    fn is_as(&self, new: &NewOrder) -> bool {
+        let is_placed_then = |at: DateTime<Utc>| at.trunc_subsecs(3) == self.placed_at;
+        new.placed_at.is_none_or(is_placed_then)
+            && (new.customer_id, new.status) == (self.customer_id, self.status)
+            && new.note == self.note
+            && lines::same(&self.items, &new.items)
+    }
+
+    fn tags(&self) -> Vec<Tag> {
+        vec![
+            Tag::row(self.id),
+            Tag::orders_of(self.customer_id),
+            Tag::orders_in(self.placed_at),
+            Tag::all_orders(),
+        ]
+    }
+
+    fn page_tags(request: &ListRequest<Self>, now: DateTime<Utc>) -> Vec<Tag> {
+        span::tags(request, now)
+    }
+
+    fn kept_tags(
+        request: &ListRequest<Self>,
+        now: DateTime<Utc>,
+        end: Option<&KeyValue>,
+    ) -> Vec<Tag> {
+        span::kept(request, now, end)
+    }
+
+    fn filter(
+        sql: &mut QueryBuilder<Postgres>,
+        filter: &OrderFilter,
+        search: Option<&str>,
+    ) -> Result<()> {
+        window(sql, filter);
+        if let Some(customer_id) = filter.customer_id {
+            sql.push(" and customer_id = ")
+                .push_bind(customer_id.uuid());
+        }
+        if let Some(status) = filter.status {
+            sql.push(" and status = ").push_bind(status.as_str());
+        }
+        if let Some(product_id) = filter.product_id {
+            sql.push(" and (placed_at, id) in (select placed_at, order_id from order_items")
+                .push(" where product_id = ")
+                .push_bind(product_id.uuid());
+            window(sql, filter);
+            sql.push(")");
+        }
+        if let Some(text) = search {
+            let number: OrderNumber = text.parse().map_err(|message: String| {
+                Error::field(Kind::Unreadable, "?q", "invalid_format", message)
+            })?;
+            let minute = number.minute();
+            sql.push(" and placed_at >= ").push_bind(minute);
+            sql.push(" and placed_at < ")
+                .push_bind(minute + Duration::minutes(1));
+            sql.push(" and right(id::text, 5) = ")
+                .push_bind(number.last_hex_digits());
+        }
+        Ok(())
+    }
+
+    async fn page(
+        conn: &mut Connection,
+        request: &ListRequest<Self>,
+    ) -> Result<Vec<(Self, KeyValue)>> {
+        if conn.is_in_transaction() {
+            // Of the caller, who sees one instant already.
+            return page_as_of_now(conn, request).await;
+        }
+        let mut snapshot = conn.begin(list::SNAPSHOT).await?;
+        let rows = page_as_of_now(&mut snapshot, request).await?;
+        snapshot.commit().await?;
+        Ok(rows)
+    }
+
+    async fn by_ids(
+        partitions: &Partitions,
+        conn: &mut Connection,
+        ids: &[Id<Self>],
+    ) -> Result<Vec<Self>> {
+        match ids {
+            [id] => {
+                let order = select_one(partitions, conn, *id).await?;
+                Ok(order.into_iter().collect())
+            }
+            ids => select_many(conn, ids).await,
+        }
+    }
+
+    async fn lock(conn: &mut Connection, id: Id<Self>) -> Result<Option<Self>> {
+        lock_one(conn, id).await
+    }
+
+    async fn lock_many(
+        conn: &mut Connection,
+        ids: &[Id<Self>],
+        _keys: &[String],
+    ) -> Result<Vec<(Self, String)>> {
+        let orders = lock_by_ids(conn, ids).await?;
+        let keyless = orders.into_iter().map(|order| (order, String::new()));
+        Ok(keyless.collect())
+    }
+
+    fn products_of(fields: &Value) -> Vec<Id<Product>> {
+        let items = fields["items"].as_array().into_iter().flatten();
+        let named = items.filter_map(|item| item["product_id"].as_str());
+        named.filter_map(|id| id.parse().ok()).collect()
+    }
+
+    /// The products, whose stock moves.
+    async fn lock_shared(write: &mut Write, old: &[&Self], new: &[&Value]) -> Result<()> {
+        let held = old.iter().flat_map(|order| &order.items);
+        let mut products: Vec<Id<Product>> = held.map(|item| item.product_id).collect();
+        products.extend(new.iter().flat_map(|fields| Self::products_of(fields)));
+        products.sort();
+        products.dedup();
+        stock::begin(write, &products).await
+    }
+
+    async fn finish(write: &mut Write) -> Result<()> {
+        stock::write_moved(write).await
+    }
+
+    async fn prepare(
+        store: &Store,
+        (id, version): (Option<Id<Self>>, Option<i64>),
+        fields: &Value,
+        how: Prepare,
+    ) -> Result<bool> {
+        let now = store.options.clock.now();
+        let told = fields["placed_at"].as_str();
+        // As serde reads it, which takes more than RFC 3339.
+        let told = told.and_then(|text| text.parse::<DateTime<Utc>>().ok());
+        let placed_at = match id {
+            // An id without a time is refused.
+            Some(id) => id.time(),
+            None => Some(told.unwrap_or(now)),
+        };
+        let may_be_placed = |at: &DateTime<Utc>| may_be_placed(store, now, *at);
+        let Some(placed_at) = placed_at.filter(may_be_placed) else {
+            return Ok(false);
+        };
+        let is_unknown = store.partitions.is_unknown(Family::Orders, placed_at);
+        match document::from_value::<NewOrder>(fields) {
+            // Who has seen a version of an order that was never there is refused.
+            Ok(_) if is_unknown && version.is_some() => Ok(false),
+            Ok(new) => make_partition(store, placed_at, (id, &new), how).await,
+            // What is changed in part has its partition already, or that is archived.
+            Err(_) if is_unknown => Ok(false),
+            Err(_) => {
+                let pool = &store.database.background;
+                let partitions = &store.partitions;
+                partitions.ensure(pool, Family::Orders, placed_at).await?;
+                Ok(false)
+            }
+        }
+    }
+
+    async fn insert(write: &mut Write, identity: Identity<Self>, new: NewOrder) -> Result<Self> {
+        let (id, version, given) = match identity {
+            Identity::Minted => {
+                let minted = Id::mint(placed_at(write, new.placed_at)?, rand::random());
+                (minted, 1, None)
+            }
+            Identity::Given { id, version } => {
+                let id = given_id(write, id, new.placed_at)?;
+                (id, version, Some(id))
+            }
+        };
+        let placed_at = id.time().unwrap_or_default();
+        let (store, at) = (write.store.clone(), write.at);
+        make_partition(&store, placed_at, (given, &new), Prepare::Make).await?;
+        allow_first_status(write.conn().await?, given, &new).await?;
+
+        // What deleting gives back, bringing back takes again.
+        let wanted = lines::wanted(&new, new.status.gives_back_on_delete());
+        let prices = stock::apply(write, &new.items, Movement::between(&[], &wanted)).await?;
+        let items = lines::priced(&new.items, &prices)?;
+        let total_minor = lines::total(&items)?;
+        let order = sqlx::query(
+            "insert into orders (placed_at, id, version, created_at, updated_at,
+                customer_id, status, total_minor, note)
+            values ($1, $2, $3, $4, $4, $5, $6, $7, $8)
+            returning *",
+        )
+        .bind(placed_at)
+        .bind(id.uuid())
+        .bind(version)
+        .bind(at)
+        .bind(new.customer_id.uuid())
+        .bind(new.status.as_str())
+        .bind(total_minor)
+        .bind(new.note)
+        .try_map(|row| Self::from_row(&row))
+        .fetch_one(write.conn().await?)
+        .await;
+        let mut order = match order.map_err(Error::from) {
+            Err(error) if error.is_missing_partition() => {
+                return Err(taken_off(write, placed_at).await?);
+            }
+            order => order?,
+        };
+        lines::insert(write.conn().await?, &order, &items).await?;
+        order.items = items;
+        Ok(order)
+    }
+
+    async fn update(write: &mut Write, old: &Self, mut new: NewOrder) -> Result<Self> {
+        allow_update(old, &new)?;
+        touch_unrelayed(write, old.id).await?;
+        if old.status != OrderStatus::Pending {
+            // The same lines; a price that was left out stays what was agreed on.
+            new.items = old.items.iter().map(OrderItem::document).collect();
+        }
+        let held = lines::wanted(&old.document(), old.status.holds_stock());
+        let wanted = lines::wanted(&new, new.status.holds_stock());
+        let prices = stock::apply(write, &new.items, Movement::between(&held, &wanted)).await?;
+        let items = lines::priced(&new.items, &prices)?;
+        let total_minor = match items == old.items {
+            // As it was agreed on, whatever the limit is by now.
+            true => old.total_minor,
+            false => lines::total(&items)?,
+        };
+        let at = write.at;
+        let mut order = sqlx::query(
+            "update orders
+            set version = version + 1, updated_at = $3, customer_id = $4, status = $5,
+                total_minor = $6, note = $7
+            where placed_at = $1 and id = $2
+            returning *",
+        )
+        .bind(old.placed_at)
+        .bind(old.id.uuid())
+        .bind(at)
+        .bind(new.customer_id.uuid())
+        .bind(new.status.as_str())
+        .bind(total_minor)
+        .bind(new.note)
+        .try_map(|row| Self::from_row(&row))
+        .fetch_one(write.conn().await?)
+        .await?;
+        if items != old.items {
+            lines::delete(write.conn().await?, old).await?;
+            lines::insert(write.conn().await?, &order, &items).await?;
+        }
+        order.items = items;
+        Ok(order)
+    }
+
+    /// Straight into the partitions.
+    fn copy(partitions: &Partitions, rows: impl Iterator<Item = Self>) -> Result<Vec<TableRows>> {
+        copy_to(rows, |order| {
+            let suffix = partitions.suffix_of(Family::Orders, order.placed_at);
+            let suffix = suffix.ok_or_else(|| {
+                let detail = format!("There is no partition for {}.", order.placed_at);
+                Error::refused(Kind::Conflict, detail)
+            })?;
+            Ok([format!("orders_{suffix}"), format!("order_items_{suffix}")])
+        })
+    }
+
+    async fn delete(write: &mut Write, old: &Self) -> Result<()> {
+        if old.status == OrderStatus::Shipped {
+            return Err(Error::refused(
+                Kind::Conflict,
+                "The order is on its way to the customer; it can be deleted once delivered.",
+            ));
+        }
+        touch_unrelayed(write, old.id).await?;
+        let held = lines::wanted(&old.document(), old.status.gives_back_on_delete());
+        stock::apply(write, &[], Movement::between(&held, &[])).await?;
+        // The lines go with it: they refer to their order on delete cascade.
+        sqlx::query("delete from orders where placed_at = $1 and id = $2")
+            .bind(old.placed_at)
+            .bind(old.id.uuid())
+            .execute(write.conn().await?)
+            .await?;
+        Ok(())
+    }
+}
+
+/// Touches what earlier writes to the order made old and may not have come to delete. Alone among the
+/// tags of a row those of an order move, with its customer: the lists of a former one still show it.
+async fn touch_unrelayed(write: &mut Write, id: Id<Order>) -> Result<()> {
+    for tag in log::unrelayed_tags(write.conn().await?, &[id]).await? {
+        write.touch(tag);
+    }
+    Ok(())
+}
+
+/// Prices of products by id, in minor units.
+type Prices = BTreeMap<Id<Product>, i64>;
+
+fn window(sql: &mut QueryBuilder<Postgres>, filter: &OrderFilter) {
+    if let Some(from) = filter.placed_from {
+        sql.push(" and placed_at >= ").push_bind(from);
+    }
+    if let Some(before) = filter.placed_before {
+        sql.push(" and placed_at < ").push_bind(before);
+    }
+}

@@ -1,0 +1,209 @@
+//! Reading what is not near: from the store, or by a load that one server makes for all.
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use chrono::{DateTime, Utc};
+use futures_util::future;
+
+use super::{
+    Backend, Bytes, Cache, Landed, Load, Loaded,
+    entry::{Entry, EntryKey, TTL},
+    group::Fetch,
+    store::{EntryStore, Key, Nonce, StoreError},
+    tag::Tag,
+};
+use crate::http::error::Result;
+
+/// How long one server may load for all others before another tries.
+const LEASE: Duration = Duration::from_secs(3);
+/// How often a server looks whether another has filled an entry: at first, and in the end.
+const FIRST_LOOK: Duration = Duration::from_millis(2);
+const LAST_LOOK: Duration = Duration::from_millis(50);
+
+/// A larger answer stays in the server's own memory: on the one connection to the store everybody
+/// else would wait behind it.
+const MAX_STORED: usize = 1 << 20;
+/// What the store had for a reader.
+pub(super) enum Looked {
+    Found(Arc<Entry>),
+    Missing(Vec<(Tag, Nonce)>),
+}
+
+/// Asks the store for an entry that is not near, and for the nonces that a new one would have.
+pub(super) async fn look(
+    backend: &Backend,
+    key: EntryKey,
+    tags: Arc<[Tag]>,
+    now: DateTime<Utc>,
+) -> Result<Looked, StoreError> {
+    let fetched = backend
+        .fetches
+        .ask(Fetch {
+            key,
+            tags: tags.clone(),
+        })
+        .await?;
+    if let Some(entry) = fetched.entry.filter(|entry| !entry.is_expired(now)) {
+        let entry = Arc::new(entry);
+        backend.near.insert(key, entry.clone());
+        return Ok(Looked::Found(entry));
+    }
+    let pairs = tags.iter().zip(&fetched.nonces);
+    let missing = pairs.filter(|(_, nonce)| nonce.is_none());
+    let missing: Vec<Tag> = missing.map(|(tag, _)| tag.clone()).collect();
+    let mut nonces = fetched.nonces;
+    if !missing.is_empty() {
+        // All of them are read again, never some: nonces of before and after a restart of the
+        // store, taken together, could be those of an old load. The two calls share a round trip.
+        let keys: Vec<Key<'_>> = tags.iter().map(Key::Tag).collect();
+        let (ensured, read) = (backend.store.ensure(&missing), backend.store.read(&keys));
+        let ((), values) = future::try_join(ensured, read).await?;
+        let nonce = |value: Option<Bytes>| String::from_utf8(value?.into()).ok();
+        nonces = values.into_iter().map(nonce).collect();
+    }
+    let complete = tags.iter().cloned().zip(nonces);
+    let complete = complete.map(|(tag, nonce)| Some((tag, nonce?)));
+    let nonces = complete.collect::<Option<Vec<_>>>();
+    let vanished = || StoreError::Failed("a tag vanished at once".into());
+    nonces.map(Looked::Missing).ok_or_else(vanished)
+}
+
+/// Who loads.
+pub(super) enum Lease {
+    /// The load is ours to make.
+    Ours,
+    /// Another server has made it.
+    Filled(Entry),
+}
+
+/// Waits until this server may load the entry or another has filled it. A server that holds the lease
+/// and dies holds the others up until the lease ends.
+pub(super) async fn take_lease(
+    store: &dyn EntryStore,
+    key: EntryKey,
+    lease: EntryKey,
+    nonces: &[(Tag, Nonce)],
+) -> Lease {
+    let lease = Key::Lease(lease);
+    let keys: Vec<Key<'_>> = [Key::Entry(key), lease]
+        .into_iter()
+        .chain(nonces.iter().map(|(tag, _)| Key::Tag(tag)))
+        .collect();
+    let deadline = Instant::now() + LEASE;
+    let mut pause = FIRST_LOOK;
+    let mut is_taken = false;
+    while Instant::now() < deadline {
+        if !is_taken {
+            match store.claim(lease, LEASE).await {
+                Ok(false) => {}
+                // A store that does not answer keeps nobody from loading.
+                Ok(true) | Err(_) => return Lease::Ours,
+            }
+        }
+        tokio::time::sleep(pause).await;
+        pause = (pause * 2).min(LAST_LOOK);
+        let Ok(values) = store.read(&keys).await else {
+            return Lease::Ours;
+        };
+        let present = nonces.iter().map(|(tag, _)| tag).zip(values.iter().skip(2));
+        let present: Vec<_> = present.collect();
+        let nonce = |tag: &Tag| {
+            present
+                .iter()
+                .find(|(known, _)| *known == tag)?
+                .1
+                .as_deref()
+        };
+        let entry = values
+            .first()
+            .and_then(Option::as_ref)
+            .and_then(Entry::decode);
+        if let Some(entry) = entry.filter(|entry| entry.is_current(nonce)) {
+            return Lease::Filled(entry);
+        }
+        is_taken = values.get(1).is_some_and(Option::is_some);
+    }
+    Lease::Ours
+}
+
+impl Cache {
+    /// Loads an entry and fills the store with it, unless another server does so for the same nonces.
+    pub(super) async fn fly(
+        self,
+        backend: Arc<Backend>,
+        key: EntryKey,
+        nonces: Vec<(Tag, Nonce)>,
+        load: Load,
+    ) -> Result<Landed> {
+        let lease = key.with(&nonces);
+        let store = &*backend.store;
+        if let Lease::Filled(entry) = take_lease(store, key, lease, &nonces).await {
+            let entry = Arc::new(entry);
+            backend.near.insert(key, entry.clone());
+            return Ok(Landed {
+                entry,
+                is_stored: true,
+                is_collapsed: true,
+            });
+        }
+        let loaded = match self.0.flights.turn().await {
+            Ok(_turn) => {
+                let loaded_at = self.0.clock.now();
+                self.0.counters.loads.inc();
+                load.await.map(|loaded| (loaded, loaded_at))
+            }
+            Err(error) => Err(error),
+        };
+        let landed = match loaded {
+            Ok((loaded, at)) => Ok(self.keep(&backend, key, &nonces, loaded, at).await),
+            Err(error) => Err(error),
+        };
+        // Those who wait elsewhere look for the entry first; without one they load it themselves. Nobody
+        // here has to wait for that.
+        tokio::spawn(async move {
+            let _ = backend.store.delete(&[Key::Lease(lease)]).await;
+        });
+        landed
+    }
+
+    async fn keep(
+        &self,
+        backend: &Backend,
+        key: EntryKey,
+        nonces: &[(Tag, Nonce)],
+        loaded: Loaded,
+        loaded_at: DateTime<Utc>,
+    ) -> Landed {
+        let kept = loaded.depends_on.and_then(|tags| {
+            let tags = std::iter::once(Tag::epoch()).chain(tags);
+            let pair = |tag: Tag| nonces.iter().find(|(known, _)| *known == tag).cloned();
+            tags.map(pair).collect::<Option<Vec<_>>>()
+        });
+        let ttl = TTL.mul_f64(1.0 - rand::random::<f64>() / 10.0);
+        let is_kept = kept.is_some();
+        let entry = Entry::new(loaded.answer, kept.unwrap_or_default(), loaded_at, ttl);
+        let entry = Arc::new(entry);
+        let mut is_stored = false;
+        if is_kept {
+            backend.near.insert(key, entry.clone());
+            let encoded = entry.encode();
+            is_stored = encoded.len() > MAX_STORED
+                || backend
+                    .store
+                    .fill(Key::Entry(key), encoded, ttl)
+                    .await
+                    .is_ok();
+        }
+        if is_stored {
+            self.0.counters.fills.inc();
+        }
+        Landed {
+            entry,
+            is_stored,
+            is_collapsed: false,
+        }
+    }
+}

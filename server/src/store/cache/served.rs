@@ -1,0 +1,230 @@
+//! What a reader gets, and how the cache came by it: `Cache-Status` (RFC 9211), `Age`, 304.
+
+use std::{convert::Infallible, fmt, sync::Arc, time::Duration};
+
+use axum::{
+    body::Body,
+    extract::FromRequestParts,
+    http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header, request::Parts},
+    response::{IntoResponse, Response},
+};
+use chrono::{DateTime, Utc};
+use stockroom_common::Kind;
+
+use super::{
+    entry::{Answer, Entry},
+    store::StoreError,
+};
+use crate::http::{
+    conditions::{ReadConditions, Verdict},
+    error::Error,
+};
+
+const CACHE_STATUS: HeaderName = HeaderName::from_static("cache-status");
+/// Headers of an answer beside its links, those of the layers around it included.
+const HEADERS: usize = 10;
+
+/// How the cache answered a read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Status {
+    Hit {
+        /// Seconds that the entry may still be used.
+        ttl: i64,
+    },
+    Miss {
+        /// Whether there was an entry that a write has made old.
+        was_stale: bool,
+        /// Whether the answer is in the cache now.
+        is_stored: bool,
+        /// Whether another request's load answered this one as well.
+        is_collapsed: bool,
+    },
+    Bypass(Why),
+}
+
+/// Why the cache was not asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Why {
+    /// The caller said so.
+    Told,
+    /// There is no cache.
+    Off,
+    /// The store does not answer.
+    Down,
+    /// It answers, but not with what was asked for: its memory is full, say.
+    Failed,
+}
+
+impl Why {
+    pub(crate) fn of(error: &StoreError) -> Self {
+        match error {
+            StoreError::Down | StoreError::Budget => Self::Down,
+            StoreError::Failed(_) => Self::Failed,
+        }
+    }
+}
+
+impl fmt::Display for Status {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Hit { ttl } => write!(f, "stockroom; hit; ttl={ttl}"),
+            Self::Miss {
+                was_stale,
+                is_stored,
+                is_collapsed,
+            } => {
+                let forward = if *was_stale { "stale" } else { "miss" };
+                write!(f, "stockroom; fwd={forward}")?;
+                if *is_stored {
+                    f.write_str("; stored")?;
+                }
+                if *is_collapsed {
+                    f.write_str("; collapsed")?;
+                }
+                Ok(())
+            }
+            Self::Bypass(Why::Told) => f.write_str("stockroom; fwd=bypass"),
+            Self::Bypass(Why::Off) => f.write_str("stockroom; fwd=bypass; detail=off"),
+            Self::Bypass(Why::Failed) => f.write_str("stockroom; fwd=bypass; detail=store-error"),
+            Self::Bypass(Why::Down) => f.write_str("stockroom; fwd=bypass; detail=store-down"),
+        }
+    }
+}
+
+/// What a reader says in its headers about caching and about what it has. Most requests say nothing.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Reader {
+    /// Whether it wants the answer from the database: `Cache-Control: no-cache` or `no-store`.
+    pub(crate) is_bypass: bool,
+    conditions: ReadConditions,
+}
+
+impl Reader {
+    fn of(headers: &HeaderMap) -> Self {
+        let values = headers.get_all(header::CACHE_CONTROL).iter();
+        let directives = values.flat_map(|value| value.to_str().unwrap_or_default().split(','));
+        let is_bypass = directives.map(str::trim).any(|directive| {
+            directive.eq_ignore_ascii_case("no-cache") || directive.eq_ignore_ascii_case("no-store")
+        });
+        Self {
+            is_bypass,
+            conditions: ReadConditions::read(headers),
+        }
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for Reader {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
+        Ok(Self::of(&parts.headers))
+    }
+}
+
+/// An answer and how it was come by.
+#[derive(Clone, Debug)]
+pub(crate) struct Served {
+    pub(crate) entry: Arc<Entry>,
+    pub(crate) status: Status,
+}
+
+impl Served {
+    /// An answer that was put together from parts: told as the one that was furthest from the cache,
+    /// and as old as the oldest.
+    pub(crate) fn whole(answer: Answer, parts: &[Self], now: DateTime<Utc>) -> Self {
+        let rank = |part: &&Self| match part.status {
+            Status::Hit { ttl } => (0, -ttl),
+            Status::Miss { .. } => (1, 0),
+            Status::Bypass(_) => (2, 0),
+        };
+        let furthest = parts.iter().max_by_key(rank);
+        let oldest = parts.iter().map(|part| part.entry.loaded_at).min();
+        let entry = Entry::new(answer, Vec::new(), oldest.unwrap_or(now), Duration::ZERO);
+        Self {
+            entry: Arc::new(entry),
+            status: furthest.map_or(Status::Bypass(Why::Off), |part| part.status),
+        }
+    }
+
+    /// The response to the reader: 304 where it has the answer already, 412 where it wants another.
+    pub(crate) fn respond(&self, reader: &Reader, now: DateTime<Utc>) -> Response {
+        let answer = &self.entry.answer;
+        let mut response = Response::default();
+        let mut headers = HeaderMap::with_capacity(HEADERS + answer.links.len());
+        match reader.conditions.verdict(&answer.etag) {
+            Verdict::Known => *response.status_mut() = StatusCode::NOT_MODIFIED,
+            Verdict::Answer => {
+                *response.body_mut() = Body::from(answer.body.clone());
+                let json = HeaderValue::from_static("application/json");
+                headers.insert(header::CONTENT_TYPE, json);
+            }
+            Verdict::Failed => {
+                let detail = "`If-Match` names none of what is there now; its `ETag` says what is.";
+                let refusal = Error::refused(Kind::PreconditionFailed, detail);
+                let mut response = refusal.into_response();
+                response
+                    .headers_mut()
+                    .insert(header::ETAG, answer.etag.clone());
+                return response;
+            }
+        }
+        headers.insert(header::ETAG, answer.etag.clone());
+        for link in &answer.links {
+            headers.append(header::LINK, link.clone());
+        }
+        // Whoever keeps it on the way must ask again before using it: there are no stale answers.
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+        if let Status::Hit { .. } = self.status {
+            let age = (now - self.entry.loaded_at).num_seconds().max(0);
+            headers.insert(header::AGE, HeaderValue::from(age));
+        }
+        if let Ok(status) = HeaderValue::try_from(self.status.to_string()) {
+            headers.insert(CACHE_STATUS, status);
+        }
+        *response.headers_mut() = headers;
+        response
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_status_is_told_in_the_words_of_the_rfc() {
+        let miss = |was_stale, is_stored, is_collapsed| {
+            Status::Miss {
+                was_stale,
+                is_stored,
+                is_collapsed,
+            }
+            .to_string()
+        };
+        assert_eq!(
+            Status::Hit { ttl: 540 }.to_string(),
+            "stockroom; hit; ttl=540"
+        );
+        assert_eq!(miss(false, true, false), "stockroom; fwd=miss; stored");
+        assert_eq!(
+            miss(true, true, true),
+            "stockroom; fwd=stale; stored; collapsed"
+        );
+        assert_eq!(
+            Status::Bypass(Why::Told).to_string(),
+            "stockroom; fwd=bypass"
+        );
+    }
+
+    #[test]
+    fn a_caller_may_ask_past_the_cache() {
+        let wants = |value: &'static str| {
+            let mut headers = HeaderMap::new();
+            headers.insert(header::CACHE_CONTROL, HeaderValue::from_static(value));
+            Reader::of(&headers).is_bypass
+        };
+        assert!(wants("no-cache"));
+        assert!(wants("max-age=0, No-Store"));
+        assert!(!wants("max-age=60"));
+        assert!(!Reader::of(&HeaderMap::new()).is_bypass);
+    }
+}

@@ -1,0 +1,206 @@
+//! The change log: what each write did to which row, in the write's own transaction.
+
+use chrono::{DateTime, Utc};
+use serde_json::Value;
+use sqlx::{Row, postgres::PgRow};
+use stockroom_common::{
+    Id, Resource,
+    change::Op,
+    document::{self, FieldChange},
+};
+use uuid::Uuid;
+
+use super::LogRun;
+use crate::{
+    http::error::Result,
+    store::{cache::Tag, database::Connection},
+};
+
+/// An entry that is yet to be written.
+#[derive(Debug)]
+pub(crate) struct Change {
+    pub(crate) entity: &'static str,
+    pub(crate) entity_id: Option<Uuid>,
+    pub(crate) op: Op,
+    pub(crate) version: Option<i64>,
+    pub(crate) before: Option<Value>,
+    pub(crate) after: Option<Value>,
+    pub(crate) tags: Vec<Tag>,
+}
+
+impl Change {
+    /// What happened to one row, and what shows it; at least one of the two must be there.
+    pub(crate) fn of_row<R: Resource>(
+        op: Op,
+        before: Option<&R>,
+        after: Option<&R>,
+        mut tags: Vec<Tag>,
+    ) -> Self {
+        let row = after.or(before);
+        tags.sort();
+        tags.dedup();
+        Self {
+            entity: R::NAME,
+            entity_id: row.map(|row| row.id().uuid()),
+            op,
+            version: row.map(R::version),
+            before: before.map(document::to_value),
+            after: after.map(document::to_value),
+            tags,
+        }
+    }
+}
+
+/// What an entry says of its row.
+#[derive(Debug)]
+pub(crate) struct Difference {
+    pub(crate) op: Op,
+    pub(crate) before: Option<Value>,
+    pub(crate) after: Option<Value>,
+    /// None where the row was created, deleted or is one of many.
+    pub(crate) fields: Vec<FieldChange>,
+}
+
+impl Difference {
+    /// Reads it from the columns `op`, `before` and `after`.
+    pub(crate) fn from_row(row: &PgRow) -> sqlx::Result<Self> {
+        let op: String = row.try_get("op")?;
+        let op = op.parse();
+        let before: Option<Value> = row.try_get("before")?;
+        let after: Option<Value> = row.try_get("after")?;
+        let fields = match (&before, &after) {
+            (Some(before), Some(after)) => document::changes(before, after),
+            _ => Vec::new(),
+        };
+        Ok(Self {
+            op: op.map_err(|error: String| sqlx::Error::Decode(error.into()))?,
+            before,
+            after,
+            fields,
+        })
+    }
+}
+
+/// The last bit of a UUIDv7 that is free to be cleared, so that one may count on from it.
+const ROOM_TO_COUNT: u128 = 1 << 61;
+
+/// Appends an entry to the log; tells where it stands there.
+pub(crate) async fn append(
+    conn: &mut Connection,
+    at: DateTime<Utc>,
+    actor: &str,
+    change: &Change,
+) -> Result<LogRun> {
+    append_all(conn, at, actor, std::slice::from_ref(change), None).await
+}
+
+/// Appends entries to the log by one statement, one after the other and behind those that the same write has
+/// there already; tells where they stand.
+pub(crate) async fn append_all(
+    conn: &mut Connection,
+    at: DateTime<Utc>,
+    actor: &str,
+    changes: &[Change],
+    behind: Option<&LogRun>,
+) -> Result<LogRun> {
+    let first = match behind {
+        Some(run) => run.last().as_u128() + 1,
+        None => Id::<Change>::mint(at, rand::random()).uuid().as_u128() & !ROOM_TO_COUNT,
+    };
+    let seqs: Vec<Uuid> = (first..).take(changes.len()).map(Uuid::from_u128).collect();
+    // Arrays of arrays would all have to be of one length.
+    let tags = changes.iter().map(|change| {
+        let tags = change.tags.iter().map(Tag::as_str);
+        tags.collect::<Value>()
+    });
+    sqlx::query(
+        "insert into changes
+            (at, seq, actor, entity, entity_id, op, version, before, after, tags)
+        select $1, seq, $2, entity, entity_id, op, version, before, after,
+            array(select jsonb_array_elements_text(tags))
+        from unnest($3::uuid[], $4::text[], $5::uuid[], $6::text[], $7::bigint[], $8::jsonb[],
+            $9::jsonb[], $10::jsonb[])
+            as entry (seq, entity, entity_id, op, version, before, after, tags)",
+    )
+    .bind(at)
+    .bind(actor)
+    .bind(&seqs)
+    .bind(
+        changes
+            .iter()
+            .map(|change| change.entity)
+            .collect::<Vec<_>>(),
+    )
+    .bind(
+        changes
+            .iter()
+            .map(|change| change.entity_id)
+            .collect::<Vec<_>>(),
+    )
+    .bind(
+        changes
+            .iter()
+            .map(|change| change.op.as_str())
+            .collect::<Vec<_>>(),
+    )
+    .bind(
+        changes
+            .iter()
+            .map(|change| change.version)
+            .collect::<Vec<_>>(),
+    )
+    .bind(
+        changes
+            .iter()
+            .map(|change| change.before.clone())
+            .collect::<Vec<_>>(),
+    )
+    .bind(
+        changes
+            .iter()
+            .map(|change| change.after.clone())
+            .collect::<Vec<_>>(),
+    )
+    .bind(tags.collect::<Vec<_>>())
+    .execute(conn)
+    .await?;
+    Ok(LogRun {
+        at,
+        first: Uuid::from_u128(first),
+        entries: changes.len(),
+    })
+}
+
+/// The tags of these rows' entries that no writer and no relay has marked as deleted yet.
+pub(crate) async fn unrelayed_tags<R: Resource>(
+    conn: &mut Connection,
+    ids: &[Id<R>],
+) -> Result<Vec<Tag>> {
+    let tags: Vec<String> = sqlx::query_scalar(
+        "select distinct unnest(tags) from changes
+        where entity_id = any($1) and entity = $2 and relayed_at is null",
+    )
+    .bind(ids.iter().map(|id| id.uuid()).collect::<Vec<_>>())
+    .bind(R::NAME)
+    .fetch_all(conn)
+    .await?;
+    Ok(tags.into_iter().map(Tag::from).collect())
+}
+
+/// The last entry of a row that is told: its version, and the row as it was before.
+pub(crate) async fn last_of<R: Resource>(
+    conn: &mut Connection,
+    id: Id<R>,
+) -> Result<Option<(i64, Option<Value>)>> {
+    let last = sqlx::query_as(
+        "select version, before from changes
+        where entity_id = $1 and entity = $2 and version is not null
+        -- By version, not by time: clocks of servers differ, and a write may wait for another.
+        order by version desc, (op = 'delete') desc, at desc limit 1",
+    )
+    .bind(id.uuid())
+    .bind(R::NAME)
+    .fetch_optional(conn)
+    .await?;
+    Ok(last)
+}

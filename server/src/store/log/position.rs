@@ -1,0 +1,226 @@
+//! Positions: the order in which entries of the change log are told. Neither their times nor their ids
+//! follow the order of commits, so positions are given afterwards, to what is committed, by one at a time.
+
+use chrono::{DateTime, TimeDelta, Utc};
+use sqlx::{Row, postgres::PgRow};
+use uuid::Uuid;
+
+use super::LogRun;
+use crate::{
+    http::error::Result,
+    store::{Store, database::Connection},
+};
+
+/// An entry so old is placed although whoever wrote it has not done so.
+const LEFT_AFTER: TimeDelta = TimeDelta::seconds(1);
+/// Entries that one transaction takes.
+const BATCH: usize = 1_000;
+/// Runs that one statement takes.
+const RUNS: usize = 200;
+
+/// Marks entries as relayed and places those among them that are not yet.
+pub(crate) async fn mark(store: &Store, runs: &[LogRun]) -> Result<()> {
+    place(store, runs, Some(store.options.clock.now())).await
+}
+
+/// Places what nobody has: entries of writers that died, or whose tags could not be deleted, or that have
+/// no cache.
+pub(crate) async fn leftovers(store: &Store) -> Result<()> {
+    loop {
+        let now = store.options.clock.now();
+        let left = sqlx::query(
+            "select at, seq from changes
+            where position is null and (at < $1 or at > $2)
+            order by at, seq
+            limit $3",
+        )
+        .bind(now - LEFT_AFTER)
+        .bind(now + LEFT_AFTER)
+        .bind(BATCH as i64)
+        .try_map(|row| run_of_one(&row))
+        .fetch_all(&mut *store.database.background.acquire().await?)
+        .await?;
+        if left.is_empty() {
+            return Ok(());
+        }
+        let is_last = left.len() < BATCH;
+        place(store, &left, None).await?;
+        if is_last {
+            return Ok(());
+        }
+    }
+}
+
+/// The same entries in fewer runs: those of one write stand one after the other.
+fn joined(runs: Vec<LogRun>) -> Vec<LogRun> {
+    let mut joined: Vec<LogRun> = Vec::new();
+    for run in runs {
+        match joined.last_mut() {
+            Some(last) if last.at == run.at && last.follows_on(run.first) => {
+                last.entries += run.entries;
+            }
+            _ => joined.push(run),
+        }
+    }
+    joined
+}
+
+fn run_of_one(row: &PgRow) -> sqlx::Result<LogRun> {
+    Ok(LogRun {
+        at: row.try_get("at")?,
+        first: row.try_get("seq")?,
+        entries: 1,
+    })
+}
+
+/// Gives those of the entries a position that have none, in the order of their times, and marks them all
+/// where they were relayed at an instant.
+///
+/// A write stands in the log as one run, and its entries are found by the two ends of that. Whatever the planner takes
+/// the log for, an entry is compared with [`RUNS`] runs at the most: joined with each other entry by entry they would
+/// take it minutes where it expects a few and finds ten thousand.
+async fn place(store: &Store, runs: &[LogRun], relayed_at: Option<DateTime<Utc>>) -> Result<()> {
+    let mut runs = runs.to_vec();
+    runs.sort_by_key(|run| (run.at, run.first));
+    let runs = joined(runs);
+    let mut transaction = store.database.background.begin().await?;
+    let mut last = lock(&mut transaction).await?;
+    for runs in runs.chunks(RUNS) {
+        let new = joined(select_new(&mut transaction, runs).await?);
+        let placed = write_positions(&mut transaction, &new, last, relayed_at).await?;
+        let entries: usize = runs.iter().map(|run| run.entries).sum();
+        if let Some(relayed_at) = relayed_at.filter(|_| placed < entries as i64) {
+            write_relayed(&mut transaction, runs, relayed_at).await?;
+        }
+        advance(&mut transaction, placed).await?;
+        last += placed;
+    }
+    transaction.commit().await?;
+    Ok(())
+}
+
+/// Those entries of the runs that have no position, each as a run, in the order of their times.
+async fn select_new(conn: &mut Connection, runs: &[LogRun]) -> Result<Vec<LogRun>> {
+    let ends = Ends::of(runs);
+    let new = sqlx::query(
+        "select c.at, c.seq from changes c
+        join unnest($1::timestamptz[], $2::uuid[], $3::uuid[]) as run (at, first, last)
+            on c.at = run.at and c.seq between run.first and run.last
+        -- These bounds follow; the planner prunes partitions by them alone.
+        where c.at between $4 and $5 and c.position is null
+        order by c.at, c.seq",
+    )
+    .bind(&ends.times)
+    .bind(&ends.firsts)
+    .bind(&ends.lasts)
+    .bind(ends.times.first())
+    .bind(ends.times.last())
+    // Planned for these instants: the partitions differ.
+    .persistent(false)
+    .try_map(|row| run_of_one(&row))
+    .fetch_all(conn)
+    .await?;
+    Ok(new)
+}
+
+/// Gives the entries of the runs, none of which has a position, those that follow `last`.
+async fn write_positions(
+    conn: &mut Connection,
+    runs: &[LogRun],
+    last: i64,
+    relayed_at: Option<DateTime<Utc>>,
+) -> Result<i64> {
+    if runs.is_empty() {
+        return Ok(0);
+    }
+    let ends = Ends::of(runs);
+    let mut position = last + 1;
+    let mut firsts = Vec::with_capacity(runs.len());
+    for run in runs {
+        firsts.push(position);
+        position += run.entries as i64;
+    }
+    // The ids of a run count up, so an entry's place in it is what its id is ahead of the first.
+    let lows = runs.iter().map(|run| i64::from(run.first.as_u128() as u32));
+    sqlx::query(
+        "update changes c
+        set relayed_at = coalesce($6, c.relayed_at),
+            position = run.position
+                + (('x' || right(c.seq::text, 8))::bit(32)::bigint - run.low + 4294967296) % 4294967296
+        from unnest($1::timestamptz[], $2::uuid[], $3::uuid[], $4::bigint[], $5::bigint[])
+            as run (at, first, last, position, low)
+        where c.at = run.at and c.seq between run.first and run.last
+            and c.at between $7 and $8",
+    )
+    .bind(&ends.times)
+    .bind(&ends.firsts)
+    .bind(&ends.lasts)
+    .bind(&firsts)
+    .bind(lows.collect::<Vec<i64>>())
+    .bind(relayed_at)
+    .bind(ends.times.first())
+    .bind(ends.times.last())
+    .persistent(false)
+    .execute(conn)
+    .await?;
+    Ok(position - last - 1)
+}
+
+/// Marks entries that had a position already.
+async fn write_relayed(
+    conn: &mut Connection,
+    runs: &[LogRun],
+    relayed_at: DateTime<Utc>,
+) -> Result<()> {
+    let ends = Ends::of(runs);
+    sqlx::query(
+        "update changes c
+        set relayed_at = $4
+        from unnest($1::timestamptz[], $2::uuid[], $3::uuid[]) as run (at, first, last)
+        where c.at = run.at and c.seq between run.first and run.last
+            and c.at between $5 and $6 and c.relayed_at is null",
+    )
+    .bind(&ends.times)
+    .bind(&ends.firsts)
+    .bind(&ends.lasts)
+    .bind(relayed_at)
+    .bind(ends.times.first())
+    .bind(ends.times.last())
+    .persistent(false)
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// Runs as arrays, in the order of their times.
+struct Ends {
+    times: Vec<DateTime<Utc>>,
+    firsts: Vec<Uuid>,
+    lasts: Vec<Uuid>,
+}
+
+impl Ends {
+    fn of(runs: &[LogRun]) -> Self {
+        Self {
+            times: runs.iter().map(|run| run.at).collect(),
+            firsts: runs.iter().map(|run| run.first).collect(),
+            lasts: runs.iter().map(LogRun::last).collect(),
+        }
+    }
+}
+
+/// The last position; nobody else gives any until the transaction ends.
+async fn lock(conn: &mut Connection) -> Result<i64> {
+    let last = sqlx::query_scalar("select position from feed where id = 1 for update");
+    Ok(last.fetch_one(conn).await?)
+}
+
+async fn advance(conn: &mut Connection, placed: i64) -> Result<()> {
+    if placed > 0 {
+        sqlx::query("update feed set position = position + $1 where id = 1")
+            .bind(placed)
+            .execute(conn)
+            .await?;
+    }
+    Ok(())
+}

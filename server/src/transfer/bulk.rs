@@ -1,0 +1,114 @@
+//! Many rows in one transaction: `POST /v1/{r}/bulk` writes them, `POST /v1/{r}/bulk-delete` deletes
+//! them. A call takes as long as it has to; it ends, and nothing is written, when its caller has gone.
+
+use axum::{
+    Json,
+    extract::{RawQuery, State},
+    response::{IntoResponse, Response},
+};
+use serde_json::Value;
+use stockroom_common::{
+    Kind,
+    bulk::{BulkReport, MAX_ROWS, OnError, RowToDelete},
+};
+
+use crate::{
+    http::{
+        error::{Error, Result},
+        extract::{Actor, Documents},
+        parameters::Parameters,
+    },
+    rows::{
+        crud::tell,
+        entity::Entity,
+        many::{self, ATTEMPTS, Place, Sent},
+    },
+    store::{
+        Store,
+        write::{Write, detached},
+    },
+    transfer::import::interrupt::Interrupt,
+};
+
+/// `POST /v1/{r}/bulk?on_error`
+pub(crate) async fn bulk<E: Entity>(
+    State(store): State<Store>,
+    RawQuery(query): RawQuery,
+    actor: Actor,
+    Documents {
+        rows: values,
+        permit,
+    }: Documents<Value>,
+) -> Result<Response> {
+    let mut parameters = Parameters::read(&query.unwrap_or_default())?;
+    let on_error = take_on_error(&mut parameters)?;
+    parameters.refuse_rest(&["on_error"])?;
+    check_size(values.len())?;
+    let read = |(index, value)| Sent::<E>::read(Place::Index(index), Ok(value));
+    let mut rows: Vec<Sent<E>> = values.into_iter().enumerate().map(read).collect();
+    let (interrupt, _waiting) = Interrupt::of_caller(&store);
+    let (report, done) = detached(async move {
+        let _permit = permit;
+        // What needs other connections comes before the transaction, which never waits for one.
+        many::prepare_all(&store, &mut rows, on_error).await?;
+        let mut attempt = 1;
+        let (written, write) = loop {
+            let write = Write::bulk(store.clone(), actor.clone());
+            let mut write = write.until(interrupt.interrupted.clone());
+            match many::write_all(&mut write, &rows, on_error).await {
+                Err(error) if error.is_lost_race() && attempt < ATTEMPTS => attempt += 1,
+                written => break (written?, write),
+            }
+        };
+        let mut report = BulkReport::default();
+        written.into_iter().for_each(|(_, row)| report.push(row));
+        Ok((report, write.commit().await?))
+    })
+    .await?;
+    Ok(tell(done, Json(report).into_response()))
+}
+
+/// `POST /v1/{r}/bulk-delete?on_error`
+pub(crate) async fn delete<E: Entity>(
+    State(store): State<Store>,
+    RawQuery(query): RawQuery,
+    actor: Actor,
+    Documents {
+        rows: targets,
+        permit,
+    }: Documents<RowToDelete>,
+) -> Result<Response> {
+    let mut parameters = Parameters::read(&query.unwrap_or_default())?;
+    let on_error = take_on_error(&mut parameters)?;
+    parameters.refuse_rest(&["on_error"])?;
+    check_size(targets.len())?;
+    let (interrupt, _waiting) = Interrupt::of_caller(&store);
+    let (report, done) = detached(async move {
+        let _permit = permit;
+        let mut write = Write::bulk(store, actor).until(interrupt.interrupted.clone());
+        let mut report = BulkReport::default();
+        for row in many::delete_all::<E>(&mut write, &targets, on_error).await? {
+            report.push(row);
+        }
+        Ok((report, write.commit().await?))
+    })
+    .await?;
+    Ok(tell(done, Json(report).into_response()))
+}
+
+fn check_size(rows: usize) -> Result<()> {
+    if rows <= MAX_ROWS {
+        return Ok(());
+    }
+    let detail = format!("These are {rows} rows; one call takes {MAX_ROWS}.");
+    Err(Error::refused(Kind::TooLarge, detail))
+}
+
+/// What a row that fails means for the others; nothing is written unless the caller says so.
+pub(crate) fn take_on_error(parameters: &mut Parameters) -> Result<OnError> {
+    let known = [
+        ("reject_all", OnError::RejectAll),
+        ("reject_failed", OnError::RejectFailed),
+    ];
+    parameters.one_of("on_error", &known)
+}

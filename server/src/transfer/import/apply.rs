@@ -1,0 +1,235 @@
+//! `mode=apply`: every row by all the rules of a single write. All in one transaction, or, where rows that
+//! fail are to leave the others alone, a transaction for each batch, so that nobody waits for long. The whole
+//! file is read before anything is written: one that breaks off is refused.
+
+use std::time::Duration;
+
+use sqlx::AssertSqlSafe;
+use stockroom_common::{Problem, bulk::OnError};
+
+use super::{
+    Import, Step,
+    file::{Line, Lines},
+    report::Report,
+};
+use crate::{
+    http::error::{Error, Result},
+    rows::{
+        entity::Entity,
+        many::{self, ATTEMPTS, MAX_FAULTS, Place, Prepare, Sent, lock},
+    },
+    store::{cache::Invalidation, write::Write},
+};
+
+/// Rows that are read, locked and logged at once.
+const BATCH: usize = 500;
+/// How often one looks whether others are through.
+const TURN: Duration = Duration::from_millis(50);
+/// How often a file that is written whole or not at all is begun again.
+const WHOLE_ATTEMPTS: usize = 3;
+
+pub(super) async fn apply<E: Entity>(import: &Import) -> Result<(Report, Invalidation)> {
+    if import.request.on_error == OnError::RejectFailed {
+        import.begin(Step::Reading);
+        let mut lines = import.file.lines(E::TABLE_COLUMNS).await?;
+        loop {
+            let rows = lines.next(BATCH, drop).await?.len();
+            if rows == 0 {
+                break;
+            }
+            import.count(Step::Reading, rows)?;
+        }
+        import.is_read();
+        return by_batches::<E>(import).await;
+    }
+    if let Some((_, report)) = import.found().await {
+        return Ok((report, Invalidation::Done));
+    }
+    let (faulty, needs) = prepare_all::<E>(import, Prepare::Foresee).await?;
+    many::refuse(faulty)?;
+    if needs {
+        prepare_all::<E>(import, Prepare::Make).await?;
+    }
+    let mut attempt = 1;
+    loop {
+        match in_one::<E>(import).await {
+            Err(error) if error.is_lost_race() && attempt < WHOLE_ATTEMPTS => attempt += 1,
+            outcome => return outcome,
+        }
+    }
+}
+
+/// Reads all rows and prepares them, before any transaction; gives what is wrong with them by themselves, as far as a
+/// refusal tells it, and whether they need anything to be made.
+async fn prepare_all<E: Entity>(import: &Import, how: Prepare) -> Result<(Vec<Problem>, bool)> {
+    let mut lines = import.file.lines(E::TABLE_COLUMNS).await?;
+    let (mut faulty, mut needs) = (Vec::new(), false);
+    import.begin(Step::Reading);
+    loop {
+        let mut rows = next::<E>(&mut lines).await?;
+        if rows.is_empty() {
+            import.is_read();
+            return Ok((faulty, needs));
+        }
+        import.count(Step::Reading, rows.len())?;
+        for row in &mut rows {
+            needs |= row.prepare(&import.store, how).await?;
+        }
+        faulty.extend(rows.iter().filter_map(Sent::faults));
+        if faulty.len() >= MAX_FAULTS {
+            // The refusal names no more of them, so there is nothing to look for in the rest.
+            faulty.truncate(MAX_FAULTS);
+            return Ok((faulty, needs));
+        }
+    }
+}
+
+async fn in_one<E: Entity>(import: &Import) -> Result<(Report, Invalidation)> {
+    let mut report = import.report()?;
+    let mut write = Write::bulk(import.store.clone(), import.actor.clone());
+    let mut rows_read = 0;
+    take_turn::<E>(import, &mut write, "pg_try_advisory_xact_lock").await?;
+    lock_all::<E>(import, &mut write).await?;
+    // From the start again: a file is read by one at a time.
+    let mut lines = import.file.lines(E::TABLE_COLUMNS).await?;
+    import.begin(Step::Writing);
+    loop {
+        let rows = next::<E>(&mut lines).await?;
+        if rows.is_empty() {
+            break;
+        }
+        let count = rows.len();
+        rows_read += count as u64;
+        for (place, row) in many::write_all(&mut write, &rows, import.request.on_error).await? {
+            report.push(line(place), row)?;
+        }
+        write.write_log().await?;
+        import.count(Step::Writing, count)?;
+    }
+    if import.is_dry_run() {
+        write.abandon().await?;
+        return Ok((report, Invalidation::Done));
+    }
+    import.mark(&mut write, rows_read, &report).await?;
+    Ok((report, write.commit().await?))
+}
+
+/// Waits while a file of the same kind of rows is written whole, and, before that is begun, until the batches of others
+/// are. Two that create the same rows in different orders would each wait for the other.
+async fn take_turn<E: Entity>(import: &Import, write: &mut Write, lock: &str) -> Result<()> {
+    let sql = format!("select {lock}(hashtext($1))");
+    loop {
+        let is_ours = sqlx::query_scalar(AssertSqlSafe(sql.clone()))
+            .bind(format!("import {}", E::TABLE))
+            .fetch_one(write.conn().await?)
+            .await?;
+        if is_ours {
+            return Ok(());
+        }
+        // Others may take longer than a statement may wait.
+        import.check_running()?;
+        tokio::time::sleep(TURN).await;
+    }
+}
+
+/// Locks what the rows of the file stand for or share with others, before any of it is written.
+async fn lock_all<E: Entity>(import: &Import, write: &mut Write) -> Result<()> {
+    let mut lines = import.file.lines(E::TABLE_COLUMNS).await?;
+    lock::begin(write.conn().await?).await?;
+    loop {
+        let rows = next::<E>(&mut lines).await?;
+        if rows.is_empty() {
+            return lock::take::<E>(write.conn().await?, || import.check_running()).await;
+        }
+        // Nothing is counted yet, but a job that is to stop must not read on.
+        import.check_running()?;
+        lock::add(write.conn().await?, &rows).await?;
+    }
+}
+
+async fn by_batches<E: Entity>(import: &Import) -> Result<(Report, Invalidation)> {
+    let mut lines = import.file.lines(E::TABLE_COLUMNS).await?;
+    let (seen_to, mut report) = match import.found().await {
+        Some(found) => found,
+        None => (0, import.report()?),
+    };
+    let (mut done, mut last_line, mut rows_read) = (Invalidation::Done, None, 0);
+    import.begin(Step::Writing);
+    loop {
+        let mut rows = next::<E>(&mut lines).await?;
+        if rows.is_empty() {
+            return Ok((report, done));
+        }
+        let count = rows.len();
+        let skipped = usize::try_from(seen_to - seen_to.min(rows_read)).unwrap_or(usize::MAX);
+        rows_read += count as u64;
+        if let Some(last) = rows.drain(..skipped.min(count)).next_back() {
+            last_line = Some(line(last.place));
+        }
+        if rows.is_empty() {
+            import.count(Step::Writing, count)?;
+            continue;
+        }
+        let written = one_batch(import, (&mut rows, rows_read), &mut report).await;
+        done = match written.map_err(|error| stopped(import, error, last_line))? {
+            Invalidation::Done => done,
+            other => other,
+        };
+        last_line = rows.last().map(|row| line(row.place));
+        import.count(Step::Writing, count)?;
+    }
+}
+
+async fn one_batch<E: Entity>(
+    import: &Import,
+    (rows, rows_read): (&mut [Sent<E>], u64),
+    report: &mut Report,
+) -> Result<Invalidation> {
+    many::prepare_all(&import.store, rows, import.request.on_error).await?;
+    let mut attempt = 1;
+    loop {
+        let mut write = Write::bulk(import.store.clone(), import.actor.clone());
+        take_turn::<E>(import, &mut write, "pg_try_advisory_xact_lock_shared").await?;
+        let written = many::write_all(&mut write, rows, import.request.on_error).await;
+        let written = match written {
+            Err(error) if error.is_lost_race() && attempt < ATTEMPTS => {
+                attempt += 1;
+                continue;
+            }
+            written => written?,
+        };
+        for (place, row) in written {
+            report.push(line(place), row)?;
+        }
+        if import.is_dry_run() {
+            write.abandon().await?;
+            return Ok(Invalidation::Done);
+        }
+        import.mark(&mut write, rows_read, report).await?;
+        return write.commit().await;
+    }
+}
+
+async fn next<E: Entity>(lines: &mut Lines) -> Result<Vec<Sent<E>>> {
+    let read = |(line, value): Line| Sent::read(Place::Line(line), value);
+    lines.next(BATCH, read).await
+}
+
+const fn line(place: Place) -> u64 {
+    match place {
+        Place::Line(line) => line,
+        Place::Index(index) => index as u64,
+    }
+}
+
+/// What stopped an import after some of its batches, which stay.
+fn stopped(import: &Import, error: Error, last_line: Option<u64>) -> Error {
+    let mut problem = error.into_problem();
+    if let Some(line) = last_line.filter(|_| !import.is_dry_run()) {
+        problem.detail = format!(
+            "{} The rows up to the one in line {line} were seen to; import those after it again.",
+            problem.detail
+        );
+    }
+    problem.into()
+}

@@ -1,0 +1,373 @@
+//! CSV as people and spreadsheets write it: which line a row begins in, what separates the cells, and quotes that do not
+//! fit. The reader that takes the cells apart does not tell any of these.
+
+use std::{
+    collections::VecDeque,
+    io::{self, BufRead, BufReader, Read},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use stockroom_common::{
+    FieldError,
+    table::{self, Column},
+};
+
+use super::file::{BYTE_ORDER_MARK, ROW_LIMIT, Reader, broken, not_utf8, too_long};
+
+/// The rows of a table of those columns.
+pub(super) fn lines(
+    mut bytes: BufReader<impl Read + Send + 'static>,
+    columns: &'static [Column],
+) -> Result<Reader, FieldError> {
+    let start = Start::read(&mut bytes).map_err(|error| broken(&error))?;
+    let watch = Watch::new(&start);
+    // Where a quote is not closed, everything after it is in one cell, and the end as well.
+    let end = format!("\u{1}the end {:x}\u{1}", rand::random::<u128>());
+    let watched = Watched {
+        bytes: bytes.chain(io::Cursor::new(format!("\n{end}\n"))),
+        watch: watch.clone(),
+    };
+    let mut builder = csv::ReaderBuilder::new();
+    let mut table = builder
+        .delimiter(start.delimiter)
+        .flexible(true)
+        .from_reader(watched);
+    let header = table.byte_headers().map_err(|error| csv_fault(&error))?;
+    let header = cells(header)?;
+    if header.iter().all(|name| name.is_empty() || *name == end) {
+        let message = "there is no header, which names the columns";
+        return Err(FieldError::new("", "required", message));
+    }
+    let line = start.lines + 1;
+    if header.iter().any(|name| name.contains(&end)) {
+        let message = "a quote that begins here is not closed";
+        return Err(FieldError::new("", "syntax", message).at_line(line));
+    }
+    let columns = table::read_header(columns, header.into_iter())?;
+    if watch.seen().has_stray_quote(table.position().byte()) {
+        return Err(stray_quote().at_line(line));
+    }
+    let mut record = csv::ByteRecord::new();
+    let mut is_over = false;
+    Ok(Box::new(std::iter::from_fn(move || {
+        loop {
+            if is_over {
+                return None;
+            }
+            watch.seen().since_row = 0;
+            let read = table.read_byte_record(&mut record);
+            let begun = record.position().map_or(0, csv::Position::byte);
+            let line = watch.seen().line_of(begun);
+            if let Err(error) = read {
+                is_over = true;
+                return Some(Err(csv_fault(&error).at_line(line)));
+            }
+            let last = record.iter().next_back().unwrap_or_default();
+            if record.len() == 1 && last == end.as_bytes() {
+                is_over = true;
+                return None;
+            }
+            if last.trim_ascii_end().ends_with(end.as_bytes()) {
+                is_over = true;
+                let message = "a quote that begins here is not closed";
+                return Some(Err(FieldError::new("", "syntax", message).at_line(line)));
+            }
+            if watch.seen().has_stray_quote(table.position().byte()) {
+                return Some(Ok((line, Err(stray_quote()))));
+            }
+            // Spreadsheets leave rows of separators alone behind a table.
+            let is_blank =
+                record.len() > 1 && record.iter().all(|cell| cell.trim_ascii().is_empty());
+            if is_blank {
+                continue;
+            }
+            let row = cells(&record);
+            let row = row.and_then(|cells| table::read_row(&columns, &cells));
+            return Some(Ok((line, row)));
+        }
+    })))
+}
+
+/// What stands before the header, and what separates the cells.
+struct Start {
+    delimiter: u8,
+    lines: u64,
+}
+
+impl Start {
+    /// Takes away the mark that some put before UTF-8, and the line `sep=;` by which spreadsheets name the delimiter.
+    /// They write semicolons where the comma is taken, or tabs.
+    fn read(bytes: &mut impl BufRead) -> io::Result<Self> {
+        if bytes.fill_buf()?.starts_with(BYTE_ORDER_MARK) {
+            bytes.consume(BYTE_ORDER_MARK.len());
+        }
+        let blank_lines = skip_blank_lines(bytes)?;
+        let start = bytes.fill_buf()?;
+        let is_break = |byte: &u8| matches!(byte, b'\n' | b'\r');
+        let header = start.split(is_break).next().unwrap_or_default();
+        if header.len() == 5 && header[..4].eq_ignore_ascii_case(b"sep=") {
+            let (delimiter, rest) = (header[4], &start[header.len()..]);
+            let ends = if rest.starts_with(b"\r\n") { 2 } else { 1 };
+            let read = header.len() + ends.min(rest.len());
+            bytes.consume(read);
+            let lines = blank_lines + 1;
+            return Ok(Self { delimiter, lines });
+        }
+        let separates = |delimiter: &u8| header.contains(delimiter);
+        let delimiter = [b',', b';', b'\t'].into_iter().find(separates);
+        Ok(Self {
+            delimiter: delimiter.unwrap_or(b','),
+            lines: blank_lines,
+        })
+    }
+}
+
+/// Takes away lines of separators alone, as spreadsheets write rows that nobody filled; gives how many.
+fn skip_blank_lines(bytes: &mut impl BufRead) -> io::Result<u64> {
+    let mut lines = 0;
+    loop {
+        let start = bytes.fill_buf()?;
+        let is_blank = |byte: &&u8| matches!(byte, b',' | b';' | b'\t' | b' ');
+        let blanks = start.iter().take_while(is_blank).count();
+        let ends = match &start[blanks..] {
+            [b'\r', b'\n', ..] => 2,
+            [b'\n' | b'\r', ..] => 1,
+            _ => return Ok(lines),
+        };
+        lines += 1;
+        bytes.consume(blanks + ends);
+    }
+}
+
+fn cells(record: &csv::ByteRecord) -> Result<Vec<&str>, FieldError> {
+    let cells = record.iter().map(std::str::from_utf8);
+    cells
+        .collect::<Result<_, _>>()
+        .map_err(|_| not_utf8(record.as_slice()))
+}
+
+fn stray_quote() -> FieldError {
+    let message = "a quote ends in the middle of a cell; within quotes, write each quote twice";
+    FieldError::new("", "syntax", message)
+}
+
+fn csv_fault(error: &csv::Error) -> FieldError {
+    match error.kind() {
+        csv::ErrorKind::Io(error) if error.kind() == io::ErrorKind::FileTooLarge => too_long(),
+        csv::ErrorKind::Io(error) => broken(error),
+        _ => FieldError::new("", "syntax", error.to_string()),
+    }
+}
+
+/// What was seen of a table on its way to the reader, which counts no lines between its records.
+#[derive(Clone)]
+struct Watch(Arc<Mutex<Seen>>);
+
+struct Seen {
+    delimiter: u8,
+    cell: Cell,
+    /// Bytes read since a row began: one that never ends must not fill the memory.
+    since_row: usize,
+    /// Bytes read in all.
+    read: u64,
+    /// Where lines end beyond the last row, and whether each is one of its own: a feed after a return is not.
+    breaks: VecDeque<(u64, bool)>,
+    /// Where something comes after a quote that has ended its cell.
+    stray_quotes: VecDeque<u64>,
+    /// Lines that ended before the last row.
+    lines: u64,
+    last: u8,
+}
+
+/// Where in a cell the reader is.
+#[derive(Clone, Copy)]
+enum Cell {
+    Start,
+    Plain,
+    Quoted,
+    /// After a quote within quotes: the first of two, or the end.
+    Quote,
+}
+
+impl Watch {
+    fn new(start: &Start) -> Self {
+        Self(Arc::new(Mutex::new(Seen {
+            delimiter: start.delimiter,
+            cell: Cell::Start,
+            since_row: 0,
+            read: 0,
+            breaks: VecDeque::new(),
+            stray_quotes: VecDeque::new(),
+            lines: start.lines,
+            last: 0,
+        })))
+    }
+
+    fn seen(&self) -> MutexGuard<'_, Seen> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Seen {
+    /// The line of the row that was looked for from that byte on: blank lines come before it.
+    fn line_of(&mut self, mut byte: u64) -> u64 {
+        while let Some((place, is_own)) = self.breaks.pop_front_if(|(place, _)| *place <= byte) {
+            self.lines += u64::from(is_own);
+            byte = byte.max(place + 1);
+        }
+        self.lines + 1
+    }
+
+    /// Whether there was such a quote before that byte and after the last row.
+    fn has_stray_quote(&mut self, end: u64) -> bool {
+        let mut has_any = false;
+        while self
+            .stray_quotes
+            .pop_front_if(|place| *place < end)
+            .is_some()
+        {
+            has_any = true;
+        }
+        has_any
+    }
+
+    fn see(&mut self, bytes: &[u8]) {
+        for (place, &byte) in (self.read..).zip(bytes) {
+            let is_break = matches!(byte, b'\n' | b'\r');
+            if is_break {
+                let is_own = byte == b'\r' || self.last != b'\r';
+                self.breaks.push_back((place, is_own));
+            }
+            let is_end = is_break || byte == self.delimiter;
+            self.cell = match (self.cell, byte) {
+                (Cell::Start, b'"') | (Cell::Quote, b'"') => Cell::Quoted,
+                (Cell::Quoted, b'"') => Cell::Quote,
+                (Cell::Quoted, _) => Cell::Quoted,
+                _ if is_end => Cell::Start,
+                (Cell::Quote, _) => {
+                    self.stray_quotes.push_back(place);
+                    Cell::Plain
+                }
+                _ => Cell::Plain,
+            };
+            self.last = byte;
+        }
+        self.read += bytes.len() as u64;
+        self.since_row += bytes.len();
+    }
+}
+
+struct Watched<R> {
+    bytes: R,
+    watch: Watch,
+}
+
+impl<R: Read> Read for Watched<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let mut seen = self.watch.seen();
+        // What was read ahead may be of many rows; only what is read for one alone adds up.
+        if seen.since_row > ROW_LIMIT {
+            return Err(io::ErrorKind::FileTooLarge.into());
+        }
+        let read = self.bytes.read(buffer)?;
+        seen.see(&buffer[..read]);
+        Ok(read)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+    use stockroom_common::{Category, Resource};
+
+    use super::*;
+    use crate::transfer::import::file::Line;
+
+    fn table(bytes: &'static [u8]) -> Result<Vec<Line>, FieldError> {
+        lines(BufReader::new(bytes), Category::TABLE_COLUMNS)?.collect()
+    }
+
+    fn rows(bytes: &'static [u8]) -> Vec<(u64, Value)> {
+        let rows = table(bytes).unwrap().into_iter();
+        rows.map(|(line, row)| (line, row.unwrap())).collect()
+    }
+
+    #[test]
+    fn rows_know_the_line_where_they_begin() {
+        let lines = table(b"\xef\xbb\xbfname;description\n\"a\nb\";x\n\nc;y;z\nd;\xff\n").unwrap();
+        let places: Vec<u64> = lines.iter().map(|(line, _)| *line).collect();
+        assert_eq!(places, [2, 5, 6]);
+        assert_eq!(lines[0].1.as_ref().unwrap()["name"], "a\nb");
+        assert_eq!(lines[1].1.as_ref().unwrap_err().code, "syntax");
+        assert!(lines[2].1.as_ref().unwrap_err().message.contains("UTF-8"));
+        let places = |bytes| rows(bytes).into_iter().map(|(line, _)| line);
+        let windows = places(b"name\r\na\r\n\r\n\"b\r\nc\"\r\nd\r\n");
+        assert_eq!(windows.collect::<Vec<_>>(), [2, 4, 6]);
+        let mac = places(b"name\ra\r\r\"b\rc\"\rd\r");
+        assert_eq!(mac.collect::<Vec<_>>(), [2, 4, 6]);
+    }
+
+    #[test]
+    fn tables_are_read_as_spreadsheets_leave_them() {
+        let tea = json!({"name": "Tea", "description": "green, fine"});
+        for bytes in [
+            b"name;description\rTea;green, fine\r".as_slice(),
+            b"sep=;\r\nName; DESCRIPTION\r\nTea;green, fine\r\n",
+            b"sep=|\nname|description\nTea|green, fine",
+            b"name,description,,\nTea,\"green, fine\",,\n,,,\n,\n",
+            b"name\tdescription\nTea\tgreen, fine\n",
+        ] {
+            let rows = rows(bytes);
+            assert_eq!(rows.len(), 1, "{bytes:?}");
+            assert_eq!(rows[0].1, tea, "{bytes:?}");
+        }
+        assert_eq!(rows(b"sep=;\r\nname;description\r\na;b\r\n")[0].0, 3);
+        let nameless = table(b"name,\nTea,7\n").unwrap().remove(0).1.unwrap_err();
+        assert!(nameless.message.contains("no name"), "{}", nameless.message);
+    }
+
+    #[test]
+    fn a_quote_in_the_middle_of_a_cell_changes_no_text_silently() {
+        let lines = table(
+            b"name,description\n\"A\",\"He said \\\"hi\\\" twice\"\n\"B\",\"5\" pipe\"\nC,5\" pipe\n\"D\",\"\"\"E\"\"\"\n",
+        );
+        let lines = lines.unwrap();
+        for (line, row) in &lines[..2] {
+            let fault = row.as_ref().unwrap_err();
+            assert!(
+                fault.message.contains("middle of a cell"),
+                "{line}: {fault}"
+            );
+        }
+        let texts = lines[2..].iter().map(|(_, row)| row.as_ref().unwrap());
+        let texts: Vec<&Value> = texts.map(|row| &row["description"]).collect();
+        assert_eq!(texts, ["5\" pipe", "\"E\""]);
+        assert_eq!(
+            table(b"\"name\"x,description\na,b\n").unwrap_err().line,
+            None
+        );
+    }
+
+    #[test]
+    fn a_row_without_an_end_is_refused_before_it_fills_the_memory() {
+        let endless: &'static [u8] =
+            Vec::leak([b"name\n\"".as_slice(), &[b'x'; ROW_LIMIT * 3]].concat());
+        let fault = table(endless).unwrap_err();
+        assert_eq!((&*fault.code, fault.line), ("too_long", Some(2)));
+    }
+
+    #[test]
+    fn a_quote_that_is_not_closed_swallows_no_rows() {
+        let fault = table(b"name,description\na,b\nA,\"x\nB,y\nC,z\n").unwrap_err();
+        assert_eq!((&*fault.code, fault.line), ("syntax", Some(3)));
+        let lines = table(b"name\n\"a\"").unwrap();
+        assert_eq!(lines.len(), 1, "the last row may have no end of line");
+        assert_eq!(table(b"name").unwrap(), []);
+    }
+
+    #[test]
+    fn a_file_without_a_header_is_refused() {
+        assert_eq!(table(b"").err().unwrap().code, "required");
+        assert_eq!(table(b"Tea,Green\n").err().unwrap().code, "unknown_field");
+    }
+}

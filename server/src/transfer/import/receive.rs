@@ -1,0 +1,157 @@
+//! Files on their way to this server's disk. So many are received at a time, each has to keep moving, and
+//! together they may take so much room: no caller fills the disk or keeps others out by being slow.
+
+use std::{
+    io,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering::SeqCst},
+    },
+    time::Duration,
+};
+
+use axum::body::{Body, HttpBody};
+use futures_util::StreamExt;
+use stockroom_common::{Kind, format::Format};
+use tokio::{io::AsyncWriteExt, time::Instant};
+
+use super::file::File;
+use crate::{
+    http::error::{Error, Result},
+    jobs::{Pieces, Run},
+    process::interrupted::Interrupted,
+    store::Store,
+};
+
+/// How long one more waits for its turn: most files arrive within moments.
+const TURN_LIMIT: Duration = Duration::from_secs(10);
+/// Bytes that must arrive in each such span until the file is whole.
+const MIN_BYTES: u64 = 16 << 10;
+const SPAN: Duration = Duration::from_secs(30);
+
+/// The room that one file takes, given back with the file.
+#[derive(Debug)]
+pub(crate) struct Room {
+    used: Arc<AtomicU64>,
+    bytes: u64,
+    limit: u64,
+    file_limit: u64,
+}
+
+impl Room {
+    fn of(store: &Store) -> Self {
+        Self {
+            used: store.spool.used.clone(),
+            bytes: 0,
+            limit: store.spool.limit,
+            file_limit: store.options.import_limit,
+        }
+    }
+
+    /// Bytes that a file may have as it is sent.
+    pub(super) const fn file_limit(&self) -> u64 {
+        self.file_limit
+    }
+
+    pub(crate) const fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    fn grow(&mut self, bytes: usize) -> Result<()> {
+        let bytes = bytes as u64;
+        self.bytes += bytes;
+        if self.used.fetch_add(bytes, SeqCst) + bytes <= self.limit {
+            return Ok(());
+        }
+        let detail = "The files that are being imported take all the room that they may; try again when one is \
+            done.";
+        Err(Error::refused(Kind::Unavailable, detail))
+    }
+}
+
+impl Drop for Room {
+    fn drop(&mut self) {
+        self.used.fetch_sub(self.bytes, SeqCst);
+    }
+}
+
+/// Takes in a body.
+///
+/// # Errors
+/// 408 where too little of it comes, 413 where it is too large, 400 where it breaks off, 503 where there is no
+/// room for it now.
+pub(crate) async fn receive(
+    store: &Store,
+    body: Body,
+    format: Format,
+    interrupted: Interrupted,
+) -> Result<File> {
+    // Before anything of it is asked for.
+    check_size(body.size_hint().lower(), store.options.import_limit)?;
+    let wait = TURN_LIMIT.min(store.options.request_timeout / 2);
+    let turn = tokio::time::timeout(wait, store.spool.uploads.acquire()).await;
+    let Ok(Ok(_upload)) = turn else {
+        let detail = "As many files as may be are being received; try again when one has arrived.";
+        return Err(Error::refused(Kind::Unavailable, detail));
+    };
+    let mut file = tokio::fs::File::from_std(tempfile::tempfile().map_err(no_room)?);
+    let mut room = Room::of(store);
+    let mut chunks = body.into_data_stream();
+    // Whoever takes a whole span for less than that never ends.
+    let span = SPAN.min(store.options.request_timeout);
+    let (mut until, mut arrived) = (Instant::now() + span, 0);
+    loop {
+        let Ok(next) = tokio::time::timeout_at(until, chunks.next()).await else {
+            if arrived >= MIN_BYTES {
+                (until, arrived) = (Instant::now() + span, 0);
+                continue;
+            }
+            let detail = format!(
+                "Only {arrived} bytes of the file have come in {} s; send it from nearer, or gzipped.",
+                span.as_secs()
+            );
+            return Err(Error::refused(Kind::Timeout, detail));
+        };
+        let Some(chunk) = next else { break };
+        let chunk = chunk
+            .map_err(|_| Error::refused(Kind::Unreadable, "The file did not arrive whole."))?;
+        arrived += chunk.len() as u64;
+        room.grow(chunk.len())?;
+        check_size(room.bytes(), room.file_limit())?;
+        file.write_all(&chunk).await.map_err(no_room)?;
+    }
+    file.flush().await.map_err(no_room)?;
+    Ok(File::new(file.into_std().await, format, room, interrupted))
+}
+
+fn check_size(bytes: u64, limit: u64) -> Result<()> {
+    if bytes <= limit {
+        return Ok(());
+    }
+    let detail =
+        format!("The file has more than the {limit} bytes that the server takes; split it.");
+    Err(Error::refused(Kind::TooLarge, detail))
+}
+
+/// Copies the file of a job to this server's disk.
+pub(super) async fn copy_of_job(
+    run: &Run,
+    format: Format,
+    interrupted: Interrupted,
+) -> Result<File> {
+    let mut file = tokio::fs::File::from_std(tempfile::tempfile().map_err(no_room)?);
+    let mut room = Room::of(&run.store);
+    let mut pieces = Pieces::of(run);
+    while let Some(piece) = pieces.next().await? {
+        room.grow(piece.len())?;
+        file.write_all(&piece).await.map_err(no_room)?;
+    }
+    file.flush().await.map_err(no_room)?;
+    Ok(File::new(file.into_std().await, format, room, interrupted))
+}
+
+pub(super) fn no_room(error: io::Error) -> Error {
+    tracing::error!(%error, "a file cannot be kept");
+    let detail = "The server cannot keep the file; it may have no room left.";
+    Error::refused(Kind::Unavailable, detail)
+}

@@ -1,0 +1,122 @@
+//! What has become of the rows of a file: the refused ones in the answer, or, on request, every row of
+//! it as a stream that is kept on disk until all of them are written.
+
+use std::{
+    fs::File,
+    io::{BufWriter, Seek, Write},
+};
+
+use axum::{
+    Json,
+    body::{Body, Bytes},
+    http::{HeaderValue, header},
+    response::{IntoResponse, Response},
+};
+use futures_util::stream;
+use serde::Serialize;
+use stockroom_common::{
+    Kind,
+    bulk::{BulkRow, ImportReport, ImportRow},
+    format::Format,
+};
+use tokio::io::AsyncReadExt;
+
+use crate::http::error::{Error, Result};
+
+const CHUNK: usize = 1 << 16;
+
+pub(crate) struct Report {
+    totals: ImportReport,
+    /// Each row in a line, where that is wanted.
+    every_row: Option<BufWriter<File>>,
+}
+
+impl Report {
+    pub(super) fn new(wants_every_row: bool) -> Result<Self> {
+        let every_row = wants_every_row.then(|| tempfile::tempfile().map(BufWriter::new));
+        Ok(Self {
+            totals: ImportReport::default(),
+            every_row: every_row.transpose().map_err(no_room)?,
+        })
+    }
+
+    /// Goes on with what was told so far.
+    pub(super) const fn go_on(totals: ImportReport) -> Self {
+        Self {
+            totals,
+            every_row: None,
+        }
+    }
+
+    pub(super) const fn totals(&self) -> &ImportReport {
+        &self.totals
+    }
+
+    pub(super) fn into_totals(self) -> ImportReport {
+        self.totals
+    }
+
+    /// Adds what has become of the row that begins in that line.
+    pub(super) fn push(&mut self, line: u64, row: BulkRow) -> Result<()> {
+        let row = ImportRow { line, row };
+        self.totals.push(&row);
+        self.write(&row)
+    }
+
+    /// Adds rows that were all loaded as they are.
+    pub(super) fn loaded(&mut self, rows: u64) {
+        self.totals.created += rows;
+    }
+
+    /// Rows of which something was said.
+    pub(super) fn rows(&self) -> u64 {
+        let totals = &self.totals;
+        totals.created + totals.updated + totals.unchanged + totals.failed
+    }
+
+    pub(crate) fn respond(mut self) -> Result<Response> {
+        if self.every_row.is_none() {
+            return Ok(Json(self.totals).into_response());
+        }
+        // The rows that were refused stand there already.
+        self.totals.refused.clear();
+        let totals = std::mem::take(&mut self.totals);
+        self.write(&totals)?;
+        let file = self.every_row.map(BufWriter::into_inner).transpose();
+        let Some(mut file) = file.map_err(|error| no_room(error.into_error()))? else {
+            return Ok(Json(totals).into_response());
+        };
+        file.rewind().map_err(no_room)?;
+        let chunks = stream::unfold(tokio::fs::File::from_std(file), |mut file| async {
+            let mut chunk = vec![0; CHUNK];
+            match file.read(&mut chunk).await {
+                Ok(0) => None,
+                Ok(read) => {
+                    chunk.truncate(read);
+                    Some((Ok(Bytes::from(chunk)), file))
+                }
+                Err(error) => Some((Err(error), file)),
+            }
+        });
+        let mut response = Body::from_stream(chunks).into_response();
+        let media_type = HeaderValue::from_static(Format::Ndjson.media_type());
+        response
+            .headers_mut()
+            .insert(header::CONTENT_TYPE, media_type);
+        Ok(response)
+    }
+
+    fn write(&mut self, line: &impl Serialize) -> Result<()> {
+        let Some(file) = &mut self.every_row else {
+            return Ok(());
+        };
+        serde_json::to_writer(&mut *file, line).map_err(|error| no_room(error.into()))?;
+        file.write_all(b"\n").map_err(no_room)
+    }
+}
+
+fn no_room(error: std::io::Error) -> Error {
+    tracing::error!(%error, "a report cannot be kept");
+    let detail = "The server cannot keep the report; it may have no room left.";
+    Error::refused(Kind::Unavailable, detail)
+}

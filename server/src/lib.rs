@@ -1,4 +1,4 @@
-//! Stockroom's server: a REST API over PostgreSQL. [`app`] builds the router that tests drive,
+//! Stockroom's server: a REST API over PostgreSQL. [`app()`] builds the router that tests drive,
 //! [`run`] serves it until told to stop.
 
 pub mod app {
@@ -190,7 +190,7 @@ pub async fn run<L>(
     serve(listener, app(state.clone()), state, shutdown).await
 }
 
-/// As [`run`], with routes beside those of [`app`].
+/// As [`run`], with routes beside those of [`app()`].
 pub async fn serve<L>(
     listener: L,
     router: Router,

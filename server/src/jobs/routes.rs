@@ -1,6 +1,6 @@
 //! Jobs: work that goes on whoever waits for it, and on another server where its own is gone. They wait in
 //! a queue in the database; of each kind one runs at a time. What a job does stands beside what it is
-//! about: `seed/load.rs`, `import/job.rs`, `export/job.rs`, `partitions/job.rs`.
+//! about: `seed/load.rs`, `transfer/import/job.rs`, `transfer/export/job.rs`, `archive/job.rs`.
 
 use axum::{
     Json,

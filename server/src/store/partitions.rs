@@ -1,6 +1,6 @@
 //! The keeper of the partitions: orders (with their lines) and the change log are cut by date. Pieces
 //! are made ahead of time, and on demand for an order with another date; there is no default
-//! partition. Old ones are archived or dropped: see [`archive`] and [`retention`].
+//! partition. Taking old ones off and putting them back is a feature above: `archive`.
 
 pub(crate) mod archived;
 pub(crate) mod catalogue;

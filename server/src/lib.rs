@@ -54,6 +54,8 @@ mod transfer {
     pub(crate) mod bulk;
     pub(crate) mod export;
     pub(crate) mod import;
+    pub(crate) mod interrupt;
+    pub(crate) mod parameters;
 }
 
 mod shop {
@@ -81,6 +83,7 @@ mod jobs {
 
     mod events;
     mod file;
+    mod outcome;
     mod progress;
     mod queue;
     mod routes;
@@ -90,12 +93,13 @@ mod jobs {
     pub(crate) use self::{
         events::{all_events, events, watch_all},
         file::{Pieces, Spool, fetch, keep},
+        outcome::Outcome,
         queue::{COLUMNS, NewJob, from_row, insert},
         routes::{
             accept, accepted, apply, as_preferred, cancel, find, forget, get, is_busy,
             is_preferred, list, of_kind,
         },
-        run::{Ended, Outcome, Run, Stop},
+        run::{Ended, Run, Stop},
         runner::{run, work_off},
     };
 }

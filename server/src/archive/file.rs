@@ -36,11 +36,10 @@ use crate::{
         write::{Write, detached},
     },
     transfer::{
-        export::{self, Source, parse_format},
-        import::{
-            Asked, Import, PARAMETERS, interrupt::Interrupt, receive::receive, report::Report,
-            restore,
-        },
+        export::{self, Source},
+        import::{Asked, Import, PARAMETERS, receive::receive, report::Report, restore},
+        interrupt::Interrupt,
+        parameters::parse_format,
     },
 };
 

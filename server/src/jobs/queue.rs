@@ -12,7 +12,7 @@ use stockroom_common::{
 };
 use uuid::Uuid;
 
-use super::{progress::Progress, run::Outcome};
+use super::{outcome::Outcome, progress::Progress};
 use crate::{
     http::error::{Error, Result},
     store::database::{Connection, Pool},

@@ -42,13 +42,6 @@ impl<E: Into<Error>> From<E> for Ended {
     }
 }
 
-/// What a job leaves behind.
-#[derive(Debug, Default)]
-pub(crate) struct Outcome {
-    pub(crate) report: Option<ImportReport>,
-    pub(crate) file_bytes: Option<i64>,
-}
-
 pub(crate) struct Run {
     pub(crate) store: Store,
     pub(crate) id: Id<Job>,

@@ -15,8 +15,9 @@ use tokio::{
 use uuid::Uuid;
 
 use super::{
+    outcome::Outcome,
     queue::{self, Claimed},
-    run::{Ended, Outcome, Run, Stop},
+    run::{Ended, Run, Stop},
 };
 use crate::{
     http::error::{Error, Result},

@@ -9,7 +9,7 @@ use axum::{
 use serde_json::Value;
 use stockroom_common::{
     Kind,
-    bulk::{BulkReport, MAX_ROWS, OnError, RowToDelete},
+    bulk::{BulkReport, MAX_ROWS, RowToDelete},
 };
 
 use crate::{
@@ -27,7 +27,7 @@ use crate::{
         Store,
         write::{Write, detached},
     },
-    transfer::import::interrupt::Interrupt,
+    transfer::{interrupt::Interrupt, parameters::take_on_error},
 };
 
 /// `POST /v1/{r}/bulk?on_error`
@@ -102,13 +102,4 @@ fn check_size(rows: usize) -> Result<()> {
     }
     let detail = format!("These are {rows} rows; one call takes {MAX_ROWS}.");
     Err(Error::refused(Kind::TooLarge, detail))
-}
-
-/// What a row that fails means for the others; nothing is written unless the caller says so.
-pub(crate) fn take_on_error(parameters: &mut Parameters) -> Result<OnError> {
-    let known = [
-        ("reject_all", OnError::RejectAll),
-        ("reject_failed", OnError::RejectFailed),
-    ];
-    parameters.one_of("on_error", &known)
 }

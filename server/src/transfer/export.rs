@@ -18,7 +18,7 @@ use tokio::sync::{OwnedSemaphorePermit, mpsc};
 use crate::{
     http::{
         error::{Error, Result},
-        parameters::{Parameters, unreadable},
+        parameters::Parameters,
         respond::attachment,
     },
     process::lifecycle::Phase,
@@ -30,7 +30,7 @@ use crate::{
         Store,
         database::{Connection, Lease, Transaction},
     },
-    transfer::import::BUSY,
+    transfer::parameters::{BUSY, parse_format},
 };
 
 /// Rows that are read at once.
@@ -247,10 +247,4 @@ fn csv<'a, E: Entity>(rows: impl Iterator<Item = &'a E>, with_header: bool) -> R
 fn unwritable(error: impl fmt::Display) -> Error {
     tracing::error!(%error, "a row cannot be written");
     Error::refused(Kind::Internal, "A row cannot be written.")
-}
-
-/// Reads the parameter `format`.
-pub(crate) fn parse_format(text: &str) -> Result<Format> {
-    text.parse()
-        .map_err(|message: String| unreadable("format", "unknown_value", message))
 }

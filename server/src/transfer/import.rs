@@ -5,7 +5,6 @@
 pub(crate) mod apply;
 mod csv_table;
 pub(crate) mod file;
-pub(crate) mod interrupt;
 pub(crate) mod job;
 pub(crate) mod receive;
 pub(crate) mod report;
@@ -27,7 +26,7 @@ use stockroom_common::{
 };
 use tokio::sync::OwnedSemaphorePermit;
 
-use self::{file::File, interrupt::Interrupt, receive::receive, report::Report};
+use self::{file::File, receive::receive, report::Report};
 use crate::{
     http::{
         error::{Error, Result},
@@ -41,14 +40,14 @@ use crate::{
         cache::{Invalidation, Tag},
         write::{Write, detached},
     },
-    transfer::{bulk::take_on_error, export::parse_format},
+    transfer::{
+        interrupt::Interrupt,
+        parameters::{BUSY, parse_format, take_on_error},
+    },
 };
 
 /// How long a file waits while others are under way.
 const TURN: Duration = Duration::from_secs(60);
-/// What is said where imports and exports hold all the connections that they may.
-pub(crate) const BUSY: &str =
-    "As many imports and exports as may be are under way; try again when one has ended.";
 /// The parameters that say what file it is and how much is told.
 pub(crate) const PARAMETERS: &[&str] = &["dry_run", "report", "format"];
 

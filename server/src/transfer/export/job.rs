@@ -13,7 +13,7 @@ use stockroom_common::{
     job::{ExportRequest, JobRequest, NamedRows},
 };
 
-use super::{List, Named, Rows, Source, parse_format};
+use super::{List, Named, Rows, Source};
 use crate::{
     http::{
         error::{Error, Result},
@@ -26,6 +26,7 @@ use crate::{
         list::{self, ListRequest},
     },
     store::Store,
+    transfer::parameters::parse_format,
 };
 
 /// Bytes that the ids of as many rows as may be named take, and some more.

@@ -10,10 +10,7 @@ use stockroom_common::{
     job::{ImportRequest, JobRequest},
 };
 
-use super::{
-    Import, Step, file::File, interrupt::Interrupt, receive::copy_of_job, run as write_rows,
-    to_stop, turn,
-};
+use super::{Import, Step, file::File, receive::copy_of_job, run as write_rows, to_stop, turn};
 use crate::{
     http::{
         error::{Error, Result},
@@ -22,6 +19,7 @@ use crate::{
     jobs::{self, Ended, NewJob, Outcome, Run},
     rows::entity::Entity,
     store::Store,
+    transfer::interrupt::Interrupt,
 };
 
 /// Keeps the file and puts its import into the queue, both or neither.

@@ -41,7 +41,7 @@ impl Interrupt {
     }
 
     /// For an import that is a job.
-    pub(super) fn of_job(run: &Arc<Run>) -> Self {
+    pub(crate) fn of_job(run: &Arc<Run>) -> Self {
         let of = run.clone();
         let stopped = async move {
             of.until_stopped().await;

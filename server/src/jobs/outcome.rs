@@ -1,0 +1,9 @@
+//! What a job leaves behind where it comes to a good end.
+
+use stockroom_common::bulk::ImportReport;
+
+#[derive(Debug, Default)]
+pub(crate) struct Outcome {
+    pub(crate) report: Option<ImportReport>,
+    pub(crate) file_bytes: Option<i64>,
+}

@@ -149,16 +149,16 @@ pub mod local {
 
     pub mod guard;
     mod install;
+    mod layout;
     mod lock;
     mod postgres;
     mod redis;
+    mod user;
 
     pub use self::{
+        layout::{DATABASE, Durability, LocalError, ROLE},
         lock::ServerLock,
-        postgres::{
-            DATABASE, Durability, LocalError, LocalPostgres, ROLE, create_database, data_dir,
-            make_private_dir,
-        },
+        postgres::{LocalPostgres, create_database, data_dir, make_private_dir},
     };
 }
 

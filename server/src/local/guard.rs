@@ -5,12 +5,9 @@
 use std::{
     fs,
     io::Write,
-    os::{
-        fd::AsFd,
-        unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt, chown},
-    },
+    os::{fd::AsFd, unix::fs::OpenOptionsExt},
     path::Path,
-    process::{Command, ExitStatus, Stdio},
+    process::{ExitStatus, Stdio},
     time::Duration,
 };
 
@@ -22,8 +19,11 @@ use tokio::{
 };
 
 use super::{
-    Durability, LocalError, ROLE, install::Installation, lock, postgres::Layout,
+    install::Installation,
+    layout::{Durability, Layout, LocalError, ROLE, did_not_start},
+    lock,
     redis::PrivateRedis,
+    user::{User, command, make_private_dir, user},
 };
 
 /// What the guard says on stdout once PostgreSQL answers.
@@ -40,13 +40,6 @@ const FAST_LIMIT: Duration = Duration::from_secs(20);
 const POLL: Duration = Duration::from_millis(10);
 /// A PostgreSQL that dies is started again this often: after that, something is wrong with it.
 const RESTARTS: u32 = 3;
-
-/// Who PostgreSQL runs as, where that is not the user himself.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct User {
-    uid: u32,
-    gid: u32,
-}
 
 /// Runs PostgreSQL on the data in `data_dir` until stdin ends or a signal says to stop.
 ///
@@ -115,7 +108,7 @@ async fn own_postgres(
             _ = postgres.wait() => {
                 restarts += 1;
                 if restarts > RESTARTS {
-                    return Err(super::postgres::did_not_start(layout));
+                    return Err(did_not_start(layout));
                 }
             }
         }
@@ -151,100 +144,6 @@ fn say(word: &str) {
     let mut stdout = std::io::stdout();
     // A server that is gone by now closes stdin as well, which ends us.
     let _ = writeln!(stdout, "{word}").and_then(|()| stdout.flush());
-}
-
-/// PostgreSQL refuses to run as root; there it gets a user of the system's.
-fn user(layout: &Layout) -> Result<Option<User>, LocalError> {
-    if !rustix::process::geteuid().is_root() {
-        return Ok(None);
-    }
-    let passwd = fs::read_to_string("/etc/passwd").unwrap_or_default();
-    let find = |name: &str| {
-        let mut fields = passwd
-            .lines()
-            .map(|line| line.split(':').collect::<Vec<_>>())
-            .find(|fields| fields.first() == Some(&name) && fields.len() > 3)?
-            .into_iter()
-            .skip(2);
-        Some(User {
-            uid: fields.next()?.parse().ok()?,
-            gid: fields.next()?.parse().ok()?,
-        })
-    };
-    if let Some(user) = find("postgres").or_else(|| find(ROLE)) {
-        return Ok(Some(user));
-    }
-    // Whatever else runs as `nobody` could read the shop, so no new one is given to it.
-    let owner = fs::metadata(&layout.cluster)
-        .map(|cluster| cluster.uid())
-        .ok();
-    let nobody = find("nobody").filter(|nobody| Some(nobody.uid) == owner);
-    nobody.map(Some).ok_or(LocalError::NoUser)
-}
-
-/// Refuses a folder that PostgreSQL's own user cannot enter.
-pub(crate) fn check_entry(layout: &Layout) -> Result<(), LocalError> {
-    let Some(user) = user(layout)? else {
-        return Ok(());
-    };
-    for folder in layout.data_dir.ancestors() {
-        let Ok(found) = fs::metadata(folder) else {
-            continue;
-        };
-        let may_enter = if found.uid() == user.uid {
-            0o100
-        } else if found.gid() == user.gid {
-            0o010
-        } else {
-            0o001
-        };
-        if found.mode() & may_enter == 0 {
-            return Err(LocalError::NoEntry(folder.display().to_string()));
-        }
-    }
-    Ok(())
-}
-
-/// Makes a folder that only its user (ourselves, if none is named) and root can enter.
-pub(crate) fn make_private_dir(path: &Path, user: Option<User>) -> Result<(), LocalError> {
-    if !path.is_dir() {
-        let made = fs::DirBuilder::new()
-            .recursive(true)
-            .mode(0o700)
-            .create(path);
-        made.map_err(LocalError::io("cannot make", path))?;
-    }
-    let owner = fs::symlink_metadata(path).map_err(LocalError::io("cannot read", path))?;
-    let own_uid = rustix::process::geteuid().as_raw();
-    let wanted = user.map_or(own_uid, |user| user.uid);
-    if owner.is_symlink() || (owner.uid() != wanted && owner.uid() != own_uid) {
-        // In a shared temporary folder somebody else may have been there first.
-        let error = std::io::Error::other("it belongs to somebody else");
-        return Err(LocalError::io("cannot use", path)(error));
-    }
-    if let Some(User { uid, gid }) = user {
-        chown(path, Some(uid), Some(gid)).map_err(LocalError::io("cannot hand over", path))?;
-    }
-    fs::set_permissions(path, fs::Permissions::from_mode(0o700))
-        .map_err(LocalError::io("cannot close", path))
-}
-
-pub(crate) fn command(program: &Path, user: Option<User>) -> Command {
-    use std::os::unix::process::CommandExt;
-
-    let mut command = Command::new(program);
-    // The caller's locale and PG variables are his; the folder may be one we cannot enter.
-    command
-        .env_clear()
-        .env("LC_ALL", "C.UTF-8")
-        .current_dir("/");
-    if let Some(path) = std::env::var_os("PATH") {
-        command.env("PATH", path);
-    }
-    if let Some(User { uid, gid }) = user {
-        command.uid(uid).gid(gid);
-    }
-    command
 }
 
 /// Makes the cluster beside its place and moves it there whole: one that was cut off does not count.
@@ -399,7 +298,7 @@ async fn wait_ready(
     loop {
         let ended: Option<ExitStatus> = postgres.try_wait().unwrap_or_default();
         if ended.is_some() {
-            return Err(super::postgres::did_not_start(layout));
+            return Err(did_not_start(layout));
         }
         let status = fs::read_to_string(&pid_file).unwrap_or_default();
         // Its eighth line is `starting`, `ready` or `stopping`.

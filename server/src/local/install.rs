@@ -6,7 +6,7 @@ use std::{
     process::Command,
 };
 
-use super::postgres::{Layout, LocalError};
+use super::layout::{Layout, LocalError};
 
 /// Folders in which systems keep versions side by side; `*` stands for the version.
 const USUAL_PLACES: &[&str] = &[

@@ -9,7 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::LocalError;
+use super::layout::LocalError;
 
 /// Held by the server that serves a data folder.
 #[derive(Debug)]

@@ -15,91 +15,17 @@ use tokio::{
     process::{Child, Command},
 };
 
-use super::{guard, install::Installation, redis};
-
-/// The superuser of a private PostgreSQL, and its database.
-pub const ROLE: &str = "stockroom";
-pub const DATABASE: &str = "stockroom";
+use super::{
+    guard,
+    install::Installation,
+    layout::{DATABASE, Durability, Layout, LocalError, ROLE, did_not_start},
+    redis, user,
+};
 
 /// How long the guard may take until PostgreSQL answers: recovery after a crash included.
 const START_LIMIT: Duration = Duration::from_secs(120);
 /// How long it may take to stop everything.
 const STOP_LIMIT: Duration = Duration::from_secs(30);
-
-/// What can keep a private PostgreSQL from running, each with what to do.
-#[derive(Debug, thiserror::Error)]
-pub enum LocalError {
-    #[error("PostgreSQL is not installed here; install it with: {0}")]
-    NotInstalled(String),
-    #[error(
-        "the data in {data_dir} was made by PostgreSQL {made_by}, which is not installed here; \
-         install that version with: {hint}"
-    )]
-    OtherVersion {
-        data_dir: String,
-        made_by: String,
-        hint: String,
-    },
-    #[error("this system tells no home folder; set STOCKROOM_DATA_DIR to one for the shop's data")]
-    NoHome,
-    #[error("another stockroom-server (process {0}) already serves this folder")]
-    Occupied(String),
-    #[error(
-        "as root PostgreSQL must run as another user, and there is no `postgres`; make one with: \
-        useradd --system --no-create-home stockroom"
-    )]
-    NoUser,
-    #[error(
-        "as root PostgreSQL runs as another user, who cannot enter {0}; allow it with `chmod o+x {0}`, or name \
-        another folder"
-    )]
-    NoEntry(String),
-    #[error("{what} {}: {source}", path.display())]
-    Io {
-        what: &'static str,
-        path: PathBuf,
-        source: io::Error,
-    },
-    #[error("PostgreSQL did not start; its last words in {log}: {words}")]
-    DidNotStart { log: String, words: String },
-}
-
-impl LocalError {
-    pub(crate) fn io(what: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
-        let path = path.to_path_buf();
-        move |source| Self::Io { what, path, source }
-    }
-}
-
-/// How much a private PostgreSQL does for its data.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Durability {
-    /// The data outlives everything: the user's own shop.
-    Kept,
-    /// The data is removed with the server: tests.
-    Ephemeral,
-}
-
-/// The files of one private PostgreSQL.
-#[derive(Clone, Debug)]
-pub(crate) struct Layout {
-    pub(crate) data_dir: PathBuf,
-    /// PostgreSQL's own folder.
-    pub(crate) cluster: PathBuf,
-    pub(crate) sockets: PathBuf,
-    pub(crate) log: PathBuf,
-}
-
-impl Layout {
-    pub(crate) fn new(data_dir: &Path) -> Self {
-        Self {
-            data_dir: data_dir.into(),
-            cluster: data_dir.join("postgres"),
-            sockets: place::socket_dir(data_dir, "sockets"),
-            log: data_dir.join("postgres.log"),
-        }
-    }
-}
 
 /// A running private PostgreSQL. It stops when this is dropped, or when the process ends.
 #[derive(Debug)]
@@ -122,7 +48,7 @@ impl LocalPostgres {
     ) -> Result<Self, LocalError> {
         // Said here, where the user sees it, rather than in the guard's log.
         Installation::find(data_dir)?;
-        guard::check_entry(&Layout::new(data_dir))?;
+        user::check_entry(&Layout::new(data_dir))?;
         let mut command = Command::new(server_exe);
         command
             .arg("guard")
@@ -189,21 +115,12 @@ impl LocalPostgres {
     }
 }
 
-pub(crate) fn did_not_start(layout: &Layout) -> LocalError {
-    let log = std::fs::read_to_string(&layout.log).unwrap_or_default();
-    let words: Vec<&str> = log.lines().rev().take(3).collect();
-    LocalError::DidNotStart {
-        log: layout.log.display().to_string(),
-        words: words.into_iter().rev().collect::<Vec<_>>().join(" / "),
-    }
-}
-
 /// Makes a folder that nobody else but root can enter.
 ///
 /// # Errors
 /// Where it belongs to somebody else.
 pub fn make_private_dir(path: &Path) -> Result<(), LocalError> {
-    guard::make_private_dir(path, None)
+    user::make_private_dir(path, None)
 }
 
 /// The folder for the shop's data: as told, or the user's own.

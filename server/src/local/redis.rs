@@ -14,8 +14,8 @@ use rustix::process::{Pid, Signal, kill_process};
 use tokio::{process::Child, sync::oneshot, task::JoinHandle};
 
 use super::{
-    guard::{self, User},
-    postgres::Layout,
+    layout::Layout,
+    user::{self, User},
 };
 
 /// Both speak the same protocol; the first that is found is taken.
@@ -140,7 +140,7 @@ fn spawn(
         .create(true)
         .mode(0o600)
         .open(log)?;
-    let mut command = tokio::process::Command::from(guard::command(program, user));
+    let mut command = tokio::process::Command::from(user::command(program, user));
     command
         .args([
             "--port",

@@ -7,6 +7,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use stockroom_server::Options;
 use stockroom_tests::{Answer, SharedShop, Shop, path};
+use uuid::Uuid;
 
 async fn import(shop: &Shop, path: &str, file: String) -> Answer {
     let request = shop.request(Method::POST, &format!("/v1/{path}"));
@@ -49,9 +50,17 @@ async fn null_and_objects_stand_for_no_word_and_no_number() {
             .await
             .refused_at(400, &in_bulk, "wrong_type");
     }
-    shop.patch(&row, &json!({"placed_at": null}))
-        .await
-        .refused_at(400, "/placed_at", "wrong_type");
+    for (pointer, patch) in [
+        ("/placed_at", json!({"placed_at": null})),
+        (
+            "/items/0/unit_price_minor",
+            json!({"items": [{"product_id": product["id"], "quantity": 1, "unit_price_minor": null}]}),
+        ),
+    ] {
+        shop.patch(&row, &patch)
+            .await
+            .refused_at(400, pointer, "wrong_type");
+    }
     let category = shop.category("Tea").await;
     for member in ["id", "version"] {
         let mut sent = json!({"id": category["id"], "version": 1, "name": "Tea"});
@@ -114,6 +123,15 @@ async fn no_refusal_leaves_a_partition_behind() {
     shop.post("/v1/orders", &paid)
         .await
         .refused_at(422, "/status", "illegal_transition");
+    let mut dear = order(2008);
+    dear["items"][0] = json!({
+        "product_id": product["id"], "quantity": 1_000_000, "unit_price_minor": 100_000_000_000_i64,
+    });
+    let stocked = json!({"stock": 1_000_000});
+    shop.patch(&path("products", &product), &stocked)
+        .await
+        .ok(200);
+    shop.post("/v1/orders", &dear).await.refused(422);
     let mut nobodys = order(2014);
     nobodys["customer_id"] = product["id"].clone();
     for on_error in ["bulk", "import?format=ndjson"] {
@@ -271,6 +289,33 @@ async fn files_of_the_same_new_rows_in_any_order_all_succeed() {
         }
         assert_eq!(created, 2_000);
     }
+}
+
+#[tokio::test]
+async fn files_of_the_same_new_rows_with_their_ids_all_succeed() {
+    let shop: SharedShop = Arc::new(Shop::open().await);
+    // As another shop has exported them.
+    let rows: Vec<String> = (0..1_500)
+        .map(|n| {
+            json!({"id": Uuid::from_u128(0x0190 << 112 | n), "name": format!("C{n}")}).to_string()
+        })
+        .collect();
+    let mut shuffled = rows.clone();
+    shuffled.sort_by_key(|row| row.bytes().rev().collect::<Vec<u8>>());
+    let calls = [rows, shuffled].map(|rows| {
+        let shop = shop.clone();
+        tokio::spawn(async move {
+            let path = "categories/import?format=ndjson&on_error=reject_failed";
+            import(&shop, path, rows.join("\n")).await.ok(200)
+        })
+    });
+    let mut created = 0;
+    for call in calls {
+        let report = call.await.unwrap();
+        assert_eq!(report["failed"], 0, "{report}");
+        created += report["created"].as_i64().unwrap();
+    }
+    assert_eq!(created, 1_500);
 }
 
 #[tokio::test]

@@ -256,8 +256,7 @@ impl Settings {
         if data_dir.exists() && !data_dir.is_dir() {
             return Err(format!("{folder} is a file; --data-dir names a folder"));
         }
-        // The client has looked before it started a local server.
-        if self.create || self.local {
+        if self.create {
             return Ok(());
         }
         let makes_none = matches!(self.command, Some(Command::Migrate | Command::Seed(_)));

@@ -204,10 +204,7 @@ pub(crate) async fn patch<E: Entity>(
 /// 400 where it cannot be one.
 pub(crate) fn merged<E: Entity>(row: &E, patch: Value) -> Result<E::New> {
     let mut merged = document::to_value(&row.document());
-    let sets_null = patch
-        .as_object()
-        .is_some_and(|patch| patch.values().any(Value::is_null));
-    let nulls = sets_null.then(|| patch.clone());
+    let nulls = holds_null(&patch).then(|| patch.clone());
     document::merge(&mut merged, patch);
     let new = document::from_value(&merged).and_then(|new: E::New| {
         nulls.map_or(Ok(()), |patch| {
@@ -216,6 +213,15 @@ pub(crate) fn merged<E: Entity>(row: &E, patch: Value) -> Result<E::New> {
         Ok(new)
     });
     new.map_err(|fault| Error::fields(Kind::Unreadable, vec![fault]))
+}
+
+fn holds_null(value: &Value) -> bool {
+    match value {
+        Value::Null => true,
+        Value::Array(elements) => elements.iter().any(holds_null),
+        Value::Object(members) => members.values().any(holds_null),
+        _ => false,
+    }
 }
 
 /// `DELETE /v1/{r}/{id}`

@@ -248,8 +248,8 @@ pub(crate) async fn estimate<E: Entity>(
     let is_cheap = plan["Total Cost"]
         .as_f64()
         .is_some_and(|cost| cost < COUNTED_COST);
-    if value < COUNTED_BELOW && is_cheap {
-        // The guess may be far too low: one that reads on would not be cheap.
+    if is_cheap {
+        // The guess may be far too low, or from when there were more.
         let counted = count_up_to::<E>(conn, filter, search, COUNTED_BELOW).await?;
         return Ok(match counted < COUNTED_BELOW {
             true => Total {

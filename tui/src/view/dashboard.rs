@@ -127,7 +127,12 @@ fn months(stats: &Stats, width: usize, look: Look<'_>) -> Vec<Line<'static>> {
                 filled(month.orders.into(), most_orders.into(), bar),
                 look.theme.label,
             ),
-            Span::raw(format!("{:>REVENUE$} ", text::money(month.revenue_minor))),
+            // An amount that is wider than its column still has a blank before it.
+            Span::raw(format!(
+                " {:>1$} ",
+                text::money(month.revenue_minor),
+                REVENUE - 1
+            )),
             Span::styled(
                 filled(month.revenue_minor, most_revenue, bar),
                 look.theme.good,

@@ -69,13 +69,20 @@ impl<E: Entity> Twins<E> {
     /// in the order of their keys. Two calls that create the same rows then never wait for each other in a circle.
     pub(super) fn order(&self, rows: &[Sent<E>]) -> Vec<usize> {
         let mut order: Vec<usize> = (0..rows.len()).collect();
+        let id_of = |index: usize| rows[index].row.as_ref().ok().and_then(|row| row.id);
+        let mut named: HashMap<Uuid, usize> = HashMap::new();
+        for id in order.iter().filter_map(|index| id_of(*index)) {
+            *named.entry(id.uuid()).or_default() += 1;
+        }
         let is_new = |index: &usize| {
+            // The second row of one id is what becomes of the first.
+            let is_first = id_of(*index).is_none_or(|id| named[&id.uuid()] == 1);
             let row = rows[*index].row.as_ref();
-            row.is_ok_and(|row| row.id.is_none() && self.of(*index, row).is_none())
+            is_first && row.is_ok_and(|row| self.of(*index, row).is_none())
         };
         let places: Vec<usize> = order.iter().copied().filter(is_new).collect();
         let mut sorted = places.clone();
-        sorted.sort_by_key(|index| &self.keys[*index]);
+        sorted.sort_by_key(|index| (&self.keys[*index], id_of(*index)));
         for (place, index) in places.into_iter().zip(sorted) {
             order[place] = index;
         }

@@ -81,7 +81,10 @@ async fn refuse_in_vain(
     let products: Vec<Id<Product>> = new.items.iter().map(|item| item.product_id).collect();
     let shelves = stock::read(conn, &products).await?;
     let wanted = lines::wanted(new, new.status.gives_back_on_delete());
-    stock::check(&new.items, &shelves, &Movement::between(&[], &wanted))
+    stock::check(&new.items, &shelves, &Movement::between(&[], &wanted))?;
+    let prices = shelves.iter().map(|(id, row)| (*id, row.price_minor));
+    lines::total(&lines::priced(&new.items, &prices.collect())?)?;
+    Ok(())
 }
 
 /// Checks that an id that the caller names is one that the server would have minted.

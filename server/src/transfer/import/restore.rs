@@ -6,7 +6,7 @@ use std::ops::Range;
 use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 use sqlx::AssertSqlSafe;
-use stockroom_common::{FieldError, Kind, Problem, change::Op, document, partition::Family};
+use stockroom_common::{FieldError, Kind, Problem, change::Op, document, partition::Family, table};
 
 use super::{Import, Step, file::Line, report::Report};
 use crate::{
@@ -99,7 +99,8 @@ pub(crate) async fn load_all<E: Entity>(
 /// Reads a row with what the server sets, all of which must fit together.
 fn read<E: Entity>((line, value): Line) -> (u64, Result<E, Problem>) {
     let unreadable = |fault: FieldError| Problem::fields(Kind::Unreadable, vec![fault]);
-    let row = value.map_err(unreadable).and_then(|value: Value| {
+    let row = value.map_err(unreadable).and_then(|mut value: Value| {
+        table::normalize(E::TABLE_COLUMNS, &mut value);
         let row: E = document::from_value(&value).map_err(unreadable)?;
         document::refuse_unknown(&value, &document::to_value(&row)).map_err(unreadable)?;
         match row.check_row() {

@@ -106,7 +106,8 @@ fn must_be(expected: &str) -> &str {
         "i64" => "a whole number",
         "u64" | "u16" | "u8" => "a whole number, and not negative",
         "f64" => "a number",
-        "a string" => "text",
+        // How a word of a list of words is read.
+        "a string" | "string or map" | "map with a single key" | "unit" => "text",
         "a boolean" => "true or false",
         "a sequence" => "a list",
         "a map" => "an object",
@@ -204,6 +205,18 @@ mod tests {
             (
                 fault::<Status>(json!({"status": "lost"})),
                 "unknown_value /status: is `lost`; it may be pending, paid, shipped, delivered, cancelled, returned",
+            ),
+            (
+                fault::<Status>(json!({"status": ["paid"]})),
+                "wrong_type /status: is a list; it must be text",
+            ),
+            (
+                fault::<Status>(json!({"status": {}})),
+                "wrong_type /status: is an object; it must be text",
+            ),
+            (
+                fault::<Status>(json!({"status": {"paid": {}}})),
+                "wrong_type /status: is an object; it must be text",
             ),
             (
                 fault::<Status>(json!({"state": "paid"})),

@@ -190,9 +190,11 @@ async fn what_is_restored_can_be_told_and_counted() {
         let answer = import(&shop, path, row.to_string()).await;
         answer.refused_at(422, &format!("/{field}"), "out_of_range");
     }
-    import(&shop, path, row("9999-12-31T23:59:59Z").to_string())
-        .await
-        .ok(200);
+    let mut decomposed = row("9999-12-31T23:59:59Z");
+    decomposed["name"] = json!("Cafe\u{301}");
+    import(&shop, path, decomposed.to_string()).await.ok(200);
+    let found = shop.get("/v1/categories?q=Caf\u{e9}").await.ok(200);
+    assert_eq!(found["items"][0]["name"], "Caf\u{e9}");
     let total = 9_000_000_000_000_000_000_i64;
     let items: Vec<Value> = (1..=90)
         .map(|line_no| {
@@ -260,6 +262,19 @@ async fn nobody_is_known_by_what_nobody_sees() {
             .body(r#"{"name": "Tea"}"#);
         shop.send(request).await.refused(400);
     }
+}
+
+#[tokio::test]
+async fn rows_of_separators_before_the_header_are_passed_over() {
+    let shop = Shop::open().await;
+    let file = ",,\r\n\n , \nname,description\nTea,green\n,\nTea,twice,more\n".to_owned();
+    let answer = import(&shop, "categories/import?format=csv", file).await;
+    assert_eq!(answer.body["errors"][0]["line"], 7, "{}", answer.body);
+    let file = ";;\nname;description\nTea;green\n".to_owned();
+    let report = import(&shop, "categories/import?format=csv", file)
+        .await
+        .ok(200);
+    assert_eq!(report["created"], 1);
 }
 
 #[tokio::test]

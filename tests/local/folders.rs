@@ -28,6 +28,7 @@ fn a_mistyped_folder_becomes_no_shop() {
     fs::write(&file, "").unwrap();
     for (folder, arguments, words) in [
         (&typo, &[][..], "there is no folder"),
+        (&typo, &["--local"], "there is no folder"),
         (&typo, &["migrate"], "there is no shop in"),
         (&typo, &["seed", "--orders", "1"], "there is no shop in"),
         (&file, &[], "is a file"),

@@ -19,11 +19,11 @@ use stockroom_tests::{
     say, temp_dir,
 };
 use stockroom_tui::{
-    app::App,
-    event::{Answer, Effect, Event, Link, Reply},
-    preferences::Preferences,
-    text::Zone,
-    view,
+    app::state::App,
+    messages::event::{Answer, Effect, Event, Link, Reply},
+    model::text::Zone,
+    settings::preferences::Preferences,
+    view::frame,
 };
 
 const SIZE: (u16, u16) = (200, 60);
@@ -252,7 +252,7 @@ fn frames(total: i64) -> f64 {
     let mut screen = Screen::new(TestBackend::new(SIZE.0, SIZE.1)).unwrap();
     let times = (0..FRAMES).map(|_| {
         let began = Instant::now();
-        screen.draw(|frame| view::draw(frame, &app)).unwrap();
+        screen.draw(|frame| frame::draw(frame, &app)).unwrap();
         millis(began.elapsed())
     });
     median(times.collect())

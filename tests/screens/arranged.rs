@@ -5,7 +5,7 @@ use ratatui::style::Modifier;
 use serde_json::{Value, json};
 
 use super::{Driver, USUAL, customer, order, page, picture, with_orders};
-use stockroom_tui::{event::Link, preferences::Preferences};
+use stockroom_tui::{messages::event::Link, settings::preferences::Preferences};
 
 fn whole(items: Vec<Value>) -> Value {
     json!({"items": items, "next": null, "prev": null})
@@ -220,7 +220,7 @@ fn what_is_shown_can_be_copied() {
 fn keys_that_are_changed_are_those_that_are_shown() {
     let changes =
         serde_json::from_value(json!({"delete": "D", "last": ["G", "g e"], "first": "g g"}));
-    let keys = stockroom_tui::keys::Keymap::with(&changes.unwrap()).unwrap();
+    let keys = stockroom_tui::settings::keys::Keymap::with(&changes.unwrap()).unwrap();
     let preferences = Preferences {
         keys,
         ..Preferences::default()

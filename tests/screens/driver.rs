@@ -11,13 +11,12 @@ use crossterm::event::{
 use ratatui::{Terminal, backend::TestBackend, buffer::Buffer, style::Style};
 use serde_json::{Value, json};
 use stockroom_tui::{
-    app::App,
-    event::{Answer, Call, Effect, Event, Failure, Link, Reply, Source, Ticket},
-    import::Upload,
-    memory::Memory,
-    preferences::Preferences,
-    text::{self, Zone},
-    view,
+    app::state::App,
+    dialogs::import::Upload,
+    messages::event::{Answer, Call, Effect, Event, Failure, Link, Reply, Source, Ticket},
+    model::text::{self, Zone},
+    settings::{memory::Memory, preferences::Preferences},
+    view::frame,
 };
 use uuid::Uuid;
 
@@ -306,7 +305,9 @@ impl Driver {
     pub(crate) fn buffer(&self) -> Buffer {
         let (columns, rows) = self.size;
         let mut terminal = Terminal::new(TestBackend::new(columns, rows)).unwrap();
-        terminal.draw(|frame| view::draw(frame, &self.app)).unwrap();
+        terminal
+            .draw(|frame| frame::draw(frame, &self.app))
+            .unwrap();
         terminal.backend().buffer().clone()
     }
 

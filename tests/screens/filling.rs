@@ -5,7 +5,7 @@ use std::time::Duration;
 use crossterm::event::KeyCode;
 use serde_json::json;
 
-use stockroom_tui::event::Link;
+use stockroom_tui::messages::event::Link;
 
 use super::{Driver, USUAL, customer, page, picture, product, with_orders};
 

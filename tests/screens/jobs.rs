@@ -2,7 +2,7 @@
 
 use crossterm::event::KeyCode;
 use serde_json::{Value, json};
-use stockroom_tui::{event::Link, preferences::Preferences};
+use stockroom_tui::{messages::event::Link, settings::preferences::Preferences};
 
 use super::{Driver, SIZES, USUAL, id, page, picture};
 

@@ -2,12 +2,14 @@
 
 use crossterm::event::KeyCode;
 use stockroom_tui::{
-    keys::{self, Keymap},
-    preferences::Preferences,
+    messages::event::Link,
+    settings::{
+        keys::{self, Keymap},
+        preferences::Preferences,
+    },
 };
 
 use super::{Driver, USUAL, order, page, picture, with_orders};
-use stockroom_tui::event::Link;
 
 #[test]
 fn any_command_is_found_by_some_of_its_letters() {

@@ -3,9 +3,11 @@
 use crossterm::event::KeyCode;
 use ratatui::style::{Color, Modifier};
 use stockroom_tui::{
-    event::Link,
-    preferences::Preferences,
-    theme::{Depth, Scheme, Theme},
+    messages::event::Link,
+    settings::{
+        preferences::Preferences,
+        theme::{Depth, Scheme, Theme},
+    },
 };
 
 use super::{Driver, SIZES, USUAL, customer, order, page, picture, with_orders};

@@ -20,7 +20,7 @@ use crossterm::event::KeyCode;
 use insta::assert_snapshot;
 use serde_json::{Value, json};
 use stockroom_common::{Kind, Problem};
-use stockroom_tui::event::{Link, Precondition, Source};
+use stockroom_tui::messages::event::{Link, Precondition, Source};
 
 use self::driver::Driver;
 

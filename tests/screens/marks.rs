@@ -2,7 +2,7 @@
 
 use crossterm::event::KeyCode;
 use serde_json::{Value, json};
-use stockroom_tui::event::{Call, Precondition};
+use stockroom_tui::messages::event::{Call, Precondition};
 
 use super::{Driver, USUAL, id, order, picture, with_orders};
 

@@ -2,7 +2,7 @@
 
 use crossterm::event::KeyCode;
 use serde_json::{Value, json};
-use stockroom_tui::event::Link;
+use stockroom_tui::messages::event::Link;
 
 use super::{Driver, SIZES, USUAL, id, page, picture};
 

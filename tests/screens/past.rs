@@ -2,7 +2,7 @@
 
 use crossterm::event::KeyCode;
 use serde_json::{Value, json};
-use stockroom_tui::event::{Link, Precondition};
+use stockroom_tui::messages::event::{Link, Precondition};
 
 use super::{Driver, SIZES, USUAL, id, order, page, picture, product, with_orders};
 

@@ -2,7 +2,7 @@
 //! panic for want of room.
 
 use crossterm::event::KeyCode;
-use stockroom_tui::event::Link;
+use stockroom_tui::messages::event::Link;
 
 use super::{Driver, SIZES, picture, with_orders};
 

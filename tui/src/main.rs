@@ -5,9 +5,11 @@ use std::{io::Write, process::ExitCode};
 use clap::{CommandFactory, FromArgMatches};
 use stockroom_common::environment;
 use stockroom_tui::{
-    command::{self, USAGE},
+    cli::{
+        command::{self, USAGE},
+        settings::Settings,
+    },
     run::{Error, run},
-    settings::Settings,
 };
 
 #[tokio::main]

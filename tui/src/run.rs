@@ -16,19 +16,19 @@ use tokio::{
 };
 
 use crate::{
-    api::Api,
-    app::App,
-    awaited::Awaited,
-    clipboard::Clipboard,
-    context::Toast,
-    editor,
-    event::{Effect, Event, Mouse},
-    link, log,
-    memory::Memory,
-    settings::{Config, Settings},
-    terminal::Screen,
-    text::Zone,
-    view,
+    app::state::App,
+    cli::settings::{Config, Settings},
+    io::{
+        api::Api, clipboard::Clipboard, editor, link, log, pending_exports::Awaited,
+        terminal::Screen,
+    },
+    messages::{
+        context::Toast,
+        event::{Effect, Event, Mouse},
+    },
+    model::text::Zone,
+    settings::memory::Memory,
+    view::frame,
 };
 
 /// Events that one picture takes in.
@@ -81,7 +81,7 @@ pub async fn run(settings: &Settings) -> Result<(), Error> {
     let mut awaited = Awaited::of(server.place());
     app.await_exports(awaited.take_over());
     screen.set_title(&format!("Stockroom · {}", app.server))?;
-    screen.terminal.draw(|frame| view::draw(frame, &app))?;
+    screen.terminal.draw(|frame| frame::draw(frame, &app))?;
 
     if app.preferences.has_mouse {
         screen.set_mouse(Mouse::Ours)?;
@@ -115,7 +115,7 @@ pub async fn run(settings: &Settings) -> Result<(), Error> {
             hands.carry_out(effect).await?;
         }
         let terminal = &mut hands.screen.terminal;
-        terminal.draw(|frame| view::draw(frame, &app))?;
+        terminal.draw(|frame| frame::draw(frame, &app))?;
         hands.heartbeat.beat(turn.elapsed());
     }
     let (mut awaited, heartbeat) = hands.leave().await;
@@ -287,7 +287,7 @@ async fn forward_terminal(events: UnboundedSender<Event>) {
     let mut stream = EventStream::new();
     while let Some(event) = stream.next().await {
         if let Ok(TerminalEvent::Mouse(event)) = &event
-            && !view::is_telling(event.kind)
+            && !frame::is_telling(event.kind)
         {
             // The mouse only passes by.
             continue;

@@ -2,16 +2,22 @@
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers, MouseEvent, MouseEventKind};
 
-use super::App;
 use crate::{
-    context::Context,
-    entity::{Show, Tab},
-    event::{Effect, Mouse},
-    keys::{self, Binding, Command, Condition, Found, Scope},
-    overlay::{Confirm, Consent, Help, Overlay},
-    palette::Palette,
-    text,
-    view::{self, Hit},
+    app::state::App,
+    dialogs::{
+        overlay::{Confirm, Consent, Help, Overlay},
+        palette::Palette,
+    },
+    messages::{
+        context::Context,
+        event::{Effect, Mouse},
+    },
+    model::{
+        entity::{Show, Tab},
+        text,
+    },
+    settings::keys::{self, Binding, Command, Condition, Found, Scope},
+    view::frame::{self, Hit},
 };
 
 /// Rows that one notch of the wheel moves.
@@ -69,7 +75,7 @@ impl App {
         if let Some(command) = moves {
             return (0..WHEEL).for_each(|_| self.run(command, ctx));
         }
-        match view::hit(self, event.column, event.row) {
+        match frame::hit(self, event.column, event.row) {
             Some(Hit::Tab(tab)) => self.turn_to(tab, ctx),
             Some(Hit::Row(row)) => self.screen_mut(self.tab).click(row, ctx),
             Some(Hit::Choice(index)) => {
@@ -219,7 +225,7 @@ impl App {
             .map(|bound| (bound.all(), bound.binding.help))
             .collect();
         if scope == Scope::List {
-            let legend = view::LEGEND.iter();
+            let legend = frame::LEGEND.iter();
             lines.extend(legend.map(|(mark, words)| (format!("{mark} before a row"), *words)));
         }
         lines

@@ -3,7 +3,7 @@
 use super::cell::{self, Align};
 
 /// A bar in that many columns: whatever there is is seen.
-pub(super) fn filled(value: i128, most: i128, columns: usize) -> String {
+pub(crate) fn filled(value: i128, most: i128, columns: usize) -> String {
     let share = value as f64 / most.max(1) as f64;
     let eighths = (share * columns as f64 * 8.0).round() as usize;
     let eighths = eighths.max(usize::from(value > 0)).min(columns * 8);
@@ -15,7 +15,7 @@ pub(super) fn filled(value: i128, most: i128, columns: usize) -> String {
 }
 
 /// A line of small bars, one for each value.
-pub(super) fn sparkline(values: impl Iterator<Item = u64> + Clone) -> String {
+pub(crate) fn sparkline(values: impl Iterator<Item = u64> + Clone) -> String {
     const STEPS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
     let most = values.clone().max().unwrap_or_default().max(1);
     values

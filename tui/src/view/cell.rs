@@ -2,33 +2,35 @@
 
 use ratatui::style::Style;
 
-use super::Look;
 use crate::{
-    entity::{Cell, Show},
-    text,
+    model::{
+        entity::{Cell, Show},
+        text,
+    },
+    view::look::Look,
 };
 
 /// Where a value stands in its column.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Align {
+pub(crate) enum Align {
     Left,
     Right,
 }
 
 /// The value in harmless text.
-pub(super) fn show(cell: &Cell, look: Look<'_>) -> String {
+pub(crate) fn show(cell: &Cell, look: Look<'_>) -> String {
     let Look { names, zone, .. } = look;
     Show { names, zone }.words(cell)
 }
 
-pub(super) const fn align(cell: &Cell) -> Align {
+pub(crate) const fn align(cell: &Cell) -> Align {
     match cell {
         Cell::Integer(_) | Cell::Money(_) => Align::Right,
         _ => Align::Left,
     }
 }
 
-pub(super) const fn style(cell: &Cell, look: Look<'_>) -> Style {
+pub(crate) const fn style(cell: &Cell, look: Look<'_>) -> Style {
     match cell {
         Cell::Status(status) => look.theme.status(*status),
         Cell::Flag(false) => look.theme.dim,
@@ -37,7 +39,7 @@ pub(super) const fn style(cell: &Cell, look: Look<'_>) -> Style {
 }
 
 /// The text in exactly that many columns. A number that does not fit is not shown: part of it would be another number.
-pub(super) fn fit(text: &str, columns: usize, align: Align) -> String {
+pub(crate) fn fit(text: &str, columns: usize, align: Align) -> String {
     let cut = match align {
         Align::Right if text::width(text) > columns => text::cut("……", columns.min(1)),
         _ => text::cut(text, columns),
@@ -50,6 +52,6 @@ pub(super) fn fit(text: &str, columns: usize, align: Align) -> String {
 }
 
 /// What stands before the row that is selected, and before the others.
-pub(super) const fn mark(is_selected: bool) -> &'static str {
+pub(crate) const fn mark(is_selected: bool) -> &'static str {
     if is_selected { "› " } else { "  " }
 }

@@ -44,7 +44,7 @@ const ASCII: &[(&str, &str)] = &[
     ("”", "\""),
 ];
 
-pub(super) fn translate(buffer: &mut Buffer) {
+pub(crate) fn translate(buffer: &mut Buffer) {
     for cell in &mut buffer.content {
         if cell.symbol().is_ascii() {
             continue;

@@ -1,0 +1,284 @@
+//! The client as a command: what the tabs do, for scripts. Data goes to standard output, talk to
+//! standard error.
+
+use std::{process::ExitCode, time::Duration};
+
+use clap::CommandFactory;
+use reqwest::Method;
+use stockroom_common::{
+    Category, Customer, Kind, Order, Page, Problem, Product,
+    change::ChangeEvent,
+    document,
+    job::{Job, NamedPartitions},
+    partition::Partition,
+    stats::Stats,
+};
+
+pub use crate::cli::arguments::{Action, Command, JobAction, Output, PartitionAction};
+use crate::{
+    cli::{
+        doctor,
+        output::{say, write_out},
+        rows,
+        settings::{Config, Settings},
+        shop::Shop,
+        table::{self, LEFT, RIGHT},
+    },
+    dialogs::form::words_of,
+    messages::event::Failure,
+    model::text::{self, Zone},
+    settings::keys,
+};
+
+/// What the exit codes say; 2 is clap's too.
+const REFUSED: u8 = 1;
+pub const USAGE: u8 = 2;
+const UNREACHABLE: u8 = 3;
+/// How long after a stream of changes broke it is followed again, and how often.
+const FOLLOW_RETRY: Duration = Duration::from_secs(1);
+const FOLLOW_RETRIES: u32 = 60;
+
+/// Runs a command.
+pub async fn run(settings: &Settings, command: Command) -> ExitCode {
+    let done = match (Config::read(), command) {
+        (Ok(config), command) => dispatch(settings, &config, command).await,
+        // It is what the doctor is for.
+        (Err(reason), Command::Doctor { json }) => {
+            let config = Config::default();
+            let told = doctor::run(settings, (&config, Some(reason)), json).await;
+            told.map_err(Trouble::Failure)
+        }
+        (Err(reason), _) => Err(Trouble::Usage(reason)),
+    };
+    let (reason, code) = match done {
+        Ok(()) => return ExitCode::SUCCESS,
+        Err(Trouble::Usage(reason)) => (reason, USAGE),
+        Err(Trouble::Failure(failure)) => {
+            let code = match failure {
+                Failure::Refused(_) => REFUSED,
+                Failure::Unreachable(_) | Failure::NoAnswer(_) => UNREACHABLE,
+            };
+            (failure.message().to_owned(), code)
+        }
+    };
+    say(&reason);
+    ExitCode::from(code)
+}
+
+/// Why a command was not done.
+enum Trouble {
+    Usage(String),
+    Failure(Failure),
+}
+
+impl From<Failure> for Trouble {
+    fn from(failure: Failure) -> Self {
+        Self::Failure(failure)
+    }
+}
+
+async fn dispatch(settings: &Settings, config: &Config, command: Command) -> Result<(), Trouble> {
+    if settings.is_read_only(config) && command.changes_something() {
+        let words = "This client only looks (--read-only); nothing can be changed.";
+        let refused = Problem::new(Kind::Conflict, words);
+        return Err(Trouble::Failure(Failure::Refused(refused)));
+    }
+    match command {
+        Command::Keys { markdown } => {
+            let map = config.keymap().map_err(Trouble::Usage)?;
+            let page = match markdown {
+                true => keys::markdown(&map),
+                false => keys::plain(&map),
+            };
+            return Ok(write_out(page.trim_end())?);
+        }
+        Command::Completions { shell } => {
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Settings::command(), "stockroom", &mut script);
+            return Ok(write_out(String::from_utf8_lossy(&script).trim_end())?);
+        }
+        Command::Man => {
+            let mut page = Vec::new();
+            // Memory takes whatever is written to it.
+            let _ = clap_mangen::Man::new(Settings::command()).render(&mut page);
+            return Ok(write_out(String::from_utf8_lossy(&page).trim_end())?);
+        }
+        Command::Doctor { json } => return Ok(doctor::run(settings, (config, None), json).await?),
+        _ => {}
+    }
+    let (server, local) = settings.server(config).map_err(Trouble::Usage)?;
+    if let Some(local) = local.as_ref().filter(|local| !local.has_shop()) {
+        let words = match settings.check_folder() {
+            Err(fault) if local.data_dir().exists() => fault,
+            _ => settings.how_to_make_shop(local.data_dir()),
+        };
+        return Err(Trouble::Usage(words));
+    }
+    Ok(ask(&Shop { server, local }, command).await?)
+}
+
+async fn ask(shop: &Shop, command: Command) -> Result<(), Failure> {
+    match command {
+        Command::Orders(action) => rows::run::<Order, _>(shop, action).await,
+        Command::Customers(action) => rows::run::<Customer, _>(shop, action).await,
+        Command::Products(action) => rows::run::<Product, _>(shop, action).await,
+        Command::Categories(action) => rows::run::<Category, _>(shop, action).await,
+        Command::Stats { months, json } => stats(shop, months, json).await,
+        Command::Changes {
+            entity,
+            after,
+            json,
+        } => changes(shop, entity, after, json).await,
+        Command::Partitions(action) => partitions(shop, action).await,
+        Command::Seed { sizes, json } => shop.seed(&sizes, json).await,
+        Command::Jobs(action) => shop.jobs(action).await,
+        // They need no server and are done.
+        Command::Keys { .. }
+        | Command::Doctor { .. }
+        | Command::Completions { .. }
+        | Command::Man => Ok(()),
+    }
+}
+
+async fn stats(shop: &Shop, months: u32, json: bool) -> Result<(), Failure> {
+    let stats: Stats = shop.get(&format!("/v1/stats?months={months}")).await?;
+    if json {
+        return write_out(&document::to_value(&stats).to_string());
+    }
+    let title = |words: &str, side| (words.to_owned(), side);
+    let mut lines = vec![vec![
+        title("Month", LEFT),
+        title("Orders", RIGHT),
+        title("Revenue", RIGHT),
+    ]];
+    for month in &stats.months {
+        let (orders, revenue) = match month.archived && month.orders == 0 {
+            true => ("archived".to_owned(), String::new()),
+            false => (
+                text::integer(month.orders),
+                text::money(month.revenue_minor),
+            ),
+        };
+        lines.push(vec![
+            (text::clean(&month.month).into_owned(), LEFT),
+            (orders, RIGHT),
+            (revenue, RIGHT),
+        ]);
+    }
+    table::aligned(&lines)
+}
+
+/// Follows the shop for as long as anybody reads.
+async fn changes(
+    shop: &Shop,
+    entity: Option<String>,
+    after: Option<i64>,
+    json: bool,
+) -> Result<(), Failure> {
+    let pairs: Vec<(&str, String)> = entity
+        .into_iter()
+        .map(|entity| ("entity", entity))
+        .collect();
+    let query = serde_urlencoded::to_string(pairs).unwrap_or_default();
+    let mut last = after.map(|position| position.to_string());
+    let (mut written, mut retries) = (Ok(()), 0);
+    loop {
+        let begun = last.clone();
+        let path = format!("/v1/changes?{query}");
+        let path = path.trim_end_matches('?');
+        let ended = shop.follow(path, begun.as_deref(), |id, change: Option<ChangeEvent>| {
+            last = id.map(str::to_owned);
+            retries = 0;
+            let line = change.map(|change| match json {
+                true => document::to_value(&change).to_string(),
+                false => told(&change),
+            });
+            if let Some(line) = line {
+                written = write_out(&line);
+            }
+            written.is_ok()
+        });
+        let ended = ended.await;
+        std::mem::replace(&mut written, Ok(()))?;
+        // The server goes on elsewhere, or comes back; where nothing was told yet there may be none.
+        let is_refused = matches!(ended, Failure::Refused(_));
+        if is_refused || last.is_none() || retries == FOLLOW_RETRIES {
+            return Err(ended);
+        }
+        retries += 1;
+        tokio::time::sleep(FOLLOW_RETRY).await;
+    }
+}
+
+fn told(change: &ChangeEvent) -> String {
+    let at = text::time(change.at, Zone::Local);
+    let id = change
+        .entity_id
+        .map_or_else(|| "many".into(), |id| id.to_string());
+    let fields: Vec<String> = change.changed.iter().map(|at| words_of(at)).collect();
+    let line = format!(
+        "{} {at}  {}  {} {} {id}  {}",
+        change.position,
+        change.actor,
+        change.op.as_str(),
+        change.entity,
+        fields.join(", ")
+    );
+    text::clean(line.trim_end()).into_owned()
+}
+
+async fn partitions(shop: &Shop, action: PartitionAction) -> Result<(), Failure> {
+    let (verb, names, done) = match action {
+        PartitionAction::List { output } => {
+            let page: Page<Partition> = shop.get("/v1/partitions").await?;
+            return list_partitions(&page.items, output);
+        }
+        PartitionAction::Archive { names } => ("archive", names, "archived"),
+        PartitionAction::Restore { names } => ("restore", names, "in use"),
+        PartitionAction::Delete { names } => ("delete", names, "deleted"),
+    };
+    let body = document::to_value(&NamedPartitions {
+        names: names.clone(),
+    });
+    let path = format!("/v1/partitions/{verb}");
+    let job: Job = shop.call(Method::POST, &path, Some(body)).await?;
+    shop.finish_job(&job).await?;
+    for name in names {
+        say(&format!("{name} is {done}."));
+    }
+    Ok(())
+}
+
+fn list_partitions(partitions: &[Partition], output: Output) -> Result<(), Failure> {
+    if output.json {
+        let mut lines = partitions
+            .iter()
+            .map(|one| document::to_value(one).to_string());
+        return lines.try_for_each(|line| write_out(&line));
+    }
+    let cells = partitions.iter().map(|one| {
+        vec![
+            (one.name.clone(), LEFT),
+            (one.state.as_str().to_owned(), LEFT),
+            (one.rows.to_string(), RIGHT),
+            ((one.bytes + one.index_bytes).to_string(), RIGHT),
+        ]
+    });
+    let titles = [
+        ("name", LEFT),
+        ("state", LEFT),
+        ("rows", RIGHT),
+        ("bytes", RIGHT),
+    ];
+    let titles = titles
+        .map(|(title, side)| (title.to_owned(), side))
+        .to_vec();
+    let lines: Vec<Vec<(String, bool)>> = std::iter::once(titles).chain(cells).collect();
+    match output.csv {
+        true => table::csv(lines.into_iter().map(|line| {
+            let cells = line.into_iter().map(|(cell, _)| cell);
+            cells.collect()
+        })),
+        false => table::aligned(&lines),
+    }
+}

@@ -1,0 +1,210 @@
+//! `stockroom doctor`: what one looks at first when something is wrong.
+
+use std::{
+    path::{Path, PathBuf},
+    time::{Duration, Instant},
+};
+
+use serde_json::{Value, json};
+use stockroom_common::{Kind, Problem, stats::Stats};
+
+use super::table::{LEFT, aligned};
+use crate::{
+    cli::{
+        output::write_out,
+        settings::{Config, Settings},
+        shop::Shop,
+    },
+    io::{api::Server, log},
+    messages::event::Failure,
+    model::text,
+    settings::{memory::Memory, theme::Depth},
+};
+
+/// How long the server has to answer.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Something that was looked at.
+struct Finding {
+    what: &'static str,
+    is_well: bool,
+    words: String,
+}
+
+/// Looks at everything and tells; refused where something is wrong. `broken` is what is wrong with
+/// `config.toml`, which is left aside then.
+pub(crate) async fn run(
+    settings: &Settings,
+    (config, broken): (&Config, Option<String>),
+    json: bool,
+) -> Result<(), Failure> {
+    let mut findings = vec![well(
+        "client",
+        format!("stockroom {}", env!("CARGO_PKG_VERSION")),
+    )];
+    findings.extend(files(settings, config, broken));
+    findings.push(terminal());
+    let checked = settings.check_folder();
+    match checked.and_then(|()| settings.server(config)) {
+        Ok((server, local)) => {
+            if let Some(local) = &local {
+                findings.push(sibling(local.binary()));
+            }
+            findings.extend(health(&Shop { server, local }).await);
+        }
+        Err(reason) => findings.push(wrong("server", reason)),
+    }
+    if json {
+        let findings: Vec<Value> = findings
+            .iter()
+            .map(|found| json!({"what": found.what, "ok": found.is_well, "words": found.words}))
+            .collect();
+        write_out(&Value::Array(findings).to_string())?;
+    } else {
+        let lines: Vec<_> = findings
+            .iter()
+            .map(|found| {
+                let mark = if found.is_well { "ok" } else { "WRONG" };
+                let words = text::clean(&found.words).into_owned();
+                vec![
+                    (mark.into(), LEFT),
+                    (found.what.into(), LEFT),
+                    (words, LEFT),
+                ]
+            })
+            .collect();
+        aligned(&lines)?;
+    }
+    match findings.iter().filter(|found| !found.is_well).count() {
+        0 => Ok(()),
+        1 => Err(trouble("One thing is wrong.".into())),
+        many => Err(trouble(format!("{many} things are wrong."))),
+    }
+}
+
+const fn well(what: &'static str, words: String) -> Finding {
+    Finding {
+        what,
+        is_well: true,
+        words,
+    }
+}
+
+const fn wrong(what: &'static str, words: String) -> Finding {
+    Finding {
+        what,
+        is_well: false,
+        words,
+    }
+}
+
+fn trouble(detail: String) -> Failure {
+    Failure::Refused(Problem::new(Kind::Unavailable, detail))
+}
+
+fn files(settings: &Settings, config: &Config, broken: Option<String>) -> Vec<Finding> {
+    let place = |path: Option<PathBuf>| match path {
+        Some(path) if path.exists() => path.display().to_string(),
+        Some(path) => format!("{} (not there)", path.display()),
+        None => "this system tells no home folder".into(),
+    };
+    let checked = broken.map_or_else(|| settings.preferences(config).map(|_| ()), Err);
+    let found = match checked {
+        Ok(()) => well("settings", place(Config::path())),
+        Err(reason) => wrong("settings", reason),
+    };
+    vec![
+        found,
+        match Memory::read() {
+            Ok(_) => well("memory", place(Memory::path())),
+            Err(fault) => wrong("memory", fault),
+        },
+        well("log", place(log::path())),
+    ]
+}
+
+fn terminal() -> Finding {
+    let term = std::env::var("TERM").unwrap_or_else(|_| "unknown".into());
+    let colours = match Depth::detect(|name| std::env::var(name).ok()) {
+        Depth::None => "no colours",
+        Depth::Sixteen => "16 colours",
+        Depth::TwoHundred => "256 colours",
+        Depth::True => "16 million colours",
+    };
+    let size = match crossterm::terminal::size() {
+        Ok((columns, rows)) => format!("{columns}×{rows}"),
+        Err(_) => "no terminal here".into(),
+    };
+    well("terminal", format!("{term}, {size}, {colours}"))
+}
+
+fn sibling(binary: Option<PathBuf>) -> Finding {
+    match binary {
+        Some(path) if Path::is_file(&path) => well("local server", path.display().to_string()),
+        Some(path) => wrong("local server", format!("{} is not there", path.display())),
+        None => wrong(
+            "local server",
+            "the place of this program is not known".into(),
+        ),
+    }
+}
+
+/// How the server is. A local one that does not run is not started for this.
+async fn health(shop: &Shop) -> Vec<Finding> {
+    if let (Server::Socket(path), Some(local)) = (&shop.server, &shop.local)
+        && !local.answers()
+    {
+        let words = format!(
+            "{} (does not run; opening the client starts it)",
+            path.display()
+        );
+        return vec![well("server", words)];
+    }
+    let asked = Instant::now();
+    let ready = tokio::time::timeout(PATIENCE, shop.get::<Value>("/readyz")).await;
+    let took = asked.elapsed().as_millis().max(1);
+    let name = match &shop.server {
+        Server::Url(_) => shop.server.to_string(),
+        Server::Socket(path) => path.display().to_string(),
+    };
+    let mut findings = match ready {
+        Ok(Ok(ready)) => {
+            let version = ready["version"].as_str().unwrap_or("unknown").to_owned();
+            let is_same = version == env!("CARGO_PKG_VERSION");
+            let words = format!("{name}: ready in {took} ms, version {version}");
+            vec![match is_same {
+                true => well("server", words),
+                false => wrong("server", format!("{words}, another than the client's")),
+            }]
+        }
+        Ok(Err(failure)) => return vec![wrong("server", format!("{name}: {}", failure.message()))],
+        Err(_) => {
+            return vec![wrong(
+                "server",
+                format!("{name}: no answer in {PATIENCE:?}"),
+            )];
+        }
+    };
+    match shop.get::<Stats>("/v1/stats?months=1").await {
+        Ok(stats) => {
+            let cache = format!("{}, {} hits", stats.cache.store, stats.cache.hits);
+            findings.push(match stats.cache.store == "off" || stats.cache.is_up {
+                true => well("cache", cache),
+                false => wrong("cache", format!("{cache}, down: reads go to the database")),
+            });
+            let counts = &stats.counts;
+            findings.push(well(
+                "shop",
+                format!(
+                    "{} orders, {} customers, {} products, {} categories",
+                    text::integer(counts.orders.value),
+                    text::integer(counts.customers.value),
+                    text::integer(counts.products.value),
+                    text::integer(counts.categories.value)
+                ),
+            ));
+        }
+        Err(failure) => findings.push(wrong("shop", failure.message().to_owned())),
+    }
+    findings
+}

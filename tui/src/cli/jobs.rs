@@ -1,0 +1,202 @@
+//! Jobs as commands: those that seed, those that were begun elsewhere, and how any of them is followed to
+//! its end.
+
+use std::{
+    io::{IsTerminal, Write},
+    path::Path,
+    time::{Duration, Instant},
+};
+
+use reqwest::Method;
+use stockroom_common::{
+    Kind, Page, Problem, document,
+    job::{Job, JobRequest, JobState},
+    seed::NewSeedJob,
+};
+use uuid::Uuid;
+
+use super::arguments::JobAction;
+use crate::{
+    cli::{
+        output::{say, write_out},
+        shop::Shop,
+    },
+    dialogs::overlay::whole_path,
+    io::api,
+    messages::event::{Failure, Written},
+    model::text,
+};
+
+/// How long after the stream of events broke the job is asked for again, and how often.
+const RETRY: Duration = Duration::from_secs(1);
+const RETRIES: u32 = 30;
+/// How often one is told how far a job is.
+const TELL_EVERY: Duration = Duration::from_secs(1);
+
+impl Shop {
+    /// Puts a seed job into the queue and follows it to its end.
+    pub(crate) async fn seed(&self, sizes: &NewSeedJob, json: bool) -> Result<(), Failure> {
+        let jobs: Page<Job> = self.get("/v1/seed-jobs").await?;
+        let job = match jobs.items.into_iter().find(|job| sizes.is_done_by(job)) {
+            Some(job) => job,
+            None => {
+                let body = Some(document::to_value(sizes));
+                self.call(Method::POST, "/v1/seed-jobs", body).await?
+            }
+        };
+        let job = self.follow_job(&job).await?;
+        say(&job.to_string());
+        if json {
+            write_out(&document::to_value(&job).to_string())?;
+        }
+        match job.state {
+            JobState::Done => Ok(()),
+            _ => {
+                let detail = "The same command goes on where the job stopped.";
+                Err(Failure::Refused(Problem::new(Kind::Unavailable, detail)))
+            }
+        }
+    }
+
+    /// Follows a job to its end, and says on a terminal how far it is.
+    pub(crate) async fn follow_job(&self, job: &Job) -> Result<Job, Failure> {
+        self.follow_and_tell(job, |_| ()).await
+    }
+
+    /// The same, and hands on how far it is each time that is said. A connection that is lost is sought again: the job
+    /// goes on meanwhile.
+    async fn follow_and_tell(&self, job: &Job, mut tell: impl FnMut(&Job)) -> Result<Job, Failure> {
+        let is_terminal = std::io::stderr().is_terminal();
+        let path = format!("/v1/jobs/{}/events", job.id);
+        let mut retries = 0;
+        let job = loop {
+            let mut last = None;
+            let follow = self.follow(&path, None, |_, job: Option<Job>| {
+                let Some(job) = job else { return true };
+                if is_terminal {
+                    let line = job.to_string();
+                    let _ = write!(std::io::stderr(), "\r\x1b[K{}", text::clean(&line));
+                }
+                tell(&job);
+                last = Some(job);
+                true
+            });
+            let broke = follow.await;
+            if let Some(job) = last {
+                retries = 0;
+                if job.state.is_final() {
+                    break job;
+                }
+            }
+            retries += 1;
+            if retries > RETRIES {
+                return Err(broke);
+            }
+            tokio::time::sleep(RETRY).await;
+        };
+        if is_terminal {
+            let _ = write!(std::io::stderr(), "\r\x1b[K");
+        }
+        Ok(job)
+    }
+
+    /// Follows a job to its good end.
+    ///
+    /// # Errors
+    /// Why it came to another.
+    pub(crate) async fn finish_job(&self, job: &Job) -> Result<Job, Failure> {
+        ended_well(self.follow_job(job).await?)
+    }
+
+    /// Follows a job and writes how far it is, at most once a second, where standard output is no terminal: whoever
+    /// reads there is not to wait for the end.
+    async fn follow_out(&self, job: &Job, json: bool) -> Result<(), Failure> {
+        // One document is one to the end.
+        if json || std::io::stdout().is_terminal() {
+            return print(&self.finish_job(job).await?, json);
+        }
+        let mut written: Option<Instant> = None;
+        let job = self.follow_and_tell(job, |job| {
+            let is_due = written.is_none_or(|at| at.elapsed() >= TELL_EVERY);
+            if is_due && !job.state.is_final() {
+                written = Some(Instant::now());
+                // Where it cannot be written the end says so.
+                let _ = print(job, false);
+            }
+        });
+        print(&ended_well(job.await?)?, false)
+    }
+
+    pub(crate) async fn jobs(&self, action: JobAction) -> Result<(), Failure> {
+        match action {
+            JobAction::List { json } => {
+                let jobs: Page<Job> = self.get("/v1/jobs").await?;
+                jobs.items.iter().try_for_each(|job| print(job, json))
+            }
+            JobAction::Show { id, json } => {
+                print(&self.get(&format!("/v1/jobs/{id}")).await?, json)
+            }
+            JobAction::Follow { id, json } => {
+                let job: Job = self.get(&format!("/v1/jobs/{id}")).await?;
+                self.follow_out(&job, json).await
+            }
+            JobAction::Cancel { id } => {
+                let path = format!("/v1/jobs/{id}");
+                let job: Job = self.call(Method::DELETE, &path, None).await?;
+                say(&told(&job));
+                Ok(())
+            }
+            JobAction::Apply { id, json } => {
+                let path = format!("/v1/jobs/{id}/apply");
+                let job: Job = self.call(Method::POST, &path, None).await?;
+                print(&self.finish_job(&job).await?, json)
+            }
+            JobAction::Save { id, file } => self.save(id, &file).await,
+        }
+    }
+
+    /// Saves the file of a job.
+    async fn save(&self, id: Uuid, file: &Path) -> Result<(), Failure> {
+        let (client, base) = self.client().await?;
+        let url = format!("{base}/v1/jobs/{id}/file");
+        if file == Path::new("-") {
+            let written = api::download_to(&client, url, tokio::io::stdout()).await;
+            return written.map(|_| ());
+        }
+        let name = whole_path(&file.to_string_lossy());
+        let written = api::download(&client, url, name).await?;
+        let written: Written = written.read().map_err(Failure::NoAnswer)?;
+        say(&format!("{}: {}", written.file, text::bytes(written.bytes)));
+        Ok(())
+    }
+}
+
+fn print(job: &Job, json: bool) -> Result<(), Failure> {
+    match json {
+        true => write_out(&document::to_value(job).to_string()),
+        false => write_out(&told(job)),
+    }
+}
+
+fn told(job: &Job) -> String {
+    let mut line = format!("{}  {}: {job}", job.id, job.request);
+    if let (Some(report), JobRequest::Import(import)) = (&job.report, &job.request) {
+        let counts = super::rows::counts(report);
+        line.push_str(&match import.dry_run {
+            true => format!("; nothing is written, it would be: {counts}"),
+            false => format!("; {counts}"),
+        });
+    }
+    text::clean(&line).into_owned()
+}
+
+fn ended_well(job: Job) -> Result<Job, Failure> {
+    match (job.state, job.problem) {
+        (JobState::Done, problem) => Ok(Job { problem, ..job }),
+        (_, Some(problem)) => Err(Failure::Refused(problem)),
+        (_, None) => {
+            let detail = format!("The job ({}) was cancelled.", job.request);
+            Err(Failure::Refused(Problem::new(Kind::Conflict, detail)))
+        }
+    }
+}

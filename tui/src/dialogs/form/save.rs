@@ -1,0 +1,252 @@
+//! Saving a form: what is checked before it goes out, what goes out, and what the answers mean.
+
+use reqwest::Method;
+use serde_json::{Value, json};
+use stockroom_common::{FieldError, Kind, Problem, document, seed};
+
+use super::{Form, Purpose, Step};
+use crate::{
+    app::undo::Undo,
+    dialogs::overlay::{Confirm, Consent, Overlay, Typed},
+    messages::{
+        context::{Context, Wish},
+        event::{Call, Failure, Owner, Precondition, Reply},
+    },
+    model::text,
+    screens::jobs::Then,
+};
+
+impl Form {
+    /// Takes an answer; false where it is not this form's.
+    pub fn reply(&mut self, reply: &Reply, ctx: &mut Context<'_>) -> bool {
+        let Some((_, step)) = self.sending.take_if(|(run, _)| *run == reply.ticket.run) else {
+            return false;
+        };
+        match (&reply.result, step) {
+            (Ok(answer), Step::Save) => self.saved(answer.read().ok(), ctx),
+            (Ok(answer), Step::Reread) => match answer.read() {
+                Ok(row) => self.rebase(&row, ctx),
+                Err(message) => self.message = Some(message),
+            },
+            (Err(failure), Step::Save) => self.not_saved(failure, ctx),
+            (Err(failure), Step::Reread) => {
+                self.message = Some(format!(
+                    "{} Nothing was saved.",
+                    text::sentence(failure.message())
+                ));
+            }
+        }
+        true
+    }
+
+    fn not_saved(&mut self, failure: &Failure, ctx: &mut Context<'_>) {
+        match failure {
+            Failure::Refused(problem) if problem.is(Kind::PreconditionFailed) => self.reread(ctx),
+            Failure::Refused(problem) if problem.is(Kind::OutcomeUnknown) => {
+                self.may_be_saved("The server does not know whether it was done.", ctx);
+            }
+            Failure::Refused(problem) if is_in_use(problem) => self.ask_for_number(ctx),
+            Failure::Refused(problem) if !problem.is(Kind::Unavailable) => self.refused(problem),
+            Failure::Unreachable(_) | Failure::Refused(_) => {
+                self.message = Some(format!(
+                    "{} Nothing was saved.",
+                    text::sentence(failure.message())
+                ));
+            }
+            // The server finishes what it began, whether or not it could still say so.
+            Failure::NoAnswer(reason) => self.may_be_saved(reason, ctx),
+        }
+    }
+
+    fn may_be_saved(&mut self, why: &str, ctx: &mut Context<'_>) {
+        let advice = "It may be saved or not; look at the list before you save again.";
+        self.message = Some(format!("{} {advice}", text::sentence(why)));
+        ctx.wish(Wish::Expire);
+    }
+
+    fn refused(&mut self, problem: &Problem) {
+        self.errors.clone_from(&problem.errors);
+        let placed = |error: &FieldError| {
+            let mut slots = self.slots.iter();
+            slots.any(|slot| slot.pointer == error.pointer)
+        };
+        let is_placed = !problem.errors.is_empty() && problem.errors.iter().all(placed);
+        self.message = (!is_placed).then(|| problem.detail.clone());
+        self.focus_error();
+    }
+
+    pub(super) fn save(&mut self, ctx: &mut Context<'_>) {
+        if self.is_sending() || self.has_open_conflict() {
+            return;
+        }
+        self.message = None;
+        self.errors.clear();
+        self.drop_blank_lines();
+        for slot in &mut self.slots {
+            slot.is_touched = true;
+        }
+        let document = self.document();
+        // A field that is itself in trouble is not in the document; the rule that misses it is not news.
+        let faulty = self
+            .slots
+            .iter()
+            .any(|slot| slot.complaint(self.zone).is_some());
+        if !faulty {
+            self.errors = (self.check)(document.clone());
+            let lost: Vec<String> = self
+                .errors
+                .iter()
+                .filter(|error| self.slots.iter().all(|slot| slot.pointer != error.pointer))
+                .map(ToString::to_string)
+                .collect();
+            self.message = lost.into_iter().next();
+        }
+        if faulty || !self.errors.is_empty() {
+            return self.focus_error();
+        }
+        match self.purpose.clone() {
+            Purpose::Filter => {
+                let chips = self
+                    .slots
+                    .iter()
+                    .filter_map(|slot| slot.chip(self.zone))
+                    .collect();
+                ctx.wish(Wish::Close);
+                ctx.wish(Wish::FilterBy(chips));
+            }
+            Purpose::Create(tab) => self.post(format!("/v1/{}", tab.path()), document, ctx),
+            Purpose::Seed => {
+                self.post("/v1/seed-jobs?unless_in_use=true".into(), document, ctx);
+            }
+            Purpose::Edit { tab, id, version } => {
+                let patch = document::difference(&self.initial, &document);
+                if patch == json!({}) {
+                    return ctx.wish(Wish::Close);
+                }
+                let path = format!("/v1/{}/{id}", tab.path());
+                self.send(
+                    Method::PATCH,
+                    path,
+                    Some(patch),
+                    Precondition::Version(version),
+                    Step::Save,
+                    ctx,
+                );
+            }
+        }
+    }
+
+    fn post(&mut self, path: String, document: Value, ctx: &mut Context<'_>) {
+        let body = Some(document);
+        self.send(
+            Method::POST,
+            path,
+            body,
+            Precondition::None,
+            Step::Save,
+            ctx,
+        );
+    }
+
+    /// Asks before test rows go among those that people have written: nobody can tell them apart later.
+    fn ask_for_number(&self, ctx: &mut Context<'_>) {
+        let document = self.document();
+        let sizes = ["orders", "customers", "products", "categories"];
+        let rows: i64 = sizes.iter().filter_map(|of| document[of].as_i64()).sum();
+        ctx.wish(Wish::Open(Overlay::Confirm(Confirm {
+            typed: Some(Typed::new(rows.to_string())),
+            question: format!("Seed {} test rows into a shop in use?", text::integer(rows)),
+            consequence: "People have written rows here. Nothing takes the test rows away again."
+                .into(),
+            yes: Consent::Seed,
+        })));
+    }
+
+    /// Sends the seed again, now that the question was answered.
+    pub fn seed_anyway(&mut self, ctx: &mut Context<'_>) {
+        self.post("/v1/seed-jobs".into(), self.document(), ctx);
+    }
+
+    fn send(
+        &mut self,
+        method: Method,
+        path: String,
+        body: Option<Value>,
+        precondition: Precondition,
+        step: Step,
+        ctx: &mut Context<'_>,
+    ) {
+        let owner = match step {
+            Step::Save => Owner::Save,
+            Step::Reread => Owner::Reread,
+        };
+        let ticket = ctx.ticket(owner);
+        self.sending = Some((ticket.run, step));
+        ctx.send(Call {
+            body,
+            precondition,
+            ..Call::new(ticket, method, path)
+        });
+    }
+
+    fn saved(&self, row: Option<Value>, ctx: &mut Context<'_>) {
+        let (tab, verb) = match self.purpose {
+            Purpose::Create(tab) => (tab, "Created"),
+            Purpose::Edit { tab, .. } => (tab, "Saved"),
+            Purpose::Seed => {
+                ctx.wish(Wish::CloseForm);
+                let job = row.and_then(|job| document::from_value(&job).ok());
+                return match job {
+                    Some(job) => {
+                        ctx.good("Seeding; you may go on meanwhile, or leave.");
+                        ctx.wish(Wish::Begun(Box::new(job), Then::Tell));
+                    }
+                    None => ctx.bad("The server's answer cannot be read."),
+                };
+            }
+            Purpose::Filter => return,
+        };
+        let told = row
+            .as_ref()
+            .and_then(|row| row["number"].as_str().or(row["name"].as_str()));
+        let toast = format!("{verb} {}.", text::clean(told.unwrap_or_default()));
+        let undo = row.as_ref().and_then(|row| match self.purpose {
+            Purpose::Create(tab) => Undo::of_creation(tab, row),
+            _ => Undo::of_change(tab, row, &self.initial, &self.document()),
+        });
+        let is_new = matches!(self.purpose, Purpose::Create(_));
+        let created = row.clone().filter(|_| is_new);
+        ctx.wish(Wish::CloseForm);
+        ctx.wish(Wish::Written {
+            tab,
+            row,
+            toast,
+            undo,
+        });
+        if let Some(row) = created {
+            ctx.wish(Wish::TakeCreated { tab, row });
+        }
+    }
+
+    fn reread(&mut self, ctx: &mut Context<'_>) {
+        if let Purpose::Edit { tab, id, .. } = self.purpose {
+            let path = format!("/v1/{}/{id}", tab.path());
+            self.send(
+                Method::GET,
+                path,
+                None,
+                Precondition::None,
+                Step::Reread,
+                ctx,
+            );
+        }
+    }
+}
+
+/// Whether a seed was refused because people have written rows.
+fn is_in_use(problem: &Problem) -> bool {
+    problem
+        .errors
+        .iter()
+        .any(|error| error.code == seed::IN_USE)
+}

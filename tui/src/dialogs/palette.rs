@@ -1,0 +1,95 @@
+//! All commands of a place by name: one types some letters of what one wants.
+
+use frizbee::{Config, Matcher};
+
+use crate::{
+    dialogs::line::Line,
+    messages::context::{Context, Wish},
+    settings::keys::{Command, Keymap, Scope},
+};
+
+/// A command that can be chosen.
+#[derive(Clone, Debug)]
+pub struct Entry {
+    pub name: &'static str,
+    pub help: &'static str,
+    /// By which keys it goes quicker.
+    pub keys: String,
+    command: Command,
+}
+
+#[derive(Debug)]
+pub struct Palette {
+    pub line: Line,
+    /// Those that match what was typed, the best first.
+    pub shown: Vec<Entry>,
+    pub selected: usize,
+    all: Vec<Entry>,
+}
+
+impl Palette {
+    /// The commands of a place that `holds` says can be used now.
+    pub fn new(
+        keys: &Keymap,
+        scope: Scope,
+        holds: impl Fn(&crate::settings::keys::Binding) -> bool,
+    ) -> Self {
+        let bound = keys.bound(scope).filter(|bound| holds(bound.binding));
+        let entries = bound
+            .filter(|bound| bound.binding.command != Command::Palette)
+            .map(|bound| Entry {
+                name: bound.binding.name,
+                help: bound.binding.help,
+                keys: bound.all(),
+                command: bound.binding.command,
+            });
+        let all: Vec<Entry> = entries.collect();
+        Self {
+            line: Line::default(),
+            shown: all.clone(),
+            selected: 0,
+            all,
+        }
+    }
+
+    pub fn typed(&mut self) {
+        self.selected = 0;
+        let typed = self.line.text().trim();
+        if typed.is_empty() {
+            self.shown.clone_from(&self.all);
+            return;
+        }
+        let words: Vec<String> = self
+            .all
+            .iter()
+            .map(|entry| format!("{} {}", entry.name, entry.help))
+            .collect();
+        let found = Matcher::from_query(typed, &Config::default()).match_list(&words);
+        let mut found: Vec<(u16, usize)> = found
+            .iter()
+            .map(|found| (found.score, found.index as usize))
+            .collect();
+        found.sort_by_key(|(score, index)| (std::cmp::Reverse(*score), *index));
+        self.shown = found
+            .into_iter()
+            .map(|(_, index)| self.all[index].clone())
+            .collect();
+    }
+
+    pub fn command(&mut self, command: Command, ctx: &mut Context<'_>) {
+        match command {
+            Command::Up => self.selected = self.selected.saturating_sub(1),
+            Command::Down => {
+                self.selected = (self.selected + 1).min(self.shown.len().saturating_sub(1));
+            }
+            Command::Open => {
+                ctx.wish(Wish::Close);
+                if let Some(entry) = self.shown.get(self.selected) {
+                    ctx.wish(Wish::Run(entry.command));
+                }
+            }
+            Command::Back => ctx.wish(Wish::Close),
+            _ => {}
+        }
+    }
+}

@@ -1,0 +1,243 @@
+//! Choosing a row of another resource: the server searches while one types.
+
+use std::time::{Duration, Instant};
+
+use frizbee::{Config, Matcher};
+use reqwest::Method;
+use serde_json::Value;
+use stockroom_common::{Category, Customer, Page, Product};
+use uuid::Uuid;
+
+use crate::{
+    dialogs::{form::Form, line::Line, overlay::Overlay},
+    messages::{
+        context::{Context, Wish},
+        event::{Call, Owner, Reply},
+    },
+    model::{entity::Tab, text},
+    settings::keys::Command,
+};
+
+/// How long typing must rest before the server is asked.
+const DEBOUNCE: Duration = Duration::from_millis(120);
+const LIMIT: usize = 50;
+/// What is shorter is like too much.
+const LEAST_TYPED: usize = 3;
+
+#[derive(Debug)]
+pub struct Picker {
+    pub tab: Tab,
+    which: Which,
+    pub search: Line,
+    pub choices: Vec<Choice>,
+    pub selected: usize,
+    pub error: Option<String>,
+    ask_at: Option<Instant>,
+    run: Option<u64>,
+    /// Nothing was found: the choices are only called somewhat like that.
+    pub is_alike: bool,
+    /// What the choices were asked for with.
+    shown: String,
+    /// Enter was pressed before the answer was there: it takes the first choice when it comes.
+    takes_first: bool,
+}
+
+/// Which rows are offered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Which {
+    All,
+    /// Products that can be ordered: the active ones.
+    Orderable,
+}
+
+/// A row that can be chosen.
+#[derive(Clone, Debug)]
+pub struct Choice {
+    pub id: Uuid,
+    pub label: String,
+    /// What tells it from others of the same name.
+    pub note: String,
+}
+
+impl Picker {
+    /// Opens on the first rows of the tab's resource.
+    pub fn new(tab: Tab, which: Which, now: Instant) -> Self {
+        Self {
+            tab,
+            which,
+            search: Line::default(),
+            choices: Vec::new(),
+            selected: 0,
+            error: None,
+            ask_at: Some(now),
+            run: None,
+            is_alike: false,
+            shown: String::new(),
+            takes_first: false,
+        }
+    }
+
+    pub const fn is_loading(&self) -> bool {
+        self.run.is_some() || self.ask_at.is_some()
+    }
+
+    pub const fn deadline(&self) -> Option<Instant> {
+        self.ask_at
+    }
+
+    pub fn typed(&mut self, ctx: &mut Context<'_>) {
+        self.takes_first = false;
+        self.ask_at = Some(ctx.now + DEBOUNCE);
+    }
+
+    pub fn tick(&mut self, ctx: &mut Context<'_>) {
+        if self.ask_at.is_none_or(|at| at > ctx.now) {
+            return;
+        }
+        self.ask_at = None;
+        self.shown = self.search.text().to_owned();
+        self.is_alike = false;
+        self.ask(self.tab.path(), ctx);
+    }
+
+    fn ask(&mut self, resource: &str, ctx: &mut Context<'_>) {
+        let ticket = ctx.ticket(Owner::Picker);
+        self.run = Some(ticket.run);
+        let mut query = vec![("limit", LIMIT.to_string()), ("q", self.shown.clone())];
+        if self.which == Which::Orderable {
+            query.push(("active", "true".into()));
+        }
+        let query = serde_urlencoded::to_string(query).unwrap_or_default();
+        ctx.send(Call::new(
+            ticket,
+            Method::GET,
+            format!("/v1/{resource}?{query}"),
+        ));
+    }
+
+    pub fn reply(&mut self, reply: &Reply, ctx: &mut Context<'_>) {
+        if self.run != Some(reply.ticket.run) {
+            return;
+        }
+        self.run = None;
+        let rows = match &reply.result {
+            Ok(answer) => answer.read::<Page<Value>>(),
+            Err(failure) => Err(failure.message().to_owned()),
+        };
+        match rows {
+            Ok(page) if page.items.is_empty() && self.may_be_mistyped() => {
+                self.is_alike = true;
+                // It may be something else than what was meant.
+                self.takes_first = false;
+                self.ask(&format!("{}/alike", self.tab.path()), ctx);
+            }
+            Ok(page) => {
+                self.error = None;
+                self.selected = 0;
+                let choices: Vec<Choice> = page.items.iter().filter_map(Choice::read).collect();
+                self.choices = match self.is_alike {
+                    // The likest come first.
+                    true => choices,
+                    false => ranked(choices, &self.shown),
+                };
+                if std::mem::take(&mut self.takes_first) {
+                    self.choose(ctx);
+                }
+            }
+            Err(message) => {
+                self.error = Some(message);
+                self.choices.clear();
+                self.takes_first = false;
+            }
+        }
+    }
+
+    fn may_be_mistyped(&self) -> bool {
+        !self.is_alike && self.shown.trim().chars().count() >= LEAST_TYPED
+    }
+
+    pub fn command(&mut self, command: Command, ctx: &mut Context<'_>) {
+        match command {
+            Command::Up => self.selected = self.selected.saturating_sub(1),
+            Command::Down => {
+                self.selected = (self.selected + 1).min(self.choices.len().saturating_sub(1));
+            }
+            // What is shown may still belong to an earlier search.
+            Command::Open if self.is_loading() => {
+                self.takes_first = true;
+                self.ask_at = self.ask_at.map(|_| ctx.now);
+                self.tick(ctx);
+            }
+            Command::Open => self.choose(ctx),
+            Command::New => self.create(ctx),
+            Command::Back => ctx.wish(Wish::Close),
+            _ => {}
+        }
+    }
+
+    /// Opens a form for a row that is not there yet, called as was typed. Once it is saved it is taken.
+    fn create(&mut self, ctx: &mut Context<'_>) {
+        self.takes_first = false;
+        let name = self.search.text().trim();
+        let form = match self.tab {
+            Tab::Customers => Form::create::<Customer>(ctx.zone),
+            Tab::Products => Form::create::<Product>(ctx.zone),
+            Tab::Categories => Form::create::<Category>(ctx.zone),
+            _ => return,
+        };
+        let form = Box::new(form.called(name));
+        ctx.wish(Wish::Open(Overlay::Form(form)));
+    }
+
+    fn choose(&self, ctx: &mut Context<'_>) {
+        if let Some(choice) = self.choices.get(self.selected) {
+            let (id, label) = (choice.id, choice.label.clone());
+            ctx.wish(Wish::Picked { id, label });
+        }
+    }
+}
+
+/// The choices, those first that are most like what was typed.
+fn ranked(choices: Vec<Choice>, typed: &str) -> Vec<Choice> {
+    if typed.trim().is_empty() {
+        return choices;
+    }
+    let words: Vec<String> = choices
+        .iter()
+        .map(|choice| format!("{} {}", choice.label, choice.note).to_lowercase())
+        .collect();
+    let found = Matcher::from_query(&typed.to_lowercase(), &Config::default()).match_list(&words);
+    let score = |index: usize| {
+        let found = found.iter().find(|found| found.index as usize == index);
+        found.map_or(0, |found| found.score)
+    };
+    let mut ranked: Vec<(u16, Choice)> = choices
+        .into_iter()
+        .enumerate()
+        .map(|(index, choice)| (score(index), choice))
+        .collect();
+    ranked.sort_by_key(|(score, _)| std::cmp::Reverse(*score));
+    ranked.into_iter().map(|(_, choice)| choice).collect()
+}
+
+impl Choice {
+    pub(crate) fn read(row: &Value) -> Option<Self> {
+        let field = |name: &str| row[name].as_str().unwrap_or_default();
+        let note = match row["price_minor"].as_i64() {
+            Some(price) => {
+                let stock = text::integer(row["stock"].as_i64().unwrap_or_default());
+                format!(
+                    "{} · {} · {stock} in stock",
+                    field("sku"),
+                    text::money(price)
+                )
+            }
+            None => field("email").to_owned(),
+        };
+        Some(Self {
+            id: field("id").parse().ok()?,
+            label: field("name").to_owned(),
+            note,
+        })
+    }
+}

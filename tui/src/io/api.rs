@@ -1,0 +1,395 @@
+//! The connection to the server: HTTP calls in, replies out, each in a task of its own.
+
+mod files;
+mod stream;
+
+use std::{
+    borrow::Cow,
+    collections::HashMap,
+    net::IpAddr,
+    path::PathBuf,
+    time::{Duration, Instant},
+};
+
+use reqwest::{Client, Method, StatusCode, Url, header};
+use stockroom_common::{Kind, Problem, problem};
+use tokio::{
+    sync::mpsc::UnboundedSender,
+    task::{AbortHandle, JoinSet},
+};
+
+pub(crate) use self::{
+    files::{download, download_to, upload_file},
+    stream::{StreamEvent, stream},
+};
+use crate::{
+    dialogs::import::Upload,
+    messages::event::{Answer, Call, Event, Failure, Owner, Precondition, Reply, Source, Ticket},
+};
+
+/// A call that takes longer has failed.
+const TIMEOUT: Duration = Duration::from_secs(40);
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long a connection is kept for the next call.
+const IDLE_LIMIT: Duration = Duration::from_secs(20);
+/// Bytes that the server takes as the name of an actor.
+const MAX_ACTOR: usize = 200;
+/// How long leaving waits for what was just saved.
+const FINISH_LIMIT: Duration = Duration::from_secs(2);
+/// Streams say every 15 s that they live.
+pub(crate) const SILENCE: Duration = Duration::from_secs(45);
+/// More than any answer that we ask for.
+const MAX_BODY: usize = 64 << 20;
+
+/// Where the server is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Server {
+    Url(String),
+    /// A local server's socket.
+    Socket(PathBuf),
+}
+
+impl Server {
+    /// Where it is, apart from all others.
+    pub fn place(&self) -> String {
+        match self {
+            Self::Url(url) => url.clone(),
+            Self::Socket(path) => path.display().to_string(),
+        }
+    }
+
+    /// A client for it and the start of its URLs.
+    ///
+    /// # Errors
+    /// Where TLS cannot be set up.
+    pub fn client(&self) -> reqwest::Result<(Client, String)> {
+        let builder = Client::builder()
+            .connect_timeout(CONNECT_TIMEOUT)
+            // Less than the server waits for the next request, or both would meet at times.
+            .pool_idle_timeout(IDLE_LIMIT)
+            .user_agent(concat!("stockroom/", env!("CARGO_PKG_VERSION")));
+        match self {
+            // A proxy knows another machine by these names.
+            Self::Url(url) if is_loopback(url) => {
+                let client = builder.no_proxy().build()?;
+                Ok((client, url.trim_end_matches('/').to_owned()))
+            }
+            Self::Url(url) => Ok((builder.build()?, url.trim_end_matches('/').to_owned())),
+            Self::Socket(path) => {
+                let client = builder.unix_socket(path.as_path()).build()?;
+                Ok((client, "http://localhost".into()))
+            }
+        }
+    }
+}
+
+impl std::fmt::Display for Server {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Url(url) => f.write_str(&without_userinfo(url)),
+            Self::Socket(_) => f.write_str("local shop"),
+        }
+    }
+}
+
+fn is_loopback(url: &str) -> bool {
+    let url = Url::parse(url).ok();
+    let host = url.as_ref().and_then(Url::host_str).unwrap_or_default();
+    let host = host.trim_end_matches('.');
+    let ip: Option<IpAddr> = host.trim_matches(['[', ']']).parse().ok();
+    let ip = ip.map(|ip| ip.to_canonical());
+    host == "localhost" || host.ends_with(".localhost") || ip.is_some_and(|ip| ip.is_loopback())
+}
+
+/// A URL as it may be shown: without the name and the password that it may hold.
+pub(crate) fn without_userinfo(url: &str) -> Cow<'_, str> {
+    let Some((scheme, rest)) = url.split_once("://") else {
+        // No URL, but what somebody took for one.
+        return url.rsplit_once('@').map_or(url, |(_, host)| host).into();
+    };
+    let authority = match Url::parse(url) {
+        Ok(_) => rest.split(['/', '?', '#']).next().unwrap_or_default(),
+        // A password with a slash in it makes no URL; it is shown in what is wrong with it.
+        Err(_) => rest,
+    };
+    match authority.rsplit_once('@') {
+        Some((userinfo, _)) => format!("{scheme}://{}", &rest[userinfo.len() + 1..]).into(),
+        None => url.into(),
+    }
+}
+
+/// Carries out calls.
+pub struct Api {
+    client: Client,
+    base: String,
+    events: UnboundedSender<Event>,
+    reads: HashMap<Owner, AbortHandle>,
+    writes: JoinSet<()>,
+}
+
+impl Api {
+    /// # Errors
+    /// Where TLS cannot be set up.
+    pub fn new(server: &Server, events: UnboundedSender<Event>) -> reqwest::Result<Self> {
+        let (client, base) = server.client()?;
+        Ok(Self {
+            client,
+            base,
+            events,
+            reads: HashMap::new(),
+            writes: JoinSet::new(),
+        })
+    }
+
+    /// Sends a call; its reply comes as an event. A read ends an earlier one of the same owner,
+    /// whose answer nobody waits for any more; writes always run to their end.
+    pub fn send(&mut self, call: Call) {
+        let (client, url) = (self.client.clone(), format!("{}{}", self.base, call.path));
+        let events = self.events.clone();
+        let (ticket, is_read) = (call.ticket, call.method == Method::GET);
+        let call = async move {
+            let began = Instant::now();
+            let outcome = tokio::time::timeout(TIMEOUT, exchange(&client, url, call)).await;
+            let result = outcome.unwrap_or_else(|_| {
+                let message = format!("The server did not answer within {TIMEOUT:?}.");
+                Err(Failure::NoAnswer(message))
+            });
+            let took = began.elapsed();
+            // Without a receiver the client is leaving.
+            let _ = events.send(Event::Reply(Reply {
+                ticket,
+                took,
+                result,
+            }));
+        };
+        if !is_read {
+            self.writes.spawn(call);
+            return;
+        }
+        let task = tokio::spawn(call).abort_handle();
+        if let Some(earlier) = self.reads.insert(ticket.owner, task) {
+            earlier.abort();
+        }
+    }
+
+    /// Gives up on a read.
+    pub fn cancel(&mut self, owner: Owner) {
+        if let Some(read) = self.reads.remove(&owner) {
+            read.abort();
+        }
+    }
+
+    /// Follows an event stream, in place of an earlier one of the same owner.
+    pub fn follow(&mut self, ticket: Ticket, path: &str) {
+        let (client, url) = (self.client.clone(), format!("{}{path}", self.base));
+        let events = self.events.clone();
+        let follow = async move {
+            let began = Instant::now();
+            let reply = |result| {
+                let took = began.elapsed();
+                Event::Reply(Reply {
+                    ticket,
+                    took,
+                    result,
+                })
+            };
+            let tell = |event: StreamEvent<'_>| {
+                let body = event.data.as_bytes().to_vec();
+                let answer = Answer {
+                    body,
+                    ..Answer::default()
+                };
+                events.send(reply(Ok(answer))).is_ok()
+            };
+            let failure = stream(&client, url, None, tell).await;
+            // Without a receiver the client is leaving.
+            let _ = events.send(reply(Err(failure)));
+        };
+        let task = tokio::spawn(follow).abort_handle();
+        if let Some(earlier) = self.reads.insert(ticket.owner, task) {
+            earlier.abort();
+        }
+    }
+
+    /// Writes an answer to a file. It runs to its end, unless the client leaves first.
+    pub fn download(&mut self, ticket: Ticket, path: &str, file: String) {
+        let (client, url) = (self.client.clone(), format!("{}{path}", self.base));
+        let events = self.events.clone();
+        tokio::spawn(async move {
+            let began = Instant::now();
+            let result = download(&client, url, file).await;
+            let took = began.elapsed();
+            // Without a receiver the client is leaving.
+            let _ = events.send(Event::Reply(Reply {
+                ticket,
+                took,
+                result,
+            }));
+        });
+    }
+
+    /// Sends a file. Whoever leaves before it has arrived whole has sent nothing.
+    pub fn upload(&mut self, ticket: Ticket, upload: Upload) {
+        let (client, url) = (self.client.clone(), format!("{}{}", self.base, upload.path));
+        let events = self.events.clone();
+        self.writes.spawn(async move {
+            let began = Instant::now();
+            let result = upload_file(&client, url, &upload.file).await;
+            let took = began.elapsed();
+            // Without a receiver the client is leaving.
+            let _ = events.send(Event::Reply(Reply {
+                ticket,
+                took,
+                result,
+            }));
+        });
+    }
+
+    /// Waits for writes that are on their way, but not for long.
+    pub async fn finish(&mut self) {
+        let all = async { while self.writes.join_next().await.is_some() {} };
+        // A server that takes longer has the request by now.
+        let _ = tokio::time::timeout(FINISH_LIMIT, all).await;
+    }
+}
+
+pub(crate) async fn exchange(client: &Client, url: String, call: Call) -> Result<Answer, Failure> {
+    let mut request = client.request(call.method, url);
+    if let Some(actor) = actor() {
+        request = request.header("stockroom-actor", actor);
+    }
+    request = match call.precondition {
+        Precondition::None => request,
+        Precondition::Version(version) => {
+            request.header(header::IF_MATCH, format!("\"{version}\""))
+        }
+        Precondition::Absent => request.header(header::IF_NONE_MATCH, "*"),
+    };
+    if call.past_cache {
+        request = request.header(header::CACHE_CONTROL, "no-cache");
+    }
+    if let Some(body) = call.body {
+        request = request
+            .header(header::CONTENT_TYPE, "application/json")
+            .body(body.to_string());
+    }
+    let mut response = request.send().await.map_err(unreachable)?;
+    let status = response.status();
+    let is_problem = response
+        .headers()
+        .get(header::CONTENT_TYPE)
+        .is_some_and(|kind| kind.as_bytes().starts_with(problem::MEDIA_TYPE.as_bytes()));
+    let last = last_link(response.headers());
+    let source = response.headers().get("cache-status");
+    let source = source.and_then(|status| Source::parse(status.to_str().ok()?));
+    let mut body = Vec::new();
+    while let Some(chunk) = response.chunk().await.map_err(unreachable)? {
+        body.extend_from_slice(&chunk);
+        if body.len() > MAX_BODY {
+            let message = "The server's answer is far too large.";
+            return Err(Failure::NoAnswer(message.into()));
+        }
+    }
+    if status.is_success() {
+        return Ok(Answer { body, last, source });
+    }
+    Err(refusal(status, is_problem, &body))
+}
+
+/// Something on this machine kept it from being done.
+pub(crate) fn local(detail: String) -> Failure {
+    Failure::Refused(Problem::new(Kind::Unreadable, detail))
+}
+
+pub(crate) fn refusal(status: StatusCode, is_problem: bool, body: &[u8]) -> Failure {
+    let problem = serde_json::from_slice(body).ok().filter(|_| is_problem);
+    Failure::Refused(problem.unwrap_or_else(|| {
+        let message = format!("The server answered {status} and did not say why.");
+        Problem {
+            status: status.as_u16(),
+            ..Problem::new(Kind::Internal, message)
+        }
+    }))
+}
+
+/// Who is at the client, for the history of what is written, as far as the server takes it.
+fn actor() -> Option<String> {
+    actor_of(&std::env::var("USER").ok()?)
+}
+
+fn actor_of(user: &str) -> Option<String> {
+    let mut actor = String::new();
+    for c in user.trim().chars().filter(|c| !c.is_control()) {
+        if actor.len() + c.len_utf8() > MAX_ACTOR {
+            break;
+        }
+        actor.push(c);
+    }
+    Some(actor).filter(|actor| !actor.is_empty())
+}
+
+/// The innermost cause says it best: `connection refused`.
+pub(crate) fn unreachable(error: reqwest::Error) -> Failure {
+    let mut cause: &dyn std::error::Error = &error;
+    while let Some(inner) = cause.source() {
+        cause = inner;
+    }
+    if error.is_connect() {
+        return Failure::Unreachable(format!("The server cannot be reached: {cause}."));
+    }
+    Failure::NoAnswer(format!("The connection to the server broke: {cause}."))
+}
+
+/// The target of `rel="last"` among the `Link` headers.
+fn last_link(headers: &header::HeaderMap) -> Option<String> {
+    let links = headers
+        .get_all(header::LINK)
+        .iter()
+        .filter_map(|link| link.to_str().ok());
+    links.flat_map(|link| link.split(',')).find_map(|link| {
+        let (target, rest) = link.trim().strip_prefix('<')?.split_once('>')?;
+        rest.contains("rel=\"last\"").then(|| target.to_owned())
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn urls_are_shown_without_passwords() {
+        for (url, shown) in [
+            ("http://ada:s3cret@host:7878/x", "http://host:7878/x"),
+            ("https://ada@host", "https://host"),
+            ("http://host/a@b", "http://host/a@b"),
+            ("http://a:b@c@host", "http://host"),
+            ("http://ada:s3/cr@et@host", "http://host"),
+            ("nonsense", "nonsense"),
+            ("ada:s3cret@host:7878", "host:7878"),
+        ] {
+            assert_eq!(without_userinfo(url), shown);
+            assert_eq!(Server::Url(url.into()).to_string(), shown);
+        }
+    }
+
+    #[test]
+    fn any_user_may_write() {
+        assert_eq!(actor_of("ada").as_deref(), Some("ada"));
+        assert_eq!(actor_of("a\nb\u{7}").as_deref(), Some("ab"));
+        assert_eq!(actor_of(" \n"), None);
+        assert_eq!(actor_of(&"é".repeat(150)).unwrap().len(), MAX_ACTOR);
+    }
+
+    #[test]
+    fn the_last_page_is_found_among_the_links() {
+        let mut headers = header::HeaderMap::new();
+        let links = [
+            "</v1/orders>; rel=\"first\"",
+            "</v1/orders?cursor=x>; rel=\"last\"",
+        ];
+        for link in links {
+            headers.append(header::LINK, link.parse().unwrap());
+        }
+        assert_eq!(last_link(&headers).as_deref(), Some("/v1/orders?cursor=x"));
+    }
+}

@@ -1,0 +1,128 @@
+//! Files: a list that is written to one, one that is sent.
+
+use reqwest::{Client, Response};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+
+use super::{actor, local, refusal, unreachable};
+use crate::{
+    dialogs::overlay::whole_path,
+    messages::event::{Answer, Failure, Written},
+};
+
+/// Bytes of a file that are sent at once.
+const CHUNK: usize = 1 << 16;
+
+/// Writes the body of an answer to a file that is not there yet; what is not whole is not left behind.
+pub(crate) async fn download(
+    client: &Client,
+    url: String,
+    file: String,
+) -> Result<Answer, Failure> {
+    let response = begin(client, url).await?;
+    let failed = |error: std::io::Error| {
+        let problem = match error.kind() {
+            std::io::ErrorKind::AlreadyExists => {
+                format!("{file} is there already; choose another name.")
+            }
+            _ => format!("{file} cannot be written: {error}."),
+        };
+        local(problem)
+    };
+    if tokio::fs::try_exists(&file).await.map_err(failed)? {
+        return Err(failed(std::io::ErrorKind::AlreadyExists.into()));
+    }
+    // Whoever leaves meanwhile leaves something behind that cannot be taken for the whole.
+    let part = format!("{file}.{}.part", std::process::id());
+    let mut out = tokio::fs::File::create(&part).await.map_err(failed)?;
+    let written = async {
+        let bytes = pour(response, &mut out, failed).await?;
+        tokio::fs::rename(&part, &file).await.map_err(failed)?;
+        Ok(bytes)
+    };
+    let bytes = match written.await {
+        Ok(bytes) => bytes,
+        Err(failure) => {
+            let _ = tokio::fs::remove_file(&part).await;
+            return Err(failure);
+        }
+    };
+    let body = serde_json::to_vec(&Written { file, bytes }).unwrap_or_default();
+    Ok(Answer {
+        body,
+        ..Answer::default()
+    })
+}
+
+/// Writes the body of an answer to `out` as it comes; says how many bytes that were.
+pub(crate) async fn download_to(
+    client: &Client,
+    url: String,
+    mut out: impl AsyncWrite + Unpin,
+) -> Result<i64, Failure> {
+    let failed = |error: std::io::Error| match error.kind() {
+        // Who stops reading has what they wanted.
+        std::io::ErrorKind::BrokenPipe => std::process::exit(0),
+        _ => local(format!("Cannot write: {error}.")),
+    };
+    pour(begin(client, url).await?, &mut out, failed).await
+}
+
+async fn begin(client: &Client, url: String) -> Result<Response, Failure> {
+    let response = client.get(url).send().await.map_err(unreachable)?;
+    let status = response.status();
+    if status.is_success() {
+        return Ok(response);
+    }
+    let body = response.bytes().await.map_err(unreachable)?;
+    Err(refusal(status, true, &body))
+}
+
+async fn pour(
+    mut response: Response,
+    out: &mut (impl AsyncWrite + Unpin),
+    failed: impl Fn(std::io::Error) -> Failure,
+) -> Result<i64, Failure> {
+    let mut bytes = 0;
+    while let Some(chunk) = response.chunk().await.map_err(unreachable)? {
+        bytes += chunk.len() as i64;
+        out.write_all(&chunk).await.map_err(&failed)?;
+    }
+    out.flush().await.map_err(&failed)?;
+    Ok(bytes)
+}
+
+/// Sends a file to be imported, a piece at a time; the answer is the job that does it.
+pub(crate) async fn upload_file(
+    client: &Client,
+    url: String,
+    file: &str,
+) -> Result<Answer, Failure> {
+    let opened: Box<dyn AsyncRead + Send + Sync + Unpin> = match file {
+        "-" => Box::new(tokio::io::stdin()),
+        file => {
+            let opened = tokio::fs::File::open(&whole_path(file)).await;
+            Box::new(opened.map_err(|error| local(format!("{file} cannot be read: {error}.")))?)
+        }
+    };
+    let chunks = futures_util::stream::try_unfold(opened, |mut file| async {
+        let mut chunk = vec![0; CHUNK];
+        let read = file.read(&mut chunk).await?;
+        chunk.truncate(read);
+        Ok::<_, std::io::Error>((read > 0).then_some((chunk, file)))
+    });
+    let mut request = client.post(url).header("prefer", "respond-async");
+    if let Some(actor) = actor() {
+        request = request.header("stockroom-actor", actor);
+    }
+    let body = reqwest::Body::wrap_stream(chunks);
+    let response = request.body(body).send().await.map_err(unreachable)?;
+    let status = response.status();
+    let body = response.bytes().await.map_err(unreachable)?;
+    if !status.is_success() {
+        return Err(refusal(status, true, &body));
+    }
+    Ok(Answer {
+        body: body.to_vec(),
+        ..Answer::default()
+    })
+}

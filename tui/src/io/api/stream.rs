@@ -1,0 +1,103 @@
+//! Event streams, as far as the server uses them: each event has one line of data.
+
+use reqwest::Client;
+
+use super::{MAX_BODY, SILENCE, refusal, unreachable};
+use crate::messages::event::Failure;
+
+/// An event of a stream; one without data only tells where to go on.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct StreamEvent<'a> {
+    pub(crate) id: Option<&'a str>,
+    pub(crate) data: &'a str,
+}
+
+/// Reads an event stream, after the event with that id, and tells each event as long as somebody
+/// listens; says why it ended. The server's events are one line of data each.
+pub(crate) async fn stream(
+    client: &Client,
+    url: String,
+    after: Option<&str>,
+    mut tell: impl FnMut(StreamEvent<'_>) -> bool,
+) -> Failure {
+    let mut request = client.get(url);
+    if let Some(id) = after {
+        request = request.header("last-event-id", id);
+    }
+    let mut response = match request.send().await {
+        Ok(response) if response.status().is_success() => response,
+        Ok(response) => {
+            let status = response.status();
+            let body = response.bytes().await.unwrap_or_default();
+            return refusal(status, true, &body);
+        }
+        Err(error) => return unreachable(error),
+    };
+    let mut lines = Lines::default();
+    let (mut id, mut data): (Option<String>, Option<String>) = (None, None);
+    loop {
+        let Ok(chunk) = tokio::time::timeout(SILENCE, response.chunk()).await else {
+            return Failure::NoAnswer("The server has fallen silent.".into());
+        };
+        let chunk = match chunk {
+            Ok(Some(chunk)) => chunk,
+            Ok(None) => break,
+            Err(error) => return unreachable(error),
+        };
+        for line in lines.take(&chunk) {
+            if let Some(told) = line.strip_prefix("data:") {
+                data = Some(told.trim_start().to_owned());
+            } else if let Some(told) = line.strip_prefix("id:") {
+                id = Some(told.trim_start().to_owned());
+            } else if line.is_empty() && (id.is_some() || data.is_some()) {
+                let (id, data) = (id.take(), data.take().unwrap_or_default());
+                let event = StreamEvent {
+                    id: id.as_deref(),
+                    data: &data,
+                };
+                if !tell(event) {
+                    return Failure::NoAnswer("Nobody listens any more.".into());
+                }
+            }
+        }
+        if lines.0.len() > MAX_BODY {
+            break;
+        }
+    }
+    Failure::NoAnswer("The server has ended the stream.".into())
+}
+
+/// What is left of a stream after its last whole line.
+#[derive(Debug, Default)]
+struct Lines(Vec<u8>);
+
+impl Lines {
+    /// Takes more of the stream; gives the lines that are whole now.
+    fn take(&mut self, chunk: &[u8]) -> Vec<String> {
+        self.0.extend_from_slice(chunk);
+        let end = self
+            .0
+            .iter()
+            .rposition(|byte| *byte == b'\n')
+            .map_or(0, |at| at + 1);
+        let whole: Vec<u8> = self.0.drain(..end).collect();
+        let text = String::from_utf8_lossy(&whole);
+        text.lines().map(str::to_owned).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_are_whole_however_the_stream_is_cut() {
+        let mut lines = Lines::default();
+        assert_eq!(lines.take(b"event: job\nda"), ["event: job"]);
+        assert_eq!(lines.take(b"ta: {\"name\": \"\xc3"), [""; 0]);
+        assert_eq!(
+            lines.take(b"\xa4\"}\r\n\n"),
+            ["data: {\"name\": \"\u{e4}\"}", ""]
+        );
+    }
+}

@@ -1,0 +1,217 @@
+//! Which columns a list shows, in which order and how wide: as the entity says, until somebody arranges
+//! them otherwise.
+
+use serde::{Deserialize, Serialize};
+
+use crate::model::entity::{Column, Entity, Width};
+
+/// Narrower than this a column says nothing, wider nobody needs it.
+const WIDTHS: std::ops::RangeInclusive<u16> = 4..=120;
+/// By how much a key changes a width.
+const STEP: u16 = 2;
+
+/// How somebody has arranged a column; remembered between runs.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Arranged {
+    pub title: String,
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub is_hidden: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub width: Option<u16>,
+}
+
+/// The columns of one list.
+#[derive(Debug)]
+pub struct Columns {
+    arranged: Vec<Arranged>,
+    /// The selected one, among those that are not hidden.
+    selected: usize,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes references")]
+const fn is_false(value: &bool) -> bool {
+    !*value
+}
+
+impl Columns {
+    /// As the entity says.
+    pub fn of<R: Entity>() -> Self {
+        let arranged = R::COLUMNS.iter().map(|column| Arranged {
+            title: column.title.into(),
+            is_hidden: false,
+            width: None,
+        });
+        Self {
+            arranged: arranged.collect(),
+            selected: 0,
+        }
+    }
+
+    /// As somebody had them. Columns that there are no more are forgotten, new ones come last.
+    pub fn restore<R: Entity>(&mut self, remembered: &[Arranged]) {
+        let own = Self::of::<R>().arranged;
+        let is_own = |known: &&Arranged| own.iter().any(|column| column.title == known.title);
+        let mut arranged: Vec<Arranged> = remembered.iter().filter(is_own).cloned().collect();
+        let others = own
+            .iter()
+            .filter(|column| arranged.iter().all(|known| known.title != column.title));
+        let others: Vec<Arranged> = others.cloned().collect();
+        arranged.extend(others);
+        if arranged.iter().any(|column| !column.is_hidden) {
+            self.arranged = arranged;
+        }
+    }
+
+    /// What is worth remembering; nothing where they are as the entity says.
+    pub fn remembered<R: Entity>(&self) -> Vec<Arranged> {
+        match self.arranged == Self::of::<R>().arranged {
+            true => Vec::new(),
+            false => self.arranged.clone(),
+        }
+    }
+
+    /// The columns that are to be shown, each with its width.
+    pub fn shown<R: Entity>(&self) -> Vec<(&'static Column<R>, Width)> {
+        let shown = self.visible().filter_map(|known| {
+            let column = R::COLUMNS
+                .iter()
+                .find(|column| column.title == known.title)?;
+            let width = known.width.map_or(column.width, Width::Fixed);
+            Some((column, width))
+        });
+        shown.collect()
+    }
+
+    /// The place of the selected one among those that are shown.
+    pub const fn selected(&self) -> usize {
+        self.selected
+    }
+
+    pub fn selected_column<R: Entity>(&self) -> Option<&'static Column<R>> {
+        let known = self.visible().nth(self.selected)?;
+        R::COLUMNS.iter().find(|column| column.title == known.title)
+    }
+
+    pub fn move_by(&mut self, columns: isize) {
+        let last = self.visible().count().saturating_sub(1);
+        self.selected = self.selected.saturating_add_signed(columns).min(last);
+    }
+
+    /// Hides the selected one; the last one stays.
+    pub fn hide(&mut self) -> Option<String> {
+        if self.visible().count() < 2 {
+            return None;
+        }
+        let index = self.index()?;
+        self.arranged[index].is_hidden = true;
+        let title = self.arranged[index].title.clone();
+        self.move_by(0);
+        Some(title)
+    }
+
+    /// Shows all of them as the entity says.
+    pub fn reset<R: Entity>(&mut self) {
+        *self = Self::of::<R>();
+    }
+
+    /// Puts the selected one in the place of its neighbour.
+    pub fn carry_by(&mut self, columns: isize) {
+        let from = self.index();
+        self.move_by(columns);
+        let to = self.index();
+        if let (Some(from), Some(to)) = (from, to) {
+            let column = self.arranged.remove(from);
+            self.arranged.insert(to, column);
+        }
+    }
+
+    pub fn widen<R: Entity>(&mut self, is_wider: Wider) {
+        let Some(index) = self.index() else { return };
+        let column = &mut self.arranged[index];
+        let own = R::COLUMNS.iter().find(|known| known.title == column.title);
+        let now = column.width.or(own.map(|own| own.width.least()));
+        let now = now.unwrap_or_default();
+        let wanted = match is_wider {
+            Wider::Yes => now.saturating_add(STEP),
+            Wider::No => now.saturating_sub(STEP),
+        };
+        column.width = Some(wanted.clamp(*WIDTHS.start(), *WIDTHS.end()));
+    }
+
+    fn visible(&self) -> impl Iterator<Item = &Arranged> {
+        self.arranged.iter().filter(|column| !column.is_hidden)
+    }
+
+    /// Where the selected one stands among all.
+    fn index(&self) -> Option<usize> {
+        let mut visible = (0..self.arranged.len()).filter(|at| !self.arranged[*at].is_hidden);
+        visible.nth(self.selected)
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wider {
+    Yes,
+    No,
+}
+
+#[cfg(test)]
+mod tests {
+    use stockroom_common::Order;
+
+    use super::*;
+
+    fn titles(columns: &Columns) -> Vec<&'static str> {
+        let shown = columns.shown::<Order>();
+        shown.iter().map(|(column, _)| column.title).collect()
+    }
+
+    #[test]
+    fn columns_are_hidden_carried_and_widened_and_remembered_so() {
+        let mut columns = Columns::of::<Order>();
+        assert_eq!(columns.remembered::<Order>(), []);
+        columns.move_by(1);
+        assert_eq!(columns.hide().as_deref(), Some("Number"));
+        columns.carry_by(1);
+        columns.widen::<Order>(Wider::Yes);
+        let expected = ["Placed", "Status", "Customer", "Lines", "Total", "Note"];
+        assert_eq!(titles(&columns), expected);
+        assert_eq!(
+            columns.selected_column::<Order>().unwrap().title,
+            "Customer"
+        );
+        assert_eq!(columns.shown::<Order>()[2].1, Width::Fixed(16));
+        let mut again = Columns::of::<Order>();
+        again.restore::<Order>(&columns.remembered::<Order>());
+        assert_eq!(titles(&again), expected);
+        again.reset::<Order>();
+        assert_eq!(titles(&again), titles(&Columns::of::<Order>()));
+    }
+
+    #[test]
+    fn what_is_remembered_of_another_version_does_no_harm() {
+        let mut columns = Columns::of::<Order>();
+        let known = |title: &str, is_hidden| Arranged {
+            title: title.into(),
+            is_hidden,
+            width: None,
+        };
+        columns.restore::<Order>(&[known("Colour", false), known("Total", false)]);
+        assert_eq!(titles(&columns)[..2], ["Total", "Placed"]);
+        let none: Vec<Arranged> = titles(&columns)
+            .iter()
+            .map(|title| known(title, true))
+            .collect();
+        columns.restore::<Order>(&none);
+        assert!(!titles(&columns).is_empty());
+    }
+
+    #[test]
+    fn the_last_column_stays() {
+        let mut columns = Columns::of::<Order>();
+        for _ in 0..20 {
+            columns.hide();
+        }
+        assert_eq!(titles(&columns).len(), 1);
+    }
+}

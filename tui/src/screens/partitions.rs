@@ -1,0 +1,278 @@
+//! The Partitions tab: how orders and the change log are spread over time, and taking old parts off
+//! and back.
+
+use reqwest::Method;
+use stockroom_common::{
+    Page,
+    change::ChangeEvent,
+    document,
+    job::{MAX_PARTITIONS, NamedPartitions, PartitionAction, PartitionsRequest},
+    partition::{Partition, PartitionState},
+};
+
+use crate::{
+    dialogs::overlay::{Confirm, Consent, Overlay, Typed},
+    messages::{
+        context::{Context, Wish},
+        event::{Answer, Call, Owner, Reply},
+    },
+    screens::{
+        jobs::{Begin, Then},
+        screen::{Screen, scrolled},
+    },
+    settings::keys::{Command, Scope},
+};
+
+#[derive(Debug)]
+pub struct PartitionsScreen {
+    /// Of each family the newest first.
+    pub partitions: Vec<Partition>,
+    pub selected: usize,
+    /// The first one on the screen.
+    pub top: usize,
+    /// Why the partitions could not be read.
+    pub error: Option<String>,
+    pub is_loaded: bool,
+    /// What a yes would do.
+    asked: Option<PartitionsRequest>,
+    waiting: Option<u64>,
+    is_stale: bool,
+}
+
+impl Default for PartitionsScreen {
+    fn default() -> Self {
+        Self {
+            partitions: Vec::new(),
+            selected: 0,
+            top: 0,
+            error: None,
+            is_loaded: false,
+            asked: None,
+            waiting: None,
+            is_stale: true,
+        }
+    }
+}
+
+impl PartitionsScreen {
+    /// Does what was asked for, now that it was confirmed.
+    pub fn confirmed(&mut self, ctx: &mut Context<'_>) {
+        let Some(PartitionsRequest { action, names }) = self.asked.take() else {
+            return;
+        };
+        ctx.wish(Wish::Begin(Begin {
+            path: format!("/v1/partitions/{}", action.as_str()),
+            body: Some(document::to_value(&NamedPartitions { names })),
+            then: Then::Tell,
+        }));
+    }
+
+    fn ask(&mut self, action: PartitionAction, mut names: Vec<String>, ctx: &mut Context<'_>) {
+        // One job takes no more; the oldest stand last.
+        names.drain(..names.len().saturating_sub(MAX_PARTITIONS));
+        let (Some(first), Some(last)) = (names.first(), names.last()) else {
+            return ctx.bad(match action {
+                PartitionAction::Archive => "Only what is attached can be archived.",
+                PartitionAction::Restore => "Only what is archived can be restored.",
+                PartitionAction::Delete => {
+                    "Only what is archived can be deleted for good: archive it first."
+                }
+            });
+        };
+        let count = names.len();
+        let what = match count {
+            1 => first.clone(),
+            _ => format!("{count} partitions, {last} to {first}"),
+        };
+        let (question, consequence) = match action {
+            PartitionAction::Archive => (
+                format!("Archive {what}?"),
+                "Its rows leave the lists and cannot be opened until it is restored.",
+            ),
+            PartitionAction::Restore => (
+                format!("Restore {what}?"),
+                "Its rows come back as they were.",
+            ),
+            PartitionAction::Delete => (
+                format!("Delete {what} for good?"),
+                "Its rows are lost. There is no way back.",
+            ),
+        };
+        let typed = match action {
+            PartitionAction::Delete if count == 1 => Some(Typed::new(first)),
+            PartitionAction::Delete => Some(Typed::new(count.to_string())),
+            PartitionAction::Archive | PartitionAction::Restore => None,
+        };
+        self.asked = Some(PartitionsRequest { action, names });
+        ctx.wish(Wish::Open(Overlay::Confirm(Confirm {
+            typed,
+            question,
+            consequence: match count {
+                1 => consequence.to_owned(),
+                _ => consequence
+                    .replace("Its", "Their")
+                    .replace("it is", "they are"),
+            },
+            yes: Consent::Partitions,
+        })));
+    }
+
+    /// The selected partition, if the action can be done to it.
+    fn selected_for(&self, action: PartitionAction) -> Vec<String> {
+        let selected = self.partitions.get(self.selected);
+        let fits = selected.filter(|partition| partition.state == wanted(action));
+        fits.into_iter()
+            .map(|partition| partition.name.clone())
+            .collect()
+    }
+
+    /// The selected partition and all older ones of its family.
+    fn older_for(&self, action: PartitionAction) -> Vec<String> {
+        let Some(selected) = self.partitions.get(self.selected) else {
+            return Vec::new();
+        };
+        let older = self.partitions[self.selected..].iter();
+        let older = older.filter(|partition| partition.family == selected.family);
+        let fit = older.filter(|partition| partition.state == wanted(action));
+        fit.map(|partition| partition.name.clone()).collect()
+    }
+
+    fn take(&mut self, answer: &Answer, ctx: &Context<'_>) {
+        match answer.read::<Page<Partition>>() {
+            Ok(page) => {
+                self.error = None;
+                let name = self
+                    .partitions
+                    .get(self.selected)
+                    .map(|known| known.name.clone());
+                self.partitions = page.items;
+                self.is_loaded = true;
+                let same = self
+                    .partitions
+                    .iter()
+                    .position(|known| Some(&known.name) == name.as_ref());
+                self.select(same.unwrap_or(0), ctx);
+            }
+            Err(error) => self.error = Some(error),
+        }
+    }
+
+    fn select(&mut self, index: usize, ctx: &Context<'_>) {
+        self.selected = index.min(self.partitions.len().saturating_sub(1));
+        let len = self.partitions.len();
+        self.top = scrolled(self.top, self.selected, len, ctx.rows);
+    }
+}
+
+/// In which state a partition must be.
+const fn wanted(action: PartitionAction) -> PartitionState {
+    match action {
+        PartitionAction::Archive => PartitionState::Attached,
+        PartitionAction::Restore | PartitionAction::Delete => PartitionState::Archived,
+    }
+}
+
+impl Screen for PartitionsScreen {
+    fn scope(&self) -> Scope {
+        Scope::Partitions
+    }
+
+    fn command(&mut self, command: Command, ctx: &mut Context<'_>) {
+        let page = ctx.rows.saturating_sub(1).max(1);
+        match command {
+            Command::Up => self.select(self.selected.saturating_sub(1), ctx),
+            Command::Down => self.select(self.selected + 1, ctx),
+            Command::PageUp => self.select(self.selected.saturating_sub(page), ctx),
+            Command::PageDown => self.select(self.selected + page, ctx),
+            Command::Home => self.select(0, ctx),
+            Command::End => self.select(usize::MAX, ctx),
+            Command::Archive => {
+                self.ask(
+                    PartitionAction::Archive,
+                    self.selected_for(PartitionAction::Archive),
+                    ctx,
+                );
+            }
+            Command::ArchiveOlder => {
+                self.ask(
+                    PartitionAction::Archive,
+                    self.older_for(PartitionAction::Archive),
+                    ctx,
+                );
+            }
+            Command::Restore => {
+                self.ask(
+                    PartitionAction::Restore,
+                    self.selected_for(PartitionAction::Restore),
+                    ctx,
+                );
+            }
+            Command::Delete => {
+                self.ask(
+                    PartitionAction::Delete,
+                    self.selected_for(PartitionAction::Delete),
+                    ctx,
+                );
+            }
+            Command::Refresh if !self.is_loading() => {
+                self.is_stale = true;
+                self.show(ctx);
+            }
+            Command::Back => ctx.wish(Wish::Return),
+            _ => {}
+        }
+    }
+
+    fn reply(&mut self, reply: &Reply, ctx: &mut Context<'_>) {
+        if self
+            .waiting
+            .take_if(|run| *run == reply.ticket.run)
+            .is_none()
+        {
+            return;
+        }
+        match &reply.result {
+            Ok(answer) => {
+                self.take(answer, ctx);
+                // One more has come or gone meanwhile.
+                self.show(ctx);
+            }
+            Err(failure) => {
+                self.error = Some(failure.message().to_owned());
+                self.is_stale = true;
+            }
+        }
+    }
+
+    fn change(&mut self, _: &ChangeEvent, ctx: &mut Context<'_>) {
+        self.is_stale = true;
+        if self.waiting.is_none() {
+            self.show(ctx);
+        }
+    }
+
+    fn show(&mut self, ctx: &mut Context<'_>) {
+        if !std::mem::take(&mut self.is_stale) {
+            return;
+        }
+        let ticket = ctx.ticket(Owner::Partitions);
+        self.waiting = Some(ticket.run);
+        ctx.send(Call::new(ticket, Method::GET, "/v1/partitions"));
+    }
+
+    fn expire(&mut self) {
+        self.is_stale = true;
+    }
+
+    fn click(&mut self, row: usize, ctx: &mut Context<'_>) {
+        self.select(self.top + row, ctx);
+    }
+
+    fn resize(&mut self, ctx: &mut Context<'_>) {
+        self.select(self.selected, ctx);
+    }
+
+    fn is_loading(&self) -> bool {
+        self.waiting.is_some()
+    }
+}

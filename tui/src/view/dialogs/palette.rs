@@ -1,0 +1,55 @@
+//! The palette: a line to type into, and the commands that match.
+
+use ratatui::{
+    Frame,
+    layout::Rect,
+    text::{Line, Span},
+};
+
+use super::overlay::{SEARCH_ROWS, first_shown, line_at, open};
+use crate::{
+    dialogs::palette::Palette,
+    model::text,
+    view::{
+        cell::{self, Align},
+        look::Look,
+    },
+};
+
+pub(crate) const SIZE: (u16, u16) = (76, 18);
+/// Columns of the names and of the keys.
+const NAME: usize = 18;
+const KEYS: usize = 12;
+
+pub(crate) fn draw(frame: &mut Frame<'_>, body: Rect, palette: &Palette, look: Look<'_>) {
+    let inner = open(frame, body, SIZE.0, SIZE.1, "Commands", look);
+    let width = usize::from(inner.width);
+    let (typed, column) = palette.line.view(width.saturating_sub(2));
+    frame.set_cursor_position((inner.x + 2 + column as u16, inner.y));
+    let prompt = vec![Span::styled(": ", look.theme.label), Span::raw(typed)];
+    line_at(frame, inner, 0, Line::from(prompt));
+    if palette.shown.is_empty() {
+        let words = Line::styled("No command is called so; Esc goes back.", look.theme.dim);
+        return line_at(frame, inner, 2, words);
+    }
+    let height = usize::from(inner.height.saturating_sub(SEARCH_ROWS));
+    let top = first_shown(palette.selected, height);
+    let shown = palette.shown.iter().enumerate().skip(top).take(height);
+    for (row, (index, entry)) in shown.enumerate() {
+        let is_selected = index == palette.selected;
+        let (mark, style) = match is_selected {
+            true => ("› ", look.theme.selected),
+            false => ("  ", look.theme.plain),
+        };
+        let name = cell::fit(&format!("{mark}{}", entry.name), NAME, Align::Left);
+        let room = width.saturating_sub(NAME + KEYS);
+        let help = cell::fit(entry.help, room, Align::Left);
+        let keys = cell::fit(&text::cut(&entry.keys, KEYS), KEYS, Align::Right);
+        let spans = vec![
+            Span::styled(name, style.patch(look.theme.bold)),
+            Span::styled(help, style),
+            Span::styled(keys, style.patch(look.theme.dim)),
+        ];
+        line_at(frame, inner, row + 2, Line::from(spans));
+    }
+}

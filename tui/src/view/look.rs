@@ -1,0 +1,16 @@
+//! What every part of the picture is drawn with.
+
+use crate::{
+    model::{names::Names, text::Zone},
+    settings::{keys::Keymap, theme::Theme},
+};
+
+/// What every part of the picture needs to show values.
+#[derive(Clone, Copy)]
+pub(crate) struct Look<'a> {
+    pub(crate) names: &'a Names,
+    pub(crate) zone: Zone,
+    pub(crate) theme: &'a Theme,
+    pub(crate) keys: &'a Keymap,
+    pub(crate) is_plain: bool,
+}

@@ -1,0 +1,271 @@
+//! The Dashboard: orders and revenue by month, how orders stand, what sells best, the cache and how quick
+//! the server is.
+
+use std::time::Duration;
+
+use ratatui::{
+    Frame,
+    layout::{Constraint, Layout, Rect},
+    text::{Line, Span},
+};
+use stockroom_common::{
+    OrderStatus, Total,
+    stats::{CacheStats, Stats},
+};
+
+use crate::{
+    app::state::App,
+    model::text,
+    view::{
+        bar::{filled, sparkline},
+        cell::{self, Align},
+        look::Look,
+    },
+};
+
+/// From this width on there are two columns.
+const WIDE: u16 = 110;
+const MOST_BAR: usize = 40;
+
+pub(crate) fn draw(frame: &mut Frame<'_>, area: Rect, app: &App, look: Look<'_>) {
+    let screen = &app.dashboard;
+    let Some(stats) = &screen.stats else {
+        let (words, style) = match &screen.error {
+            Some(error) => (text::clean(error).into_owned(), look.theme.bad),
+            None => ("Loading…".into(), look.theme.dim),
+        };
+        return frame.render_widget(Line::styled(format!(" {words}"), style), area);
+    };
+    let [head, body] = Layout::vertical([Constraint::Length(1), Constraint::Fill(1)]).areas(area);
+    frame.render_widget(counts(stats, look), head);
+    if area.width < WIDE {
+        let width = usize::from(area.width);
+        let mut lines = months(stats, width, look);
+        lines.extend(others(app, stats, width, look));
+        return put(frame, body, lines, screen.top, look);
+    }
+    let [left, right] = Layout::horizontal([Constraint::Fill(1); 2]).areas(body);
+    put(
+        frame,
+        left,
+        months(stats, usize::from(left.width), look),
+        screen.top,
+        look,
+    );
+    put(
+        frame,
+        right,
+        others(app, stats, usize::from(right.width), look),
+        screen.top,
+        look,
+    );
+}
+
+/// Shows the lines from `top` on, and says where there are more.
+fn put(frame: &mut Frame<'_>, area: Rect, mut lines: Vec<Line<'_>>, top: usize, look: Look<'_>) {
+    let height = usize::from(area.height);
+    let top = top.min(lines.len().saturating_sub(height));
+    if top + height < lines.len() && height > 1 {
+        let more = lines.len() - top - height + 1;
+        let down = look.keys.shown("line-down");
+        lines[top + height - 1] =
+            Line::styled(format!(" … {more} more lines: {down}"), look.theme.label);
+    }
+    for (line, y) in lines.into_iter().skip(top).zip(area.y..area.bottom()) {
+        frame.render_widget(line, Rect::new(area.x, y, area.width, 1));
+    }
+}
+
+fn counts(stats: &Stats, look: Look<'_>) -> Line<'static> {
+    let counts = &stats.counts;
+    let rows = [
+        ("orders", counts.orders),
+        ("customers", counts.customers),
+        ("products", counts.products),
+        ("categories", counts.categories),
+    ];
+    let mut spans = Vec::new();
+    for (what, total) in rows {
+        spans.push(Span::styled(
+            format!(" {}", rounded(total)),
+            look.theme.bold,
+        ));
+        spans.push(Span::styled(format!(" {what} "), look.theme.dim));
+    }
+    Line::from(spans)
+}
+
+fn rounded(total: Total) -> String {
+    let mark = if total.exact { "" } else { "~" };
+    format!("{mark}{}", text::integer(total.value))
+}
+
+/// A line for each month with its orders and revenue.
+fn months(stats: &Stats, width: usize, look: Look<'_>) -> Vec<Line<'static>> {
+    const MONTH: usize = 9;
+    const ORDERS: usize = 9;
+    const REVENUE: usize = 15;
+    let texts = MONTH + ORDERS + REVENUE + 3;
+    let bar = (width.saturating_sub(texts) / 2).min(MOST_BAR);
+    let most_orders = stats.months.iter().map(|month| month.orders).max();
+    let most_orders = most_orders.unwrap_or_default();
+    let most_revenue = stats.months.iter().map(|month| month.revenue_minor).max();
+    let most_revenue = most_revenue.unwrap_or_default();
+    let header = format!(
+        " {:<MONTH$}{:>ORDERS$} {:bar$}{:>REVENUE$} ",
+        "Month", "Orders", "", "Revenue"
+    );
+    let mut lines = vec![Line::styled(header, look.theme.header)];
+    for month in &stats.months {
+        let name = cell::fit(&text::clean(&month.month), MONTH, Align::Left);
+        if month.archived && month.orders == 0 {
+            // No figures are better than those of a month without orders.
+            let words = format!(" {name}{:>ORDERS$}", "archived");
+            lines.push(Line::styled(words, look.theme.dim));
+            continue;
+        }
+        lines.push(Line::from(vec![
+            Span::raw(format!(" {name}{:>ORDERS$} ", text::integer(month.orders))),
+            Span::styled(
+                filled(month.orders.into(), most_orders.into(), bar),
+                look.theme.label,
+            ),
+            // An amount that is wider than its column still has a blank before it.
+            Span::raw(format!(
+                " {:>1$} ",
+                text::money(month.revenue_minor),
+                REVENUE - 1
+            )),
+            Span::styled(
+                filled(month.revenue_minor, most_revenue, bar),
+                look.theme.good,
+            ),
+        ]));
+    }
+    lines.push(Line::default());
+    lines
+}
+
+fn others(app: &App, stats: &Stats, width: usize, look: Look<'_>) -> Vec<Line<'static>> {
+    let mut lines = statuses(stats, width, look);
+    lines.extend(best_sellers(stats, width, look));
+    lines.extend(cache(&stats.cache, look));
+    lines.extend(latency(app, width, look));
+    lines
+}
+
+/// How the orders of these months stand.
+fn statuses(stats: &Stats, width: usize, look: Look<'_>) -> Vec<Line<'static>> {
+    let of = |status: OrderStatus| -> i64 {
+        let months = stats.months.iter();
+        months.filter_map(|month| month.statuses.get(&status)).sum()
+    };
+    let all: i64 = OrderStatus::ALL.iter().map(|status| of(*status)).sum();
+    let title = format!(" Orders of {} months", stats.months.len());
+    let mut lines = vec![Line::styled(title, look.theme.header)];
+    for status in OrderStatus::ALL {
+        let orders = of(status);
+        let share = 100.0 * orders as f64 / all.max(1) as f64;
+        let bar = width.saturating_sub(34).min(MOST_BAR);
+        lines.push(Line::from(vec![
+            Span::styled(
+                format!(" {:<10}", status.as_str()),
+                look.theme.status(status),
+            ),
+            Span::raw(format!("{:>12} {share:>6.1} % ", text::integer(orders))),
+            Span::styled(
+                filled(orders.into(), all.into(), bar),
+                look.theme.status(status),
+            ),
+        ]));
+    }
+    lines.push(Line::default());
+    lines
+}
+
+/// What brought the most this month, or last month while there is nothing yet.
+fn best_sellers(stats: &Stats, width: usize, look: Look<'_>) -> Vec<Line<'static>> {
+    let mut months = stats.months.iter().take(2);
+    let Some(month) = months.find(|month| !month.top_products.is_empty()) else {
+        return Vec::new();
+    };
+    let title = format!(" Best sellers of {}", text::clean(&month.month));
+    let mut lines = vec![Line::styled(title, look.theme.header)];
+    let figures = month.top_products.iter().map(|product| {
+        (
+            text::integer(product.pieces),
+            text::money(product.revenue_minor),
+        )
+    });
+    let figures: Vec<(String, String)> = figures.collect();
+    let widest = |least: usize, of: fn(&(String, String)) -> &String| {
+        let widths = figures.iter().map(|figures| text::width(of(figures)));
+        widths.max().unwrap_or_default().max(least)
+    };
+    // The name gives way: a figure that is cut says another.
+    let (of_pieces, of_revenue) = (widest(8, |of| &of.0), widest(13, |of| &of.1));
+    let room = width.saturating_sub(of_pieces + of_revenue + 6);
+    for (product, (pieces, revenue)) in month.top_products.iter().zip(&figures) {
+        let name = look.names.get(product.product_id.uuid()).unwrap_or("…");
+        let name = cell::fit(&text::clean(name), room, Align::Left);
+        lines.push(Line::from(vec![
+            Span::raw(format!(" {name}")),
+            Span::styled(format!(" {pieces:>of_pieces$} ×"), look.theme.dim),
+            Span::raw(format!(" {revenue:>of_revenue$}")),
+        ]));
+    }
+    lines.push(Line::default());
+    lines
+}
+
+fn cache(cache: &CacheStats, look: Look<'_>) -> Vec<Line<'static>> {
+    let asked = cache.hits + cache.misses;
+    let rate = match asked {
+        0 => "nothing asked yet".into(),
+        asked => format!(
+            "{:.1} % of {} reads from the cache",
+            100.0 * cache.hits as f64 / asked as f64,
+            text::integer(i64::try_from(asked).unwrap_or(i64::MAX))
+        ),
+    };
+    let (state, style) = match (cache.store.as_str(), cache.is_up) {
+        ("off", _) => ("off", look.theme.dim),
+        (_, true) => ("up", look.theme.good),
+        (_, false) => ("down, reads go to the database", look.theme.bad),
+    };
+    let store = text::clean(&cache.store).into_owned();
+    vec![
+        Line::styled(" Cache of this server", look.theme.header),
+        Line::from(vec![
+            Span::raw(format!(" {store} ")),
+            Span::styled(state, style),
+            Span::raw(format!(" · {rate}")),
+        ]),
+        Line::default(),
+    ]
+}
+
+/// How long the last pages took, from here.
+fn latency(app: &App, width: usize, look: Look<'_>) -> Vec<Line<'static>> {
+    let mut sorted: Vec<Duration> = app.latencies.iter().copied().collect();
+    sorted.sort();
+    let Some(median) = sorted.get(sorted.len() / 2) else {
+        return Vec::new();
+    };
+    let slowest = sorted.last().unwrap_or(median);
+    let words = format!(
+        " {} ms in the middle, {} ms at most ",
+        median.as_millis().max(1),
+        slowest.as_millis().max(1)
+    );
+    let room = width.saturating_sub(text::width(&words) + 1);
+    let newest = app.latencies.iter().rev().take(room);
+    let newest: Vec<u64> = newest.map(|took| took.as_micros() as u64).collect();
+    vec![
+        Line::styled(" Answers, as they come here", look.theme.header),
+        Line::from(vec![
+            Span::raw(words),
+            Span::styled(sparkline(newest.into_iter().rev()), look.theme.label),
+        ]),
+    ]
+}

@@ -1,0 +1,77 @@
+//! The detail pane: every field of a row, and the lines that lead elsewhere.
+
+use ratatui::{
+    Frame,
+    layout::Rect,
+    text::{Line, Span},
+    widgets::{Block, Clear},
+};
+
+use crate::{
+    model::{entity::Detail, text},
+    screens::list::{DetailPane, Past},
+    view::{cell, look::Look, screens::history},
+};
+
+const LABEL: usize = 12;
+
+pub(crate) fn draw(
+    frame: &mut Frame<'_>,
+    area: Rect,
+    heading: &str,
+    details: &[Detail],
+    past: &Past,
+    pane: DetailPane,
+    look: Look<'_>,
+) {
+    let title = format!(
+        " {} ",
+        text::cut(heading, usize::from(area.width).saturating_sub(6))
+    );
+    let block = Block::bordered().title(title).border_style(look.theme.dim);
+    let inner = block.inner(area);
+    frame.render_widget(Clear, area);
+    frame.render_widget(block, area);
+
+    let room = usize::from(inner.width).saturating_sub(LABEL + 4);
+    let mut lines: Vec<Line<'_>> = Vec::new();
+    let (mut links, mut selected_line) = (0, 0);
+    // A second line of something says nothing where it is empty.
+    let shown = details
+        .iter()
+        .filter(|detail| !(detail.label.is_empty() && cell::show(&detail.value, look).is_empty()));
+    for detail in shown {
+        let is_link = detail.target.is_some();
+        let is_selected = is_link && links == pane.link;
+        links += usize::from(is_link);
+        let value = cell::show(&detail.value, look);
+        let style = match (is_selected, is_link) {
+            (true, _) => look.theme.selected,
+            (false, true) => look.theme.link,
+            (false, false) => cell::style(&detail.value, look),
+        };
+        for (index, part) in text::wrap(&value, room).into_iter().enumerate() {
+            if is_selected && index == 0 {
+                selected_line = lines.len();
+            }
+            let label = if index == 0 { detail.label } else { "" };
+            let mark = if is_selected && index == 0 {
+                "› "
+            } else {
+                "  "
+            };
+            lines.push(Line::from(vec![
+                Span::styled(format!(" {label:<LABEL$}"), look.theme.label),
+                Span::raw(mark),
+                Span::styled(part, style),
+            ]));
+        }
+    }
+    lines.extend(history::lines(past, usize::from(inner.width), look));
+    let height = usize::from(inner.height);
+    let top = (selected_line + 2).saturating_sub(height) + pane.top;
+    let top = top.min(lines.len().saturating_sub(height));
+    for (line, y) in lines.into_iter().skip(top).zip(inner.y..inner.bottom()) {
+        frame.render_widget(line, Rect::new(inner.x, y, inner.width, 1));
+    }
+}

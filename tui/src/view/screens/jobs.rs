@@ -1,0 +1,297 @@
+//! The Jobs tab: a line for each job, and below it how far the selected one is.
+
+use ratatui::{
+    Frame,
+    layout::Rect,
+    style::Style,
+    text::{Line, Span},
+};
+use stockroom_common::{
+    bulk::{ImportReport, OnError},
+    job::{Job, JobKind, JobRequest, JobState, Step},
+};
+
+use crate::{
+    model::text,
+    screens::jobs::{self, JobsScreen},
+    view::{
+        cell::{self, Align},
+        look::Look,
+    },
+};
+
+const STATE: usize = 9;
+const PROGRESS: usize = 15;
+const BY: usize = 14;
+const BEGUN: usize = 16;
+/// The least that what a job does is told in, and the most.
+const WHAT: usize = 22;
+const MOST_WHAT: usize = 70;
+/// The least rows in which a job is told of with all its steps.
+const ROOMY: usize = 4;
+const MAX_BAR: usize = 40;
+/// Columns that a gauge takes besides its bar: name, counts, rate, time left.
+const FULL_GAUGE: usize = 12 + 25 + 17 + 10;
+
+pub(crate) fn draw(frame: &mut Frame<'_>, area: Rect, screen: &JobsScreen, look: Look<'_>) {
+    let width = usize::from(area.width);
+    let mut lines = vec![summary(screen, look), header(width, look)];
+    let rows = usize::from(area.height).saturating_sub(lines.len());
+    let (listed, below) = (jobs::listed(rows), jobs::details(rows));
+    let shown = screen.jobs.iter().enumerate().skip(screen.top);
+    for (index, job) in shown.take(listed) {
+        let is_selected = index == screen.selected;
+        let line = row(job, (width, is_selected), look);
+        lines.push(match is_selected {
+            true => line.patch_style(look.theme.selected),
+            false => line,
+        });
+    }
+    if screen.is_loaded && screen.jobs.is_empty() {
+        let words = "No jobs yet. n fills the shop with realistic test data. Exports, imports and archiving \
+            show here as well; they go on while you do something else, or leave.";
+        for words in text::wrap(words, width.saturating_sub(2).min(WHAT * 3)) {
+            lines.push(Line::styled(format!(" {words}"), look.theme.dim));
+        }
+    }
+    if let Some(job) = screen.selected() {
+        lines.extend(detail(job, (width, below), look).into_iter().take(below));
+    }
+    for (line, y) in lines.into_iter().zip(area.y..area.bottom()) {
+        frame.render_widget(line, Rect::new(area.x, y, area.width, 1));
+    }
+}
+
+fn summary(screen: &JobsScreen, look: Look<'_>) -> Line<'static> {
+    if let Some(error) = &screen.error {
+        return Line::styled(format!(" {}", text::clean(error)), look.theme.bad);
+    }
+    if !screen.is_loaded {
+        return Line::styled(" Loading…", look.theme.dim);
+    }
+    let count = |state: JobState| {
+        let jobs = screen.jobs.iter().filter(|job| job.state == state);
+        jobs.count()
+    };
+    let words = match (count(JobState::Running), count(JobState::Queued)) {
+        (0, 0) => " Nothing is under way".to_owned(),
+        (running, 0) => format!(" {running} under way"),
+        (running, queued) => format!(" {running} under way, {queued} waiting"),
+    };
+    let words = match screen.top {
+        0 => words,
+        above => format!("{words} · {above} newer above"),
+    };
+    Line::styled(words, look.theme.dim)
+}
+
+/// How wide what a job does may be, and which of the others fit beside it: how far it is, who asked, when.
+fn widths(width: usize) -> (usize, usize) {
+    let mut left = width.saturating_sub(2 + 1 + STATE);
+    let mut fitting = 0;
+    for column in [PROGRESS, BEGUN, BY] {
+        if left < WHAT + 1 + column {
+            break;
+        }
+        left -= 1 + column;
+        fitting += 1;
+    }
+    (left.min(MOST_WHAT), fitting)
+}
+
+fn header(width: usize, look: Look<'_>) -> Line<'static> {
+    let (what, fitting) = widths(width);
+    let others = [
+        format!(" {:<PROGRESS$}", "Progress"),
+        format!(" {:<BEGUN$}", "Begun"),
+        format!(" {:<BY$}", "By"),
+    ];
+    let header = format!(
+        "  {} {:<STATE$}{}",
+        cell::fit("Job", what, Align::Left),
+        "State",
+        others[..fitting].concat()
+    );
+    Line::styled(cell::fit(&header, width, Align::Left), look.theme.header)
+}
+
+fn row(job: &Job, (width, is_selected): (usize, bool), look: Look<'_>) -> Line<'static> {
+    let (what, fitting) = widths(width);
+    let name = cell::fit(&text::clean(&job.request.to_string()), what, Align::Left);
+    let others = [
+        cell::fit(&progress(job), PROGRESS, Align::Left),
+        cell::fit(&text::time(job.created_at, look.zone), BEGUN, Align::Left),
+        cell::fit(&text::clean(&job.actor), BY, Align::Left),
+    ];
+    let others: String = others[..fitting]
+        .iter()
+        .map(|text| format!(" {text}"))
+        .collect();
+    Line::from(vec![
+        Span::raw(format!("{}{name} ", cell::mark(is_selected))),
+        Span::styled(
+            format!("{:<STATE$}", job.state.as_str()),
+            style(job.state, look),
+        ),
+        Span::raw(cell::fit(
+            &others,
+            width.saturating_sub(what + STATE + 3),
+            Align::Left,
+        )),
+    ])
+}
+
+const fn style(state: JobState, look: Look<'_>) -> Style {
+    match state {
+        JobState::Queued | JobState::Running | JobState::Cancelled => look.theme.warn,
+        JobState::Done => look.theme.good,
+        JobState::Failed => look.theme.bad,
+    }
+}
+
+/// `45% orders`, or what came of it.
+fn progress(job: &Job) -> String {
+    let Some(step) = job.present().filter(|_| job.state != JobState::Queued) else {
+        return String::new();
+    };
+    if job.state == JobState::Done {
+        let rows: i64 = match job.request.kind() {
+            // Each row was read, and then written.
+            JobKind::Import => step.done,
+            _ => job.progress.iter().map(|step| step.done).sum(),
+        };
+        return match (job.request.kind(), rows) {
+            (JobKind::Partitions, _) => String::new(),
+            (_, 1) => "1 row".into(),
+            (_, rows) => format!("{} rows", text::integer(rows)),
+        };
+    }
+    let name = text::clean(&step.step);
+    match step.total {
+        Some(total) => format!("{:>3}% {name}", share(step.done, total)),
+        None => format!("{} {name}", text::integer(step.done)),
+    }
+}
+
+/// In percent; what is not done yet is never all of it.
+fn share(done: i64, total: i64) -> i64 {
+    match done < total {
+        true => (done * 100 / total.max(1)).min(99),
+        false => 100,
+    }
+}
+
+fn detail(job: &Job, (width, height): (usize, usize), look: Look<'_>) -> Vec<Line<'static>> {
+    let words = match job.state {
+        JobState::Queued => "waits for its turn; c takes it out",
+        JobState::Running => "is running; c cancels it",
+        JobState::Done if job.can_be_applied() => "is done; nothing is written yet",
+        JobState::Done => "is done",
+        JobState::Cancelled => match &job.request {
+            JobRequest::Export(_) => "was cancelled",
+            JobRequest::Import(import)
+                if import.dry_run || import.on_error == OnError::RejectAll =>
+            {
+                "was cancelled; nothing was written"
+            }
+            _ => "was cancelled; what was done until then stays",
+        },
+        JobState::Failed => "has failed",
+    };
+    let what = text::clean(&job.request.to_string()).into_owned();
+    let is_roomy = height >= ROOMY;
+    let mut lines = Vec::new();
+    if is_roomy {
+        lines.push(Line::styled("─".repeat(width), look.theme.dim));
+    }
+    // What it does stands above; what has become of it is news.
+    let words = match is_roomy {
+        true => format!(" {what} {words}."),
+        false => format!(" It {words}."),
+    };
+    lines.push(Line::styled(
+        cell::fit(&words, width, Align::Left),
+        style(job.state, look),
+    ));
+    if let Some(problem) = &job.problem {
+        let detail = text::clean(&problem.detail);
+        for line in text::wrap(&detail, width.saturating_sub(2)) {
+            lines.push(Line::styled(format!(" {line}"), look.theme.bad));
+        }
+    }
+    if let Some(report) = &job.report {
+        let words = counts(report, job);
+        for line in text::wrap(&words, width.saturating_sub(2)) {
+            lines.push(Line::styled(format!(" {line}"), look.theme.label));
+        }
+    }
+    if job.has_export() {
+        let bytes = text::bytes(job.file_bytes.unwrap_or_default());
+        let words = format!(" {bytes}, kept for a day; Enter saves it.");
+        lines.push(Line::styled(words, look.theme.label));
+    }
+    let steps = job.progress.iter();
+    let begun = steps.filter(|step| step.done > 0 || !job.state.is_final());
+    let told = begun.filter(|step| is_roomy || Some(*step) == job.present());
+    lines.extend(told.map(|step| gauge(step, job, width, look)));
+    lines
+}
+
+fn counts(report: &ImportReport, job: &Job) -> String {
+    let number = |count: u64| text::integer(i64::try_from(count).unwrap_or(i64::MAX));
+    format!(
+        "{} new, {} changed, {} as they are, {} refused. Enter {}.",
+        number(report.created),
+        number(report.updated),
+        number(report.unchanged),
+        number(report.failed),
+        match job.can_be_applied() {
+            true => "shows and writes them",
+            false => "shows them",
+        }
+    )
+}
+
+/// `orders   ███████░░░░░  45,000 of 100,000   41,200 rows/s   2 s left`
+fn gauge(step: &Step, job: &Job, width: usize, look: Look<'_>) -> Line<'static> {
+    let width = width.saturating_sub(2);
+    let done = text::integer(step.done);
+    let is_estimate = job.request.kind() == JobKind::Export && !job.state.is_final();
+    let counts = match step.total {
+        Some(total) if is_estimate => format!("{done} of ~{}", text::integer(total)),
+        Some(total) => format!("{done} of {}", text::integer(total)),
+        None => done,
+    };
+    let label = format!(" {:<12}", text::clean(&step.step));
+    if width < FULL_GAUGE {
+        return Line::from(vec![
+            Span::styled(label, look.theme.label),
+            Span::raw(counts),
+        ]);
+    }
+    let rate = match step.done {
+        0 => String::new(),
+        _ if job.request.kind() == JobKind::Partitions => String::new(),
+        _ => format!("{} rows/s", text::integer(step.rows_per_second as i64)),
+    };
+    let is_done = step.total.is_some_and(|total| step.done >= total);
+    let left = match step.eta_seconds {
+        _ if is_done && step.done > 0 => "done".into(),
+        Some(seconds) if !is_done && !job.state.is_final() => format!("{seconds:.0} s left"),
+        _ => String::new(),
+    };
+    let bar = (width - FULL_GAUGE).min(MAX_BAR);
+    let part = step.done as f64 / step.total.unwrap_or(0).max(1) as f64;
+    let filled = match step.total {
+        Some(_) => ((part * bar as f64).round() as usize).min(bar),
+        None => 0,
+    };
+    Line::from(vec![
+        Span::styled(label, look.theme.label),
+        Span::styled("█".repeat(filled), look.theme.good),
+        Span::styled("░".repeat(bar - filled), look.theme.dim),
+        Span::raw(cell::fit(&counts, 25, Align::Right)),
+        Span::styled(cell::fit(&rate, 17, Align::Right), look.theme.dim),
+        Span::styled(cell::fit(&left, 10, Align::Right), look.theme.dim),
+    ])
+}

@@ -1,0 +1,189 @@
+//! The Partitions tab: a summary, then one line for each partition with bars for its rows and bytes.
+
+use ratatui::{
+    Frame,
+    layout::Rect,
+    style::Style,
+    text::{Line, Span},
+};
+use stockroom_common::{
+    job::{Job, JobRequest, PartitionAction, PartitionsRequest},
+    partition::{Family, Partition, PartitionState},
+};
+
+use crate::{
+    model::text,
+    screens::partitions::PartitionsScreen,
+    view::{
+        bar::filled,
+        cell::{self, Align},
+        look::Look,
+    },
+};
+
+const NAME: usize = 19;
+/// Where there is no room for more: enough for months.
+const SHORT_NAME: usize = 15;
+const STATE: usize = 9;
+const ROWS: usize = 13;
+const BYTES: usize = 9;
+/// Columns without the bars, the blanks between included.
+const TEXTS: usize = 2 + NAME + 1 + STATE + ROWS + 1 + BYTES + 1;
+const LONGEST_BAR: usize = 50;
+
+/// Draws the partitions, and how far the job is that works on them.
+pub(crate) fn draw(
+    frame: &mut Frame<'_>,
+    area: Rect,
+    (screen, job): (&PartitionsScreen, Option<&Job>),
+    look: Look<'_>,
+) {
+    let mut lines = vec![
+        summary(screen, job, look),
+        header(usize::from(area.width), look),
+    ];
+    let rows = usize::from(area.height).saturating_sub(lines.len());
+    let largest = Family::ALL.map(|family| largest(&screen.partitions, family));
+    let shown = screen.partitions.iter().enumerate();
+    for (index, partition) in shown.skip(screen.top).take(rows) {
+        let is_selected = index == screen.selected;
+        let line = row(
+            (partition, is_selected),
+            largest[partition.family as usize],
+            usize::from(area.width),
+            look,
+        );
+        lines.push(match is_selected {
+            true => line.patch_style(look.theme.selected),
+            false => line,
+        });
+    }
+    for (line, y) in lines.into_iter().zip(area.y..area.bottom()) {
+        frame.render_widget(line, Rect::new(area.x, y, area.width, 1));
+    }
+}
+
+fn summary(screen: &PartitionsScreen, job: Option<&Job>, look: Look<'_>) -> Line<'static> {
+    if let Some(error) = &screen.error {
+        return Line::styled(format!(" {}", text::clean(error)), look.theme.bad);
+    }
+    if let Some((job, JobRequest::Partitions(request))) = job.map(|job| (job, &job.request)) {
+        return progress(job, request, look);
+    }
+    if !screen.is_loaded {
+        return Line::styled(" Loading…", look.theme.dim);
+    }
+    let orders = screen
+        .partitions
+        .iter()
+        .filter(|of| of.family == Family::Orders);
+    let rows: i64 = orders.clone().map(|partition| partition.rows).sum();
+    let bytes: i64 = orders.clone().map(size).sum();
+    let archived = orders
+        .clone()
+        .filter(|of| of.state == PartitionState::Archived)
+        .count();
+    let archived = match archived {
+        0 => String::new(),
+        count => format!(" · {count} archived"),
+    };
+    let count = orders.count();
+    Line::raw(format!(
+        " Orders: {count} partitions · ~{} rows · {}{archived}",
+        text::integer(rows),
+        text::bytes(bytes)
+    ))
+}
+
+/// `Archiving orders_2024_03 · 3 of 12`
+fn progress(job: &Job, request: &PartitionsRequest, look: Look<'_>) -> Line<'static> {
+    let doing = match request.action {
+        PartitionAction::Archive => "Archiving",
+        PartitionAction::Restore => "Restoring",
+        PartitionAction::Delete => "Deleting",
+    };
+    let total = request.names.len();
+    let done = job
+        .present()
+        .map_or(0, |step| step.done.unsigned_abs() as usize);
+    let done = done.min(total.saturating_sub(1));
+    let name = request.names.get(done).map_or("", String::as_str);
+    let words = format!(" {doing} {} · {} of {total}", text::clean(name), done + 1);
+    Line::styled(words, look.theme.warn)
+}
+
+fn header(width: usize, look: Look<'_>) -> Line<'static> {
+    let name = name_width(width);
+    let mut header = format!(
+        "  {:<name$} {:<STATE$}{:>ROWS$} ",
+        "Partition", "State", "Rows"
+    );
+    if let Some(bar) = bar_width(width) {
+        header += &" ".repeat(bar + 1);
+        header += &format!("{:>BYTES$}", "Size");
+    }
+    Line::styled(cell::fit(&header, width, Align::Left), look.theme.header)
+}
+
+fn row(
+    (partition, is_selected): (&Partition, bool),
+    (most_rows, most_bytes): (i64, i64),
+    width: usize,
+    look: Look<'_>,
+) -> Line<'static> {
+    let (state, style): (&str, Style) = match partition.state {
+        PartitionState::Attached => ("attached", look.theme.plain),
+        PartitionState::Archived => ("archived", look.theme.warn),
+        PartitionState::Dropped => ("deleted", look.theme.dim),
+    };
+    let rows = text::integer(partition.rows);
+    let name = cell::fit(
+        &text::clean(&partition.name),
+        name_width(width),
+        Align::Left,
+    );
+    let mut spans = vec![
+        Span::raw(format!("{}{name} ", cell::mark(is_selected))),
+        Span::styled(format!("{state:<STATE$}"), style),
+        Span::raw(format!("{} ", cell::fit(&rows, ROWS, Align::Right))),
+    ];
+    if let Some(bar) = bar_width(width) {
+        let bytes = cell::fit(&text::bytes(size(partition)), BYTES, Align::Right);
+        spans.extend([
+            Span::styled(
+                filled(partition.rows.into(), most_rows.into(), bar),
+                look.theme.label,
+            ),
+            Span::raw(format!(" {bytes} ")),
+            Span::styled(
+                filled(size(partition).into(), most_bytes.into(), bar),
+                look.theme.good,
+            ),
+        ]);
+    }
+    let taken: usize = spans.iter().map(|span| text::width(&span.content)).sum();
+    spans.push(Span::raw(" ".repeat(width.saturating_sub(taken))));
+    Line::from(spans)
+}
+
+const fn name_width(width: usize) -> usize {
+    if width < TEXTS { SHORT_NAME } else { NAME }
+}
+
+/// How long the bars may be; none where there is no room for sizes and bars.
+fn bar_width(width: usize) -> Option<usize> {
+    let left = width.checked_sub(TEXTS)?;
+    Some((left.saturating_sub(2) / 2).min(LONGEST_BAR))
+}
+
+fn size(partition: &Partition) -> i64 {
+    partition.bytes + partition.index_bytes
+}
+
+fn largest(partitions: &[Partition], family: Family) -> (i64, i64) {
+    let of_family = partitions
+        .iter()
+        .filter(|partition| partition.family == family);
+    let rows = of_family.clone().map(|partition| partition.rows).max();
+    (rows.unwrap_or(0), of_family.map(size).max().unwrap_or(0))
+}

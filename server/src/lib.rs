@@ -70,12 +70,12 @@ mod shop {
 mod rows {
     //! What every entity can do: lists, single rows, many rows, history.
 
-    pub(crate) mod alike;
     pub(crate) mod crud;
     pub(crate) mod entity;
     pub(crate) mod history;
     pub(crate) mod list;
     pub(crate) mod many;
+    pub(crate) mod similar;
 }
 
 mod jobs {

@@ -165,7 +165,7 @@ async fn what_is_mistyped_is_found_by_likeness_and_never_stale() {
         let customer = json!({"name": name, "email": email});
         shop.post("/v1/customers", &customer).await.ok(201);
     }
-    let alike = async |path: &str| {
+    let similar = async |path: &str| {
         let found = shop.get(&format!("/v1/{path}")).await.ok(200);
         let found = found["items"].as_array().unwrap().iter();
         let names = found.map(|row| row["name"].as_str().unwrap().to_owned());
@@ -177,31 +177,36 @@ async fn what_is_mistyped_is_found_by_likeness_and_never_stale() {
         ("smtih", "Sam Smith"),
         ("Ádá lovelase", "Ada Lovelace"),
     ] {
-        let found = alike(&format!("customers/alike?q={typed}")).await;
+        let found = similar(&format!("customers/similar?q={typed}")).await;
         assert_eq!(found.first().map(String::as_str), Some(meant), "{typed}");
     }
-    assert_eq!(alike("customers/alike?q=zzzz").await, [""; 0]);
+    assert_eq!(similar("customers/similar?q=zzzz").await, [""; 0]);
     let johnson = json!({"name": "Zzzza Johnson", "email": "z@example.org"});
     shop.post("/v1/customers", &johnson).await.ok(201);
-    assert_eq!(alike("customers/alike?q=zzzz").await, ["Zzzza Johnson"]);
+    assert_eq!(similar("customers/similar?q=zzzz").await, ["Zzzza Johnson"]);
 
     let product = shop.product("TEA-1", 9).await;
-    let found = alike("products/alike?q=prodcut&active=true&limit=1").await;
+    let found = similar("products/similar?q=prodcut&active=true&limit=1").await;
     assert_eq!(found, ["Product TEA-1"]);
     shop.patch(&path("products", &product), &json!({"active": false}))
         .await
         .ok(200);
-    assert_eq!(alike("products/alike?q=prodcut&active=true").await, [""; 0]);
+    assert_eq!(
+        similar("products/similar?q=prodcut&active=true").await,
+        [""; 0]
+    );
 
     let refused = async |query: &str, at: &str, code: &str| {
-        let path = format!("/v1/customers/alike?{query}");
+        let path = format!("/v1/customers/similar?{query}");
         shop.get(&path).await.refused_at(400, at, code);
     };
     refused("", "?q", "required").await;
     refused("q=%00", "?q", "required").await;
     refused("q=x&sort=name", "?sort", "unknown_parameter").await;
     refused("q=x&limit=0", "?limit", "out_of_range").await;
-    shop.get("/v1/orders/alike?q=x").await.refused(400);
+    shop.get("/v1/orders/similar?q=x").await.refused(400);
+    // Older clients know it by this name.
+    assert_eq!(similar("customers/alike?q=zzzz").await, ["Zzzza Johnson"]);
 }
 
 #[tokio::test]

@@ -72,7 +72,7 @@ fn routes() -> impl Iterator<Item = (Method, String)> {
     });
     let others = ROUTES.iter();
     let others = others.map(|(method, path)| (*method, (*path).to_owned()));
-    let similar = [("GET", "/v1/products/alike".to_owned())];
+    let similar = ["similar", "alike"].map(|name| ("GET", format!("/v1/products/{name}")));
     let routes = of_resources.chain(others).chain(similar);
     routes.map(|(method, path)| (method.parse().unwrap(), path.replace("{}", NOBODY)))
 }

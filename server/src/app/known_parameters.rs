@@ -27,7 +27,7 @@ pub(crate) fn check_query(request: &Request) -> Result<()> {
 /// Whether the handler of a route reads its query, and so refuses what it does not know itself.
 fn takes_query(method: &Method, path: &str) -> bool {
     match path.rsplit('/').next().unwrap_or_default() {
-        "alike" | "bulk" | "bulk-delete" | "export" | "history" | "import" => true,
+        "bulk" | "bulk-delete" | "export" | "history" | "import" | "similar" | "alike" => true,
         "changes" | "stats" => true,
         "seed-jobs" => *method == Method::POST,
         name => {

@@ -12,7 +12,7 @@ use crate::{
     archive::{file as partition_file, job as partition_jobs, routes as partitions},
     http::extract::DOCUMENTS_LIMIT,
     jobs,
-    rows::{alike, crud, entity::Entity, history},
+    rows::{crud, entity::Entity, history, similar},
     seed,
     transfer::{bulk, export, import},
 };
@@ -89,7 +89,16 @@ fn bulk_routes<E: Entity>() -> Router<AppState> {
 fn entity_routes<E: Entity>() -> Router<AppState> {
     let routes = Router::new();
     let routes = match E::SEARCHED {
-        Some(_) => routes.route(&format!("/v1/{}/alike", E::PATH), get(alike::alike::<E>)),
+        Some(_) => routes
+            .route(
+                &format!("/v1/{}/similar", E::PATH),
+                get(similar::similar::<E>),
+            )
+            // Its earlier name, for older clients.
+            .route(
+                &format!("/v1/{}/alike", E::PATH),
+                get(similar::similar::<E>),
+            ),
         None => routes,
     };
     routes

@@ -1,5 +1,5 @@
-//! `GET /v1/{r}/alike`: rows that are called somewhat like a text, the likest first, for whoever has
-//! mistyped what they look for. Likeness is that of trigrams; where PostgreSQL lacks them nothing is alike.
+//! `GET /v1/{r}/similar`: rows with a name similar to a text, the most similar first, for a search with a typing mistake.
+//! Similarity is that of trigrams; where PostgreSQL lacks the extension `pg_trgm`, no row is found.
 
 use std::sync::Arc;
 
@@ -26,24 +26,24 @@ use crate::{
     },
 };
 
-/// How alike, from 0 to 1: two letters that changed places in a short word leave a third of its trigrams.
-const LEAST: f32 = 0.3;
+/// How similar, from 0 to 1: two letters that changed places in a short word leave a third of its trigrams.
+const MIN_SIMILARITY: f32 = 0.3;
 
-struct Asked<E: Entity> {
+struct SimilarParams<E: Entity> {
     text: String,
     limit: u32,
     filter: E::Filter,
 }
 
-/// `GET /v1/{r}/alike?q&limit&<filters>`
-pub(crate) async fn alike<E: Entity>(
+/// `GET /v1/{r}/similar?q&limit&<filters>`
+pub(crate) async fn similar<E: Entity>(
     State(store): State<Store>,
     RawQuery(query): RawQuery,
     reader: Reader,
 ) -> Result<Response> {
     let (cache, now) = (store.cache.clone(), store.options.clock.now());
     let mut parameters = Parameters::read(&query.unwrap_or_default())?;
-    let key = format!("alike?{}", parameters.encoded());
+    let key = format!("similar?{}", parameters.encoded());
     let known: Vec<&str> = ["q", "limit"]
         .into_iter()
         .chain(E::FILTERS.iter().copied())
@@ -52,13 +52,13 @@ pub(crate) async fn alike<E: Entity>(
     let text = parameters.take("q").unwrap_or_default();
     let text = table::composed(&text).into_owned();
     if text.trim().is_empty() || text.contains('\0') {
-        let message = "say what the rows are to be called like";
+        let message = "must be the text to search for";
         return Err(unreadable("q", "required", message));
     }
     let limit = parameters.take("limit");
     let limit = limit.map_or(Ok(page::DEFAULT_LIMIT), |limit| parse_limit(&limit))?;
     let filter = ListRequest::<E>::whole(parameters, &store.cursor_key)?.filter;
-    let asked = Arc::new(Asked::<E> {
+    let params = Arc::new(SimilarParams::<E> {
         text,
         limit,
         filter,
@@ -66,14 +66,14 @@ pub(crate) async fn alike<E: Entity>(
     let wanted = Wanted {
         key: EntryKey::new(E::PATH, &key),
         tags: || vec![Tag::list::<E>()],
-        load: || load(store, asked.clone()),
+        load: || load(store, params.clone()),
     };
     Ok(cache.read(wanted, &reader).await?.respond(&reader, now))
 }
 
-async fn load<E: Entity>(store: Store, asked: Arc<Asked<E>>) -> Result<Loaded> {
+async fn load<E: Entity>(store: Store, params: Arc<SimilarParams<E>>) -> Result<Loaded> {
     let mut conn = store.database.reads.acquire().await?;
-    let rows = match select(&mut conn, &asked).await {
+    let rows = match select(&mut conn, &params).await {
         Err(error) if error.is_missing_function() => Vec::new(),
         rows => rows?,
     };
@@ -83,22 +83,25 @@ async fn load<E: Entity>(store: Store, asked: Arc<Asked<E>>) -> Result<Loaded> {
     })
 }
 
-async fn select<E: Entity>(conn: &mut Connection, asked: &Asked<E>) -> Result<Vec<E>> {
+async fn select<E: Entity>(conn: &mut Connection, params: &SimilarParams<E>) -> Result<Vec<E>> {
     let mut transaction = conn.begin("begin").await?;
     sqlx::query("select set_config('pg_trgm.word_similarity_threshold', $1::text, true)")
-        .bind(LEAST.to_string())
+        .bind(MIN_SIMILARITY.to_string())
         .execute(&mut *transaction)
         .await?;
     let expression = E::SEARCHED.unwrap_or("''");
     let mut sql = QueryBuilder::<Postgres>::new("select ");
     sql.push(E::COLUMNS)
         .push(format_args!(" from {} where ", E::TABLE))
-        .push_bind(&asked.text)
+        .push_bind(&params.text)
         .push(format_args!(" <% {expression}"));
-    E::filter(&mut sql, &asked.filter, None)?;
+    E::filter(&mut sql, &params.filter, None)?;
     sql.push(" order by ")
-        .push_bind(&asked.text)
-        .push(format_args!(" <<-> {expression}, id limit {}", asked.limit));
+        .push_bind(&params.text)
+        .push(format_args!(
+            " <<-> {expression}, id limit {}",
+            params.limit
+        ));
     let rows = sql
         .build()
         .try_map(|row: PgRow| E::from_row(&row))

@@ -20,7 +20,10 @@ use stockroom_tests::{
 };
 use stockroom_tui::{
     app::state::App,
-    messages::event::{Answer, Effect, Event, Link, Reply},
+    messages::{
+        call::{Answer, Reply},
+        event::{Effect, Event, Link},
+    },
     model::text::Zone,
     settings::preferences::Preferences,
     view::frame,

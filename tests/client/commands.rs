@@ -307,7 +307,7 @@ async fn lists_go_to_files_and_come_back() {
     let again = client
         .run(&["categories", "export", "categories.csv"])
         .await;
-    assert!(again.err.contains("is there already"), "{}", again.err);
+    assert!(again.err.contains("already exists"), "{}", again.err);
     let file = client.home.path().join("categories.csv");
     let text = std::fs::read_to_string(&file).unwrap();
     assert_eq!(client.run(&["categories", "export"]).await.done(), text);
@@ -405,7 +405,11 @@ async fn partitions_jobs_and_figures_are_told() {
         .run(&["--read-only", "partitions", "archive", name])
         .await;
     assert_eq!(only_looks.code, 1);
-    assert!(only_looks.err.contains("only looks"), "{}", only_looks.err);
+    assert!(
+        only_looks.err.contains("This client is read-only"),
+        "{}",
+        only_looks.err
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -433,7 +437,7 @@ async fn the_doctor_tells_what_is_well_and_what_is_not() {
         settings["words"]
             .as_str()
             .unwrap()
-            .contains("is `delete` meant?"),
+            .contains("did you mean `delete`?"),
         "{settings}"
     );
     std::fs::write(config.join("config.toml"), "colour = 1\n").unwrap();

@@ -14,9 +14,9 @@ const ESC: &str = "\x1b";
 fn goes_on(terminal: &mut Terminal, home: &std::path::Path) {
     terminal.sees("1 Orders");
     terminal.send("?");
-    terminal.sees("This help");
+    terminal.sees("Show this help");
     terminal.send(ESC);
-    terminal.loses("This help");
+    terminal.loses("Show this help");
     terminal.send(":");
     terminal.sees("Commands");
     terminal.send("products\r");
@@ -65,7 +65,7 @@ async fn a_server_that_hangs() {
 async fn a_server_that_refuses() {
     let home = temp_dir("refuses");
     let mut terminal = open("http://127.0.0.1:1", home.path());
-    terminal.sees("offline, trying again");
+    terminal.sees("offline, reconnecting");
     goes_on(&mut terminal, home.path());
 }
 

@@ -242,7 +242,7 @@ async fn search_filter_and_sort_are_done_by_the_server() {
     terminal.send("1/hello\r");
     terminal.sees("is no order number");
     terminal.send("?");
-    terminal.sees("Search on the server");
+    terminal.sees("Search");
     terminal.send(CTRL_C);
     assert!(terminal.wait());
 }
@@ -274,9 +274,9 @@ async fn a_list_goes_to_a_file_and_comes_back_edited() {
     terminal.sees("Import products from");
     terminal.send(&format!("{file}\r"));
     terminal.sees("Import products?");
-    let screen = terminal.sees("y writes the others");
+    let screen = terminal.sees("y imports the others");
     assert!(
-        screen.contains("1 changed   1 as they are   1 refused"),
+        screen.contains("1 changed   1 unchanged   1 refused"),
         "{screen}"
     );
     assert!(screen.contains("name: "), "{screen}");
@@ -328,7 +328,7 @@ async fn a_change_of_another_is_never_overwritten_unseen() {
         .ok(200);
     terminal.send("-Noel");
     terminal.send(SAVE);
-    let screen = terminal.sees("Somebody changed the same");
+    let screen = terminal.sees("Somebody else changed the same");
     for version in ["Ada Lovelace King", "Countess", "King-Noel"] {
         assert!(screen.contains(version), "{screen}");
     }
@@ -344,12 +344,12 @@ async fn a_change_of_another_is_never_overwritten_unseen() {
     terminal.sees("Edit customer");
     terminal.send("x");
     terminal.send(ESC);
-    terminal.sees("Leave without saving?");
+    terminal.sees("Close without saving?");
     terminal.send("n");
-    terminal.loses("Leave without saving?");
+    terminal.loses("Close without saving?");
     terminal.sees("King-Noelx");
     terminal.send(ESC);
-    terminal.sees("Leave without saving?");
+    terminal.sees("Close without saving?");
     terminal.send("y");
     terminal.loses("Edit customer");
     terminal.send(CTRL_C);
@@ -398,7 +398,7 @@ async fn a_lost_server_is_found_again() {
         &["--create", "--data-dir", data_dir.to_str().unwrap()],
         home.path(),
     );
-    terminal.sees("This is a new shop, kept in");
+    terminal.sees("This is a new shop. Its data is in");
     terminal.send("\x1b");
     terminal.sees("connected");
     terminal.sees("No orders yet");
@@ -449,7 +449,7 @@ fn a_server_that_hangs_does_not_stop_the_client() {
     terminal.send("Ada");
     terminal.sees("[Ada");
     terminal.send(ESC);
-    terminal.sees("Leave without saving?");
+    terminal.sees("Close without saving?");
     terminal.send("yq");
     assert!(terminal.wait());
 }
@@ -584,7 +584,7 @@ fn wrong_settings_are_told_in_a_sentence() {
     assert!(!terminal.wait());
     let screen = terminal.screen();
     assert!(
-        screen.contains("`shop` is no server; write a URL like http://127.0.0.1:7878"),
+        screen.contains("`shop` is not a server; write a URL like http://127.0.0.1:7878"),
         "{screen}"
     );
 }

@@ -111,7 +111,7 @@ fn the_first_ten_minutes() {
     let data_dir = home.path().join("shop");
     let mut newcomer = Newcomer::arrives(&data_dir, home.path());
     // An empty shop says what to do about it.
-    newcomer.follows("leads to test data");
+    newcomer.follows("offers test data");
     fill_the_shop(&mut newcomer);
     look_around(&mut newcomer);
     take_an_order(&mut newcomer);
@@ -144,16 +144,16 @@ fn look_around(newcomer: &mut Newcomer) {
     newcomer.turns_to("Orders");
     newcomer.sees("1 of 500");
     newcomer.does("open");
-    newcomer.sees("No change is on record.");
+    newcomer.sees("No changes are recorded.");
     newcomer.does("follow");
     newcomer.sees("one customer");
-    newcomer.looks_up("Back to all rows, or to where you were");
+    newcomer.looks_up("Show all rows, or go back");
     newcomer.sees("┌ order");
     newcomer.does("back");
     newcomer.terminal.loses("┌ order");
     newcomer.turns_to("Products");
     newcomer.sees("SKU");
-    newcomer.looks_up("Sort by the column; again: the other way");
+    newcomer.looks_up("Sort by the column, or reverse");
     newcomer.sees("by sku ↑");
     newcomer.does("sort");
     newcomer.sees("price ↓");
@@ -166,7 +166,7 @@ fn look_around(newcomer: &mut Newcomer) {
     newcomer.does("with marked");
     newcomer.sees("make inactive");
     newcomer.does("back");
-    newcomer.looks_up("Back to all rows, or to where you were");
+    newcomer.looks_up("Show all rows, or go back");
     newcomer.terminal.loses("40 marked");
 }
 
@@ -195,7 +195,7 @@ fn take_an_order(newcomer: &mut Newcomer) {
     newcomer.does("save");
     newcomer.sees("Created ");
     newcomer.sees("Zoe Quist");
-    newcomer.follows("takes it back");
+    newcomer.follows("undoes it");
     newcomer.sees("Take back the creation of");
     newcomer.does("yes");
     newcomer.sees("is gone again");

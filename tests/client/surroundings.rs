@@ -29,7 +29,7 @@ async fn settings_that_cannot_be_read_are_no_defaults() {
     std::os::unix::fs::symlink("/nowhere/at/all", folder.join("config.toml")).unwrap();
     let ran = client.run(&["categories", "list"]).await;
     assert_eq!(ran.code, 2);
-    assert!(ran.err.contains("not there"), "{}", ran.err);
+    assert!(ran.err.contains("missing"), "{}", ran.err);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -51,7 +51,7 @@ async fn what_the_client_cannot_use_is_told_by_the_doctor() {
     }
     std::fs::remove_file(config.join("config.toml")).unwrap();
     let mut terminal = Terminal::open(80, 24, &["--server", &shop.base], client.home.path());
-    terminal.sees("Saved views are not shown");
+    terminal.sees("Saved views are not loaded");
     terminal.send("q");
     assert!(terminal.wait());
     let kept = std::fs::read_to_string(memory.join("client.json.unreadable")).unwrap();
@@ -240,7 +240,7 @@ async fn the_editor_is_run_as_the_shell_would() {
     terminal.send("e");
     terminal.sees("Edit category");
     terminal.send("\x0f");
-    terminal.sees("There is no editor");
+    terminal.sees("The editor");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -41,7 +41,7 @@ fn columns_are_hidden_carried_widened_and_kept_for_the_next_run() {
     picture("arranged", USUAL, &driver);
     let memory = driver.remembered.clone().unwrap();
     let mut next = Driver::new(USUAL);
-    next.app.remember_from(memory);
+    next.app.restore(memory);
     next.link(Link::Up);
     next.answer("/v1/orders", &page(vec![order(1)], 1));
     assert_eq!(titles(&next), titles(&driver));
@@ -87,7 +87,7 @@ fn a_list_is_sorted_by_its_column() {
     assert!(
         driver
             .screen()
-            .contains("cannot be sorted by; name, email, created at can."),
+            .contains("is not a sort key; sort by name, email, created at."),
         "{}",
         driver.screen()
     );
@@ -115,7 +115,7 @@ fn a_view_is_saved_shown_and_forgotten() {
     let kept = serde_json::to_value(driver.remembered.as_ref().unwrap()).unwrap();
     assert_eq!(kept["lists"]["orders"]["views"][0]["name"], "Monday");
     driver.type_text("wd");
-    assert!(driver.screen().contains("The view is forgotten."));
+    assert!(driver.screen().contains("The view is deleted."));
     assert!(
         driver.remembered.as_ref().unwrap().lists["orders"]
             .views
@@ -281,7 +281,7 @@ fn the_mouse_turns_tabs_selects_opens_and_scrolls() {
         driver.screen()
     );
     driver.press(KeyCode::F(2));
-    assert!(driver.screen().contains("The mouse is"));
+    assert!(driver.screen().contains("Stockroom uses the mouse"));
 }
 
 #[test]

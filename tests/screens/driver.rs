@@ -12,11 +12,16 @@ use ratatui::{Terminal, backend::TestBackend, buffer::Buffer, style::Style};
 use serde_json::{Value, json};
 use stockroom_tui::{
     app::state::App,
-    dialogs::import::Upload,
-    messages::event::{Answer, Call, Effect, Event, Failure, Link, Reply, Source, Ticket},
-    model::text::{self, Zone},
+    messages::{
+        call::{Answer, Call, Failure, Reply, Source, Ticket},
+        event::{Effect, Event, Link},
+    },
+    model::{
+        intent::Upload,
+        text::{self, Zone},
+    },
     settings::{memory::Memory, preferences::Preferences},
-    view::frame,
+    view::{events::translate, frame},
 };
 use uuid::Uuid;
 
@@ -105,12 +110,12 @@ impl Driver {
 
     pub(crate) fn mouse(&mut self, kind: MouseEventKind, (column, row): (u16, u16)) {
         let modifiers = KeyModifiers::NONE;
-        self.update(Event::Terminal(TerminalEvent::Mouse(MouseEvent {
+        self.terminal_event(TerminalEvent::Mouse(MouseEvent {
             kind,
             column,
             row,
             modifiers,
-        })));
+        }));
     }
 
     pub(crate) fn type_text(&mut self, text: &str) {
@@ -235,7 +240,7 @@ impl Driver {
     /// Breaks the stream of events that is followed.
     pub(crate) fn break_stream(&mut self) {
         let (ticket, _) = self.followed.take().expect("nothing is followed");
-        let result = Err(Failure::NoAnswer("The server has ended the stream.".into()));
+        let result = Err(Failure::NoAnswer("The server closed the stream.".into()));
         let took = Duration::from_secs(1);
         self.update(Event::Reply(Reply {
             ticket,
@@ -334,7 +339,13 @@ impl Driver {
     }
 
     fn key(&mut self, key: KeyEvent) {
-        self.update(Event::Terminal(TerminalEvent::Key(key)));
+        self.terminal_event(TerminalEvent::Key(key));
+    }
+
+    fn terminal_event(&mut self, event: TerminalEvent) {
+        if let Some(event) = translate(&self.app, event) {
+            self.update(event);
+        }
     }
 
     fn update(&mut self, event: Event) {
@@ -349,17 +360,17 @@ impl Driver {
                 Effect::Upload { ticket, upload } => self.upload = Some((ticket, upload)),
                 Effect::Cancel(owner) => self.pending.retain(|call| call.ticket.owner != owner),
                 Effect::Copy(text) => self.copied = Some(text),
-                Effect::Await(job, file) => {
+                Effect::TrackExport(job, file) => {
                     self.awaited.insert(job, file);
                 }
-                Effect::Forget(job) => {
+                Effect::UntrackExport(job) => {
                     self.awaited.remove(&job);
                 }
                 Effect::Remember(memory) => self.remembered = Some(*memory),
                 Effect::Edit(text) => self.edited = Some(text),
                 Effect::Quit => self.has_quit = true,
                 Effect::Repaint => self.repaints += 1,
-                Effect::Mouse(_) | Effect::Suspend => {}
+                Effect::SetMouse(_) | Effect::Suspend => {}
             }
         }
     }

@@ -50,7 +50,7 @@ fn what_is_not_there_is_created_on_the_way() {
     driver.type_text("Zoe Quist");
     driver.wait(Duration::from_millis(150));
     driver.answer("/v1/customers?limit=50&q=Zoe", &page(vec![], 0));
-    driver.answer("/v1/customers/alike?limit=50&q=Zoe", &page(vec![], 0));
+    driver.answer("/v1/customers/similar?limit=50&q=Zoe", &page(vec![], 0));
     picture("nothing_to_choose", USUAL, &driver);
     driver.control('n');
     assert!(driver.screen().contains("Zoe Quist"), "{}", driver.screen());
@@ -87,7 +87,11 @@ fn a_text_goes_to_the_editor_and_comes_back() {
     let mut driver = with_orders(USUAL);
     driver.press(KeyCode::Char('e'));
     driver.control('o');
-    assert!(driver.screen().contains("Only text goes to an editor"));
+    assert!(
+        driver
+            .screen()
+            .contains("Only text fields open in an editor")
+    );
     driver.press(KeyCode::Tab);
     driver.press(KeyCode::Tab);
     driver.type_text("Ring");
@@ -144,7 +148,7 @@ fn what_was_typed_is_not_lost_by_leaving() {
     driver.press(KeyCode::Char('n'));
     driver.type_text("Tea");
     driver.control('c');
-    assert!(!driver.has_quit && driver.screen().contains("Leave without saving?"));
+    assert!(!driver.has_quit && driver.screen().contains("Quit without saving?"));
     driver.press(KeyCode::Char('n'));
     assert!(
         driver.screen().contains("New category"),
@@ -160,9 +164,9 @@ fn what_was_typed_is_not_lost_by_leaving() {
 fn q_closes_an_open_detail_and_leaves_from_the_list() {
     let mut driver = with_orders(USUAL);
     driver.press(KeyCode::Enter);
-    assert!(driver.app.orders.detail.is_some());
+    assert!(driver.app.screens.orders.detail.is_some());
     driver.press(KeyCode::Char('q'));
-    assert!(driver.app.orders.detail.is_none() && !driver.has_quit);
+    assert!(driver.app.screens.orders.detail.is_none() && !driver.has_quit);
     driver.press(KeyCode::Char('q'));
     assert!(driver.has_quit);
 }

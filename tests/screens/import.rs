@@ -126,10 +126,7 @@ fn who_leaves_the_preview_has_written_nothing() {
     let mut driver = importing((80, 24), "orders.ndjson");
     looked_through(&mut driver, &report(Vec::new()));
     let screen = driver.screen();
-    assert!(
-        screen.contains("y writes them; Esc leaves all as it is."),
-        "{screen}"
-    );
+    assert!(screen.contains("y imports them; Esc cancels."), "{screen}");
     driver.press(KeyCode::Esc);
     assert!(!is_applied(&mut driver));
     // Where nothing can be written, Enter writes nothing either.
@@ -138,7 +135,7 @@ fn who_leaves_the_preview_has_written_nothing() {
         "refused": [refused(1, "/note", "is too long")]});
     looked_through(&mut driver, &nothing);
     let screen = driver.screen();
-    assert!(screen.contains("Nothing of it can be written."), "{screen}");
+    assert!(screen.contains("No row can be imported."), "{screen}");
     driver.press(KeyCode::Char('y'));
     assert!(!is_applied(&mut driver));
 }

@@ -226,11 +226,15 @@ fn an_export_outlives_the_client_that_asked_for_it() {
     driver.type_text("x");
     driver.press(KeyCode::Enter);
     driver.answer("/v1/orders/export", &export(1, "queued", None));
-    assert!(driver.screen().contains("or leave"), "{}", driver.screen());
+    assert!(
+        driver.screen().contains("in the background"),
+        "{}",
+        driver.screen()
+    );
     let awaited = std::mem::take(&mut driver.awaited);
     // The next run, on the same home.
     let mut driver = Driver::new(USUAL);
-    driver.app.await_exports(awaited.into_iter().collect());
+    driver.app.track_exports(awaited.into_iter().collect());
     driver.link(Link::Up);
     assert!(driver.follows_jobs());
     driver.event(&json!([export(1, "done", Some(99))]));
@@ -260,14 +264,14 @@ fn an_export_that_came_too_late_is_told_and_forgotten() {
         driver.awaited.insert(job, "/x/orders.csv".into());
         driver
             .app
-            .await_exports(vec![(job, "/x/orders.csv".into())]);
+            .track_exports(vec![(job, "/x/orders.csv".into())]);
         driver.link(Link::Up);
         driver
     };
     let mut driver = awaiting();
     driver.event(&json!([export(1, "done", None)]));
     assert!(
-        driver.screen().contains("not kept any more"),
+        driver.screen().contains("has expired"),
         "{}",
         driver.screen()
     );
@@ -339,7 +343,11 @@ fn a_job_is_cancelled_where_it_is_selected() {
     assert_eq!(call.method.as_str(), "DELETE");
     driver.event(&json!([seed_job(1, "cancelled", 5)]));
     driver.type_text("c");
-    assert!(driver.screen().contains("has ended"), "{}", driver.screen());
+    assert!(
+        driver.screen().contains("has already ended"),
+        "{}",
+        driver.screen()
+    );
 }
 
 #[test]
@@ -353,7 +361,7 @@ fn who_only_looks_may_export_and_nothing_else() {
     driver.answer("/v1/orders", &page(vec![], 0));
     driver.type_text("5n");
     assert!(
-        driver.screen().contains("only looks"),
+        driver.screen().contains("This client is read-only"),
         "{}",
         driver.screen()
     );

@@ -22,7 +22,7 @@ fn any_command_is_found_by_some_of_its_letters() {
     driver.press(KeyCode::Esc);
     driver.press(KeyCode::Char(':'));
     driver.type_text("qqqzzz");
-    assert!(driver.screen().contains("No command is called so"));
+    assert!(driver.screen().contains("No command matches"));
     driver.press(KeyCode::Enter);
     assert!(!driver.screen().contains("Commands"));
 }
@@ -41,7 +41,7 @@ fn who_only_looks_changes_nothing() {
         driver.press(KeyCode::Char(key));
         let screen = driver.screen();
         assert!(
-            screen.contains("This client only looks"),
+            screen.contains("This client is read-only"),
             "{key}:\n{screen}"
         );
         assert!(driver.app.overlays.is_empty());

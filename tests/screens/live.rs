@@ -128,7 +128,7 @@ fn what_comes_is_read_where_one_looks_at_the_top_and_else_counted() {
     driver.wait(Duration::from_secs(1));
     assert!(driver.calls().is_empty());
     assert!(
-        driver.screen().contains("2 new (r reads them)"),
+        driver.screen().contains("2 new (r refreshes)"),
         "{}",
         driver.screen()
     );
@@ -167,18 +167,12 @@ fn a_form_tells_what_others_did_to_its_row() {
     paid["version"] = json!(2);
     driver.change(&change("order", "update", &paid));
     assert!(
-        driver
-            .screen()
-            .contains("grace has changed meanwhile: status."),
+        driver.screen().contains("grace has just changed: status."),
         "{}",
         driver.screen()
     );
     driver.change(&change("order", "delete", &paid));
-    assert!(
-        driver
-            .screen()
-            .contains("grace has deleted this row meanwhile.")
-    );
+    assert!(driver.screen().contains("grace has just deleted this row."));
 }
 
 #[test]

@@ -116,7 +116,7 @@ fn the_plain_mode_is_ascii() {
     driver.type_text("x");
     driver.press(KeyCode::Enter);
     assert!(
-        driver.screen().contains(" error: The file's name"),
+        driver.screen().contains(" error: The file name"),
         "{}",
         driver.screen()
     );

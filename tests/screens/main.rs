@@ -20,7 +20,10 @@ use crossterm::event::KeyCode;
 use insta::assert_snapshot;
 use serde_json::{Value, json};
 use stockroom_common::{Kind, Problem};
-use stockroom_tui::messages::event::{Link, Precondition, Source};
+use stockroom_tui::messages::{
+    call::{Precondition, Source},
+    event::Link,
+};
 
 use self::driver::Driver;
 
@@ -207,13 +210,13 @@ fn what_was_mistyped_is_found_by_likeness_and_said_to_be_so() {
     driver.press(KeyCode::Enter);
     driver.answer("/v1/customers?limit=50&q=lovelcae", &page(vec![], 0));
     driver.answer(
-        "/v1/customers/alike?limit=50&q=lovelcae",
+        "/v1/customers/similar?limit=50&q=lovelcae",
         &page(vec![customer(2), customer(1)], 2),
     );
     picture("alike", (80, 24), &driver);
     driver.press(KeyCode::Enter);
     assert!(
-        !driver.screen().contains("Somewhat alike"),
+        !driver.screen().contains("Similar names"),
         "{}",
         driver.screen()
     );
@@ -278,7 +281,7 @@ fn the_list_is_exported_as_it_is_shown() {
     driver.press(KeyCode::Enter);
     let screen = driver.screen();
     assert!(
-        screen.contains("End the file's name in .csv or .ndjson."),
+        screen.contains("End the file name in .csv or .ndjson."),
         "{screen}"
     );
     driver.press(KeyCode::Backspace);
@@ -323,9 +326,9 @@ fn paging_holds_few_rows_and_asks_for_one_page_at_a_time() {
         let rows = (page_number * 100..page_number * 100 + 100).map(order);
         driver.answer_last(&page(rows.collect(), 1_234_567));
         driver.settle();
-        assert!(driver.app.orders.window.len() <= 500);
+        assert!(driver.app.screens.orders.window.len() <= 500);
     }
-    let position = driver.app.orders.window.position();
+    let position = driver.app.screens.orders.window.position();
     assert!(
         position.is_some_and(|position| position > 3_800),
         "{position:?}"
@@ -341,7 +344,7 @@ fn a_late_answer_is_dropped() {
     let newer = driver.calls().pop().unwrap();
     driver.reply(&newer, &page(vec![order(1)], 1));
     driver.reply(&late, &page((0..9).map(order).collect(), 9));
-    assert_eq!(driver.app.orders.window.len(), 1);
+    assert_eq!(driver.app.screens.orders.window.len(), 1);
 }
 
 #[test]
@@ -394,7 +397,7 @@ fn saving_a_category() -> Driver {
 #[test]
 fn a_save_that_the_server_knows_nothing_of_is_not_called_unsaved_and_a_refused_one_is() {
     for (kind, told) in [
-        (Kind::OutcomeUnknown, "It may be saved or not"),
+        (Kind::OutcomeUnknown, "it may have been saved"),
         (Kind::Unavailable, "Nothing was saved."),
     ] {
         let mut driver = saving_a_category();
@@ -416,7 +419,7 @@ fn a_save_without_an_answer_is_not_called_unsaved() {
     let mut driver = saving_a_category();
     driver.fail();
     assert!(
-        driver.screen().contains("It may be saved or not"),
+        driver.screen().contains("it may have been saved"),
         "{}",
         driver.screen()
     );
@@ -427,7 +430,7 @@ fn the_answer_to_a_save_finds_its_form_under_a_question() {
     let mut driver = saving_a_category();
     driver.press(KeyCode::Esc);
     assert!(
-        driver.screen().contains("Leave without saving?"),
+        driver.screen().contains("Close without saving?"),
         "{}",
         driver.screen()
     );
@@ -485,7 +488,7 @@ fn the_status_line_says_where_a_page_came_from_and_one_key_reads_past_the_cache(
     driver.source = Some(Source::Hit);
     driver.press(KeyCode::Char('r'));
     let call = driver.answer("/v1/orders", &whole);
-    assert!(!call.past_cache);
+    assert!(!call.bypass_cache);
     assert!(
         status(&driver).ends_with("local shop · 7 ms hit"),
         "{}",
@@ -494,7 +497,7 @@ fn the_status_line_says_where_a_page_came_from_and_one_key_reads_past_the_cache(
     driver.source = Some(Source::Bypass);
     driver.press(KeyCode::Char('R'));
     let call = driver.answer("/v1/orders", &whole);
-    assert!(call.past_cache);
+    assert!(call.bypass_cache);
     // What the page shows by name is asked for as well, and takes nothing from what is said of it.
     driver.settle();
     assert!(
@@ -503,7 +506,7 @@ fn the_status_line_says_where_a_page_came_from_and_one_key_reads_past_the_cache(
         status(&driver)
     );
     driver.press(KeyCode::Char('r'));
-    assert!(!driver.answer("/v1/orders", &whole).past_cache);
+    assert!(!driver.answer("/v1/orders", &whole).bypass_cache);
 }
 
 #[test]

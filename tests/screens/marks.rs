@@ -2,7 +2,7 @@
 
 use crossterm::event::KeyCode;
 use serde_json::{Value, json};
-use stockroom_tui::messages::event::{Call, Precondition};
+use stockroom_tui::messages::call::{Call, Precondition};
 
 use super::{Driver, USUAL, id, order, picture, with_orders};
 
@@ -108,14 +108,14 @@ fn what_cannot_be_taken_back_is_not_passed_over_for_what_came_before() {
     });
     driver.answer("/v1/orders/bulk?on_error=reject_failed", &paid);
     let screen = driver.screen();
-    assert!(!screen.contains("takes it back"), "{screen}");
+    assert!(!screen.contains("undoes it"), "{screen}");
     driver.settle();
     driver.type_text("u");
     let is_write = |call: &Call| call.method != "GET";
     assert!(!driver.calls().iter().any(is_write), "{:?}", driver.calls());
     let screen = driver.screen();
     assert!(
-        screen.contains("Not undone: 1 orders: an order does not go back"),
+        screen.contains("Not undone: 1 order: an order cannot return"),
         "{screen}"
     );
 }
@@ -144,7 +144,7 @@ fn an_undo_says_what_it_leaves() {
     driver.reply(&call, &row);
     let screen = driver.screen();
     assert!(
-        screen.contains("is as it was, but for its status."),
+        screen.contains("is as it was, except its status."),
         "{screen}"
     );
 }
@@ -170,7 +170,7 @@ fn marked_rows_are_deleted_after_a_question_that_names_them() {
     assert_eq!(call.precondition, Precondition::None);
     assert_eq!(call.body.unwrap()[2], json!({"id": id(0, 2), "version": 1}));
     assert!(
-        driver.screen().contains("3 deleted. u takes it back."),
+        driver.screen().contains("3 deleted. u undoes it."),
         "{}",
         driver.screen()
     );

@@ -2,7 +2,7 @@
 
 use crossterm::event::KeyCode;
 use serde_json::{Value, json};
-use stockroom_tui::messages::event::{Link, Precondition};
+use stockroom_tui::messages::{call::Precondition, event::Link};
 
 use super::{Driver, SIZES, USUAL, customer, page, picture};
 
@@ -87,7 +87,7 @@ fn whoever_does_not_choose_is_asked_again_by_the_next_save() {
     driver.press(KeyCode::Esc);
     let screen = driver.screen();
     assert!(
-        screen.contains("Ada Lovelace King") && screen.contains("Nothing was saved yet"),
+        screen.contains("Ada Lovelace King") && screen.contains("Nothing is saved yet"),
         "{screen}"
     );
     // What is typed now counts as mine.

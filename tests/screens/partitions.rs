@@ -126,7 +126,7 @@ fn a_refusal_ends_the_work_on_partitions_and_is_told() {
     driver.press(KeyCode::Char('u'));
     let screen = driver.screen();
     assert!(
-        screen.contains("Only what is archived can be restored."),
+        screen.contains("Only an archived partition can be restored."),
         "{screen}"
     );
     driver.press(KeyCode::Char('a'));

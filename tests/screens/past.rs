@@ -2,7 +2,7 @@
 
 use crossterm::event::KeyCode;
 use serde_json::{Value, json};
-use stockroom_tui::messages::event::{Link, Precondition};
+use stockroom_tui::messages::{call::Precondition, event::Link};
 
 use super::{Driver, SIZES, USUAL, id, order, page, picture, product, with_orders};
 
@@ -64,7 +64,7 @@ fn a_history_that_cannot_be_read_is_told_and_the_row_stays() {
         &json!({"items": [], "next": null, "begins_at": null}),
     );
     assert!(
-        driver.screen().contains("No change is on record."),
+        driver.screen().contains("No changes are recorded."),
         "{}",
         driver.screen()
     );
@@ -108,12 +108,12 @@ fn save_as_pan(driver: &mut Driver) {
 fn what_was_saved_is_taken_back_but_for_the_stock() {
     let mut driver = products();
     driver.press(KeyCode::Char('u'));
-    assert!(driver.screen().contains("There is nothing to take back."));
+    assert!(driver.screen().contains("There is nothing to undo."));
     save_as_pan(&mut driver);
     assert!(
         driver
             .screen()
-            .contains("Saved Sturdy Pot 1 and pan. u takes it back."),
+            .contains("Saved Sturdy Pot 1 and pan. u undoes it."),
         "{}",
         driver.screen()
     );
@@ -129,7 +129,7 @@ fn what_was_saved_is_taken_back_but_for_the_stock() {
     assert!(
         driver
             .screen()
-            .contains("Sturdy Pot 1 and pan is as it was, but for its stock."),
+            .contains("Sturdy Pot 1 and pan is as it was, except its stock."),
         "{}",
         driver.screen()
     );
@@ -162,7 +162,7 @@ fn what_was_deleted_is_brought_back_and_what_was_created_goes() {
     assert!(
         driver
             .screen()
-            .contains("Deleted Sturdy Pot 1. u takes it back."),
+            .contains("Deleted Sturdy Pot 1. u undoes it."),
         "{}",
         driver.screen()
     );

@@ -4,18 +4,22 @@
 //! The modules lie on floors, from the ground up; each uses only what lies below it (`docs/architecture.md`).
 
 pub mod model {
-    pub mod entities {
-        mod category;
-        mod customer;
-        mod order;
-        mod product;
-    }
+    pub mod entities;
     pub mod entity;
+    pub mod form_spec;
+    pub mod intent;
+    pub mod labels;
     pub mod names;
+    pub mod paths;
+    pub mod query;
+    pub mod show;
+    pub mod tab;
     pub mod text;
+    pub mod undo;
 }
 
 pub mod settings {
+    pub mod config;
     pub mod keys;
     pub mod memory;
     pub mod preferences;
@@ -23,8 +27,10 @@ pub mod settings {
 }
 
 pub mod messages {
+    pub mod call;
     pub mod context;
     pub mod event;
+    pub mod request;
 }
 
 pub mod io {
@@ -47,22 +53,35 @@ pub mod screens {
 }
 
 pub mod dialogs {
+    pub mod confirm;
+    pub mod export;
     pub mod form;
+    pub mod help;
     pub mod import;
     pub mod line;
+    mod menu;
+    pub mod outcome;
     pub mod overlay;
     pub mod palette;
     pub mod picker;
+    pub mod prompt;
 }
 
 pub mod app {
-    pub mod bulk;
+    mod bulk;
     mod changes;
+    pub mod connection;
+    mod deletions;
     mod input;
-    pub mod refresh;
+    mod links;
+    mod names;
+    pub mod navigation;
+    mod refresh;
     mod requests;
+    pub mod screens;
     pub mod state;
-    pub mod undo;
+    mod undo;
+    mod views;
 }
 
 pub mod cli {
@@ -80,20 +99,28 @@ pub mod cli {
 pub mod view {
     mod bar;
     mod cell;
-    pub mod frame;
-    mod look;
-    mod plain;
+    mod chrome;
     mod dialogs {
-        pub(super) mod conflict;
-        pub(super) mod form;
-        pub(super) mod import;
+        mod confirm;
+        mod conflict;
+        mod form;
+        mod help;
+        mod import;
+        mod menu;
+        mod outcome;
         pub(super) mod overlay;
-        pub(super) mod palette;
+        mod palette;
+        mod panel;
+        mod picker;
     }
+    pub mod events;
+    pub mod frame;
+    mod plain;
+    mod render;
     mod screens {
         pub(super) mod dashboard;
-        pub(super) mod detail;
-        pub(super) mod history;
+        mod detail;
+        mod history;
         pub(super) mod jobs;
         pub(super) mod list;
         pub(super) mod partitions;

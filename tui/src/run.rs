@@ -17,22 +17,25 @@ use tokio::{
 
 use crate::{
     app::state::App,
-    cli::settings::{Config, Settings},
+    cli::settings::Settings,
     io::{
-        api::Api, clipboard::Clipboard, editor, link, log, pending_exports::Awaited,
+        api::Api, clipboard::Clipboard, editor, link, log, pending_exports::PendingExports,
         terminal::Screen,
     },
     messages::{
-        context::Toast,
-        event::{Effect, Event, Mouse},
+        event::{Effect, Event, MouseMode},
+        request::Toast,
     },
     model::text::Zone,
-    settings::memory::Memory,
-    view::frame,
+    settings::{config::Config, memory::Memory},
+    view::{
+        events::{is_relevant_mouse_event, translate},
+        frame,
+    },
 };
 
 /// Events that one picture takes in.
-const MOST_EVENTS: usize = 200;
+const MAX_EVENTS: usize = 200;
 
 /// A turn of the loop that takes longer is felt.
 const STALL: Duration = Duration::from_millis(50);
@@ -68,64 +71,72 @@ pub async fn run(settings: &Settings) -> Result<(), Error> {
         settings.check_folder().map_err(Error::Settings)?;
     }
     let preferences = settings.preferences(&config).map_err(Error::Settings)?;
-    let (sender, mut events) = mpsc::unbounded_channel();
+    let (sender, events) = mpsc::unbounded_channel();
+    let (terminal_sender, terminal) = mpsc::unbounded_channel();
+    let mut inbox = Inbox { events, terminal };
+    let senders = Senders {
+        events: sender.clone(),
+        terminal: terminal_sender,
+    };
     let api = Api::new(&server, sender.clone())?;
     let mut screen = Screen::take()?;
     let size = screen.terminal.size()?;
     let size = (size.width, size.height);
     let mut app = App::new(server.to_string(), Zone::Local, size, preferences);
     let (memory, fault) = Memory::load();
-    app.remember_from(memory);
-    app.toast = fault.map(Toast::Bad);
-    app.new_shop = new_shop;
-    let mut awaited = Awaited::of(server.place());
-    app.await_exports(awaited.take_over());
-    screen.set_title(&format!("Stockroom · {}", app.server))?;
+    app.restore(memory);
+    app.toast = fault.map(Toast::Error);
+    app.connection.new_shop = new_shop;
+    let mut exports = PendingExports::of(server.place());
+    app.track_exports(exports.take_over());
+    screen.set_title(&format!("Stockroom · {}", app.connection.server))?;
     screen.terminal.draw(|frame| frame::draw(frame, &app))?;
 
     if app.preferences.has_mouse {
-        screen.set_mouse(Mouse::Ours)?;
+        screen.set_mouse(MouseMode::Client)?;
     }
     tokio::spawn(link::hold(server, local, sender.clone()));
     tokio::spawn(forward_signals(sender.clone()));
     watch_terminal(sender.clone());
-    let keys = tokio::spawn(forward_terminal(sender.clone()));
-    let mut hands = Hands {
+    let keys = tokio::spawn(forward_terminal(senders.clone()));
+    let mut effect_handler = Effects {
         api,
-        awaited,
+        exports,
         clipboard: Clipboard::new(),
         screen,
-        sender,
+        senders,
         keys,
         heartbeat: Heartbeat::default(),
     };
     let mut effects = Vec::new();
     let mut is_leaving = false;
     while !is_leaving {
-        let event = next_event(&app, &mut events).await;
+        let event = inbox.next(&app).await;
         let turn = Instant::now();
         app.update(event, Instant::now(), &mut effects);
         // What came meanwhile belongs into the same picture, but somebody waits for that.
-        for _ in 0..MOST_EVENTS {
-            let Ok(event) = events.try_recv() else { break };
+        for _ in 0..MAX_EVENTS {
+            let Some(event) = inbox.try_next(&app) else {
+                break;
+            };
             app.update(event, Instant::now(), &mut effects);
         }
         for effect in effects.drain(..) {
             is_leaving |= matches!(effect, Effect::Quit);
-            hands.carry_out(effect).await?;
+            effect_handler.execute(effect).await?;
         }
-        let terminal = &mut hands.screen.terminal;
+        let terminal = &mut effect_handler.screen.terminal;
         terminal.draw(|frame| frame::draw(frame, &app))?;
-        hands.heartbeat.beat(turn.elapsed());
+        effect_handler.heartbeat.beat(turn.elapsed());
     }
-    let (mut awaited, heartbeat) = hands.leave().await;
+    let (mut exports, heartbeat) = effect_handler.leave().await;
     // What was asked for last may have been granted meanwhile: the next client saves it.
-    while let Ok(event) = events.try_recv() {
+    while let Some(event) = inbox.try_next(&app) {
         app.update(event, Instant::now(), &mut effects);
     }
     for effect in effects {
-        if let Effect::Await(job, file) = effect {
-            awaited.keep(job, &file);
+        if let Effect::TrackExport(job, file) = effect {
+            exports.keep(job, &file);
         }
     }
     // The last line of the log, whatever came meanwhile.
@@ -168,19 +179,19 @@ fn watch_terminal(events: UnboundedSender<Event>) {
 }
 
 /// What carries out the effects.
-struct Hands {
+struct Effects {
     api: Api,
-    awaited: Awaited,
+    exports: PendingExports,
     clipboard: Clipboard,
     screen: Screen,
-    sender: UnboundedSender<Event>,
-    /// Who reads the terminal.
+    senders: Senders,
+    /// The task that reads the terminal.
     keys: JoinHandle<()>,
     heartbeat: Heartbeat,
 }
 
-impl Hands {
-    async fn carry_out(&mut self, effect: Effect) -> Result<(), Error> {
+impl Effects {
+    async fn execute(&mut self, effect: Effect) -> Result<(), Error> {
         match effect {
             Effect::Send(call) => self.api.send(call),
             Effect::Follow { ticket, path } => self.api.follow(ticket, &path),
@@ -188,11 +199,11 @@ impl Hands {
             Effect::Upload { ticket, upload } => self.api.upload(ticket, upload),
             Effect::Cancel(owner) => self.api.cancel(owner),
             Effect::Copy(text) => self.clipboard.copy(&text),
-            Effect::Mouse(mouse) => self.screen.set_mouse(mouse)?,
-            Effect::Await(job, file) => self.awaited.keep(job, &file),
-            Effect::Forget(job) => self.awaited.forget(job),
+            Effect::SetMouse(mode) => self.screen.set_mouse(mode)?,
+            Effect::TrackExport(job, file) => self.exports.keep(job, &file),
+            Effect::UntrackExport(job) => self.exports.forget(job),
             Effect::Remember(memory) => {
-                let sender = self.sender.clone();
+                let sender = self.senders.events.clone();
                 tokio::task::spawn_blocking(move || {
                     if let Err(fault) = memory.save() {
                         // It is received as long as the loop runs.
@@ -212,8 +223,7 @@ impl Hands {
                 self.keys.abort();
                 self.screen.suspend()?;
                 let size = self.screen.terminal.size()?;
-                let resized = TerminalEvent::Resize(size.width, size.height);
-                self.is_back(Event::Terminal(resized));
+                self.is_back(Event::Resize(size.width, size.height));
             }
             // The loop sees to it.
             Effect::Quit => {}
@@ -225,15 +235,15 @@ impl Hands {
     fn is_back(&mut self, event: Event) {
         self.heartbeat.skip();
         // It is received as long as the loop runs.
-        let _ = self.sender.send(event);
-        self.keys = tokio::spawn(forward_terminal(self.sender.clone()));
+        let _ = self.senders.events.send(event);
+        self.keys = tokio::spawn(forward_terminal(self.senders.clone()));
     }
 
     /// Gives the terminal back and lets what is on its way arrive; gives what the next run is to wait for.
-    async fn leave(mut self) -> (Awaited, Heartbeat) {
+    async fn leave(mut self) -> (PendingExports, Heartbeat) {
         drop(self.screen);
         self.api.finish().await;
-        (self.awaited, self.heartbeat)
+        (self.exports, self.heartbeat)
     }
 }
 
@@ -268,37 +278,69 @@ impl Heartbeat {
     }
 }
 
-async fn next_event(app: &App, events: &mut UnboundedReceiver<Event>) -> Event {
-    let deadline = app.deadline();
-    let tick = async {
-        match deadline {
-            Some(at) => tokio::time::sleep_until(at.into()).await,
-            None => std::future::pending().await,
+/// Where events come from: those of the terminal mean something only together with what it shows.
+struct Inbox {
+    events: UnboundedReceiver<Event>,
+    terminal: UnboundedReceiver<TerminalEvent>,
+}
+
+impl Inbox {
+    /// Waits for the next event, or for the deadline of the application.
+    async fn next(&mut self, app: &App) -> Event {
+        let deadline = app.deadline();
+        let tick = async {
+            match deadline {
+                Some(at) => tokio::time::sleep_until(at.into()).await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::pin!(tick);
+        loop {
+            tokio::select! {
+                // The effects hold a sender of each, so the channels never close.
+                Some(event) = self.events.recv() => return event,
+                Some(event) = self.terminal.recv() => {
+                    if let Some(event) = translate(app, event) {
+                        return event;
+                    }
+                }
+                () = &mut tick => return Event::Tick,
+            }
         }
-    };
-    tokio::select! {
-        // This function holds a sender through its caller, so the channel never closes.
-        event = events.recv() => event.unwrap_or(Event::Terminate),
-        () = tick => Event::Tick,
+    }
+
+    /// The next event, if one is there already.
+    fn try_next(&mut self, app: &App) -> Option<Event> {
+        while let Ok(event) = self.terminal.try_recv() {
+            if let Some(event) = translate(app, event) {
+                return Some(event);
+            }
+        }
+        self.events.try_recv().ok()
     }
 }
 
-async fn forward_terminal(events: UnboundedSender<Event>) {
+/// The sending ends of the inbox.
+#[derive(Clone)]
+struct Senders {
+    events: UnboundedSender<Event>,
+    terminal: UnboundedSender<TerminalEvent>,
+}
+
+async fn forward_terminal(senders: Senders) {
     let mut stream = EventStream::new();
-    while let Some(event) = stream.next().await {
-        if let Ok(TerminalEvent::Mouse(event)) = &event
-            && !frame::is_telling(event.kind)
+    while let Some(Ok(event)) = stream.next().await {
+        if let TerminalEvent::Mouse(event) = &event
+            && !is_relevant_mouse_event(event.kind)
         {
-            // The mouse only passes by.
             continue;
         }
-        let event = event.map_or(Event::Terminate, Event::Terminal);
-        if events.send(event).is_err() {
+        if senders.terminal.send(event).is_err() {
             return;
         }
     }
     // The terminal is gone.
-    let _ = events.send(Event::Terminate);
+    let _ = senders.events.send(Event::Terminate);
 }
 
 async fn forward_signals(events: UnboundedSender<Event>) {

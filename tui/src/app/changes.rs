@@ -1,66 +1,61 @@
-//! What happens without anybody's doing here: the connection comes and goes, others change things.
+//! What happens without the user: the connection comes and goes, and others change things.
 
 use stockroom_common::change::ChangeEvent;
 
+use super::state::App;
 use crate::{
-    app::state::App,
-    dialogs::overlay::Overlay,
     messages::{context::Context, event::Link},
-    model::entity::Tab,
+    model::tab::Tab,
 };
 
 impl App {
     pub(super) fn set_link(&mut self, link: Link, ctx: &mut Context<'_>) {
-        let came_up = link == Link::Up && self.link != Link::Up;
+        let came_up = link == Link::Up && !self.connection.is_up();
         match &link {
-            Link::Up => tracing::info!(server = self.server, "connected"),
+            Link::Up => tracing::info!(server = self.connection.server, "connected"),
             Link::Down(reason) => tracing::warn!(reason, "disconnected"),
             Link::Connecting => {}
         }
-        self.link = link;
-        if came_up && let Some(folder) = self.new_shop.take() {
+        self.connection.link = link;
+        if !came_up {
+            return;
+        }
+        if let Some(folder) = self.connection.new_shop.take() {
             let folder = folder.display();
-            ctx.good(format!("This is a new shop, kept in {folder}."));
+            ctx.info(format!("This is a new shop. Its data is in {folder}."));
         }
-        if came_up {
-            // What happened while we were away is not known.
-            self.names.clear();
-            self.expire();
-            self.jobs.connected(ctx);
-            self.screen_mut(self.tab).show(ctx);
-        }
+        // Anything may have changed while the connection was down.
+        self.names.clear();
+        self.screens.expire();
+        self.screens.jobs.connected(ctx);
+        self.screen_mut().show(ctx);
     }
 
-    /// Somebody has changed something: what shows it follows, what is not shown is read again once it is.
+    /// Somebody has changed something: the tab that is shown follows, other tabs read again when they are next shown.
     pub(super) fn change(&mut self, change: &ChangeEvent, ctx: &mut Context<'_>) {
         if let Some(id) = change.entity_id {
-            self.names.forget(id);
+            self.names.remove(id);
         }
+        let shown = self.navigation.tab;
         for tab in Tab::ALL {
-            let is_concerned = tab.shows(change);
-            if tab == self.tab && is_concerned {
-                self.screen_mut(tab).change(change, ctx);
-            } else if is_concerned {
-                self.screen_mut(tab).expire();
+            if !tab.shows(change) {
+                continue;
+            }
+            if tab == shown {
+                self.screens.get_mut(tab).change(change, ctx);
+            } else {
+                self.screens.get_mut(tab).expire();
             }
         }
         for row in &change.touched {
-            let tab = Tab::of_entity(&row.entity)
-                .filter(|tab| *tab == self.tab && self.screen(*tab).holds(row.id));
-            if let Some(tab) = tab {
-                self.touched.want(tab, row.id, ctx.now);
+            let is_shown = Tab::of_entity(&row.entity) == Some(shown);
+            let rows = self.screens.rows(shown).filter(|_| is_shown);
+            if rows.is_some_and(|rows| rows.has_row(row.id)) {
+                self.refresh.want(shown, row.id, ctx.now);
             }
         }
-        for overlay in &mut self.overlays {
-            if let Overlay::Form(form) = overlay {
-                form.notice(change);
-            }
-        }
-    }
-
-    pub(super) fn expire(&mut self) {
-        for tab in Tab::ALL {
-            self.screen_mut(tab).expire();
+        for form in self.forms_mut() {
+            form.notice(change);
         }
     }
 }

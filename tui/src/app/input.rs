@@ -1,29 +1,24 @@
 //! From keys to commands, and which of them can be used now.
 
-use crossterm::event::{KeyCode, KeyEvent, KeyModifiers, MouseEvent, MouseEventKind};
+use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
+use super::state::App;
 use crate::{
-    app::state::App,
-    dialogs::{
-        overlay::{Confirm, Consent, Help, Overlay},
-        palette::Palette,
-    },
+    dialogs::{help::Help, overlay::Overlay, palette::Palette},
     messages::{
         context::Context,
-        event::{Effect, Mouse},
+        event::{Effect, Hit, MouseAction, MouseMode},
+        request::{Confirm, Request},
     },
-    model::{
-        entity::{Show, Tab},
-        text,
-    },
+    model::{show::Show, tab::Tab, text},
+    screens::list::marks::LEGEND,
     settings::keys::{self, Binding, Command, Condition, Found, Scope},
-    view::frame::{self, Hit},
 };
 
-/// Rows that one notch of the wheel moves.
-const WHEEL: usize = 3;
+/// Rows that one step of the mouse wheel moves.
+const SCROLL_ROWS: usize = 3;
 
-/// Columns of what was copied that are told.
+/// Columns of the copied text that the message shows.
 const COPIED_SHOWN: usize = 40;
 
 impl App {
@@ -61,33 +56,35 @@ impl App {
         let Some(binding) = binding else { return };
         match binding.conditions.iter().find(|known| !self.holds(**known)) {
             None => self.run(binding.command, ctx),
-            Some(unmet) => ctx.bad(unmet.complaint()),
+            Some(unmet) => ctx.error(unmet.complaint()),
         }
     }
 
-    /// The wheel moves, a click selects, one on what is selected opens it.
-    pub(super) fn mouse(&mut self, event: MouseEvent, ctx: &mut Context<'_>) {
-        let moves = match event.kind {
-            MouseEventKind::ScrollUp => Some(Command::Up),
-            MouseEventKind::ScrollDown => Some(Command::Down),
-            _ => None,
-        };
-        if let Some(command) = moves {
-            return (0..WHEEL).for_each(|_| self.run(command, ctx));
-        }
-        match frame::hit(self, event.column, event.row) {
-            Some(Hit::Tab(tab)) => self.turn_to(tab, ctx),
-            Some(Hit::Row(row)) => self.screen_mut(self.tab).click(row, ctx),
-            Some(Hit::Choice(index)) => {
+    /// Scrolls, selects what is clicked on, or opens it if it is selected already.
+    pub(super) fn mouse(&mut self, action: MouseAction, ctx: &mut Context<'_>) {
+        match action {
+            MouseAction::ScrollUp => (0..SCROLL_ROWS).for_each(|_| self.run(Command::Up, ctx)),
+            MouseAction::ScrollDown => (0..SCROLL_ROWS).for_each(|_| self.run(Command::Down, ctx)),
+            MouseAction::Click(Hit::Tab(tab)) => self.turn_to(tab, ctx),
+            MouseAction::Click(Hit::Row(row)) => self.screen_mut().click(row, ctx),
+            MouseAction::Click(Hit::Item(index)) => {
                 if let Some(overlay) = self.overlays.last_mut() {
                     overlay.click(index, ctx);
                 }
             }
-            None => {}
         }
     }
 
-    /// Does what a key, or the palette, stands for.
+    pub(super) fn paste(&mut self, text: &str, ctx: &mut Context<'_>) {
+        if let Some(overlay) = self.overlays.last_mut()
+            && let Some(line) = overlay.line()
+        {
+            line.paste(text);
+            overlay.typed(ctx);
+        }
+    }
+
+    /// Runs the command of a key, or one chosen from the palette.
     pub(super) fn run(&mut self, command: Command, ctx: &mut Context<'_>) {
         match command {
             Command::Quit => return self.quit(ctx),
@@ -100,79 +97,82 @@ impl App {
         }
         match command {
             Command::Tab(index) => self.turn_to(Tab::ALL[index], ctx),
-            Command::NextTab => self.turn_to(self.neighbour(1), ctx),
-            Command::PreviousTab => self.turn_to(self.neighbour(Tab::ALL.len() - 1), ctx),
-            Command::Mouse => {
-                let (mouse, words) = match self.preferences.has_mouse {
-                    true => (
-                        Mouse::Terminals,
-                        "The mouse is the terminal's: select as you like.",
-                    ),
-                    false => (
-                        Mouse::Ours,
-                        "The mouse is ours; with shift it is the terminal's.",
-                    ),
-                };
-                self.preferences.has_mouse = mouse == Mouse::Ours;
-                ctx.good(words);
-                ctx.effects.push(Effect::Mouse(mouse));
+            Command::NextTab => self.turn_to(self.navigation.neighbour(1), ctx),
+            Command::PreviousTab => {
+                self.turn_to(self.navigation.neighbour(Tab::ALL.len() - 1), ctx);
             }
+            Command::Mouse => self.toggle_mouse(ctx),
             Command::Help => {
                 let lines = self.help();
                 self.overlays.push(Overlay::Help(Help { top: 0, lines }));
             }
             Command::Palette => {
-                let holds = |binding: &Binding| self.is_usable(binding);
-                let palette = Palette::new(&self.preferences.keys, self.scope(), holds);
+                let is_usable = |binding: &Binding| self.is_usable(binding);
+                let palette = Palette::new(&self.preferences.keys, self.scope(), is_usable);
                 self.overlays.push(Overlay::Palette(palette));
             }
             Command::Forward => self.go_forward(ctx),
-            Command::Undo => match self.undo.would_delete() {
-                None => self.undo.undo(ctx),
-                Some(label) => {
-                    let label = text::clean(label).into_owned();
-                    self.overlays.push(Overlay::Confirm(Confirm {
-                        typed: None,
-                        question: format!("Take back the creation of {label}?"),
-                        consequence: "It is deleted.".into(),
-                        yes: Consent::Undo,
-                    }));
-                }
-            },
+            Command::Undo => self.undo(ctx),
             Command::CopyCell | Command::CopyRow | Command::CopyId => self.copy(command, ctx),
-            command => self.screen_mut(self.tab).command(command, ctx),
+            command => self.screen_mut().command(command, ctx),
         }
     }
 
-    /// Leaves, but asks first where something that was typed would be lost.
-    fn quit(&mut self, ctx: &mut Context<'_>) {
-        let is_typed = |overlay: &Overlay| match overlay {
-            Overlay::Form(form) => form.is_changed(),
-            _ => false,
+    fn toggle_mouse(&mut self, ctx: &mut Context<'_>) {
+        self.preferences.has_mouse = !self.preferences.has_mouse;
+        let (mode, message) = if self.preferences.has_mouse {
+            (
+                MouseMode::Client,
+                "Stockroom uses the mouse; hold Shift to select text.",
+            )
+        } else {
+            (
+                MouseMode::Terminal,
+                "The terminal has the mouse: select text as usual.",
+            )
         };
+        ctx.info(message);
+        ctx.effects.push(Effect::SetMouse(mode));
+    }
+
+    /// Undoes the last write; asks first where that deletes a row.
+    fn undo(&mut self, ctx: &mut Context<'_>) {
+        let Some(label) = self.writes.undo.would_delete() else {
+            return self.writes.undo.undo(ctx);
+        };
+        ctx.confirm(Confirm {
+            question: format!("Undo the creation of {}?", text::clean(label)),
+            consequence: "It is deleted.".into(),
+            typed: None,
+            on_yes: Request::Undo,
+        });
+    }
+
+    /// Quits, but asks first where something that was typed would be lost.
+    fn quit(&mut self, ctx: &mut Context<'_>) {
         let is_asked = matches!(
             self.overlays.last(),
-            Some(Overlay::Confirm(Confirm {
-                yes: Consent::Quit,
-                ..
-            }))
+            Some(Overlay::Confirm(confirm)) if matches!(confirm.on_yes, Request::Quit)
         );
-        if is_asked || !self.overlays.iter().any(is_typed) {
+        if is_asked || !self.forms_mut().any(|form| form.is_changed()) {
             return ctx.effects.push(Effect::Quit);
         }
-        self.overlays.push(Overlay::Confirm(Confirm {
-            typed: None,
-            question: "Leave without saving?".into(),
+        ctx.confirm(Confirm {
+            question: "Quit without saving?".into(),
             consequence: "What you typed is lost.".into(),
-            yes: Consent::Quit,
-        }));
+            typed: None,
+            on_yes: Request::Quit,
+        });
     }
 
     fn holds(&self, condition: Condition) -> bool {
         match condition {
             Condition::Changes => !self.preferences.is_read_only,
-            Condition::Marked => self.present().has_marks(),
-            Condition::Undoable => !self.undo.is_empty(),
+            Condition::Marked => self
+                .screens
+                .rows(self.navigation.tab)
+                .is_some_and(|rows| rows.has_marks()),
+            Condition::Undoable => !self.writes.undo.is_empty(),
             Condition::Lines => {
                 matches!(self.overlays.last(), Some(Overlay::Form(form)) if form.has_lines())
             }
@@ -225,18 +225,10 @@ impl App {
             .map(|bound| (bound.all(), bound.binding.help))
             .collect();
         if scope == Scope::List {
-            let legend = frame::LEGEND.iter();
+            let legend = LEGEND.iter();
             lines.extend(legend.map(|(mark, words)| (format!("{mark} before a row"), *words)));
         }
         lines
-    }
-
-    fn neighbour(&self, steps: usize) -> Tab {
-        let index = Tab::ALL
-            .iter()
-            .position(|tab| *tab == self.tab)
-            .unwrap_or_default();
-        Tab::ALL[(index + steps) % Tab::ALL.len()]
     }
 
     fn copy(&self, what: Command, ctx: &mut Context<'_>) {
@@ -244,11 +236,12 @@ impl App {
             names: &self.names,
             zone: self.zone,
         };
-        let Some(copied) = self.present().copied(what, show) else {
-            return ctx.bad("There is nothing to copy.");
+        let rows = self.screens.rows(self.navigation.tab);
+        let Some(copied) = rows.and_then(|rows| rows.copy(what, show)) else {
+            return ctx.error("There is nothing to copy.");
         };
         let shown = text::cut(&copied.replace('\t', " "), COPIED_SHOWN).into_owned();
-        ctx.good(format!("Copied {shown}"));
+        ctx.info(format!("Copied {shown}"));
         ctx.effects.push(Effect::Copy(copied));
     }
 }

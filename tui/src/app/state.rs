@@ -1,32 +1,25 @@
-//! The whole state of the client and the one function that changes it. Nothing in here waits: what
-//! takes time is an effect that the loop carries out, and its outcome comes back as an event.
+//! The whole state of the client, and `update`, the one function that changes it. Nothing here waits: what takes time is
+//! an effect for the loop, and its outcome comes back as an event.
 
-use std::{
-    collections::VecDeque,
-    path::PathBuf,
-    time::{Duration, Instant},
-};
+use std::time::Instant;
 
-use crossterm::event::{Event as TerminalEvent, KeyEventKind};
 use reqwest::Method;
-use stockroom_common::{Category, Customer, Order, Product};
 use uuid::Uuid;
 
+use super::{
+    bulk::Bulks, connection::Connection, deletions::Deletions, names::NameRequests,
+    navigation::Navigation, refresh::RefreshQueue, screens::Screens, undo::UndoHistory,
+};
 use crate::{
-    app::{bulk::Bulks, refresh::Touched, undo},
-    dialogs::{import, overlay::Overlay},
+    dialogs::{form::Form, import, overlay::Overlay},
     messages::{
-        context::{Context, Toast, Wish},
-        event::{Effect, Event, Failure, Link, Owner, Reply, Source},
+        call::{Owner, Reply},
+        context::Context,
+        event::{Effect, Event},
+        request::{Request, Toast},
     },
-    model::{entity::Tab, names::Names, text::Zone},
-    screens::{
-        dashboard::Dashboard,
-        jobs::JobsScreen,
-        list::{Deletions, ListScreen, Query},
-        partitions::PartitionsScreen,
-        screen::Screen,
-    },
+    model::{names::Names, tab::Tab, text::Zone},
+    screens::screen::Screen,
     settings::{
         keys::{Condition, Key, Scope},
         memory::Memory,
@@ -34,110 +27,67 @@ use crate::{
     },
 };
 
-/// Answers whose times are kept.
-const LATENCIES: usize = 120;
-/// The smallest terminal that the screens fit into.
+/// Columns and rows of the smallest terminal that the screens fit into.
 pub const MIN_SIZE: (u16, u16) = (40, 10);
-/// Lines of the screen that are not rows of a list: tabs, title, header, hints, status.
-pub const CHROME: u16 = 5;
+/// Lines that are not rows of a list: tabs, title, header, hints, status.
+const CHROME: u16 = 5;
 
 #[derive(Debug)]
 pub struct App {
-    pub tab: Tab,
-    pub orders: ListScreen<Order>,
-    pub customers: ListScreen<Customer>,
-    pub products: ListScreen<Product>,
-    pub categories: ListScreen<Category>,
-    pub jobs: JobsScreen,
-    pub partitions: PartitionsScreen,
-    pub dashboard: Dashboard,
+    pub screens: Screens,
+    pub navigation: Navigation,
+    pub connection: Connection,
+    /// Dialogs over the screen, the topmost last.
     pub overlays: Vec<Overlay>,
-    pub names: Names,
-    /// The folder of a shop that is being made; it is told once it answers.
-    pub new_shop: Option<PathBuf>,
-    pub(super) touched: Touched,
-    pub(super) deletions: Deletions,
-    pub(super) undo: undo::History,
     pub toast: Option<Toast>,
-    pub link: Link,
-    /// Where the server is, in words.
-    pub server: String,
-    /// How long the last page took, and where the server had it from.
-    pub latency: Option<(Duration, Option<Source>)>,
-    /// How long the last answers took, the newest last.
-    pub latencies: VecDeque<Duration>,
+    pub names: Names,
     pub zone: Zone,
+    /// Columns and rows of the terminal.
     pub size: (u16, u16),
     pub preferences: Preferences,
+    pub(super) name_requests: NameRequests,
+    pub(super) refresh: RefreshQueue,
+    pub(super) writes: Writes,
     pub(super) memory: Memory,
-    pub(super) bulks: Bulks,
     /// Keys that were pressed and mean something only with those that follow.
     pub(super) pressed: Vec<Key>,
-    /// The links that were followed, to go back by.
-    pub(super) trail: Vec<Step>,
-    /// Those that one has gone back by, to go forward again.
-    pub(super) ahead: Vec<Step>,
-    pub(super) runs: u64,
+    /// The number of the last call.
+    runs: u64,
 }
 
-/// A link that was followed.
-#[derive(Debug)]
-pub(super) struct Step {
-    pub(super) from: Tab,
-    pub(super) to: Tab,
-    pub(super) query: Query,
-    /// What the tab that it led to showed before.
-    pub(super) hidden: Query,
+/// Writes that are under way, and those that can be undone.
+#[derive(Debug, Default)]
+pub(super) struct Writes {
+    pub(super) bulks: Bulks,
+    pub(super) deletions: Deletions,
+    pub(super) undo: UndoHistory,
 }
 
 impl App {
-    /// A client of the server described by `server`, on a terminal of that many columns and rows.
+    /// A client of the server that people call `server`, on a terminal of that many columns and rows.
     pub fn new(server: String, zone: Zone, size: (u16, u16), preferences: Preferences) -> Self {
         Self {
-            tab: Tab::Orders,
-            orders: ListScreen::default(),
-            customers: ListScreen::default(),
-            products: ListScreen::default(),
-            categories: ListScreen::default(),
-            jobs: JobsScreen::default(),
-            partitions: PartitionsScreen::default(),
-            dashboard: Dashboard::default(),
+            screens: Screens::default(),
+            navigation: Navigation::default(),
+            connection: Connection::new(server),
             overlays: Vec::new(),
-            names: Names::default(),
-            new_shop: None,
-            touched: Touched::default(),
-            deletions: Deletions::default(),
-            undo: undo::History::default(),
             toast: None,
-            link: Link::Connecting,
-            server,
-            latency: None,
-            latencies: VecDeque::new(),
+            names: Names::default(),
             zone,
             size,
             preferences,
+            name_requests: NameRequests::default(),
+            refresh: RefreshQueue::default(),
+            writes: Writes::default(),
             memory: Memory::default(),
-            bulks: Bulks::default(),
             pressed: Vec::new(),
-            trail: Vec::new(),
-            ahead: Vec::new(),
             runs: 0,
         }
     }
 
-    /// Arranges the lists as they were in an earlier run.
-    pub fn remember_from(&mut self, memory: Memory) {
-        for tab in Tab::ALL {
-            if let Some(list) = memory.lists.get(tab.path()) {
-                self.screen_mut(tab).remember(list);
-            }
-        }
-        self.memory = memory;
-    }
-
-    /// Goes on waiting for exports that an earlier run has asked for, each to be saved in a file.
-    pub fn await_exports(&mut self, exports: Vec<(Uuid, String)>) {
-        self.jobs.await_exports(exports);
+    /// Waits for exports that an earlier run has started, each to be saved in a file.
+    pub fn track_exports(&mut self, exports: Vec<(Uuid, String)>) {
+        self.screens.jobs.track_exports(exports);
     }
 
     /// When [`Event::Tick`] is due next, if at all.
@@ -146,81 +96,97 @@ impl App {
             Overlay::Picker(picker) => picker.deadline(),
             _ => None,
         });
-        let screens = Tab::ALL.into_iter().map(|tab| self.screen(tab).deadline());
-        // Names are not asked for while there is nobody to ask.
-        let names = self.names.deadline().filter(|_| self.link == Link::Up);
-        let others = [names, self.touched.deadline()];
+        let screens = Tab::ALL.into_iter();
+        let screens = screens.map(|tab| self.screens.get(tab).deadline());
+        // Without a connection nobody could answer.
+        let names = self.name_requests.deadline();
+        let names = names.filter(|_| self.connection.is_up());
+        let others = [names, self.refresh.deadline()];
         screens.chain(pickers).chain(others).flatten().min()
     }
 
-    /// Takes an event; what is to be done about it is added to `effects`.
+    /// Handles an event; appends to `effects` what the loop must do.
     pub fn update(&mut self, event: Event, now: Instant, effects: &mut Vec<Effect>) {
-        let mut wishes = Vec::new();
+        let mut requests = Vec::new();
         let mut runs = self.runs;
         let mut ctx = Context {
             now,
-            rows: usize::from(self.size.1.saturating_sub(CHROME)).max(1),
+            rows: list_rows(self.size.1),
             zone: self.zone,
             may_change: !self.preferences.is_read_only,
             runs: &mut runs,
             effects,
-            wishes: &mut wishes,
+            requests: &mut requests,
         };
+        self.handle_event(event, &mut ctx);
+        // Handling a request may add others. None adds itself, so this ends.
+        while !ctx.requests.is_empty() {
+            let request = ctx.requests.remove(0);
+            self.handle(request, &mut ctx);
+        }
+        self.want_names();
+        if self.connection.is_up() {
+            self.name_requests.send(&mut self.names, &mut ctx);
+        }
+        self.runs = runs;
+        if self.preferences.is_read_only {
+            self.drop_writes(effects);
+        }
+    }
+
+    fn handle_event(&mut self, event: Event, ctx: &mut Context<'_>) {
         match event {
-            Event::Terminal(event) => self.terminal(event, &mut ctx),
-            Event::Reply(reply) => self.reply(&reply, &mut ctx),
-            Event::Link(link) => self.set_link(link, &mut ctx),
-            Event::Change(change) => self.change(&change, &mut ctx),
+            Event::Key(key) => self.key(key, ctx),
+            Event::Paste(text) => self.paste(&text, ctx),
+            Event::Mouse(action) => self.mouse(action, ctx),
+            Event::Resize(columns, rows) => {
+                self.size = (columns, rows);
+                ctx.rows = list_rows(rows);
+                for tab in Tab::ALL {
+                    self.screens.get_mut(tab).resize(ctx);
+                }
+            }
+            Event::Reply(reply) => self.reply(&reply, ctx),
+            Event::Link(link) => self.set_link(link, ctx),
+            Event::Change(change) => self.change(&change, ctx),
             Event::Missed => {
                 self.names.clear();
-                self.expire();
-                self.show(self.tab, &mut ctx);
+                self.screens.expire();
+                self.show(self.navigation.tab, ctx);
             }
-            Event::Tick => {
-                for tab in Tab::ALL {
-                    self.screen_mut(tab).tick(&mut ctx);
-                }
-                self.touched.tick(&mut ctx);
-                for overlay in &mut self.overlays {
-                    if let Overlay::Picker(picker) = overlay {
-                        picker.tick(&mut ctx);
-                    }
-                }
-            }
+            Event::Tick => self.tick(ctx),
             Event::Edited(Ok(text)) => {
                 if let Some(Overlay::Form(form)) = self.overlays.last_mut() {
                     form.edited(&text);
                 }
             }
-            Event::Edited(Err(reason)) | Event::NotRemembered(reason) => ctx.bad(reason),
+            Event::Edited(Err(reason)) | Event::NotRemembered(reason) => ctx.error(reason),
             Event::Terminate => ctx.effects.push(Effect::Quit),
-        }
-        // A wish may lead to others, each of them to a bounded number.
-        while !ctx.wishes.is_empty() {
-            let wish = ctx.wishes.remove(0);
-            self.grant(wish, &mut ctx);
-        }
-        self.want_names();
-        if self.link == Link::Up {
-            self.names.ask(&mut ctx);
-        }
-        self.runs = runs;
-        if self.preferences.is_read_only {
-            self.hold_back(effects);
         }
     }
 
-    /// The last guard of a client that only looks, whatever led to a write.
-    fn hold_back(&mut self, effects: &mut Vec<Effect>) {
-        let asked = effects.len();
+    fn tick(&mut self, ctx: &mut Context<'_>) {
+        for tab in Tab::ALL {
+            self.screens.get_mut(tab).tick(ctx);
+        }
+        self.refresh.tick(ctx);
+        for overlay in &mut self.overlays {
+            if let Overlay::Picker(picker) = overlay {
+                picker.tick(ctx);
+            }
+        }
+    }
+
+    /// The last guard of a read-only client, whatever led to a write.
+    fn drop_writes(&mut self, effects: &mut Vec<Effect>) {
+        let before = effects.len();
         effects.retain(|effect| match effect {
-            // An export changes nothing, though it is asked for with POST; no more does a file that is
-            // only tried.
+            // Starting an export is a POST, but changes nothing in the shop.
             Effect::Send(call) => call.method == Method::GET || call.ticket.owner == Owner::Export,
             _ => true,
         });
-        if effects.len() < asked {
-            self.toast = Some(Toast::Bad(Condition::Changes.complaint().into()));
+        if effects.len() < before {
+            self.toast = Some(Toast::Error(Condition::Changes.complaint().into()));
         }
     }
 
@@ -228,131 +194,50 @@ impl App {
     pub fn scope(&self) -> Scope {
         match self.overlays.last() {
             Some(overlay) => overlay.scope(),
-            None => self.present().scope(),
+            None => self.screen().scope(),
         }
     }
 
-    /// The tab that is shown.
-    pub fn present(&self) -> &dyn Screen {
-        self.screen(self.tab)
+    /// The screen of the tab that is shown.
+    pub fn screen(&self) -> &dyn Screen {
+        self.screens.get(self.navigation.tab)
     }
 
-    pub(super) fn screen(&self, tab: Tab) -> &dyn Screen {
-        match tab {
-            Tab::Orders => &self.orders,
-            Tab::Customers => &self.customers,
-            Tab::Products => &self.products,
-            Tab::Categories => &self.categories,
-            Tab::Jobs => &self.jobs,
-            Tab::Partitions => &self.partitions,
-            Tab::Dashboard => &self.dashboard,
-        }
+    pub(super) fn screen_mut(&mut self) -> &mut dyn Screen {
+        self.screens.get_mut(self.navigation.tab)
     }
 
-    pub(super) fn screen_mut(&mut self, tab: Tab) -> &mut dyn Screen {
-        match tab {
-            Tab::Orders => &mut self.orders,
-            Tab::Customers => &mut self.customers,
-            Tab::Products => &mut self.products,
-            Tab::Categories => &mut self.categories,
-            Tab::Jobs => &mut self.jobs,
-            Tab::Partitions => &mut self.partitions,
-            Tab::Dashboard => &mut self.dashboard,
-        }
-    }
-
-    fn terminal(&mut self, event: TerminalEvent, ctx: &mut Context<'_>) {
-        match event {
-            TerminalEvent::Key(key) if key.kind != KeyEventKind::Release => self.key(key, ctx),
-            TerminalEvent::Paste(text) => {
-                if let Some(overlay) = self.overlays.last_mut()
-                    && let Some(line) = overlay.line()
-                {
-                    line.paste(&text);
-                    overlay.typed(ctx);
-                }
-            }
-            TerminalEvent::Mouse(event) => self.mouse(event, ctx),
-            TerminalEvent::Resize(columns, rows) => {
-                self.size = (columns, rows);
-                ctx.rows = usize::from(rows.saturating_sub(CHROME)).max(1);
-                for tab in Tab::ALL {
-                    self.screen_mut(tab).resize(ctx);
-                }
-            }
-            _ => {}
-        }
-    }
-
-    /// Who turns to a tab by its key begins anew: there is no way back by links any more.
-    pub(super) fn turn_to(&mut self, tab: Tab, ctx: &mut Context<'_>) {
-        self.trail.clear();
-        self.ahead.clear();
-        self.show(tab, ctx);
-    }
-
-    pub(super) fn show(&mut self, tab: Tab, ctx: &mut Context<'_>) {
-        self.tab = tab;
-        if self.link == Link::Up {
-            self.screen_mut(tab).show(ctx);
-        }
-    }
-
+    /// Hands a reply to the part of the state that waits for it.
     fn reply(&mut self, reply: &Reply, ctx: &mut Context<'_>) {
+        let owner = reply.ticket.owner;
         if let Err(failure) = &reply.result {
-            let (owner, reason) = (reply.ticket.owner, failure.message());
-            tracing::warn!(?owner, reason, "a call failed");
+            tracing::warn!(?owner, reason = failure.message(), "a call failed");
         }
-        if let (Owner::List(_) | Owner::Save | Owner::Delete(_), Ok(_)) =
-            (reply.ticket.owner, &reply.result)
-        {
-            if self.latencies.len() == LATENCIES {
-                self.latencies.pop_front();
-            }
-            self.latencies.push_back(reply.took);
-        }
-        match (&reply.result, reply.ticket.owner) {
-            (Ok(answer), Owner::List(_)) => self.latency = Some((reply.took, answer.source)),
-            // Beside a page, what else was asked for tells only how long it took.
-            (Ok(_) | Err(Failure::Refused(_)), Owner::Save | Owner::Delete(_)) => {
-                self.latency = Some((reply.took, None));
-            }
-            _ => {}
-        }
-        match reply.ticket.owner {
+        self.connection.measure(reply);
+        match owner {
             Owner::List(tab) | Owner::History(tab) | Owner::Count(tab) => {
-                self.screen_mut(tab).reply(reply, ctx)
+                self.screens.get_mut(tab).reply(reply, ctx);
             }
             Owner::Job | Owner::Review(_) | Owner::JobEvents | Owner::Export | Owner::Download => {
-                self.jobs.reply(reply, ctx)
+                self.screens.jobs.reply(reply, ctx);
             }
-            Owner::Import => import::reply(reply, ctx),
-            Owner::Dashboard => self.dashboard.reply(reply, ctx),
-            Owner::Partitions => self.partitions.reply(reply, ctx),
-            Owner::Delete(_) => self.deletions.reply(reply, ctx),
-            Owner::Undo => self.undo.reply(reply, ctx),
-            Owner::Bulk => self.bulks.reply(reply, ctx),
-            Owner::Names(tab) => self.names.reply(tab, reply, ctx),
-            Owner::Touched(tab) => {
-                let rows = self.touched.take(tab, reply, ctx.now);
-                self.screen_mut(tab).renew(&rows, ctx);
+            Owner::Partitions => self.screens.partitions.reply(reply, ctx),
+            Owner::Dashboard => self.screens.dashboard.reply(reply, ctx),
+            Owner::Import => import::uploaded(reply, ctx),
+            Owner::Delete(_) => self.writes.deletions.reply(reply, ctx),
+            Owner::Undo => self.writes.undo.reply(reply, ctx),
+            Owner::Bulk => self.writes.bulks.reply(reply, ctx),
+            Owner::Names(tab) => {
+                self.name_requests
+                    .reply(tab, reply, &mut self.names, ctx.now);
             }
-            Owner::Save | Owner::Reread => {
-                let mut forms = self
-                    .overlays
-                    .iter_mut()
-                    .filter_map(|overlay| match overlay {
-                        Overlay::Form(form) => Some(form),
-                        _ => None,
-                    });
-                let is_taken = forms.any(|form| form.reply(reply, ctx));
-                let was_saved = reply.ticket.owner == Owner::Save && reply.result.is_ok();
-                if !is_taken && was_saved {
-                    // The form was left while its row was on the way.
-                    ctx.good("It was saved after all.");
-                    ctx.wish(Wish::Expire);
+            Owner::Refresh(tab) => {
+                let newer = self.refresh.take(tab, reply, ctx.now);
+                if let Some(rows) = self.screens.rows_mut(tab) {
+                    rows.refresh_rows(&newer, ctx);
                 }
             }
+            Owner::Save | Owner::Reread => self.form_reply(reply, ctx),
             Owner::Picker => {
                 for overlay in &mut self.overlays {
                     if let Overlay::Picker(picker) = overlay {
@@ -363,19 +248,35 @@ impl App {
         }
     }
 
+    fn form_reply(&mut self, reply: &Reply, ctx: &mut Context<'_>) {
+        let is_taken = self.forms_mut().any(|form| form.reply(reply, ctx));
+        let was_saved = reply.ticket.owner == Owner::Save && reply.result.is_ok();
+        if !is_taken && was_saved {
+            // The form was closed before its answer came.
+            ctx.info("The form that you closed was saved.");
+            ctx.request(Request::Expire);
+        }
+    }
+
+    pub(super) fn forms_mut(&mut self) -> impl Iterator<Item = &mut Form> {
+        let overlays = self.overlays.iter_mut();
+        overlays.filter_map(|overlay| match overlay {
+            Overlay::Form(form) => Some(form.as_mut()),
+            _ => None,
+        })
+    }
+
     fn want_names(&mut self) {
         let mut names = std::mem::take(&mut self.names);
-        self.present().want_names(&mut names);
-        for overlay in &self.overlays {
-            if let Overlay::Form(form) = overlay {
-                form.want_names(&mut names);
-            }
+        self.screen().want_names(&mut names);
+        for form in self.forms_mut() {
+            form.want_names(&mut names);
         }
         self.names = names;
     }
+}
 
-    /// The way from the tab where the first link was followed to the present one.
-    pub fn breadcrumb(&self) -> Vec<Tab> {
-        self.trail.iter().map(|step| step.from).collect()
-    }
+/// Rows of a list that fit on a terminal of that many rows.
+fn list_rows(rows: u16) -> usize {
+    usize::from(rows.saturating_sub(CHROME)).max(1)
 }

@@ -33,12 +33,12 @@ pub enum Command {
         #[arg(long)]
         json: bool,
     },
-    /// Follow what happens in the shop, a line for each change, until you end it
+    /// Follow the changes in the shop, one line each
     Changes {
         /// Only these: order, customer, product, category, with commas between
         #[arg(long)]
         entity: Option<String>,
-        /// Go on after the change at this position
+        /// Start after the change at this position
         #[arg(long)]
         after: Option<i64>,
         /// As JSON
@@ -48,24 +48,24 @@ pub enum Command {
     /// Partitions of orders and of the change log
     #[command(subcommand)]
     Partitions(PartitionAction),
-    /// Fill the shop with realistic test data; the same command goes on where it stopped
+    /// Fill the shop with realistic test data; run it again to continue where it stopped
     Seed {
         #[command(flatten)]
         sizes: NewSeedJob,
-        /// Print the job as it ended, as JSON
+        /// Print the ended job as JSON
         #[arg(long)]
         json: bool,
     },
-    /// Jobs: those that ran, run and wait, whoever asked for them
+    /// Background jobs: waiting, running and ended
     #[command(subcommand)]
     Jobs(JobAction),
-    /// Print the keys in force, with the names by which `config.toml` can change them
+    /// Print the key bindings, with their names in `config.toml`
     Keys {
         /// As a page of Markdown
         #[arg(long)]
         markdown: bool,
     },
-    /// Look whether all is well: paths, settings, the terminal, the server
+    /// Check paths, settings, the terminal and the server
     Doctor {
         /// As JSON
         #[arg(long)]
@@ -109,7 +109,7 @@ impl FromStr for RowName {
         let id = text.parse().map(Self::Id);
         let number = |_| text.parse().map(Self::Number);
         id.or_else(number).map_err(|_: String| {
-            format!("`{text}` is no id; ids are UUIDs, and orders have numbers")
+            format!("`{text}` is not an id; ids are UUIDs, and orders have numbers")
         })
     }
 }
@@ -122,10 +122,10 @@ pub enum Action<F: Args> {
         filters: F,
         #[command(flatten)]
         narrowing: Narrowing,
-        /// Rows at the most
+        /// Maximum number of rows
         #[arg(long, default_value_t = 50)]
         limit: usize,
-        /// All rows, however many
+        /// All rows
         #[arg(long, conflicts_with = "limit")]
         all: bool,
         #[command(flatten)]
@@ -133,7 +133,7 @@ pub enum Action<F: Args> {
     },
     /// One row
     Get {
-        /// Its id; of an order its number will do
+        /// Its id, or the number of an order
         id: RowName,
         /// As JSON
         #[arg(long)]
@@ -147,9 +147,9 @@ pub enum Action<F: Args> {
         #[arg(long)]
         json: bool,
     },
-    /// Give fields of a row other values
+    /// Change fields of a row
     Update {
-        /// Its id; of an order its number will do
+        /// Its id, or the number of an order
         id: RowName,
         #[command(flatten)]
         fields: Fields,
@@ -160,7 +160,7 @@ pub enum Action<F: Args> {
         #[arg(long)]
         json: bool,
     },
-    /// Delete rows, all that can be
+    /// Delete rows; those that the server refuses stay
     Delete {
         #[arg(required = true)]
         ids: Vec<RowName>,
@@ -168,9 +168,9 @@ pub enum Action<F: Args> {
         #[arg(long)]
         json: bool,
     },
-    /// Who changed a row, when, and what of it
+    /// Show who changed a row, when and how
     History {
-        /// Its id; of an order its number will do
+        /// Its id, or the number of an order
         id: RowName,
         /// As JSON
         #[arg(long)]
@@ -189,20 +189,20 @@ pub enum Action<F: Args> {
         #[arg(long)]
         format: Option<stockroom_common::format::Format>,
     },
-    /// Write the rows of a file into the shop: new ones are created, others changed
+    /// Import the rows of a file into the shop: new ones are created, others changed
     Import {
         /// A name that ends in .csv or .ndjson, with .gz or without; `-` for standard input
         file: PathBuf,
         /// `csv` or `ndjson`; else as the name of the file says
         #[arg(long)]
         format: Option<stockroom_common::format::Format>,
-        /// Only say what would happen
+        /// Only show what would happen
         #[arg(long)]
         dry_run: bool,
-        /// Nothing is written unless every row can be
+        /// Write nothing unless every row is accepted
         #[arg(long)]
         all_or_nothing: bool,
-        /// Into an empty shop: rows with their ids and versions, as they were
+        /// Restore into an empty shop: rows keep their ids and versions
         #[arg(long)]
         restore: bool,
         /// As JSON
@@ -234,10 +234,10 @@ pub struct Output {
 
 #[derive(Debug, Args)]
 pub struct Narrowing {
-    /// Words that must be found; of an order its number
+    /// Search for these words, or an order number
     #[arg(long, short = 'q')]
     pub search: Option<String>,
-    /// The order, such as name; a - before it reverses it
+    /// The sort key, such as name; a leading - reverses the order
     #[arg(long, allow_hyphen_values = true)]
     pub sort: Option<String>,
 }
@@ -290,17 +290,17 @@ pub enum PartitionAction {
         #[command(flatten)]
         output: Output,
     },
-    /// Take partitions off their tables; their rows cannot be read until they are restored
+    /// Archive partitions: their rows cannot be read until they are restored
     Archive {
         #[arg(required = true, value_name = "NAME")]
         names: Vec<String>,
     },
-    /// Put archived partitions back
+    /// Restore archived partitions
     Restore {
         #[arg(required = true, value_name = "NAME")]
         names: Vec<String>,
     },
-    /// Delete archived partitions for good
+    /// Delete archived partitions permanently
     Delete {
         #[arg(required = true, value_name = "NAME")]
         names: Vec<String>,
@@ -309,13 +309,13 @@ pub enum PartitionAction {
 
 #[derive(Debug, Subcommand)]
 pub enum JobAction {
-    /// Those under way and the last hundred that have ended, the newest first
+    /// Waiting and running jobs and the last hundred that ended, newest first
     List {
         /// As JSON, a job in each line
         #[arg(long)]
         json: bool,
     },
-    /// One job, with the rows of its file that were refused in its JSON
+    /// Show a job; its JSON lists the refused rows of its file
     Show {
         id: Uuid,
         /// As JSON
@@ -329,9 +329,9 @@ pub enum JobAction {
         #[arg(long)]
         json: bool,
     },
-    /// Stop a job after what it has begun, or take it out of the queue
+    /// Cancel a job
     Cancel { id: Uuid },
-    /// Do for good what an import has only tried
+    /// Apply an import that was previewed
     Apply {
         id: Uuid,
         /// Print it as JSON in the end

@@ -20,14 +20,16 @@ use crate::{
         doctor,
         output::{say, write_out},
         rows,
-        settings::{Config, Settings},
+        settings::Settings,
         shop::Shop,
         table::{self, LEFT, RIGHT},
     },
-    dialogs::form::words_of,
-    messages::event::Failure,
-    model::text::{self, Zone},
-    settings::keys,
+    messages::call::Failure,
+    model::{
+        labels::field_label,
+        text::{self, Zone},
+    },
+    settings::{config::Config, keys},
 };
 
 /// What the exit codes say; 2 is clap's too.
@@ -79,7 +81,7 @@ impl From<Failure> for Trouble {
 
 async fn dispatch(settings: &Settings, config: &Config, command: Command) -> Result<(), Trouble> {
     if settings.is_read_only(config) && command.changes_something() {
-        let words = "This client only looks (--read-only); nothing can be changed.";
+        let words = "This client is read-only (--read-only).";
         let refused = Problem::new(Kind::Conflict, words);
         return Err(Trouble::Failure(Failure::Refused(refused)));
     }
@@ -215,7 +217,7 @@ fn told(change: &ChangeEvent) -> String {
     let id = change
         .entity_id
         .map_or_else(|| "many".into(), |id| id.to_string());
-    let fields: Vec<String> = change.changed.iter().map(|at| words_of(at)).collect();
+    let fields: Vec<String> = change.changed.iter().map(|at| field_label(at)).collect();
     let line = format!(
         "{} {at}  {}  {} {} {id}  {}",
         change.position,

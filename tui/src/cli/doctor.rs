@@ -10,15 +10,11 @@ use stockroom_common::{Kind, Problem, stats::Stats};
 
 use super::table::{LEFT, aligned};
 use crate::{
-    cli::{
-        output::write_out,
-        settings::{Config, Settings},
-        shop::Shop,
-    },
+    cli::{output::write_out, settings::Settings, shop::Shop},
     io::{api::Server, log},
-    messages::event::Failure,
+    messages::call::Failure,
     model::text,
-    settings::{memory::Memory, theme::Depth},
+    settings::{config::Config, memory::Memory, theme::Depth},
 };
 
 /// How long the server has to answer.
@@ -77,8 +73,8 @@ pub(crate) async fn run(
     }
     match findings.iter().filter(|found| !found.is_well).count() {
         0 => Ok(()),
-        1 => Err(trouble("One thing is wrong.".into())),
-        many => Err(trouble(format!("{many} things are wrong."))),
+        1 => Err(trouble("1 problem found.".into())),
+        many => Err(trouble(format!("{many} problems found."))),
     }
 }
 
@@ -106,7 +102,7 @@ fn files(settings: &Settings, config: &Config, broken: Option<String>) -> Vec<Fi
     let place = |path: Option<PathBuf>| match path {
         Some(path) if path.exists() => path.display().to_string(),
         Some(path) => format!("{} (not there)", path.display()),
-        None => "this system tells no home folder".into(),
+        None => "the home folder is unknown".into(),
     };
     let checked = broken.map_or_else(|| settings.preferences(config).map(|_| ()), Err);
     let found = match checked {
@@ -133,7 +129,7 @@ fn terminal() -> Finding {
     };
     let size = match crossterm::terminal::size() {
         Ok((columns, rows)) => format!("{columns}×{rows}"),
-        Err(_) => "no terminal here".into(),
+        Err(_) => "not a terminal".into(),
     };
     well("terminal", format!("{term}, {size}, {colours}"))
 }
@@ -142,10 +138,7 @@ fn sibling(binary: Option<PathBuf>) -> Finding {
     match binary {
         Some(path) if Path::is_file(&path) => well("local server", path.display().to_string()),
         Some(path) => wrong("local server", format!("{} is not there", path.display())),
-        None => wrong(
-            "local server",
-            "the place of this program is not known".into(),
-        ),
+        None => wrong("local server", "the path of this program is unknown".into()),
     }
 }
 
@@ -154,10 +147,7 @@ async fn health(shop: &Shop) -> Vec<Finding> {
     if let (Server::Socket(path), Some(local)) = (&shop.server, &shop.local)
         && !local.answers()
     {
-        let words = format!(
-            "{} (does not run; opening the client starts it)",
-            path.display()
-        );
+        let words = format!("{} (not running; the client starts it)", path.display());
         return vec![well("server", words)];
     }
     let asked = Instant::now();
@@ -174,7 +164,7 @@ async fn health(shop: &Shop) -> Vec<Finding> {
             let words = format!("{name}: ready in {took} ms, version {version}");
             vec![match is_same {
                 true => well("server", words),
-                false => wrong("server", format!("{words}, another than the client's")),
+                false => wrong("server", format!("{words}, not the client's")),
             }]
         }
         Ok(Err(failure)) => return vec![wrong("server", format!("{name}: {}", failure.message()))],

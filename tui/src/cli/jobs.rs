@@ -21,10 +21,9 @@ use crate::{
         output::{say, write_out},
         shop::Shop,
     },
-    dialogs::overlay::whole_path,
     io::api,
-    messages::event::{Failure, Written},
-    model::text,
+    messages::call::{Failure, Written},
+    model::{paths::absolute_path, text},
 };
 
 /// How long after the stream of events broke the job is asked for again, and how often.
@@ -52,7 +51,7 @@ impl Shop {
         match job.state {
             JobState::Done => Ok(()),
             _ => {
-                let detail = "The same command goes on where the job stopped.";
+                let detail = "Run the same command again to continue where the job stopped.";
                 Err(Failure::Refused(Problem::new(Kind::Unavailable, detail)))
             }
         }
@@ -163,7 +162,7 @@ impl Shop {
             let written = api::download_to(&client, url, tokio::io::stdout()).await;
             return written.map(|_| ());
         }
-        let name = whole_path(&file.to_string_lossy());
+        let name = absolute_path(&file.to_string_lossy());
         let written = api::download(&client, url, name).await?;
         let written: Written = written.read().map_err(Failure::NoAnswer)?;
         say(&format!("{}: {}", written.file, text::bytes(written.bytes)));
@@ -183,7 +182,7 @@ fn told(job: &Job) -> String {
     if let (Some(report), JobRequest::Import(import)) = (&job.report, &job.request) {
         let counts = super::rows::counts(report);
         line.push_str(&match import.dry_run {
-            true => format!("; nothing is written, it would be: {counts}"),
+            true => format!("; preview: {counts}"),
             false => format!("; {counts}"),
         });
     }

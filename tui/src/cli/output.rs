@@ -2,7 +2,7 @@
 
 use std::io::Write;
 
-use crate::{io::api, messages::event::Failure, model::text};
+use crate::{io::api, messages::call::Failure, model::text};
 
 /// Writes a line to standard output. Who stops reading (`| head`) has what they wanted: that is no failure.
 ///

@@ -26,12 +26,14 @@ use crate::{
         output::{say, write_out},
         shop::Shop,
     },
-    dialogs::form::words_of,
     io::api,
-    messages::event::{Failure, Precondition},
+    messages::call::{Failure, Precondition},
     model::{
-        entity::{Cell, Detail, Entity, Reference, Show, Tab, Target},
-        names::Names,
+        entity::{Detail, Entity, Target},
+        labels::field_label,
+        names::{Names, Reference},
+        show::{Cell, Show},
+        tab::Tab,
         text::{self, Zone},
     },
 };
@@ -159,7 +161,7 @@ async fn list<R: Entity>(
     };
     print(&rows, output, show)?;
     if cursor.is_some() && !output.json && !output.csv {
-        say("There are more; --limit N or --all shows them.");
+        say("There are more rows; use --limit N or --all.");
     }
     Ok(())
 }
@@ -180,7 +182,7 @@ async fn names_of(shop: &Shop, mut references: Vec<Reference>) -> Names {
             for row in rows.unwrap_or_default() {
                 let id = row["id"].as_str().and_then(|id| id.parse().ok());
                 if let (Some(id), Some(name)) = (id, row["name"].as_str()) {
-                    names.learn(id, name.to_owned());
+                    names.insert(id, name.to_owned());
                 }
             }
         }
@@ -234,7 +236,7 @@ fn read_fields<R: Entity>(fields: Fields) -> Result<Value, Failure> {
         .iter()
         .map(|pair| {
             pair.split_once('=').ok_or_else(|| {
-                let message = format!("`{pair}` says no value; write name=value");
+                let message = format!("`{pair}` has no value; write name=value");
                 refused(FieldError::new("", "syntax", message))
             })
         })
@@ -250,7 +252,7 @@ fn read_fields<R: Entity>(fields: Fields) -> Result<Value, Failure> {
     }
     if body == json!({}) {
         return Err(unusable(
-            "Say what it is to be, with --set FIELD=VALUE or --file.".into(),
+            "Give the fields, with --set FIELD=VALUE or --file.".into(),
         ));
     }
     Ok(body)
@@ -292,7 +294,7 @@ async fn id_of<R: Entity>(shop: &Shop, name: RowName) -> Result<Uuid, Failure> {
         several => {
             let ids = several.join(", ");
             Err(unusable(format!(
-                "Several orders are called {number}; name one by its id: {ids}."
+                "Several orders have the number {number}; give one of the ids: {ids}."
             )))
         }
     }
@@ -363,7 +365,7 @@ fn told(entry: &HistoryEntry) -> String {
     for change in &entry.changes {
         let words = format!(
             "{}: {} → {}",
-            words_of(&change.pointer),
+            field_label(&change.pointer),
             change.before,
             change.after
         );
@@ -399,7 +401,7 @@ async fn export<R: Entity>(
     }
     let name = file.display().to_string();
     let written = api::download(&client, url, name).await?;
-    let written: crate::messages::event::Written = written.read().map_err(Failure::NoAnswer)?;
+    let written: crate::messages::call::Written = written.read().map_err(Failure::NoAnswer)?;
     say(&format!("{}: {}", written.file, text::bytes(written.bytes)));
     Ok(())
 }
@@ -447,7 +449,7 @@ async fn import<R: Entity>(
     let mut words = format!("{}.", counts(&report));
     if can_be_applied && report.created + report.updated > 0 {
         words.push_str(&format!(
-            " Nothing is written yet; stockroom jobs apply {} does it.",
+            " Nothing is written yet; run: stockroom jobs apply {}",
             job.id
         ));
     }
@@ -463,7 +465,7 @@ async fn import<R: Entity>(
 /// `3 new, 1 changed, 0 as they are, 2 refused`
 pub(crate) fn counts(report: &ImportReport) -> String {
     format!(
-        "{} new, {} changed, {} as they are, {} refused",
+        "{} new, {} changed, {} unchanged, {} refused",
         report.created, report.updated, report.unchanged, report.failed
     )
 }

@@ -1,15 +1,8 @@
-//! Flags, environment and `config.toml` of the client; flags win over variables, variables over the
-//! file.
+//! The flags of the client. A flag wins over its environment variable, and a variable over `config.toml`.
 
-use std::{
-    collections::BTreeMap,
-    fmt::Display,
-    io::ErrorKind,
-    path::{Path, PathBuf},
-};
+use std::path::{Path, PathBuf};
 
 use clap::Parser;
-use serde::Deserialize;
 use stockroom_common::place;
 
 use crate::{
@@ -19,7 +12,7 @@ use crate::{
         local::LocalServer,
     },
     settings::{
-        keys::{Keymap, Keys},
+        config::Config,
         preferences::Preferences,
         theme::{Depth, Scheme, Theme},
     },
@@ -42,7 +35,7 @@ pub struct Settings {
     #[arg(long, env = place::DATA_DIR_VARIABLE, global = true)]
     pub data_dir: Option<PathBuf>,
 
-    /// Make a shop in that folder where there is none yet.
+    /// Create a shop in that folder if there is none.
     #[arg(long, env = "STOCKROOM_CREATE")]
     pub create: bool,
 
@@ -50,7 +43,7 @@ pub struct Settings {
     #[arg(long, env = "STOCKROOM_THEME", value_name = "THEME")]
     pub theme: Option<Scheme>,
 
-    /// ASCII alone, nothing that moves, states in words: for screen readers.
+    /// ASCII only, states in words: for screen readers.
     #[arg(long, env = "STOCKROOM_PLAIN")]
     pub plain: bool,
 
@@ -58,21 +51,9 @@ pub struct Settings {
     #[arg(long, env = "STOCKROOM_NO_MOUSE")]
     pub no_mouse: bool,
 
-    /// Only look: nothing in the shop can be changed.
+    /// Read-only: nothing in the shop can be changed.
     #[arg(long, env = "STOCKROOM_READ_ONLY", global = true)]
     pub read_only: bool,
-}
-
-/// What stands in `config.toml`.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Config {
-    server: Option<String>,
-    theme: Option<String>,
-    plain: bool,
-    read_only: bool,
-    mouse: Option<bool>,
-    keys: BTreeMap<String, Keys>,
 }
 
 impl Settings {
@@ -92,14 +73,14 @@ impl Settings {
             if !is_http || reqwest::Url::parse(&url).is_err() {
                 let url = api::without_userinfo(&url);
                 return Err(format!(
-                    "`{url}` is no server; write a URL like http://127.0.0.1:7878, or leave it out for \
-                    the shop on this machine"
+                    "`{url}` is not a server; write a URL like http://127.0.0.1:7878, or leave it out to \
+                    use the shop on this machine"
                 ));
             }
             return Ok((Server::Url(url), None));
         }
         let local = LocalServer::new(self.data_dir.clone())
-            .ok_or("this system tells no home folder; name a server with --server")?;
+            .ok_or("the home folder is unknown; name a server with --server")?;
         Ok((Server::Socket(local.socket().into()), Some(local)))
     }
 
@@ -147,7 +128,7 @@ impl Settings {
             (Some(scheme), _) => scheme,
             (None, Some(name)) => name
                 .parse()
-                .map_err(|fault: String| Config::blame(format!("names a theme: {fault}")))?,
+                .map_err(|fault: String| Config::error(format!("has a wrong theme: {fault}")))?,
             (None, None) => Scheme::default(),
         };
         let depth = Depth::detect(|name| std::env::var(name).ok());
@@ -158,66 +139,5 @@ impl Settings {
             has_mouse: !self.no_mouse && config.mouse.unwrap_or(true),
             is_read_only: self.is_read_only(config),
         })
-    }
-}
-
-impl Config {
-    /// Where it is looked for; none where the system tells no home.
-    pub fn path() -> Option<PathBuf> {
-        let dirs = directories::ProjectDirs::from("", "", "stockroom")?;
-        Some(dirs.config_dir().join("config.toml"))
-    }
-
-    /// Reads the file; one that is not there says nothing.
-    ///
-    /// # Errors
-    /// A sentence about what is wrong with it.
-    pub fn read() -> Result<Self, String> {
-        let path = Self::path();
-        if path
-            .as_ref()
-            .is_some_and(|path| path.is_symlink() && !path.exists())
-        {
-            return Err(Self::blame("is a link to a file that is not there"));
-        }
-        let text = path.map(std::fs::read_to_string);
-        match text {
-            Some(Ok(text)) if text.contains('\0') => {
-                Err(Self::blame("is UTF-16, or no text; save it as UTF-8"))
-            }
-            Some(Ok(text)) => toml::from_str(&text).map_err(|error| {
-                let place = error
-                    .span()
-                    .map(|span| text[..span.start].lines().count().max(1));
-                let line = place.map_or_else(String::new, |line| format!(", line {line}"));
-                let path = Self::path().unwrap_or_default();
-                format!("{}{line}: {}", path.display(), error.message())
-            }),
-            Some(Err(error)) if error.kind() != ErrorKind::NotFound => {
-                // It may say which shop is meant, or that nothing may be changed there.
-                Err(Self::blame(match error.kind() {
-                    ErrorKind::InvalidData => "is not UTF-8; save it in that encoding".into(),
-                    _ => format!("cannot be read: {error}"),
-                }))
-            }
-            Some(Err(_)) | None => Ok(Self::default()),
-        }
-    }
-
-    /// The keys in force.
-    ///
-    /// # Errors
-    /// What is wrong with those of the file.
-    pub fn keymap(&self) -> Result<Keymap, String> {
-        Keymap::with(&self.keys).map_err(|fault| {
-            let path = Self::path().unwrap_or_default();
-            format!("{}: {fault}", path.display())
-        })
-    }
-
-    /// A sentence about the file.
-    fn blame(message: impl Display) -> String {
-        let path = Self::path().unwrap_or_default();
-        format!("{} {message}", path.display())
     }
 }

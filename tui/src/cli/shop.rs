@@ -9,7 +9,7 @@ use crate::{
         api::{self, Server, StreamEvent},
         local::LocalServer,
     },
-    messages::event::{Answer, Call, Failure, Owner, Precondition, Ticket},
+    messages::call::{Answer, Call, Failure, Owner, Precondition, Ticket},
 };
 
 pub(crate) struct Shop {

@@ -4,9 +4,10 @@ use stockroom_common::{document, table};
 
 use crate::{
     cli::{arguments::Output, output::write_out},
-    messages::event::Failure,
+    messages::call::Failure,
     model::{
-        entity::{Cell, Entity, Show},
+        entity::Entity,
+        show::{Cell, Show},
         text,
     },
 };

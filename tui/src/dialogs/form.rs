@@ -5,31 +5,29 @@ mod conflict;
 mod save;
 mod slot;
 
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 use stockroom_common::{
-    FieldError, Resource,
+    FieldError,
     change::{ChangeEvent, Op},
-    document,
 };
 use uuid::Uuid;
 
 pub use self::{
-    conflict::{Clash, Conflict, Side},
+    conflict::{Conflict, FieldConflict, Resolution},
     slot::{Slot, SlotValue},
 };
 use crate::{
-    dialogs::{
-        line::Line,
-        overlay::{Confirm, Consent, Overlay},
-        picker::{Picker, Which},
-    },
+    dialogs::line::Line,
     messages::{
-        context::{Chip, Context, Wish},
+        context::Context,
         event::Effect,
+        request::{Confirm, Dialog, PickerFilter, Request},
     },
     model::{
-        entity::{Entity, Field, FieldKind, Presence, Reference, Tab},
-        names::Names,
+        entity::{Field, FieldKind},
+        form_spec::{FormSpec, Purpose},
+        labels::field_label,
+        names::{Names, Reference},
         text::{self, Zone},
     },
     settings::keys::Command,
@@ -56,14 +54,6 @@ pub struct Form {
     sending: Option<(u64, Step)>,
 }
 
-#[derive(Clone, Debug)]
-enum Purpose {
-    Create(Tab),
-    Edit { tab: Tab, id: Uuid, version: i64 },
-    Filter,
-    Seed,
-}
-
 /// What an answer is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Step {
@@ -73,96 +63,15 @@ enum Step {
 }
 
 impl Form {
-    pub fn create<R: Entity>(zone: Zone) -> Self {
-        let title = format!("New {}", R::NAME);
-        let fields = R::FIELDS.iter().collect();
-        Self::new(
-            title,
-            Purpose::Create(R::TAB),
-            fields,
-            &json!({}),
-            check::<R>,
-            zone,
-        )
-    }
-
-    /// The same with a name in it.
-    #[must_use]
-    pub fn called(mut self, name: &str) -> Self {
-        let slot = self.slots.iter_mut().find(|slot| slot.pointer == "/name");
-        if let Some(SlotValue::Text(line)) = slot.map(|slot| &mut slot.value) {
-            *line = Line::new(name);
-        }
-        // Nobody has typed anything here yet.
-        self.initial = self.document();
-        self
-    }
-
-    pub fn edit<R: Entity>(row: &R, zone: Zone) -> Self {
-        let title = format!("Edit {} {}", R::NAME, text::clean(&row.label()));
-        let fields = R::FIELDS
-            .iter()
-            .filter(|field| field.presence != Presence::OnCreate);
-        let document = document::to_value(&row.document());
-        let purpose = Purpose::Edit {
-            tab: R::TAB,
-            id: row.id().uuid(),
-            version: row.version(),
-        };
-        Self::new(
+    pub fn new(spec: FormSpec, zone: Zone) -> Self {
+        let FormSpec {
             title,
             purpose,
-            fields.collect(),
-            &document,
-            check::<R>,
-            zone,
-        )
-    }
-
-    /// The filters of a list, filled in with those that are set.
-    pub fn filter<R: Entity>(chips: &[Chip], zone: Zone) -> Self {
-        let set: Map<String, Value> = chips
-            .iter()
-            .map(|chip| (chip.name.clone(), Value::String(chip.value.clone())))
-            .collect();
-        let title = format!("Filter {}", R::PATH);
-        let fields = R::FILTERS_FORM.iter().collect();
-        Self::new(
-            title,
-            Purpose::Filter,
             fields,
-            &Value::Object(set),
-            |_| Vec::new(),
-            zone,
-        )
-    }
-
-    /// The sizes of a seed job.
-    pub fn seed(
-        fields: &'static [Field],
-        sizes: &Value,
-        check: fn(Value) -> Vec<FieldError>,
-    ) -> Self {
-        let title = "Fill the shop with test data".into();
-        Self::new(
-            title,
-            Purpose::Seed,
-            fields.iter().collect(),
-            sizes,
+            document,
             check,
-            Zone::Utc,
-        )
-    }
-
-    fn new(
-        title: String,
-        purpose: Purpose,
-        fields: Vec<&'static Field>,
-        document: &Value,
-        check: fn(Value) -> Vec<FieldError>,
-        zone: Zone,
-    ) -> Self {
-        let slots = Slot::of_fields(fields.iter().copied(), document, zone);
+        } = spec;
+        let slots = Slot::of_fields(fields.iter().copied(), &document, zone);
         Self {
             title,
             initial: document_of(&slots, zone),
@@ -237,8 +146,8 @@ impl Form {
     }
 
     pub fn want_names(&self, names: &mut Names) {
-        let clashes = self.conflict.iter().flat_map(|conflict| &conflict.clashes);
-        let others = clashes.flat_map(|clash| clash.base.iter().chain(&clash.theirs));
+        let conflicts = self.conflict.iter().flat_map(|conflict| &conflict.fields);
+        let others = conflicts.flat_map(|field| field.base.iter().chain(&field.theirs));
         for slot in self.slots.iter().chain(others) {
             if let SlotValue::Reference { tab, id: Some(id) } = slot.value {
                 names.want(Reference { tab, id });
@@ -255,25 +164,25 @@ impl Form {
             return self.conflict_command(command, ctx);
         }
         match command {
-            Command::NextField => self.turn_to(self.focus + 1),
-            Command::PreviousField => self.turn_to(self.focus.saturating_sub(1)),
+            Command::NextField => self.focus_field(self.focus + 1),
+            Command::PreviousField => self.focus_field(self.focus.saturating_sub(1)),
             Command::Open => self.open(ctx),
-            Command::Left => self.turn(-1),
-            Command::Right | Command::Toggle => self.turn(1),
+            Command::Left => self.step_value(-1),
+            Command::Right | Command::Toggle => self.step_value(1),
             Command::AddLine if self.has_lines() => self.add_line(),
             Command::RemoveLine if self.has_lines() => self.remove_line(),
             Command::Editor => match self.line() {
                 Some(line) => ctx.effects.push(Effect::Edit(line.text().to_owned())),
-                None => ctx.bad("Only text goes to an editor; this is a choice."),
+                None => ctx.error("Only text fields open in an editor."),
             },
             Command::Save => self.save(ctx),
-            Command::Back if self.is_changed() => ctx.wish(Wish::Open(Overlay::Confirm(Confirm {
-                typed: None,
-                question: "Leave without saving?".into(),
+            Command::Back if self.is_changed() => ctx.confirm(Confirm {
+                question: "Close without saving?".into(),
                 consequence: "What you typed is lost.".into(),
-                yes: Consent::Discard,
-            }))),
-            Command::Back => ctx.wish(Wish::Close),
+                typed: None,
+                on_yes: Request::Close,
+            }),
+            Command::Back => ctx.request(Request::Close),
             _ => {}
         }
     }
@@ -287,12 +196,12 @@ impl Form {
         let who = text::clean(&change.actor);
         match change.op {
             Op::Delete if is_news => {
-                self.notice = Some(format!("{who} has deleted this row meanwhile."));
+                self.notice = Some(format!("{who} has just deleted this row."));
             }
             Op::Update if is_news && change.version > Some(version) => {
-                let fields: Vec<String> = change.changed.iter().map(|at| words_of(at)).collect();
+                let fields: Vec<String> = change.changed.iter().map(|at| field_label(at)).collect();
                 let fields = fields.join(", ");
-                self.notice = Some(format!("{who} has changed meanwhile: {fields}."));
+                self.notice = Some(format!("{who} has just changed: {fields}."));
             }
             _ => {}
         }
@@ -313,54 +222,58 @@ impl Form {
         {
             *id = Some(chosen);
             self.typed();
-            self.turn_to(self.focus + 1);
+            self.focus_field(self.focus + 1);
         }
     }
 
     /// Turns to a field. Its text is selected, so that typing replaces it, and a key that moves keeps it.
-    fn turn_to(&mut self, index: usize) {
+    fn focus_field(&mut self, index: usize) {
         self.focus = index.min(self.slots.len() - 1);
         if let SlotValue::Text(line) = &mut self.slots[self.focus].value {
             line.select();
         }
     }
 
-    /// Begins to search for the row of the field in focus; false where it is none that is chosen.
+    /// Starts a search for the row of the field in focus; false where the field is not chosen by search.
     pub fn search(&mut self, first: char, ctx: &mut Context<'_>) -> bool {
         let is_open = !self.is_sending() && self.shown_conflict().is_none();
-        let picker = self.picker(ctx).filter(|_| is_open);
-        let Some(mut picker) = picker else {
+        let picker = self.picker(first.into()).filter(|_| is_open);
+        let Some(picker) = picker else {
             return false;
         };
-        picker.search = Line::new(first);
-        ctx.wish(Wish::Picker(Box::new(picker)));
+        ctx.open(picker);
         true
     }
 
-    fn picker(&self, ctx: &Context<'_>) -> Option<Picker> {
+    fn picker(&self, search: String) -> Option<Dialog> {
         let slot = self.slots.get(self.focus)?;
         let SlotValue::Reference { tab, .. } = slot.value else {
             return None;
         };
-        let which = match slot.line() {
-            Some(_) => Which::Orderable,
-            None => Which::All,
+        let filter = match slot.line() {
+            Some(_) => PickerFilter::Orderable,
+            None => PickerFilter::All,
         };
-        Some(Picker::new(tab, which, ctx.now))
+        Some(Dialog::Picker {
+            tab,
+            filter,
+            search,
+        })
     }
 
     fn open(&mut self, ctx: &mut Context<'_>) {
-        if let Some(picker) = self.picker(ctx) {
-            return ctx.wish(Wish::Picker(Box::new(picker)));
+        if let Some(picker) = self.picker(String::new()) {
+            return ctx.open(picker);
         }
-        match self.slots[self.focus].value {
-            _ if self.focus + 1 == self.slots.len() => self.save(ctx),
-            _ => self.turn_to(self.focus + 1),
+        if self.focus + 1 == self.slots.len() {
+            self.save(ctx);
+        } else {
+            self.focus_field(self.focus + 1);
         }
     }
 
     /// Steps through the values of a flag or a choice.
-    fn turn(&mut self, by: isize) {
+    fn step_value(&mut self, by: isize) {
         match &mut self.slots[self.focus].value {
             SlotValue::Flag(on) => *on = !*on,
             SlotValue::Choice { words, index } => {
@@ -411,7 +324,8 @@ impl Form {
             return;
         };
         if self.line_count() == 1 {
-            self.message = Some("An order has at least one line; delete the order instead.".into());
+            self.message =
+                Some("An order needs at least one line. Delete the order instead.".into());
             return;
         }
         self.take_line(line);
@@ -427,34 +341,8 @@ impl Form {
             .slots
             .iter()
             .position(|slot| self.error_of(slot).is_some());
-        self.turn_to(at_fault.unwrap_or(self.focus));
+        self.focus_field(at_fault.unwrap_or(self.focus));
     }
-}
-
-/// A field as people call it: `/address/postal_code` is `postal code`, `/items/0/quantity` is `line 1
-/// quantity`.
-pub(crate) fn words_of(pointer: &str) -> String {
-    let parts: Vec<&str> = pointer.split('/').filter(|part| !part.is_empty()).collect();
-    let last = parts.last().copied().unwrap_or_default();
-    let words = last
-        .replace("_minor", "")
-        .replace("_id", "")
-        .replace('_', " ");
-    let line = |index: &str| {
-        index
-            .parse()
-            .ok()
-            .map(|index: usize| index.saturating_add(1))
-    };
-    let words = match parts.as_slice() {
-        ["items"] => "lines".into(),
-        ["items", index, ..] => match line(index) {
-            Some(line) => format!("line {line} {words}"),
-            None => words,
-        },
-        _ => words,
-    };
-    text::clean(&words).into_owned()
 }
 
 fn document_of(slots: &[Slot], zone: Zone) -> Value {
@@ -465,12 +353,4 @@ fn document_of(slots: &[Slot], zone: Zone) -> Value {
         }
     }
     document
-}
-
-/// The rules of `R` on a document that may be incomplete.
-fn check<R: Resource>(document: Value) -> Vec<FieldError> {
-    match document::from_value::<R::New>(&document) {
-        Ok(new) => R::check(&new),
-        Err(error) => vec![error],
-    }
 }

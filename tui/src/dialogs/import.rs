@@ -1,85 +1,76 @@
-//! A file of rows on its way into the shop: which one, what it would do, and what it has done. It is sent
-//! once, as a job; the server tries it first and undoes it again, so that one sees before anything is
-//! written, and then does it for good with the file that it has.
+//! A file of rows on its way into the shop: which file, what it would do, and what it has done. It is sent once, as a
+//! job. The server first tries the import and rolls it back, so that the outcome is known before anything is written; then
+//! it applies the file that it already has.
 
 use std::path::Path;
 
 use stockroom_common::{format::Format, job::Job};
 
 use crate::{
-    dialogs::{line::Line, overlay::whole_path},
+    dialogs::line::Line,
     messages::{
-        context::{Context, Wish},
-        event::{Answer, Effect, Owner, Reply},
+        call::{Answer, Owner, Reply},
+        context::Context,
+        event::Effect,
+        request::Request,
     },
-    model::text,
-    screens::jobs::{Begin, Then},
+    model::{
+        intent::{OnComplete, StartJob, Upload},
+        paths, text,
+    },
     settings::keys::Command,
 };
 
-/// The line in which the name of the file is typed.
+/// The line for the name of the file.
 #[derive(Debug)]
-pub struct Ask {
+pub struct ImportPrompt {
     /// The resource, as in paths.
     pub resource: &'static str,
     pub line: Line,
 }
 
-/// A file that is sent to the server, to be tried.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Upload {
-    pub file: String,
-    /// With its query.
-    pub path: String,
-}
-
 /// What a file would do, or has done, with the rows that were refused.
 #[derive(Debug)]
-pub struct Review {
+pub struct ImportReview {
     pub job: Box<Job>,
-    /// The first refused row that is seen.
+    /// The first refused row on the screen.
     pub top: usize,
 }
 
-impl Upload {
-    fn new(resource: &str, file: String, format: Format) -> Self {
-        let name = Path::new(&file).file_name().unwrap_or_default();
-        let pairs = [
-            ("format", format.to_string()),
-            // One at fault does not keep the others out: which ones those are is seen before.
-            ("on_error", "reject_failed".into()),
-            ("dry_run", "true".into()),
-            ("name", name.to_string_lossy().into_owned()),
-        ];
-        let query = serde_urlencoded::to_string(pairs).unwrap_or_default();
-        let path = format!("/v1/{resource}/import?{query}");
-        Self { file, path }
+impl ImportPrompt {
+    pub fn new(resource: &'static str) -> Self {
+        let line = Line::default();
+        Self { resource, line }
     }
-}
 
-impl Ask {
     pub fn command(&mut self, command: Command, ctx: &mut Context<'_>) {
         match command {
-            Command::Open => {
-                let file = whole_path(self.line.text());
-                let Some(format) = Format::of_file(Path::new(&file)) else {
-                    return ctx.bad("The file's name must end in .csv or .ndjson; .gz may follow.");
-                };
-                ctx.wish(Wish::Close);
-                let name = Path::new(&file).file_name().unwrap_or_default();
-                let name = name.to_string_lossy();
-                ctx.good(format!("Nothing is written yet: looking through {name}."));
-                let ticket = ctx.ticket(Owner::Import);
-                let upload = Upload::new(self.resource, file, format);
-                ctx.effects.push(Effect::Upload { ticket, upload });
-            }
-            Command::Back => ctx.wish(Wish::Close),
+            Command::Open => self.upload(ctx),
+            Command::Back => ctx.request(Request::Close),
             _ => {}
         }
     }
+
+    fn upload(&self, ctx: &mut Context<'_>) {
+        let file = paths::absolute_path(self.line.text());
+        let Some(format) = Format::of_file(Path::new(&file)) else {
+            return ctx.error("The file name must end in .csv or .ndjson; .gz may follow.");
+        };
+        ctx.request(Request::Close);
+        let name = Path::new(&file).file_name().unwrap_or_default();
+        let name = name.to_string_lossy();
+        ctx.info(format!("Nothing is written yet: checking {name}."));
+        let ticket = ctx.ticket(Owner::Import);
+        let upload = Upload::new(self.resource, file, format);
+        ctx.effects.push(Effect::Upload { ticket, upload });
+    }
 }
 
-impl Review {
+impl ImportReview {
+    pub const fn new(job: Box<Job>) -> Self {
+        Self { job, top: 0 }
+    }
+
     /// Whether it is yet to be written.
     pub fn is_preview(&self) -> bool {
         self.job.can_be_applied()
@@ -100,30 +91,30 @@ impl Review {
             Command::PageUp => self.top = self.top.saturating_sub(ctx.rows / 2),
             Command::PageDown => self.top = (self.top + ctx.rows / 2).min(last),
             Command::Yes => {
-                ctx.wish(Wish::Close);
+                ctx.request(Request::Close);
                 if self.is_preview() && self.changes() > 0 {
-                    ctx.good("Importing it; you may go on meanwhile, or leave.");
-                    ctx.wish(Wish::Begin(Begin {
+                    ctx.info("Importing in the background.");
+                    ctx.request(Request::StartJob(StartJob {
                         path: format!("/v1/jobs/{}/apply", self.job.id),
                         body: None,
-                        then: Then::Review,
+                        on_complete: OnComplete::Review,
                     }));
                 }
             }
-            Command::Back => ctx.wish(Wish::Close),
+            Command::Back => ctx.request(Request::Close),
             _ => {}
         }
     }
 }
 
-/// The server has the file, or has not.
-pub fn reply(reply: &Reply, ctx: &mut Context<'_>) {
+/// Handles the reply to the upload.
+pub fn uploaded(reply: &Reply, ctx: &mut Context<'_>) {
     match reply.result.as_ref().map(Answer::read::<Job>) {
-        Ok(Ok(job)) => ctx.wish(Wish::Begun(Box::new(job), Then::Review)),
-        Ok(Err(error)) => ctx.bad(error),
-        Err(failure) => ctx.bad(format!(
-            "{} Nothing was written.",
-            text::sentence(failure.message())
-        )),
+        Ok(Ok(job)) => ctx.request(Request::JobStarted(Box::new(job), OnComplete::Review)),
+        Ok(Err(error)) => ctx.error(error),
+        Err(failure) => {
+            let reason = text::sentence(failure.message());
+            ctx.error(format!("{reason} Nothing was written."));
+        }
     }
 }

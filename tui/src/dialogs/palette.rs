@@ -1,11 +1,11 @@
-//! All commands of a place by name: one types some letters of what one wants.
+//! The palette: all commands of the present screen or dialog, found by some letters of their names.
 
 use frizbee::{Config, Matcher};
 
 use crate::{
     dialogs::line::Line,
-    messages::context::{Context, Wish},
-    settings::keys::{Command, Keymap, Scope},
+    messages::{context::Context, request::Request},
+    settings::keys::{Binding, Command, Keymap, Scope},
 };
 
 /// A command that can be chosen.
@@ -13,7 +13,7 @@ use crate::{
 pub struct Entry {
     pub name: &'static str,
     pub help: &'static str,
-    /// By which keys it goes quicker.
+    /// The keys that run it without the palette.
     pub keys: String,
     command: Command,
 }
@@ -28,13 +28,9 @@ pub struct Palette {
 }
 
 impl Palette {
-    /// The commands of a place that `holds` says can be used now.
-    pub fn new(
-        keys: &Keymap,
-        scope: Scope,
-        holds: impl Fn(&crate::settings::keys::Binding) -> bool,
-    ) -> Self {
-        let bound = keys.bound(scope).filter(|bound| holds(bound.binding));
+    /// The commands of a scope for which `is_usable` is true now.
+    pub fn new(keys: &Keymap, scope: Scope, is_usable: impl Fn(&Binding) -> bool) -> Self {
+        let bound = keys.bound(scope).filter(|bound| is_usable(bound.binding));
         let entries = bound
             .filter(|bound| bound.binding.command != Command::Palette)
             .map(|bound| Entry {
@@ -83,12 +79,12 @@ impl Palette {
                 self.selected = (self.selected + 1).min(self.shown.len().saturating_sub(1));
             }
             Command::Open => {
-                ctx.wish(Wish::Close);
+                ctx.request(Request::Close);
                 if let Some(entry) = self.shown.get(self.selected) {
-                    ctx.wish(Wish::Run(entry.command));
+                    ctx.request(Request::Run(entry.command));
                 }
             }
-            Command::Back => ctx.wish(Wish::Close),
+            Command::Back => ctx.request(Request::Close),
             _ => {}
         }
     }

@@ -1,53 +1,46 @@
-//! Choosing a row of another resource: the server searches while one types.
+//! Choosing a row of another resource: the server searches as the user types.
 
 use std::time::{Duration, Instant};
 
 use frizbee::{Config, Matcher};
 use reqwest::Method;
 use serde_json::Value;
-use stockroom_common::{Category, Customer, Page, Product};
+use stockroom_common::Page;
 use uuid::Uuid;
 
 use crate::{
-    dialogs::{form::Form, line::Line, overlay::Overlay},
+    dialogs::line::Line,
     messages::{
-        context::{Context, Wish},
-        event::{Call, Owner, Reply},
+        call::{Call, Owner, Reply},
+        context::Context,
+        request::{Dialog, PickerFilter, Request},
     },
-    model::{entity::Tab, text},
+    model::{entities, tab::Tab, text},
     settings::keys::Command,
 };
 
-/// How long typing must rest before the server is asked.
+/// How long typing must pause before the server is asked.
 const DEBOUNCE: Duration = Duration::from_millis(120);
 const LIMIT: usize = 50;
-/// What is shorter is like too much.
-const LEAST_TYPED: usize = 3;
+/// A shorter text is similar to too many names.
+const MIN_TYPED: usize = 3;
 
 #[derive(Debug)]
 pub struct Picker {
     pub tab: Tab,
-    which: Which,
+    filter: PickerFilter,
     pub search: Line,
     pub choices: Vec<Choice>,
     pub selected: usize,
     pub error: Option<String>,
     ask_at: Option<Instant>,
     run: Option<u64>,
-    /// Nothing was found: the choices are only called somewhat like that.
-    pub is_alike: bool,
-    /// What the choices were asked for with.
+    /// Nothing was found: the choices only have similar names.
+    pub shows_similar: bool,
+    /// The search that the choices answer.
     shown: String,
     /// Enter was pressed before the answer was there: it takes the first choice when it comes.
     takes_first: bool,
-}
-
-/// Which rows are offered.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Which {
-    All,
-    /// Products that can be ordered: the active ones.
-    Orderable,
 }
 
 /// A row that can be chosen.
@@ -55,23 +48,23 @@ pub enum Which {
 pub struct Choice {
     pub id: Uuid,
     pub label: String,
-    /// What tells it from others of the same name.
+    /// Distinguishes it from others of the same name.
     pub note: String,
 }
 
 impl Picker {
     /// Opens on the first rows of the tab's resource.
-    pub fn new(tab: Tab, which: Which, now: Instant) -> Self {
+    pub fn new(tab: Tab, filter: PickerFilter, search: &str, now: Instant) -> Self {
         Self {
             tab,
-            which,
-            search: Line::default(),
+            filter,
+            search: Line::new(search),
             choices: Vec::new(),
             selected: 0,
             error: None,
             ask_at: Some(now),
             run: None,
-            is_alike: false,
+            shows_similar: false,
             shown: String::new(),
             takes_first: false,
         }
@@ -96,7 +89,7 @@ impl Picker {
         }
         self.ask_at = None;
         self.shown = self.search.text().to_owned();
-        self.is_alike = false;
+        self.shows_similar = false;
         self.ask(self.tab.path(), ctx);
     }
 
@@ -104,7 +97,7 @@ impl Picker {
         let ticket = ctx.ticket(Owner::Picker);
         self.run = Some(ticket.run);
         let mut query = vec![("limit", LIMIT.to_string()), ("q", self.shown.clone())];
-        if self.which == Which::Orderable {
+        if self.filter == PickerFilter::Orderable {
             query.push(("active", "true".into()));
         }
         let query = serde_urlencoded::to_string(query).unwrap_or_default();
@@ -120,25 +113,22 @@ impl Picker {
             return;
         }
         self.run = None;
-        let rows = match &reply.result {
-            Ok(answer) => answer.read::<Page<Value>>(),
-            Err(failure) => Err(failure.message().to_owned()),
-        };
-        match rows {
+        match reply.read::<Page<Value>>() {
             Ok(page) if page.items.is_empty() && self.may_be_mistyped() => {
-                self.is_alike = true;
+                self.shows_similar = true;
                 // It may be something else than what was meant.
                 self.takes_first = false;
-                self.ask(&format!("{}/alike", self.tab.path()), ctx);
+                self.ask(&format!("{}/similar", self.tab.path()), ctx);
             }
             Ok(page) => {
                 self.error = None;
                 self.selected = 0;
                 let choices: Vec<Choice> = page.items.iter().filter_map(Choice::read).collect();
-                self.choices = match self.is_alike {
-                    // The likest come first.
-                    true => choices,
-                    false => ranked(choices, &self.shown),
+                self.choices = if self.shows_similar {
+                    // The server has put the most similar ones first.
+                    choices
+                } else {
+                    ranked(choices, &self.shown)
                 };
                 if std::mem::take(&mut self.takes_first) {
                     self.choose(ctx);
@@ -153,7 +143,7 @@ impl Picker {
     }
 
     fn may_be_mistyped(&self) -> bool {
-        !self.is_alike && self.shown.trim().chars().count() >= LEAST_TYPED
+        !self.shows_similar && self.shown.trim().chars().count() >= MIN_TYPED
     }
 
     pub fn command(&mut self, command: Command, ctx: &mut Context<'_>) {
@@ -170,34 +160,29 @@ impl Picker {
             }
             Command::Open => self.choose(ctx),
             Command::New => self.create(ctx),
-            Command::Back => ctx.wish(Wish::Close),
+            Command::Back => ctx.request(Request::Close),
             _ => {}
         }
     }
 
-    /// Opens a form for a row that is not there yet, called as was typed. Once it is saved it is taken.
+    /// Opens a form for a new row with the typed name. Saving the form chooses the row.
     fn create(&mut self, ctx: &mut Context<'_>) {
         self.takes_first = false;
         let name = self.search.text().trim();
-        let form = match self.tab {
-            Tab::Customers => Form::create::<Customer>(ctx.zone),
-            Tab::Products => Form::create::<Product>(ctx.zone),
-            Tab::Categories => Form::create::<Category>(ctx.zone),
-            _ => return,
-        };
-        let form = Box::new(form.called(name));
-        ctx.wish(Wish::Open(Overlay::Form(form)));
+        if let Some(entity) = entities::of_tab(self.tab) {
+            ctx.open(Dialog::Form((entity.create_form)().with_name(name)));
+        }
     }
 
     fn choose(&self, ctx: &mut Context<'_>) {
         if let Some(choice) = self.choices.get(self.selected) {
             let (id, label) = (choice.id, choice.label.clone());
-            ctx.wish(Wish::Picked { id, label });
+            ctx.request(Request::Picked { id, label });
         }
     }
 }
 
-/// The choices, those first that are most like what was typed.
+/// The choices, the best matches for what was typed first.
 fn ranked(choices: Vec<Choice>, typed: &str) -> Vec<Choice> {
     if typed.trim().is_empty() {
         return choices;

@@ -23,8 +23,11 @@ pub(crate) use self::{
     stream::{StreamEvent, stream},
 };
 use crate::{
-    dialogs::import::Upload,
-    messages::event::{Answer, Call, Event, Failure, Owner, Precondition, Reply, Source, Ticket},
+    messages::{
+        call::{Answer, Call, Failure, Owner, Precondition, Reply, Source, Ticket},
+        event::Event,
+    },
+    model::intent::Upload,
 };
 
 /// A call that takes longer has failed.
@@ -265,7 +268,7 @@ pub(crate) async fn exchange(client: &Client, url: String, call: Call) -> Result
         }
         Precondition::Absent => request.header(header::IF_NONE_MATCH, "*"),
     };
-    if call.past_cache {
+    if call.bypass_cache {
         request = request.header(header::CACHE_CONTROL, "no-cache");
     }
     if let Some(body) = call.body {
@@ -286,7 +289,7 @@ pub(crate) async fn exchange(client: &Client, url: String, call: Call) -> Result
     while let Some(chunk) = response.chunk().await.map_err(unreachable)? {
         body.extend_from_slice(&chunk);
         if body.len() > MAX_BODY {
-            let message = "The server's answer is far too large.";
+            let message = "The server's answer is too large.";
             return Err(Failure::NoAnswer(message.into()));
         }
     }
@@ -304,7 +307,7 @@ pub(crate) fn local(detail: String) -> Failure {
 pub(crate) fn refusal(status: StatusCode, is_problem: bool, body: &[u8]) -> Failure {
     let problem = serde_json::from_slice(body).ok().filter(|_| is_problem);
     Failure::Refused(problem.unwrap_or_else(|| {
-        let message = format!("The server answered {status} and did not say why.");
+        let message = format!("The server answered {status} without a reason.");
         Problem {
             status: status.as_u16(),
             ..Problem::new(Kind::Internal, message)

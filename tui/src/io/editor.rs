@@ -19,10 +19,14 @@ pub(crate) async fn edit(text: &str) -> Result<String, String> {
         .prefix("stockroom-")
         .suffix(".txt")
         .tempfile()
-        .map_err(|error| format!("No file for the editor can be made: {error}."))?;
+        .map_err(|error| {
+            format!("The temporary file for the editor cannot be created: {error}.")
+        })?;
     file.write_all(text.as_bytes())
         .and_then(|()| file.flush())
-        .map_err(|error| format!("The file for the editor cannot be written: {error}."))?;
+        .map_err(|error| {
+            format!("The temporary file for the editor cannot be written: {error}.")
+        })?;
     // As git runs it: by the shell, so that it may have arguments, quotes and a folder with blanks in its name.
     let status = Command::new("sh")
         .arg("-c")
@@ -35,12 +39,12 @@ pub(crate) async fn edit(text: &str) -> Result<String, String> {
     // What a shell says of a program that it does not find.
     if status.code() == Some(127) {
         return Err(format!(
-            "There is no editor `{editor}`; set EDITOR to the one that you use."
+            "The editor `{editor}` was not found; set EDITOR to the one that you use."
         ));
     }
     if !status.success() {
         return Err(format!(
-            "{editor} ended with {status}; the text is as it was."
+            "{editor} exited with {status}; the text is unchanged."
         ));
     }
     // Some editors write another file in the place of the first.

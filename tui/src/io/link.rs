@@ -16,7 +16,10 @@ use crate::{
         api::{self, Server, StreamEvent},
         local::LocalServer,
     },
-    messages::event::{Event, Failure, Link},
+    messages::{
+        call::Failure,
+        event::{Event, Link},
+    },
 };
 
 const FIRST_RETRY: Duration = Duration::from_millis(250);
@@ -68,7 +71,7 @@ async fn attach(
     let mut response = match sent.and_then(reqwest::Response::error_for_status) {
         Ok(response) => response,
         Err(error) => match error.status() {
-            Some(status) => return format!("The server answers {status}; is it Stockroom?"),
+            Some(status) => return format!("The server answered {status}; is it Stockroom?"),
             None => return api::unreachable(error).message().to_owned(),
         },
     };
@@ -86,7 +89,7 @@ async fn attach(
     };
     tokio::select! {
         ended = session => ended,
-        () = follow_changes(&client, &base, events, last_change) => "The client leaves.".into(),
+        () = follow_changes(&client, &base, events, last_change) => "The client is closing.".into(),
     }
 }
 
@@ -95,7 +98,7 @@ async fn next_chunk(response: &mut reqwest::Response) -> Result<(), String> {
         Ok(Ok(Some(_))) => Ok(()),
         Ok(Ok(None)) => Err("The server has stopped.".into()),
         Ok(Err(error)) => Err(api::unreachable(error).message().to_owned()),
-        Err(_) => Err("The server has fallen silent.".into()),
+        Err(_) => Err("The server stopped responding.".into()),
     }
 }
 

@@ -18,7 +18,7 @@ use crate::settings::memory::Memory;
 const KEEP: Duration = Duration::from_secs(2 * 24 * 3_600);
 
 #[derive(Debug)]
-pub(crate) struct Awaited {
+pub(crate) struct PendingExports {
     /// None where the system tells no home: then nothing outlives the run.
     folder: Option<PathBuf>,
     server: String,
@@ -31,7 +31,7 @@ struct Export {
     file: String,
 }
 
-impl Awaited {
+impl PendingExports {
     pub(crate) fn of(server: String) -> Self {
         let memory = Memory::path();
         let folder = memory.and_then(|path| Some(path.parent()?.join("exports")));
@@ -51,7 +51,7 @@ impl Awaited {
     /// to, only this run knows.
     pub(crate) fn keep(&mut self, job: Uuid, file: &str) {
         if let Err(error) = self.write(job, file) {
-            tracing::warn!(%error, "an export is forgotten when the client leaves");
+            tracing::warn!(%error, "an export is not tracked beyond this run");
         }
     }
 
@@ -126,7 +126,7 @@ mod tests {
     #[test]
     fn one_client_at_a_time_waits_for_an_export() {
         let folder = std::env::temp_dir().join(format!("stockroom-awaited-{}", Uuid::now_v7()));
-        let client = |server: &str| Awaited::in_folder(Some(folder.clone()), server.into());
+        let client = |server: &str| PendingExports::in_folder(Some(folder.clone()), server.into());
         let job = Uuid::now_v7();
         let mut first = client("shop");
         first.keep(job, "/tmp/orders.csv");

@@ -12,7 +12,7 @@ use crossterm::{
 };
 use ratatui::{Terminal, backend::CrosstermBackend};
 
-use crate::{messages::event::Mouse, model::text};
+use crate::{messages::event::MouseMode, model::text};
 
 /// The terminal while it is ours; dropping it gives it back.
 pub(crate) struct Screen {
@@ -52,11 +52,11 @@ impl Screen {
     ///
     /// # Errors
     /// Where the terminal is gone.
-    pub(crate) fn set_mouse(&mut self, mouse: Mouse) -> io::Result<()> {
-        self.has_mouse = mouse == Mouse::Ours;
-        match mouse {
-            Mouse::Ours => execute!(stdout(), EnableMouseCapture),
-            Mouse::Terminals => execute!(stdout(), DisableMouseCapture),
+    pub(crate) fn set_mouse(&mut self, mode: MouseMode) -> io::Result<()> {
+        self.has_mouse = mode == MouseMode::Client;
+        match mode {
+            MouseMode::Client => execute!(stdout(), EnableMouseCapture),
+            MouseMode::Terminal => execute!(stdout(), DisableMouseCapture),
         }
     }
 
@@ -74,7 +74,7 @@ impl Screen {
     fn take_again(&mut self) -> io::Result<()> {
         enter()?;
         if self.has_mouse {
-            self.set_mouse(Mouse::Ours)?;
+            self.set_mouse(MouseMode::Client)?;
         }
         // A new one knows that the screen is empty.
         self.terminal = Terminal::new(CrosstermBackend::new(stdout()))?;

@@ -1,94 +1,10 @@
 //! What an entity tells of itself so that the list, the detail pane and the form can show it. It is
 //! data: entities never draw.
 
-use chrono::{DateTime, Utc};
-use serde::{Deserialize, Serialize};
-use stockroom_common::{
-    Category, Customer, Order, OrderStatus, Product, Resource, change::ChangeEvent,
-};
+use stockroom_common::Resource;
 use uuid::Uuid;
 
-use crate::model::{
-    names::Names,
-    text::{self, Zone},
-};
-
-/// The tabs, in the order of their keys.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Tab {
-    Orders,
-    Customers,
-    Products,
-    Categories,
-    Jobs,
-    Partitions,
-    Dashboard,
-}
-
-impl Tab {
-    pub const ALL: [Self; 7] = [
-        Self::Orders,
-        Self::Customers,
-        Self::Products,
-        Self::Categories,
-        Self::Jobs,
-        Self::Partitions,
-        Self::Dashboard,
-    ];
-
-    pub const fn title(self) -> &'static str {
-        match self {
-            Self::Orders => "Orders",
-            Self::Customers => "Customers",
-            Self::Products => "Products",
-            Self::Categories => "Categories",
-            Self::Jobs => "Jobs",
-            Self::Partitions => "Partitions",
-            Self::Dashboard => "Dashboard",
-        }
-    }
-
-    /// The tab of the rows that the change log calls so.
-    pub fn of_entity(name: &str) -> Option<Self> {
-        match name {
-            Order::NAME => Some(Self::Orders),
-            Customer::NAME => Some(Self::Customers),
-            Product::NAME => Some(Self::Products),
-            Category::NAME => Some(Self::Categories),
-            "partition" => Some(Self::Partitions),
-            _ => None,
-        }
-    }
-
-    /// Whether the tab shows something that the change is about.
-    pub fn shows(self, change: &ChangeEvent) -> bool {
-        match Self::of_entity(&change.entity) {
-            None => true,
-            // Figures are of everything.
-            Some(_) if self == Self::Dashboard => true,
-            Some(Self::Partitions) => matches!(self, Self::Partitions | Self::Orders),
-            Some(tab) if tab == self => true,
-            Some(_) => {
-                let mut touched = change.touched.iter();
-                touched.any(|row| Self::of_entity(&row.entity) == Some(self))
-            }
-        }
-    }
-
-    /// The resource that the tab lists.
-    pub const fn path(self) -> &'static str {
-        match self {
-            Self::Orders => Order::PATH,
-            Self::Customers => Customer::PATH,
-            Self::Products => Product::PATH,
-            Self::Categories => Category::PATH,
-            Self::Jobs => "jobs",
-            Self::Partitions => "partitions",
-            Self::Dashboard => "stats",
-        }
-    }
-}
+use crate::model::{names::Reference, show::Cell, tab::Tab};
 
 pub trait Entity: Resource {
     const TAB: Tab;
@@ -152,63 +68,6 @@ impl Width {
             Self::Fixed(width) | Self::Fill(width) | Self::Spare(width) => width,
         }
     }
-}
-
-/// What it takes to put values into words.
-#[derive(Clone, Copy)]
-pub struct Show<'a> {
-    pub names: &'a Names,
-    pub zone: Zone,
-}
-
-impl Show<'_> {
-    /// The value in harmless text.
-    pub fn words(self, cell: &Cell) -> String {
-        match cell {
-            Cell::Text(value) => text::clean(value).into_owned(),
-            Cell::Integer(value) => text::integer(*value),
-            Cell::Money(minor) => text::money(*minor),
-            Cell::Time(at) => text::time(*at, self.zone),
-            Cell::Status(status) => status.to_string(),
-            Cell::Flag(true) => "yes".into(),
-            Cell::Flag(false) => "no".into(),
-            // A name that is still on its way.
-            Cell::Name(reference) => {
-                let name = self.names.get(reference.id);
-                name.map_or_else(|| "…".into(), |name| text::clean(name).into_owned())
-            }
-            Cell::Line(pieces, product, price) => {
-                let name = self.words(&Cell::Name(*product));
-                format!(
-                    "{} × {name} at {}",
-                    text::integer(i64::from(*pieces)),
-                    text::money(*price)
-                )
-            }
-        }
-    }
-}
-
-/// A value as it is shown.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Cell {
-    Text(String),
-    Integer(i64),
-    Money(i64),
-    Time(DateTime<Utc>),
-    Status(OrderStatus),
-    Flag(bool),
-    /// The name of another row.
-    Name(Reference),
-    /// A line of an order: pieces, product, price of one.
-    Line(i32, Reference, i64),
-}
-
-/// Another row, of which the name is shown.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub struct Reference {
-    pub tab: Tab,
-    pub id: Uuid,
 }
 
 /// A line of the detail pane.

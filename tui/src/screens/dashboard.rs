@@ -7,12 +7,13 @@ use stockroom_common::{change::ChangeEvent, stats::Stats};
 
 use crate::{
     messages::{
-        context::{Context, Wish},
-        event::{Call, Owner, Reply},
+        call::{Call, Owner, Reply},
+        context::Context,
+        request::Request,
     },
     model::{
-        entity::{Reference, Tab},
-        names::Names,
+        names::{Names, Reference},
+        tab::Tab,
     },
     screens::screen::Screen,
     settings::keys::{Command, Scope},
@@ -52,7 +53,7 @@ impl Screen for Dashboard {
                 self.is_read = false;
                 self.show(ctx);
             }
-            Command::Back => ctx.wish(Wish::Return),
+            Command::Back => ctx.request(Request::GoBack),
             _ => {}
         }
     }

@@ -10,26 +10,24 @@ use std::{
 };
 
 use reqwest::Method;
-use serde_json::Value;
 use stockroom_common::{
-    FieldError, Kind, document,
+    Kind,
     job::{Job, JobKind, JobRequest, JobState},
     seed::NewSeedJob,
 };
 use uuid::Uuid;
 
 use crate::{
-    dialogs::{
-        form::Form,
-        import::Review,
-        line::Line,
-        overlay::{Overlay, Prompt, Purpose},
-    },
     messages::{
-        context::{Context, Wish},
-        event::{Answer, Call, Effect, Failure, Owner, Reply},
+        call::{Answer, Call, Failure, Owner, Reply},
+        context::Context,
+        event::Effect,
+        request::{Dialog, PromptPurpose, Request},
     },
-    model::entity::{Field, FieldKind},
+    model::{
+        form_spec::FormSpec,
+        intent::{OnComplete, StartJob},
+    },
     screens::screen::{Screen, scrolled},
     settings::keys::{Command, Scope},
 };
@@ -37,35 +35,7 @@ use crate::{
 /// How long after the stream of events broke it is followed again.
 const RETRY: Duration = Duration::from_secs(2);
 /// Jobs that are listed, as by the server: a thousand under way and a hundred that have ended.
-const MOST: usize = 1_100;
-
-const SEED_FIELDS: &[Field] = &[
-    Field::required("/seed", "Seed", FieldKind::Integer),
-    Field::required("/categories", "Categories", FieldKind::Integer),
-    Field::required("/products", "Products", FieldKind::Integer),
-    Field::required("/customers", "Customers", FieldKind::Integer),
-    Field::required("/orders", "Orders", FieldKind::Integer),
-    Field::required("/months", "Months", FieldKind::Integer),
-    Field::optional("/rate", "Rows/s", FieldKind::Integer),
-];
-
-/// A job that is to be put into the server's queue.
-#[derive(Clone, Debug)]
-pub struct Begin {
-    pub path: String,
-    pub body: Option<Value>,
-    pub then: Then,
-}
-
-/// What is to be done once a job has ended.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Then {
-    Tell,
-    /// Show what has become of the rows of a file.
-    Review,
-    /// Save the export under that name.
-    Save(String),
-}
+const MAX_JOBS: usize = 1_100;
 
 #[derive(Debug)]
 pub struct JobsScreen {
@@ -79,8 +49,8 @@ pub struct JobsScreen {
     pub error: Option<String>,
     /// The sizes that the form of a seed begins with.
     request: NewSeedJob,
-    awaited: BTreeMap<Uuid, Then>,
-    asked: HashMap<u64, Want>,
+    on_complete: BTreeMap<Uuid, OnComplete>,
+    pending: HashMap<u64, PendingRequest>,
     /// The run of the stream of events.
     following: Option<u64>,
     follow_at: Option<Instant>,
@@ -90,12 +60,12 @@ pub struct JobsScreen {
 
 /// What a call is for.
 #[derive(Clone, Debug)]
-enum Want {
-    Begin(Then),
+enum PendingRequest {
+    Start(OnComplete),
     Cancel,
     Review(Uuid),
     /// Whether a job that is awaited has ended.
-    Look(Uuid),
+    LookUp(Uuid),
     /// To save the export of a job.
     Save(Uuid),
 }
@@ -109,8 +79,8 @@ impl Default for JobsScreen {
             is_loaded: false,
             error: None,
             request: NewSeedJob::SMALL,
-            awaited: BTreeMap::new(),
-            asked: HashMap::new(),
+            on_complete: BTreeMap::new(),
+            pending: HashMap::new(),
             following: None,
             follow_at: None,
             is_first: false,
@@ -127,41 +97,42 @@ impl JobsScreen {
     }
 
     /// Goes on waiting for what an earlier run has asked for.
-    pub fn await_exports(&mut self, exports: Vec<(Uuid, String)>) {
+    pub fn track_exports(&mut self, exports: Vec<(Uuid, String)>) {
         let exports = exports.into_iter();
-        self.awaited
-            .extend(exports.map(|(job, file)| (job, Then::Save(file))));
+        self.on_complete
+            .extend(exports.map(|(job, file)| (job, OnComplete::Save(file))));
     }
 
     /// The connection is there, or there again.
     pub fn connected(&mut self, ctx: &mut Context<'_>) {
-        if self.is_loaded || !self.awaited.is_empty() {
+        if self.is_loaded || !self.on_complete.is_empty() {
             self.follow(ctx);
         }
     }
 
     /// Puts a job into the server's queue.
-    pub fn begin(&mut self, begin: Begin, ctx: &mut Context<'_>) {
-        let owner = match begin.then {
-            Then::Save(_) => Owner::Export,
+    pub fn start(&mut self, job: StartJob, ctx: &mut Context<'_>) {
+        let owner = match job.on_complete {
+            OnComplete::Save(_) => Owner::Export,
             _ => Owner::Job,
         };
         let ticket = ctx.ticket(owner);
-        self.asked.insert(ticket.run, Want::Begin(begin.then));
+        self.pending
+            .insert(ticket.run, PendingRequest::Start(job.on_complete));
         ctx.send(Call {
-            body: begin.body,
-            ..Call::new(ticket, Method::POST, begin.path)
+            body: job.body,
+            ..Call::new(ticket, Method::POST, job.path)
         });
     }
 
     /// Takes a job that is in the queue now.
-    pub fn begun(&mut self, job: Job, then: Then, ctx: &mut Context<'_>) {
+    pub fn started(&mut self, job: Job, then: OnComplete, ctx: &mut Context<'_>) {
         let id = job.id.uuid();
-        if let Then::Save(file) = &then {
-            ctx.effects.push(Effect::Await(id, file.clone()));
-            ctx.good("Exporting; you may go on meanwhile, or leave.");
+        if let OnComplete::Save(file) = &then {
+            ctx.effects.push(Effect::TrackExport(id, file.clone()));
+            ctx.info("Exporting in the background.");
         }
-        self.awaited.insert(id, then);
+        self.on_complete.insert(id, then);
         // The stream may have been quicker, and say nothing more of it.
         let news = self.jobs.iter().find(|known| {
             known.id == job.id && known.request == job.request && known.state.is_final()
@@ -203,7 +174,7 @@ impl JobsScreen {
         let selected = self.selected().map(|job| job.id.uuid());
         let known = match std::mem::take(&mut self.is_first) {
             true => {
-                self.look_for_others(&news, ctx);
+                self.look_up_others(&news, ctx);
                 std::mem::take(&mut self.jobs)
             }
             false => self.jobs.clone(),
@@ -213,7 +184,7 @@ impl JobsScreen {
             let was = known.iter().find(|known| known.id == job.id);
             let was_under_way = was.is_some_and(|known| !known.state.is_final());
             let has_ended = job.state.is_final();
-            if has_ended && (was_under_way || self.awaited.contains_key(&job.id.uuid())) {
+            if has_ended && (was_under_way || self.on_complete.contains_key(&job.id.uuid())) {
                 self.ended(&job, ctx);
             }
             if let JobRequest::Seed(request) = &job.request {
@@ -235,7 +206,7 @@ impl JobsScreen {
                 self.jobs.push(job);
                 self.jobs
                     .sort_by_key(|job| std::cmp::Reverse((job.created_at, job.id)));
-                self.jobs.truncate(MOST);
+                self.jobs.truncate(MAX_JOBS);
             }
         }
     }
@@ -245,17 +216,17 @@ impl JobsScreen {
             Some(job) => {
                 let path = format!("/v1/jobs/{}", job.id);
                 let ticket = ctx.ticket(Owner::Job);
-                self.asked.insert(ticket.run, Want::Cancel);
+                self.pending.insert(ticket.run, PendingRequest::Cancel);
                 ctx.send(Call::new(ticket, Method::DELETE, path));
-                ctx.good("Cancelling it.");
+                ctx.info("Cancelling the job.");
             }
-            None => ctx.bad("The job has ended; there is nothing to cancel."),
+            None => ctx.error("The job has already ended."),
         }
     }
 
     fn open(&mut self, ctx: &mut Context<'_>) {
         let Some(job) = self.selected().cloned() else {
-            return ctx.bad("There is no job yet.");
+            return ctx.error("There are no jobs yet.");
         };
         if job.has_export() {
             let JobRequest::Export(export) = &job.request else {
@@ -265,23 +236,21 @@ impl JobsScreen {
             let name = export.name.as_ref().map(Path::new);
             let name = name.and_then(|name| Some(name.file_name()?.to_string_lossy().into_owned()));
             let name = name.unwrap_or_else(|| format!("{}.{}", export.resource, export.format));
-            return ctx.wish(Wish::Open(Overlay::Prompt(Prompt {
+            return ctx.open(Dialog::Prompt {
                 title: "Save the export as".into(),
-                line: Line::new(name),
-                purpose: Purpose::SaveExport(job.id.uuid()),
-            })));
+                text: name,
+                purpose: PromptPurpose::SaveExport(job.id.uuid()),
+            });
         }
         if job.report.is_some() {
             return self.review(&job, ctx);
         }
         let words = match job.request.kind() {
-            _ if !job.state.is_final() => "It is under way; all that is known stands below.",
-            JobKind::Export if job.state == JobState::Done => {
-                "Its file is not kept any more; export once more."
-            }
-            _ => "All that is known of it stands below.",
+            _ if !job.state.is_final() => "The job is running; its progress is shown below.",
+            JobKind::Export if job.state == JobState::Done => "Its file has expired. Export again.",
+            _ => "The details are shown below.",
         };
-        ctx.good(words);
+        ctx.info(words);
     }
 
     pub fn selected(&self) -> Option<&Job> {
@@ -298,23 +267,22 @@ impl JobsScreen {
         self.select(same.unwrap_or(self.selected), ctx);
     }
 
-    fn answered(&mut self, want: Want, answer: &Answer, ctx: &mut Context<'_>) {
+    fn answered(&mut self, want: PendingRequest, answer: &Answer, ctx: &mut Context<'_>) {
         let job = match answer.read::<Job>() {
             Ok(job) => job,
-            Err(error) => return ctx.bad(error),
+            Err(error) => return ctx.error(error),
         };
         match want {
-            Want::Begin(then) => self.begun(job, then, ctx),
+            PendingRequest::Start(then) => self.started(job, then, ctx),
             // The stream tells how that goes on.
-            Want::Cancel => {}
-            Want::Review(_) => {
-                let job = Box::new(job);
-                ctx.wish(Wish::Review(Review { job, top: 0 }));
+            PendingRequest::Cancel => {}
+            PendingRequest::Review(_) => {
+                ctx.open(Dialog::ImportReview(Box::new(job)));
             }
-            Want::Look(_) if job.state.is_final() => self.ended(&job, ctx),
+            PendingRequest::LookUp(_) if job.state.is_final() => self.ended(&job, ctx),
             // Newer than what the stream began with.
-            Want::Look(_) => self.put(job),
-            Want::Save(_) => {}
+            PendingRequest::LookUp(_) => self.put(job),
+            PendingRequest::Save(_) => {}
         }
     }
 }
@@ -347,12 +315,10 @@ impl Screen for JobsScreen {
             Command::Open => self.open(ctx),
             Command::CancelJob => self.cancel(ctx),
             Command::New => {
-                let sizes = document::to_value(&self.request);
-                let form = Form::seed(SEED_FIELDS, &sizes, check);
-                ctx.wish(Wish::Open(Overlay::Form(Box::new(form))));
+                ctx.open(Dialog::Form(FormSpec::seed(&self.request)));
             }
             Command::Refresh => self.follow(ctx),
-            Command::Back => ctx.wish(Wish::Return),
+            Command::Back => ctx.request(Request::GoBack),
             _ => {}
         }
     }
@@ -361,19 +327,21 @@ impl Screen for JobsScreen {
         if reply.ticket.owner == Owner::JobEvents {
             return self.event(reply, ctx);
         }
-        let Some(want) = self.asked.remove(&reply.ticket.run) else {
+        let Some(want) = self.pending.remove(&reply.ticket.run) else {
             return;
         };
         match (want, &reply.result) {
-            (Want::Save(id), _) => self.saved(id, reply, ctx),
+            (PendingRequest::Save(id), _) => self.saved(id, reply, ctx),
             (want, Ok(answer)) => self.answered(want, answer, ctx),
-            (Want::Look(id), Err(Failure::Refused(problem))) if problem.is(Kind::NotFound) => {
-                ctx.bad("An export that was asked for is not kept any more.");
-                self.forget(id, ctx);
+            (PendingRequest::LookUp(id), Err(Failure::Refused(problem)))
+                if problem.is(Kind::NotFound) =>
+            {
+                ctx.error("An export has expired before it was saved. Export again.");
+                self.untrack(id, ctx);
             }
             // It is looked for again once the server is there again.
-            (Want::Look(_), Err(_)) => {}
-            (_, Err(failure)) => ctx.bad(failure.message()),
+            (PendingRequest::LookUp(_), Err(_)) => {}
+            (_, Err(failure)) => ctx.error(failure.message()),
         }
     }
 
@@ -397,7 +365,7 @@ impl Screen for JobsScreen {
     }
 
     fn is_loading(&self) -> bool {
-        !self.asked.is_empty() || self.is_first
+        !self.pending.is_empty() || self.is_first
     }
 
     fn deadline(&self) -> Option<Instant> {
@@ -408,12 +376,5 @@ impl Screen for JobsScreen {
         if self.follow_at.is_some_and(|at| at <= ctx.now) {
             self.follow(ctx);
         }
-    }
-}
-
-fn check(sizes: Value) -> Vec<FieldError> {
-    match document::from_value::<NewSeedJob>(&sizes) {
-        Ok(request) => request.check(),
-        Err(error) => vec![error],
     }
 }

@@ -6,11 +6,10 @@ mod columns;
 mod commands;
 mod copy;
 mod count;
+pub mod history;
 mod live;
-mod marks;
+pub mod marks;
 mod pages;
-mod past;
-mod query;
 pub mod window;
 
 use std::time::{Duration, Instant};
@@ -20,28 +19,31 @@ use serde_json::Value;
 use stockroom_common::{Page, Total, change::ChangeEvent, document};
 use uuid::Uuid;
 
-use self::window::{Via, Window};
 pub use self::{
-    actions::{Deletion, Deletions},
-    columns::{Arranged, Columns},
-    live::{Lit, Live},
-    marks::{Marked, Marks},
-    past::{Past, reference, told},
-    query::{Query, query_of},
+    columns::Columns,
+    live::{Highlight, Live},
+    marks::Marks,
+};
+use self::{
+    history::RowHistory,
+    window::{Via, Window},
 };
 use crate::{
     messages::{
-        context::{Context, Wish},
-        event::{Failure, Owner, Reply},
+        call::{Failure, Owner, Reply},
+        context::Context,
+        request::Request,
     },
     model::{
-        entity::{Cell, Detail, Entity, Show, Target},
+        entity::{Detail, Entity, Target},
         names::Names,
+        query::Query,
+        show::{Cell, Show},
     },
-    screens::screen::Screen,
+    screens::screen::{RowScreen, Screen},
     settings::{
         keys::{Command, Scope},
-        memory::ListMemory,
+        memory::{ColumnLayout, ListMemory},
     },
 };
 
@@ -73,27 +75,28 @@ pub struct ListScreen<R: Entity> {
     pub detail: Option<DetailPane>,
     /// What others do meanwhile.
     pub live: Live,
-    /// What has happened to the row in the detail pane.
-    pub past: Past,
+    /// The history of the row in the detail pane.
+    pub history: RowHistory,
     pub columns: Columns,
     pub marks: Marks,
     /// The run of the exact count that is under way.
     pub counting: Option<u64>,
-    waiting: Option<(u64, Want)>,
+    /// The page that was requested, and the run of the call.
+    waiting: Option<(u64, PageRequest)>,
+    /// The path of the last page.
     last: Option<String>,
     is_stale: bool,
-    /// Whether pages are read past the server's cache, those around the shown one too, until the next
-    /// command.
-    past_cache: bool,
+    /// Whether pages are read from the database until the next command, those around the shown one too.
+    bypass_cache: bool,
     /// The row to select when the page is read again.
-    keep: Option<Uuid>,
-    /// What the rows that are held were asked for with.
+    select_after: Option<Uuid>,
+    /// The query that the loaded rows answer.
     shown: Query,
 }
 
-/// What an answer is for.
+/// Which page is requested.
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum Want {
+enum PageRequest {
     First,
     Last,
     Next,
@@ -115,15 +118,15 @@ impl<R: Entity> Default for ListScreen<R> {
             took: None,
             detail: None,
             live: Live::default(),
-            past: Past::default(),
+            history: RowHistory::default(),
             columns: Columns::of::<R>(),
             marks: Marks::default(),
             counting: None,
             waiting: None,
             last: None,
             is_stale: true,
-            past_cache: false,
-            keep: None,
+            bypass_cache: false,
+            select_after: None,
             shown: Query::default(),
         }
     }
@@ -139,54 +142,40 @@ impl<R: Entity> Screen for ListScreen<R> {
     }
 
     fn command(&mut self, command: Command, ctx: &mut Context<'_>) {
-        self.past_cache = command == Command::RefreshPast;
+        self.bypass_cache = command == Command::RefreshUncached;
         if self.detail.is_none() || !self.detail_command(command, ctx) {
             self.list_command(command, ctx);
         }
-        self.read_past(ctx);
+        self.read_history(ctx);
     }
 
     fn reply(&mut self, reply: &Reply, ctx: &mut Context<'_>) {
         match reply.ticket.owner {
-            Owner::History(_) => self.take_past(reply),
+            Owner::History(_) => self.take_history(reply),
             Owner::Count(_) => self.take_count(reply, ctx),
             _ => self.take_reply(reply, ctx),
         }
-        self.read_past(ctx);
+        self.read_history(ctx);
     }
 
     fn show(&mut self, ctx: &mut Context<'_>) {
         if self.is_stale {
             self.refresh(ctx);
         }
-        self.read_past_again(ctx);
+        self.retry_history(ctx);
     }
 
     fn expire(&mut self) {
         self.is_stale = true;
     }
 
-    fn put(&mut self, row: &Value) {
-        if let Ok(row) = document::from_value::<R>(row) {
-            self.keep = Some(row.id().uuid());
-            self.window.put(row, |row| row.id().uuid());
-        }
+    fn is_loading(&self) -> bool {
+        self.waiting.is_some()
     }
 
     fn change(&mut self, change: &ChangeEvent, ctx: &mut Context<'_>) {
         self.take_change(change, ctx);
-        self.read_past(ctx);
-    }
-
-    fn renew(&mut self, rows: &[Value], ctx: &mut Context<'_>) {
-        for row in rows {
-            self.take_newer(row, ctx.now);
-        }
-        self.read_past(ctx);
-    }
-
-    fn holds(&self, id: Uuid) -> bool {
-        self.shows(id)
+        self.read_history(ctx);
     }
 
     fn deadline(&self) -> Option<Instant> {
@@ -194,36 +183,12 @@ impl<R: Entity> Screen for ListScreen<R> {
     }
 
     fn tick(&mut self, ctx: &mut Context<'_>) {
-        self.pass_time(ctx);
+        self.update_live(ctx);
     }
 
     fn resize(&mut self, ctx: &mut Context<'_>) {
         self.window.scroll(ctx.rows);
         self.look_ahead(ctx);
-    }
-
-    fn query(&self) -> Query {
-        self.query.clone()
-    }
-
-    fn memory(&self) -> Option<(Vec<Arranged>, String)> {
-        Some((self.columns.remembered::<R>(), self.query.sort.clone()))
-    }
-
-    fn remember(&mut self, memory: &ListMemory) {
-        self.columns.restore::<R>(&memory.columns);
-        let key = memory.sort.trim_start_matches('-');
-        if R::SORTS.contains(&key) {
-            self.query.sort.clone_from(&memory.sort);
-        }
-    }
-
-    fn copied(&self, what: Command, show: Show<'_>) -> Option<String> {
-        self.words_to_copy(what, show)
-    }
-
-    fn goto(&mut self, typed: &str, ctx: &mut Context<'_>) {
-        self.seek(typed, ctx);
     }
 
     fn click(&mut self, row: usize, ctx: &mut Context<'_>) {
@@ -239,24 +204,6 @@ impl<R: Entity> Screen for ListScreen<R> {
         }
     }
 
-    fn clear_marks(&mut self) {
-        self.marks.clear();
-    }
-
-    fn has_marks(&self) -> bool {
-        !self.marks.is_empty()
-    }
-
-    fn set_query(&mut self, query: Query, ctx: &mut Context<'_>) {
-        self.query = query;
-        self.detail = None;
-        self.total = None;
-        self.last = None;
-        self.marks.clear();
-        self.stop_counting(ctx);
-        self.ask(Want::First, ctx);
-    }
-
     fn want_names(&self, names: &mut Names) {
         let chips = self.query.chips.iter().filter_map(|chip| chip.reference);
         let shown = self.window.rows().flat_map(R::references);
@@ -269,12 +216,78 @@ impl<R: Entity> Screen for ListScreen<R> {
                     names.want(product);
                 }
             }
-            self.past.want_names(names);
+            self.history.want_names(names);
         }
     }
 
-    fn is_loading(&self) -> bool {
-        self.waiting.is_some()
+    fn as_rows(&self) -> Option<&dyn RowScreen> {
+        Some(self)
+    }
+
+    fn as_rows_mut(&mut self) -> Option<&mut dyn RowScreen> {
+        Some(self)
+    }
+}
+
+impl<R: Entity> RowScreen for ListScreen<R> {
+    fn query(&self) -> Query {
+        self.query.clone()
+    }
+
+    fn set_query(&mut self, query: Query, ctx: &mut Context<'_>) {
+        self.query = query;
+        self.detail = None;
+        self.total = None;
+        self.last = None;
+        self.marks.clear();
+        self.stop_counting(ctx);
+        self.ask(PageRequest::First, ctx);
+    }
+
+    fn put(&mut self, row: &Value) {
+        if let Ok(row) = document::from_value::<R>(row) {
+            self.select_after = Some(row.id().uuid());
+            self.window.put(row, |row| row.id().uuid());
+        }
+    }
+
+    fn refresh_rows(&mut self, rows: &[Value], ctx: &mut Context<'_>) {
+        for row in rows {
+            self.take_newer(row, ctx.now);
+        }
+        self.read_history(ctx);
+    }
+
+    fn has_row(&self, id: Uuid) -> bool {
+        self.has(id)
+    }
+
+    fn memory(&self) -> (Vec<ColumnLayout>, String) {
+        (self.columns.to_memory::<R>(), self.query.sort.clone())
+    }
+
+    fn restore(&mut self, memory: &ListMemory) {
+        self.columns.restore::<R>(&memory.columns);
+        let key = memory.sort.trim_start_matches('-');
+        if R::SORTS.contains(&key) {
+            self.query.sort.clone_from(&memory.sort);
+        }
+    }
+
+    fn copy(&self, what: Command, show: Show<'_>) -> Option<String> {
+        self.text_to_copy(what, show)
+    }
+
+    fn go_to(&mut self, typed: &str, ctx: &mut Context<'_>) {
+        self.seek(typed, ctx);
+    }
+
+    fn has_marks(&self) -> bool {
+        !self.marks.is_empty()
+    }
+
+    fn clear_marks(&mut self) {
+        self.marks.clear();
     }
 }
 
@@ -328,7 +341,7 @@ impl<R: Entity> ListScreen<R> {
             }
             Command::Open => {
                 if let Some(target) = targets.get(link) {
-                    ctx.wish(Wish::Follow(target.clone()));
+                    ctx.request(Request::FollowLink(target.clone()));
                 }
             }
             Command::Back => self.detail = None,
@@ -346,10 +359,10 @@ impl<R: Entity> ListScreen<R> {
                 // What is at fault is a search or a filter, which one sees above.
                 let fault = problem.errors.first().map(|fault| &fault.message);
                 let words = fault.unwrap_or(&problem.detail);
-                self.error = Some(format!("{words}. Esc shows all again.").replace("..", "."));
+                self.error = Some(format!("{words}. Esc shows all rows.").replace("..", "."));
             }
             Failure::NoAnswer(reason) if is_new => self.error = Some(reason.clone()),
-            Failure::Refused(_) | Failure::NoAnswer(_) => ctx.bad(failure.message()),
+            Failure::Refused(_) | Failure::NoAnswer(_) => ctx.error(failure.message()),
             // The status line says so.
             Failure::Unreachable(_) => {}
         }

@@ -11,15 +11,13 @@ use stockroom_common::{
 };
 
 use crate::{
-    dialogs::overlay::{Confirm, Consent, Overlay, Typed},
     messages::{
-        context::{Context, Wish},
-        event::{Answer, Call, Owner, Reply},
+        call::{Answer, Call, Owner, Reply},
+        context::Context,
+        request::{Confirm, Request},
     },
-    screens::{
-        jobs::{Begin, Then},
-        screen::{Screen, scrolled},
-    },
+    model::intent::{OnComplete, StartJob},
+    screens::screen::{Screen, scrolled},
     settings::keys::{Command, Scope},
 };
 
@@ -56,14 +54,14 @@ impl Default for PartitionsScreen {
 
 impl PartitionsScreen {
     /// Does what was asked for, now that it was confirmed.
-    pub fn confirmed(&mut self, ctx: &mut Context<'_>) {
+    pub fn run_confirmed(&mut self, ctx: &mut Context<'_>) {
         let Some(PartitionsRequest { action, names }) = self.asked.take() else {
             return;
         };
-        ctx.wish(Wish::Begin(Begin {
+        ctx.request(Request::StartJob(StartJob {
             path: format!("/v1/partitions/{}", action.as_str()),
             body: Some(document::to_value(&NamedPartitions { names })),
-            then: Then::Tell,
+            on_complete: OnComplete::Notify,
         }));
     }
 
@@ -71,11 +69,11 @@ impl PartitionsScreen {
         // One job takes no more; the oldest stand last.
         names.drain(..names.len().saturating_sub(MAX_PARTITIONS));
         let (Some(first), Some(last)) = (names.first(), names.last()) else {
-            return ctx.bad(match action {
-                PartitionAction::Archive => "Only what is attached can be archived.",
-                PartitionAction::Restore => "Only what is archived can be restored.",
+            return ctx.error(match action {
+                PartitionAction::Archive => "Only an attached partition can be archived.",
+                PartitionAction::Restore => "Only an archived partition can be restored.",
                 PartitionAction::Delete => {
-                    "Only what is archived can be deleted for good: archive it first."
+                    "Only an archived partition can be deleted: archive it first."
                 }
             });
         };
@@ -87,24 +85,23 @@ impl PartitionsScreen {
         let (question, consequence) = match action {
             PartitionAction::Archive => (
                 format!("Archive {what}?"),
-                "Its rows leave the lists and cannot be opened until it is restored.",
+                "Its rows disappear from the lists until it is restored.",
             ),
-            PartitionAction::Restore => (
-                format!("Restore {what}?"),
-                "Its rows come back as they were.",
-            ),
+            PartitionAction::Restore => {
+                (format!("Restore {what}?"), "Its rows return to the lists.")
+            }
             PartitionAction::Delete => (
-                format!("Delete {what} for good?"),
-                "Its rows are lost. There is no way back.",
+                format!("Delete {what} permanently?"),
+                "Its rows are lost. This cannot be undone.",
             ),
         };
         let typed = match action {
-            PartitionAction::Delete if count == 1 => Some(Typed::new(first)),
-            PartitionAction::Delete => Some(Typed::new(count.to_string())),
+            PartitionAction::Delete if count == 1 => Some(first.clone()),
+            PartitionAction::Delete => Some(count.to_string()),
             PartitionAction::Archive | PartitionAction::Restore => None,
         };
         self.asked = Some(PartitionsRequest { action, names });
-        ctx.wish(Wish::Open(Overlay::Confirm(Confirm {
+        ctx.confirm(Confirm {
             typed,
             question,
             consequence: match count {
@@ -113,8 +110,8 @@ impl PartitionsScreen {
                     .replace("Its", "Their")
                     .replace("it is", "they are"),
             },
-            yes: Consent::Partitions,
-        })));
+            on_yes: Request::RunPartitionAction,
+        });
     }
 
     /// The selected partition, if the action can be done to it.
@@ -218,7 +215,7 @@ impl Screen for PartitionsScreen {
                 self.is_stale = true;
                 self.show(ctx);
             }
-            Command::Back => ctx.wish(Wish::Return),
+            Command::Back => ctx.request(Request::GoBack),
             _ => {}
         }
     }

@@ -1,4 +1,4 @@
-//! What every tab can do, whatever it shows.
+//! What the application does with a screen, without knowing which one it is.
 
 use std::time::Instant;
 
@@ -7,49 +7,29 @@ use stockroom_common::change::ChangeEvent;
 use uuid::Uuid;
 
 use crate::{
-    messages::{context::Context, event::Reply},
-    model::{entity::Show, names::Names},
-    screens::list::{Arranged, Query},
+    messages::{call::Reply, context::Context},
+    model::{names::Names, query::Query, show::Show},
     settings::{
         keys::{Command, Scope},
-        memory::ListMemory,
+        memory::{ColumnLayout, ListMemory},
     },
 };
 
-/// The first of `len` lines that is shown in `rows` rows, next to the present one: the selected line is in sight, and no
-/// row stays empty while there are lines before the first.
-pub(crate) fn scrolled(top: usize, selected: usize, len: usize, rows: usize) -> usize {
-    let lowest = (selected + 1).saturating_sub(rows);
-    let highest = selected.min(len.saturating_sub(rows));
-    top.clamp(lowest, highest.max(lowest))
-}
-
-/// What the application does with a tab, whatever it lists.
+/// The screen of a tab.
 pub trait Screen {
     fn scope(&self) -> Scope;
     fn command(&mut self, command: Command, ctx: &mut Context<'_>);
     fn reply(&mut self, reply: &Reply, ctx: &mut Context<'_>);
-    /// The tab comes into sight, or the connection is back.
+    /// The tab is turned to, or the connection is back.
     fn show(&mut self, ctx: &mut Context<'_>);
-    /// What the screen shows may be old: it reads again when it is next seen.
+    /// What the screen shows may be out of date: it reads again when it is next shown.
     fn expire(&mut self);
     fn is_loading(&self) -> bool;
 
-    /// Takes a row that was just written, and selects it when the list is read again.
-    fn put(&mut self, _row: &Value) {}
-
-    /// Takes note of what somebody changed.
+    /// Somebody has changed something that the tab shows.
     fn change(&mut self, _change: &ChangeEvent, _ctx: &mut Context<'_>) {}
 
-    /// Takes rows as they are now, some of which may be shown.
-    fn renew(&mut self, _rows: &[Value], _ctx: &mut Context<'_>) {}
-
-    /// Whether it shows the row, or may.
-    fn holds(&self, _id: Uuid) -> bool {
-        false
-    }
-
-    /// When something is to be done without anybody's doing.
+    /// When [`Screen::tick`] is due, if at all.
     fn deadline(&self) -> Option<Instant> {
         None
     }
@@ -58,35 +38,54 @@ pub trait Screen {
 
     fn resize(&mut self, _ctx: &mut Context<'_>) {}
 
-    fn query(&self) -> Query {
-        Query::default()
-    }
-
-    fn set_query(&mut self, _query: Query, _ctx: &mut Context<'_>) {}
-
-    fn want_names(&self, _names: &mut Names) {}
-
-    /// How its columns are arranged, and how it is sorted.
-    fn memory(&self) -> Option<(Vec<Arranged>, String)> {
-        None
-    }
-
-    fn remember(&mut self, _memory: &ListMemory) {}
-
-    /// What goes to the clipboard.
-    fn copied(&self, _what: Command, _show: Show<'_>) -> Option<String> {
-        None
-    }
-
-    /// Goes to where the sort key has the value that was typed.
-    fn goto(&mut self, _typed: &str, _ctx: &mut Context<'_>) {}
-
-    /// Takes a click on the row that stands so far below the header.
+    /// A click on a row, counted from the first one on the screen.
     fn click(&mut self, _row: usize, _ctx: &mut Context<'_>) {}
 
-    fn clear_marks(&mut self) {}
+    /// Asks for the names of the rows that it refers to.
+    fn want_names(&self, _names: &mut Names) {}
 
-    fn has_marks(&self) -> bool {
-        false
+    /// The screen as one of rows; none where it shows something else.
+    fn as_rows(&self) -> Option<&dyn RowScreen> {
+        None
     }
+
+    fn as_rows_mut(&mut self) -> Option<&mut dyn RowScreen> {
+        None
+    }
+}
+
+/// A screen that lists rows of an entity.
+pub trait RowScreen {
+    fn query(&self) -> Query;
+    fn set_query(&mut self, query: Query, ctx: &mut Context<'_>);
+
+    /// Takes a row that this client has just written, and selects it when the list is read again.
+    fn put(&mut self, row: &Value);
+
+    /// Takes the latest versions of rows, some of which may be listed.
+    fn refresh_rows(&mut self, rows: &[Value], ctx: &mut Context<'_>);
+
+    /// Whether the row is among those that are loaded.
+    fn has_row(&self, id: Uuid) -> bool;
+
+    /// How its columns are arranged, and its sort.
+    fn memory(&self) -> (Vec<ColumnLayout>, String);
+    fn restore(&mut self, memory: &ListMemory);
+
+    /// The text for the clipboard.
+    fn copy(&self, what: Command, show: Show<'_>) -> Option<String>;
+
+    /// Goes to where the sort key has the value that was typed.
+    fn go_to(&mut self, typed: &str, ctx: &mut Context<'_>);
+
+    fn has_marks(&self) -> bool;
+    fn clear_marks(&mut self);
+}
+
+/// The first line to show of `len` lines in `rows` rows, nearest to the present one: the selected line is visible, and no
+/// row is left empty while there are lines before the first.
+pub(crate) fn scrolled(top: usize, selected: usize, len: usize, rows: usize) -> usize {
+    let lowest = (selected + 1).saturating_sub(rows);
+    let highest = selected.min(len.saturating_sub(rows));
+    top.clamp(lowest, highest.max(lowest))
 }

@@ -44,7 +44,7 @@ pub enum Command {
     Import,
     Mouse,
     Refresh,
-    RefreshPast,
+    RefreshUncached,
     CancelJob,
     Archive,
     ArchiveOlder,
@@ -107,7 +107,7 @@ pub enum Scope {
     /// What it has done.
     Report,
     Palette,
-    /// Two versions of a row side by side.
+    /// An edit conflict side by side.
     Conflict,
     Help,
 }
@@ -169,7 +169,7 @@ impl Scope {
     pub const fn title(self) -> &'static str {
         match self {
             Self::List => "Lists",
-            Self::Detail => "A row in detail",
+            Self::Detail => "Details of a row",
             Self::Jobs => "Jobs",
             Self::Partitions => "Partitions",
             Self::Dashboard => "Dashboard",
@@ -177,13 +177,13 @@ impl Scope {
             Self::Picker => "Choosing a row",
             Self::Menu => "Menus",
             Self::Confirm => "Questions",
-            Self::Prompt => "Searching, going to a value, naming a view",
-            Self::File => "Exporting to a file",
-            Self::ImportFile => "Importing from a file",
-            Self::Review => "What an import would do",
-            Self::Report => "What has been done",
-            Self::Palette => "Commands by name",
-            Self::Conflict => "Two versions of a row",
+            Self::Prompt => "A prompt",
+            Self::File => "Export to a file",
+            Self::ImportFile => "Import from a file",
+            Self::Review => "Preview of an import",
+            Self::Report => "A report",
+            Self::Palette => "The list of commands",
+            Self::Conflict => "An edit conflict",
             Self::Help => "The help",
         }
     }
@@ -228,9 +228,9 @@ impl Condition {
     /// Why a key does nothing where the condition does not hold.
     pub const fn complaint(self) -> &'static str {
         match self {
-            Self::Changes => "This client only looks (--read-only); nothing can be changed.",
-            Self::Marked => "No row is marked; space marks one.",
-            Self::Undoable => "There is nothing to take back.",
+            Self::Changes => "This client is read-only (--read-only).",
+            Self::Marked => "No row is marked. Press space to mark one.",
+            Self::Undoable => "There is nothing to undo.",
             Self::Lines => "Only orders have lines.",
         }
     }

@@ -10,11 +10,7 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-use crate::{
-    dialogs::overlay::{Choice, Menu},
-    model::{entity::Tab, text},
-    screens::list::{Arranged, Query},
-};
+use crate::model::{query::Query, tab::Tab};
 
 /// Views that one list may have.
 pub const MAX_VIEWS: usize = 50;
@@ -30,9 +26,24 @@ pub struct Memory {
 #[serde(default)]
 pub struct ListMemory {
     /// Empty where they are as they come.
-    pub columns: Vec<Arranged>,
+    pub columns: Vec<ColumnLayout>,
     pub sort: String,
     pub views: Vec<View>,
+}
+
+/// How somebody has arranged a column.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ColumnLayout {
+    pub title: String,
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub is_hidden: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub width: Option<u16>,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes references")]
+const fn is_false(value: &bool) -> bool {
+    !*value
 }
 
 /// A search with its filters and order, under a name.
@@ -43,22 +54,10 @@ pub struct View {
 }
 
 impl Memory {
-    /// The views of a list, and the way to a new one.
-    pub fn menu(&self, tab: Tab) -> Menu {
-        let views = self.lists.get(tab.path()).map(|list| &list.views);
-        let views = views.into_iter().flatten().enumerate();
-        let mut lines: Vec<(String, Choice)> = views
-            .map(|(index, view)| {
-                let choice = Choice::View(tab, index, Box::new(view.query.clone()));
-                (text::clean(&view.name).into_owned(), choice)
-            })
-            .collect();
-        lines.push(("save what is shown…".into(), Choice::SaveView));
-        Menu {
-            title: "Views".into(),
-            lines,
-            selected: 0,
-        }
+    /// The saved views of a list.
+    pub fn views(&self, tab: Tab) -> &[View] {
+        let list = self.lists.get(tab.path());
+        list.map_or(&[], |list| &list.views)
     }
 
     /// Saves a view, in the place of another of the same name.
@@ -72,7 +71,7 @@ impl Memory {
         views.push(View { name, query });
     }
 
-    pub fn forget_view(&mut self, tab: Tab, index: usize) {
+    pub fn delete_view(&mut self, tab: Tab, index: usize) {
         if let Some(list) = self.lists.get_mut(tab.path())
             && index < list.views.len()
         {
@@ -98,11 +97,11 @@ impl Memory {
                     std::fs::rename(&path, &aside).ok().map(|()| aside)
                 });
                 let kept = aside.map_or_else(String::new, |aside| {
-                    format!(" It is kept as {}.", aside.display())
+                    format!(" It was renamed to {}.", aside.display())
                 });
                 (
                     Self::default(),
-                    Some(format!("{fault}.{kept} Saved views are not shown.")),
+                    Some(format!("{fault}.{kept} Saved views are not loaded.")),
                 )
             }
         }
@@ -134,7 +133,7 @@ impl Memory {
         };
         self.write(&path).map_err(|error| {
             let path = path.display();
-            format!("Views and columns are not kept: {path} cannot be written: {error}.")
+            format!("Views and columns are not saved: {path} cannot be written: {error}.")
         })
     }
 

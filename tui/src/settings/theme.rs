@@ -182,7 +182,7 @@ impl FromStr for Scheme {
             "light" => Ok(Self::Light),
             "high-contrast" => Ok(Self::HighContrast),
             _ => Err(format!(
-                "`{text}` is no theme; there are dark, light and high-contrast"
+                "`{text}` is not a theme; use dark, light or high-contrast"
             )),
         }
     }

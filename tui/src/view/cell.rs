@@ -4,10 +4,10 @@ use ratatui::style::Style;
 
 use crate::{
     model::{
-        entity::{Cell, Show},
+        show::{Cell, Show},
         text,
     },
-    view::look::Look,
+    view::render::RenderContext,
 };
 
 /// Where a value stands in its column.
@@ -18,8 +18,8 @@ pub(crate) enum Align {
 }
 
 /// The value in harmless text.
-pub(crate) fn show(cell: &Cell, look: Look<'_>) -> String {
-    let Look { names, zone, .. } = look;
+pub(crate) fn show(cell: &Cell, ctx: RenderContext<'_>) -> String {
+    let RenderContext { names, zone, .. } = ctx;
     Show { names, zone }.words(cell)
 }
 
@@ -30,11 +30,11 @@ pub(crate) const fn align(cell: &Cell) -> Align {
     }
 }
 
-pub(crate) const fn style(cell: &Cell, look: Look<'_>) -> Style {
+pub(crate) const fn style(cell: &Cell, ctx: RenderContext<'_>) -> Style {
     match cell {
-        Cell::Status(status) => look.theme.status(*status),
-        Cell::Flag(false) => look.theme.dim,
-        _ => look.theme.plain,
+        Cell::Status(status) => ctx.theme.status(*status),
+        Cell::Flag(false) => ctx.theme.dim,
+        _ => ctx.theme.plain,
     }
 }
 

@@ -3,13 +3,17 @@
 
 use serde_json::Value;
 
-use super::{Form, Purpose, Slot, document_of, slot};
-use crate::{messages::context::Context, model::entity::Field, settings::keys::Command};
+use super::{Form, Slot, document_of, slot};
+use crate::{
+    messages::context::Context,
+    model::{entity::Field, form_spec::Purpose},
+    settings::keys::Command,
+};
 
 /// The fields that two people changed to different things.
 #[derive(Debug)]
 pub struct Conflict {
-    pub clashes: Vec<Clash>,
+    pub fields: Vec<FieldConflict>,
     pub selected: usize,
     /// Whether it is in sight; it stays until each field is chosen.
     pub is_shown: bool,
@@ -17,34 +21,36 @@ pub struct Conflict {
 
 /// One of them. Each version is the slots of the field: one, or those of the order lines.
 #[derive(Debug)]
-pub struct Clash {
+pub struct FieldConflict {
     pub field: &'static Field,
     pub base: Vec<Slot>,
     pub theirs: Vec<Slot>,
     pub mine: Vec<Slot>,
-    pub choice: Option<Side>,
+    pub choice: Option<Resolution>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Side {
+pub enum Resolution {
     Theirs,
     Mine,
 }
 
 impl Conflict {
     pub fn undecided(&self) -> usize {
-        let clashes = self.clashes.iter();
-        clashes.filter(|clash| clash.choice.is_none()).count()
+        let fields = self.fields.iter();
+        fields
+            .filter(|field_conflict| field_conflict.choice.is_none())
+            .count()
     }
 
-    fn choose(&mut self, side: Side) {
-        self.clashes[self.selected].choice = Some(side);
+    fn choose(&mut self, side: Resolution) {
+        self.fields[self.selected].choice = Some(side);
         // On to the next that is open.
-        let open = |clash: &Clash| clash.choice.is_none();
-        let after = self.clashes[self.selected..].iter().position(open);
+        let open = |field_conflict: &FieldConflict| field_conflict.choice.is_none();
+        let after = self.fields[self.selected..].iter().position(open);
         let next = after
             .map(|steps| self.selected + steps)
-            .or_else(|| self.clashes.iter().position(open));
+            .or_else(|| self.fields.iter().position(open));
         self.selected = next.unwrap_or(self.selected);
     }
 }
@@ -66,7 +72,7 @@ impl Form {
             self.document(),
             std::mem::replace(&mut self.initial, now.clone()),
         );
-        let (mut slots, mut clashes) = (Vec::new(), Vec::new());
+        let (mut slots, mut conflicts) = (Vec::new(), Vec::new());
         for field in &self.fields {
             let [own, was, is] =
                 [&mine, &before, &now].map(|document| slot::at(document, field.pointer));
@@ -76,7 +82,7 @@ impl Form {
                     let slots = slots.iter().filter(|slot| slot.belongs_to(field));
                     slots.cloned().collect()
                 };
-                clashes.push(Clash {
+                conflicts.push(FieldConflict {
                     field,
                     base: base.extract_if(.., |slot| slot.belongs_to(field)).collect(),
                     theirs: of_field(&theirs),
@@ -94,11 +100,11 @@ impl Form {
         self.slots = slots;
         // Their order may have fewer lines.
         self.focus = self.focus.min(self.slots.len().saturating_sub(1));
-        if clashes.is_empty() {
+        if conflicts.is_empty() {
             return self.save(ctx);
         }
         self.conflict = Some(Conflict {
-            clashes,
+            fields: conflicts,
             selected: 0,
             is_shown: true,
         });
@@ -109,12 +115,12 @@ impl Form {
         let Some(conflict) = &mut self.conflict else {
             return false;
         };
-        for clash in &mut conflict.clashes {
+        for field_conflict in &mut conflict.fields {
             let mine = self
                 .slots
                 .iter()
-                .filter(|slot| slot.belongs_to(clash.field));
-            clash.mine = mine.cloned().collect();
+                .filter(|slot| slot.belongs_to(field_conflict.field));
+            field_conflict.mine = mine.cloned().collect();
         }
         conflict.is_shown = true;
         true
@@ -124,43 +130,44 @@ impl Form {
         let Some(conflict) = &mut self.conflict else {
             return;
         };
-        let last = conflict.clashes.len() - 1;
+        let last = conflict.fields.len() - 1;
         match command {
             Command::Up => conflict.selected = conflict.selected.saturating_sub(1),
             Command::Down => conflict.selected = (conflict.selected + 1).min(last),
-            Command::Theirs => conflict.choose(Side::Theirs),
-            Command::Mine => conflict.choose(Side::Mine),
+            Command::Theirs => conflict.choose(Resolution::Theirs),
+            Command::Mine => conflict.choose(Resolution::Mine),
             Command::Save if conflict.undecided() > 0 => {
-                ctx.bad("Choose theirs or mine for each field first.");
+                ctx.error("Choose theirs or mine for each field first.");
             }
             Command::Save => {
-                self.settle();
+                self.apply_choices();
                 self.save(ctx);
             }
             // Back to the form, on top of what others made of the row. Saving comes here again.
             Command::Back => {
                 conflict.is_shown = false;
-                self.message = Some("Nothing was saved yet; saving asks again.".into());
+                self.message = Some("Nothing is saved yet. Saving asks again.".into());
             }
             _ => {}
         }
     }
 
     /// Puts what was chosen into the form.
-    fn settle(&mut self) {
-        let Some(Conflict { clashes, .. }) = self.conflict.take() else {
+    fn apply_choices(&mut self) {
+        let Some(Conflict { fields, .. }) = self.conflict.take() else {
             return;
         };
-        for clash in clashes {
-            if clash.choice != Some(Side::Theirs) {
+        for field_conflict in fields {
+            if field_conflict.choice != Some(Resolution::Theirs) {
                 continue;
             }
             let mut of_field = self.slots.iter();
             let first = of_field
-                .position(|slot| slot.belongs_to(clash.field))
+                .position(|slot| slot.belongs_to(field_conflict.field))
                 .unwrap_or(self.slots.len());
-            self.slots.retain(|slot| !slot.belongs_to(clash.field));
-            self.slots.splice(first..first, clash.theirs);
+            self.slots
+                .retain(|slot| !slot.belongs_to(field_conflict.field));
+            self.slots.splice(first..first, field_conflict.theirs);
         }
         self.focus = self.focus.min(self.slots.len().saturating_sub(1));
     }

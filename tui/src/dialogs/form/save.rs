@@ -4,16 +4,14 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use stockroom_common::{FieldError, Kind, Problem, document, seed};
 
-use super::{Form, Purpose, Step};
+use super::{Form, Step};
 use crate::{
-    app::undo::Undo,
-    dialogs::overlay::{Confirm, Consent, Overlay, Typed},
     messages::{
-        context::{Context, Wish},
-        event::{Call, Failure, Owner, Precondition, Reply},
+        call::{Call, Failure, Owner, Precondition, Reply},
+        context::Context,
+        request::{Confirm, Request},
     },
-    model::text,
-    screens::jobs::Then,
+    model::{form_spec::Purpose, intent::OnComplete, text, undo::Undo},
 };
 
 impl Form {
@@ -43,7 +41,7 @@ impl Form {
         match failure {
             Failure::Refused(problem) if problem.is(Kind::PreconditionFailed) => self.reread(ctx),
             Failure::Refused(problem) if problem.is(Kind::OutcomeUnknown) => {
-                self.may_be_saved("The server does not know whether it was done.", ctx);
+                self.may_be_saved("The server does not know whether it was saved.", ctx);
             }
             Failure::Refused(problem) if is_in_use(problem) => self.ask_for_number(ctx),
             Failure::Refused(problem) if !problem.is(Kind::Unavailable) => self.refused(problem),
@@ -59,9 +57,9 @@ impl Form {
     }
 
     fn may_be_saved(&mut self, why: &str, ctx: &mut Context<'_>) {
-        let advice = "It may be saved or not; look at the list before you save again.";
+        let advice = "Check the list before you save again: it may have been saved.";
         self.message = Some(format!("{} {advice}", text::sentence(why)));
-        ctx.wish(Wish::Expire);
+        ctx.request(Request::Expire);
     }
 
     fn refused(&mut self, problem: &Problem) {
@@ -111,8 +109,8 @@ impl Form {
                     .iter()
                     .filter_map(|slot| slot.chip(self.zone))
                     .collect();
-                ctx.wish(Wish::Close);
-                ctx.wish(Wish::FilterBy(chips));
+                ctx.request(Request::Close);
+                ctx.request(Request::FilterBy(chips));
             }
             Purpose::Create(tab) => self.post(format!("/v1/{}", tab.path()), document, ctx),
             Purpose::Seed => {
@@ -121,7 +119,7 @@ impl Form {
             Purpose::Edit { tab, id, version } => {
                 let patch = document::difference(&self.initial, &document);
                 if patch == json!({}) {
-                    return ctx.wish(Wish::Close);
+                    return ctx.request(Request::Close);
                 }
                 let path = format!("/v1/{}/{id}", tab.path());
                 self.send(
@@ -153,13 +151,13 @@ impl Form {
         let document = self.document();
         let sizes = ["orders", "customers", "products", "categories"];
         let rows: i64 = sizes.iter().filter_map(|of| document[of].as_i64()).sum();
-        ctx.wish(Wish::Open(Overlay::Confirm(Confirm {
-            typed: Some(Typed::new(rows.to_string())),
+        ctx.confirm(Confirm {
             question: format!("Seed {} test rows into a shop in use?", text::integer(rows)),
-            consequence: "People have written rows here. Nothing takes the test rows away again."
+            consequence: "People have added rows here. The test rows cannot be removed again."
                 .into(),
-            yes: Consent::Seed,
-        })));
+            typed: Some(rows.to_string()),
+            on_yes: Request::SeedAnyway,
+        });
     }
 
     /// Sends the seed again, now that the question was answered.
@@ -194,37 +192,37 @@ impl Form {
             Purpose::Create(tab) => (tab, "Created"),
             Purpose::Edit { tab, .. } => (tab, "Saved"),
             Purpose::Seed => {
-                ctx.wish(Wish::CloseForm);
+                ctx.request(Request::CloseForm);
                 let job = row.and_then(|job| document::from_value(&job).ok());
                 return match job {
                     Some(job) => {
-                        ctx.good("Seeding; you may go on meanwhile, or leave.");
-                        ctx.wish(Wish::Begun(Box::new(job), Then::Tell));
+                        ctx.info("Seeding in the background.");
+                        ctx.request(Request::JobStarted(Box::new(job), OnComplete::Notify));
                     }
-                    None => ctx.bad("The server's answer cannot be read."),
+                    None => ctx.error("The server's answer cannot be read."),
                 };
             }
             Purpose::Filter => return,
         };
-        let told = row
+        let label = row
             .as_ref()
             .and_then(|row| row["number"].as_str().or(row["name"].as_str()));
-        let toast = format!("{verb} {}.", text::clean(told.unwrap_or_default()));
+        let message = format!("{verb} {}.", text::clean(label.unwrap_or_default()));
         let undo = row.as_ref().and_then(|row| match self.purpose {
             Purpose::Create(tab) => Undo::of_creation(tab, row),
             _ => Undo::of_change(tab, row, &self.initial, &self.document()),
         });
         let is_new = matches!(self.purpose, Purpose::Create(_));
         let created = row.clone().filter(|_| is_new);
-        ctx.wish(Wish::CloseForm);
-        ctx.wish(Wish::Written {
+        ctx.request(Request::CloseForm);
+        ctx.request(Request::Written {
             tab,
             row,
-            toast,
+            message,
             undo,
         });
         if let Some(row) = created {
-            ctx.wish(Wish::TakeCreated { tab, row });
+            ctx.request(Request::TakeCreated { tab, row });
         }
     }
 

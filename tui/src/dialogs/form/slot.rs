@@ -5,9 +5,11 @@ use uuid::Uuid;
 
 use crate::{
     dialogs::line::Line,
-    messages::context::Chip,
     model::{
-        entity::{Field, FieldKind, Presence, Reference, Tab},
+        entity::{Field, FieldKind, Presence},
+        names::Reference,
+        query::Chip,
+        tab::Tab,
         text::{self, Zone},
     },
 };
@@ -228,7 +230,7 @@ impl Slot {
         };
         if empty {
             return self.is_required.then(|| match self.value {
-                SlotValue::Reference { .. } => "choose one with Enter".into(),
+                SlotValue::Reference { .. } => "press Enter to choose".into(),
                 _ => "must not be empty".into(),
             });
         }
@@ -236,9 +238,9 @@ impl Slot {
             return None;
         }
         Some(match self.kind {
-            FieldKind::Money => "is no amount; write it like 12.50".into(),
-            FieldKind::Time => "is no time; write it like 2026-11-24 09:30".into(),
-            _ => "is no whole number; write the new value, without a sign".into(),
+            FieldKind::Money => "is not an amount; write it like 12.50".into(),
+            FieldKind::Time => "is not a time; write it like 2026-11-24 09:30".into(),
+            _ => "is not a whole number; write the new value, without a sign".into(),
         })
     }
 

@@ -5,8 +5,8 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
 use super::{actor, local, refusal, unreachable};
 use crate::{
-    dialogs::overlay::whole_path,
-    messages::event::{Answer, Failure, Written},
+    messages::call::{Answer, Failure, Written},
+    model::paths::absolute_path,
 };
 
 /// Bytes of a file that are sent at once.
@@ -22,7 +22,7 @@ pub(crate) async fn download(
     let failed = |error: std::io::Error| {
         let problem = match error.kind() {
             std::io::ErrorKind::AlreadyExists => {
-                format!("{file} is there already; choose another name.")
+                format!("{file} already exists; choose another name.")
             }
             _ => format!("{file} cannot be written: {error}."),
         };
@@ -100,7 +100,7 @@ pub(crate) async fn upload_file(
     let opened: Box<dyn AsyncRead + Send + Sync + Unpin> = match file {
         "-" => Box::new(tokio::io::stdin()),
         file => {
-            let opened = tokio::fs::File::open(&whole_path(file)).await;
+            let opened = tokio::fs::File::open(&absolute_path(file)).await;
             Box::new(opened.map_err(|error| local(format!("{file} cannot be read: {error}.")))?)
         }
     };

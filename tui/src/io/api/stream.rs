@@ -3,7 +3,7 @@
 use reqwest::Client;
 
 use super::{MAX_BODY, SILENCE, refusal, unreachable};
-use crate::messages::event::Failure;
+use crate::messages::call::Failure;
 
 /// An event of a stream; one without data only tells where to go on.
 #[derive(Clone, Copy, Debug)]
@@ -37,7 +37,7 @@ pub(crate) async fn stream(
     let (mut id, mut data): (Option<String>, Option<String>) = (None, None);
     loop {
         let Ok(chunk) = tokio::time::timeout(SILENCE, response.chunk()).await else {
-            return Failure::NoAnswer("The server has fallen silent.".into());
+            return Failure::NoAnswer("The server stopped responding.".into());
         };
         let chunk = match chunk {
             Ok(Some(chunk)) => chunk,
@@ -56,7 +56,7 @@ pub(crate) async fn stream(
                     data: &data,
                 };
                 if !tell(event) {
-                    return Failure::NoAnswer("Nobody listens any more.".into());
+                    return Failure::NoAnswer("The reader is gone.".into());
                 }
             }
         }
@@ -64,7 +64,7 @@ pub(crate) async fn stream(
             break;
         }
     }
-    Failure::NoAnswer("The server has ended the stream.".into())
+    Failure::NoAnswer("The server closed the stream.".into())
 }
 
 /// What is left of a stream after its last whole line.

@@ -2,8 +2,11 @@
 
 use stockroom_common::Order;
 
-use crate::model::entity::{
-    Cell, Column, Detail, Entity, Field, FieldKind, Reference, Tab, Target, Width,
+use crate::model::{
+    entity::{Column, Detail, Entity, Field, FieldKind, Target, Width},
+    names::Reference,
+    show::Cell,
+    tab::Tab,
 };
 
 /// The statuses as the filter offers them, the first of them none.

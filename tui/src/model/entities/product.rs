@@ -2,8 +2,11 @@
 
 use stockroom_common::Product;
 
-use crate::model::entity::{
-    Cell, Column, Detail, Entity, Field, FieldKind, Reference, Tab, Target, Width,
+use crate::model::{
+    entity::{Column, Detail, Entity, Field, FieldKind, Target, Width},
+    names::Reference,
+    show::Cell,
+    tab::Tab,
 };
 
 impl Entity for Product {

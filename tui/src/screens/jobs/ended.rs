@@ -5,22 +5,24 @@ use reqwest::Method;
 use stockroom_common::job::{Job, JobRequest, JobState, PartitionAction};
 use uuid::Uuid;
 
-use super::{JobsScreen, Then, Want};
+use super::{JobsScreen, PendingRequest};
 use crate::{
     messages::{
-        context::{Context, Wish},
-        event::{Answer, Call, Effect, Failure, Owner, Reply, Written},
+        call::{Answer, Call, Failure, Owner, Reply, Written},
+        context::Context,
+        event::Effect,
+        request::Request,
     },
-    model::text,
+    model::{intent::OnComplete, text},
 };
 
 impl JobsScreen {
     /// Saves the export of a job under that name.
     pub fn save_export(&mut self, id: Uuid, file: String, ctx: &mut Context<'_>) {
         if let Some(job) = self.jobs.iter().find(|job| job.id.uuid() == id).cloned() {
-            ctx.good("Saving it; you may go on meanwhile, or leave.");
-            ctx.effects.push(Effect::Await(id, file.clone()));
-            self.awaited.insert(id, Then::Save(file.clone()));
+            ctx.info("Saving in the background.");
+            ctx.effects.push(Effect::TrackExport(id, file.clone()));
+            self.on_complete.insert(id, OnComplete::Save(file.clone()));
             self.save(&job, file, ctx);
         }
     }
@@ -33,40 +35,43 @@ impl JobsScreen {
             JobRequest::Export(_) => false,
         };
         if is_written {
-            ctx.wish(Wish::Expire);
+            ctx.request(Request::Expire);
         }
         let id = job.id.uuid();
-        match self.awaited.get(&id).cloned() {
+        match self.on_complete.get(&id).cloned() {
             // It is awaited until it is saved.
-            Some(Then::Save(file)) if job.has_export() => return self.save(job, file, ctx),
-            Some(Then::Save(_)) if job.state == JobState::Done => {
-                ctx.bad(format!("{}: its file is not kept any more.", capital(job)));
+            Some(OnComplete::Save(file)) if job.has_export() => return self.save(job, file, ctx),
+            Some(OnComplete::Save(_)) if job.state == JobState::Done => {
+                ctx.error(format!(
+                    "{}: its file has expired. Export again.",
+                    capitalized(job)
+                ));
             }
-            Some(Then::Review) if job.state == JobState::Done => self.review(job, ctx),
+            Some(OnComplete::Review) if job.state == JobState::Done => self.review(job, ctx),
             Some(_) => match &job.problem {
-                Some(problem) => ctx.bad(format!("{}: {}", capital(job), problem.detail)),
-                None => ctx.good(told(job)),
+                Some(problem) => ctx.error(format!("{}: {}", capitalized(job), problem.detail)),
+                None => ctx.info(completion_message(job)),
             },
             None => {}
         }
-        self.forget(id, ctx);
+        self.untrack(id, ctx);
     }
 
-    pub(super) fn forget(&mut self, id: Uuid, ctx: &mut Context<'_>) {
-        if let Some(Then::Save(_)) = self.awaited.remove(&id) {
-            ctx.effects.push(Effect::Forget(id));
+    pub(super) fn untrack(&mut self, id: Uuid, ctx: &mut Context<'_>) {
+        if let Some(OnComplete::Save(_)) = self.on_complete.remove(&id) {
+            ctx.effects.push(Effect::UntrackExport(id));
         }
     }
 
     /// Asks for jobs that are awaited and no longer listed.
-    pub(super) fn look_for_others(&mut self, listed: &[Job], ctx: &mut Context<'_>) {
-        let awaited = self.awaited.keys().copied();
+    pub(super) fn look_up_others(&mut self, listed: &[Job], ctx: &mut Context<'_>) {
+        let awaited = self.on_complete.keys().copied();
         let others: Vec<Uuid> = awaited
             .filter(|id| listed.iter().all(|job| job.id.uuid() != *id))
             .collect();
         for id in others {
             let ticket = ctx.ticket(Owner::Review(id));
-            self.asked.insert(ticket.run, Want::Look(id));
+            self.pending.insert(ticket.run, PendingRequest::LookUp(id));
             ctx.send(Call::new(ticket, Method::GET, format!("/v1/jobs/{id}")));
         }
     }
@@ -74,35 +79,35 @@ impl JobsScreen {
     /// Saves the export of a job, unless that is under way.
     fn save(&mut self, job: &Job, file: String, ctx: &mut Context<'_>) {
         let id = job.id.uuid();
-        let mut asked = self.asked.values();
-        if asked.any(|want| matches!(want, Want::Save(saving) if *saving == id)) {
+        let mut asked = self.pending.values();
+        if asked.any(|want| matches!(want, PendingRequest::Save(saving) if *saving == id)) {
             return;
         }
         let path = format!("/v1/jobs/{id}/file");
         let run = ctx.download(Owner::Download, path, file);
-        self.asked.insert(run, Want::Save(id));
+        self.pending.insert(run, PendingRequest::Save(id));
     }
 
     /// Takes what has become of the file of an export.
     pub(super) fn saved(&mut self, id: Uuid, reply: &Reply, ctx: &mut Context<'_>) {
         match reply.result.as_ref().map(Answer::read::<Written>) {
             Ok(Ok(Written { file, bytes })) => {
-                ctx.good(format!("Exported to {file}: {}.", text::bytes(bytes)));
+                ctx.info(format!("Exported to {file}: {}.", text::bytes(bytes)));
             }
-            Ok(Err(error)) => ctx.bad(error),
+            Ok(Err(error)) => ctx.error(error),
             // It is tried again once the server is there again.
             Err(failure @ (Failure::NoAnswer(_) | Failure::Unreachable(_))) => {
-                return ctx.bad(format!(
+                return ctx.error(format!(
                     "The export is not saved yet: {}",
                     failure.message()
                 ));
             }
-            Err(failure) => ctx.bad(format!(
-                "{} The export is kept for a day: Enter on the Jobs tab saves it.",
+            Err(failure) => ctx.error(format!(
+                "{} The server keeps the export for a day; press Enter on the Jobs tab to save it.",
                 failure.message()
             )),
         }
-        self.forget(id, ctx);
+        self.untrack(id, ctx);
     }
 
     /// Reads the job with all that is known of its rows.
@@ -110,15 +115,15 @@ impl JobsScreen {
         let id = job.id.uuid();
         let ticket = ctx.ticket(Owner::Review(id));
         // An earlier one is given up, and never answered.
-        self.asked
-            .retain(|_, want| !matches!(want, Want::Review(asked) if *asked == id));
-        self.asked.insert(ticket.run, Want::Review(id));
+        self.pending
+            .retain(|_, want| !matches!(want, PendingRequest::Review(asked) if *asked == id));
+        self.pending.insert(ticket.run, PendingRequest::Review(id));
         let path = format!("/v1/jobs/{id}");
         ctx.send(Call::new(ticket, Method::GET, path));
     }
 }
 
-fn capital(job: &Job) -> String {
+fn capitalized(job: &Job) -> String {
     let words = job.request.to_string();
     let mut letters = words.chars();
     let first = letters.next().map(|first| first.to_uppercase().to_string());
@@ -126,9 +131,9 @@ fn capital(job: &Job) -> String {
 }
 
 /// What is said of a job that has come to its end without a fault.
-fn told(job: &Job) -> String {
+fn completion_message(job: &Job) -> String {
     if job.state == JobState::Cancelled {
-        return format!("{}: cancelled.", capital(job));
+        return format!("{}: cancelled.", capitalized(job));
     }
     match &job.request {
         JobRequest::Partitions(request) => {
@@ -142,6 +147,6 @@ fn told(job: &Job) -> String {
                 names => format!("{done} {} partitions.", names.len()),
             }
         }
-        _ => format!("{}: done.", capital(job)),
+        _ => format!("{}: done.", capitalized(job)),
     }
 }

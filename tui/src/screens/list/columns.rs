@@ -1,42 +1,28 @@
 //! Which columns a list shows, in which order and how wide: as the entity says, until somebody arranges
 //! them otherwise.
 
-use serde::{Deserialize, Serialize};
-
-use crate::model::entity::{Column, Entity, Width};
+use crate::{
+    model::entity::{Column, Entity, Width},
+    settings::memory::ColumnLayout,
+};
 
 /// Narrower than this a column says nothing, wider nobody needs it.
 const WIDTHS: std::ops::RangeInclusive<u16> = 4..=120;
 /// By how much a key changes a width.
 const STEP: u16 = 2;
 
-/// How somebody has arranged a column; remembered between runs.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Arranged {
-    pub title: String,
-    #[serde(default, skip_serializing_if = "is_false")]
-    pub is_hidden: bool,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub width: Option<u16>,
-}
-
 /// The columns of one list.
 #[derive(Debug)]
 pub struct Columns {
-    arranged: Vec<Arranged>,
+    arranged: Vec<ColumnLayout>,
     /// The selected one, among those that are not hidden.
     selected: usize,
-}
-
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes references")]
-const fn is_false(value: &bool) -> bool {
-    !*value
 }
 
 impl Columns {
     /// As the entity says.
     pub fn of<R: Entity>() -> Self {
-        let arranged = R::COLUMNS.iter().map(|column| Arranged {
+        let arranged = R::COLUMNS.iter().map(|column| ColumnLayout {
             title: column.title.into(),
             is_hidden: false,
             width: None,
@@ -48,14 +34,14 @@ impl Columns {
     }
 
     /// As somebody had them. Columns that there are no more are forgotten, new ones come last.
-    pub fn restore<R: Entity>(&mut self, remembered: &[Arranged]) {
+    pub fn restore<R: Entity>(&mut self, remembered: &[ColumnLayout]) {
         let own = Self::of::<R>().arranged;
-        let is_own = |known: &&Arranged| own.iter().any(|column| column.title == known.title);
-        let mut arranged: Vec<Arranged> = remembered.iter().filter(is_own).cloned().collect();
+        let is_own = |known: &&ColumnLayout| own.iter().any(|column| column.title == known.title);
+        let mut arranged: Vec<ColumnLayout> = remembered.iter().filter(is_own).cloned().collect();
         let others = own
             .iter()
             .filter(|column| arranged.iter().all(|known| known.title != column.title));
-        let others: Vec<Arranged> = others.cloned().collect();
+        let others: Vec<ColumnLayout> = others.cloned().collect();
         arranged.extend(others);
         if arranged.iter().any(|column| !column.is_hidden) {
             self.arranged = arranged;
@@ -63,11 +49,11 @@ impl Columns {
     }
 
     /// What is worth remembering; nothing where they are as the entity says.
-    pub fn remembered<R: Entity>(&self) -> Vec<Arranged> {
-        match self.arranged == Self::of::<R>().arranged {
-            true => Vec::new(),
-            false => self.arranged.clone(),
+    pub fn to_memory<R: Entity>(&self) -> Vec<ColumnLayout> {
+        if self.arranged == Self::of::<R>().arranged {
+            return Vec::new();
         }
+        self.arranged.clone()
     }
 
     /// The columns that are to be shown, each with its width.
@@ -92,7 +78,7 @@ impl Columns {
         R::COLUMNS.iter().find(|column| column.title == known.title)
     }
 
-    pub fn move_by(&mut self, columns: isize) {
+    pub fn select_by(&mut self, columns: isize) {
         let last = self.visible().count().saturating_sub(1);
         self.selected = self.selected.saturating_add_signed(columns).min(last);
     }
@@ -105,7 +91,7 @@ impl Columns {
         let index = self.index()?;
         self.arranged[index].is_hidden = true;
         let title = self.arranged[index].title.clone();
-        self.move_by(0);
+        self.select_by(0);
         Some(title)
     }
 
@@ -115,9 +101,9 @@ impl Columns {
     }
 
     /// Puts the selected one in the place of its neighbour.
-    pub fn carry_by(&mut self, columns: isize) {
+    pub fn move_column_by(&mut self, columns: isize) {
         let from = self.index();
-        self.move_by(columns);
+        self.select_by(columns);
         let to = self.index();
         if let (Some(from), Some(to)) = (from, to) {
             let column = self.arranged.remove(from);
@@ -125,20 +111,20 @@ impl Columns {
         }
     }
 
-    pub fn widen<R: Entity>(&mut self, is_wider: Wider) {
+    pub fn resize<R: Entity>(&mut self, resize: Resize) {
         let Some(index) = self.index() else { return };
         let column = &mut self.arranged[index];
         let own = R::COLUMNS.iter().find(|known| known.title == column.title);
         let now = column.width.or(own.map(|own| own.width.least()));
         let now = now.unwrap_or_default();
-        let wanted = match is_wider {
-            Wider::Yes => now.saturating_add(STEP),
-            Wider::No => now.saturating_sub(STEP),
+        let wanted = match resize {
+            Resize::Grow => now.saturating_add(STEP),
+            Resize::Shrink => now.saturating_sub(STEP),
         };
         column.width = Some(wanted.clamp(*WIDTHS.start(), *WIDTHS.end()));
     }
 
-    fn visible(&self) -> impl Iterator<Item = &Arranged> {
+    fn visible(&self) -> impl Iterator<Item = &ColumnLayout> {
         self.arranged.iter().filter(|column| !column.is_hidden)
     }
 
@@ -150,9 +136,9 @@ impl Columns {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Wider {
-    Yes,
-    No,
+pub enum Resize {
+    Grow,
+    Shrink,
 }
 
 #[cfg(test)]
@@ -169,11 +155,11 @@ mod tests {
     #[test]
     fn columns_are_hidden_carried_and_widened_and_remembered_so() {
         let mut columns = Columns::of::<Order>();
-        assert_eq!(columns.remembered::<Order>(), []);
-        columns.move_by(1);
+        assert_eq!(columns.to_memory::<Order>(), []);
+        columns.select_by(1);
         assert_eq!(columns.hide().as_deref(), Some("Number"));
-        columns.carry_by(1);
-        columns.widen::<Order>(Wider::Yes);
+        columns.move_column_by(1);
+        columns.resize::<Order>(Resize::Grow);
         let expected = ["Placed", "Status", "Customer", "Lines", "Total", "Note"];
         assert_eq!(titles(&columns), expected);
         assert_eq!(
@@ -182,7 +168,7 @@ mod tests {
         );
         assert_eq!(columns.shown::<Order>()[2].1, Width::Fixed(16));
         let mut again = Columns::of::<Order>();
-        again.restore::<Order>(&columns.remembered::<Order>());
+        again.restore::<Order>(&columns.to_memory::<Order>());
         assert_eq!(titles(&again), expected);
         again.reset::<Order>();
         assert_eq!(titles(&again), titles(&Columns::of::<Order>()));
@@ -191,14 +177,14 @@ mod tests {
     #[test]
     fn what_is_remembered_of_another_version_does_no_harm() {
         let mut columns = Columns::of::<Order>();
-        let known = |title: &str, is_hidden| Arranged {
+        let known = |title: &str, is_hidden| ColumnLayout {
             title: title.into(),
             is_hidden,
             width: None,
         };
         columns.restore::<Order>(&[known("Colour", false), known("Total", false)]);
         assert_eq!(titles(&columns)[..2], ["Total", "Placed"]);
-        let none: Vec<Arranged> = titles(&columns)
+        let none: Vec<ColumnLayout> = titles(&columns)
             .iter()
             .map(|title| known(title, true))
             .collect();

@@ -1,18 +1,12 @@
 //! What the keys of a list do.
 
-use super::{ListScreen, Want, columns::Wider};
+use super::{ListScreen, PageRequest, columns::Resize};
 use crate::{
-    dialogs::{
-        form::Form,
-        import,
-        line::Line,
-        overlay::{Overlay, Prompt, Purpose},
+    messages::{
+        context::Context,
+        request::{Dialog, PromptPurpose, Request, ViewRequest},
     },
-    messages::context::{Context, Views, Wish},
-    model::{
-        entity::{Entity, Tab},
-        text,
-    },
+    model::{entity::Entity, form_spec::FormSpec, tab::Tab, text},
     screens::list::DetailPane,
     settings::keys::Command,
 };
@@ -25,12 +19,10 @@ impl<R: Entity> ListScreen<R> {
             Command::Down => self.move_by(1, ctx),
             Command::PageUp => self.move_by(-page, ctx),
             Command::PageDown => self.move_by(page, ctx),
-            Command::Home => self.jump(Want::First, ctx),
-            Command::End => self.jump(Want::Last, ctx),
+            Command::Home => self.jump(PageRequest::First, ctx),
+            Command::End => self.jump(PageRequest::Last, ctx),
             Command::Open if !self.window.is_empty() => self.detail = Some(DetailPane::default()),
-            Command::New => ctx.wish(Wish::Open(Overlay::Form(Box::new(Form::create::<R>(
-                ctx.zone,
-            ))))),
+            Command::New => ctx.open(Dialog::Form(FormSpec::create::<R>())),
             Command::Edit => self.edit(ctx),
             // In the pane of one row it is that row.
             Command::Delete if !self.marks.is_empty() && self.detail.is_none() => {
@@ -41,55 +33,51 @@ impl<R: Entity> ListScreen<R> {
             Command::MarkRange => self.mark_range(ctx),
             Command::MarkAll => self.mark_held(ctx),
             Command::Bulk => self.bulk_menu(ctx),
-            Command::Search => ctx.wish(Wish::Open(Overlay::Prompt(Prompt {
+            Command::Search => ctx.open(Dialog::Prompt {
                 title: format!("Search by {}", R::SEARCHES),
-                line: Line::selected(self.query.search.clone()),
-                purpose: Purpose::Search,
-            }))),
+                text: self.query.search.clone(),
+                purpose: PromptPurpose::Search,
+            }),
             Command::Goto => self.ask_goto(ctx),
             Command::Count => self.count_exactly(ctx),
             Command::Export => self.ask_export(ctx),
-            Command::Import => ctx.wish(Wish::Open(Overlay::Import(import::Ask {
-                resource: R::PATH,
-                line: Line::new(String::new()),
-            }))),
+            Command::Import => ctx.open(Dialog::Import { resource: R::PATH }),
             Command::Filter if R::FILTERS_FORM.is_empty() => {
-                ctx.bad(format!(
-                    "There are no filters here; search by {} with /",
+                ctx.error(format!(
+                    "There are no filters here. Press / to search by {}.",
                     R::SEARCHES
                 ));
             }
             Command::Filter => {
-                let form = Form::filter::<R>(&self.query.chips, ctx.zone);
-                ctx.wish(Wish::Open(Overlay::Form(Box::new(form))));
+                ctx.open(Dialog::Form(FormSpec::filter::<R>(&self.query.chips)));
             }
-            Command::Sort => ctx.wish(Wish::Open(Overlay::Menu(self.sort_menu()))),
-            Command::Views => ctx.wish(Wish::Views(Views::Menu(R::TAB))),
-            Command::Refresh | Command::RefreshPast => self.refresh(ctx),
+            Command::Sort => ctx.open(Dialog::Menu(self.sort_menu())),
+            Command::Views => ctx.request(Request::Views(ViewRequest::Menu(R::TAB))),
+            Command::Refresh | Command::RefreshUncached => self.refresh(ctx),
             Command::Back if !self.marks.is_empty() => self.marks.clear(),
             Command::Back if self.counting.is_some() => self.stop_counting(ctx),
-            Command::Back => ctx.wish(Wish::Return),
+            Command::Back => ctx.request(Request::GoBack),
             command => self.column_command(command, ctx),
         }
     }
 
     fn column_command(&mut self, command: Command, ctx: &mut Context<'_>) {
         match command {
-            Command::ColumnLeft => return self.columns.move_by(-1),
-            Command::ColumnRight => return self.columns.move_by(1),
+            Command::ColumnLeft => return self.columns.select_by(-1),
+            Command::ColumnRight => return self.columns.select_by(1),
             Command::ColumnSort => return self.sort_by_column(ctx),
             Command::ColumnHide => match self.columns.hide() {
-                Some(title) => ctx.good(format!("{title} is hidden; + shows all columns again.")),
-                None => return ctx.bad("This is the last column."),
+                Some(title) => ctx.info(format!("{title} is hidden; + shows all columns.")),
+                None => return ctx.error("The last column cannot be hidden."),
             },
             Command::ColumnsReset => self.columns.reset::<R>(),
-            Command::ColumnEarlier => self.columns.carry_by(-1),
-            Command::ColumnLater => self.columns.carry_by(1),
-            Command::ColumnNarrower => self.columns.widen::<R>(Wider::No),
-            Command::ColumnWider => self.columns.widen::<R>(Wider::Yes),
+            Command::ColumnEarlier => self.columns.move_column_by(-1),
+            Command::ColumnLater => self.columns.move_column_by(1),
+            Command::ColumnNarrower => self.columns.resize::<R>(Resize::Shrink),
+            Command::ColumnWider => self.columns.resize::<R>(Resize::Grow),
             _ => return,
         }
-        ctx.wish(Wish::Remember);
+        ctx.request(Request::Remember);
     }
 
     /// Sorts by the selected column, and the other way round where it is sorted by that.
@@ -98,16 +86,20 @@ impl<R: Entity> ListScreen<R> {
             return;
         };
         let Some(key) = column.sort else {
-            let keys: Vec<String> = R::SORTS.iter().map(|key| words(key)).collect();
+            let keys: Vec<String> = R::SORTS.iter().map(|key| sort_label(key)).collect();
             let keys = keys.join(", ");
-            return ctx.bad(format!("{} cannot be sorted by; {keys} can.", column.title));
+            return ctx.error(format!(
+                "{} is not a sort key; sort by {keys}.",
+                column.title
+            ));
         };
         let reversed = format!("-{key}");
-        let next = match self.sort() == key {
-            true => reversed,
-            false => key.to_owned(),
+        let next = if self.sort() == key {
+            reversed
+        } else {
+            key.to_owned()
         };
-        ctx.wish(Wish::SortBy(next));
+        ctx.request(Request::SortBy(next));
     }
 
     /// The order of the rows, in the form of the API's `sort`.
@@ -121,11 +113,11 @@ impl<R: Entity> ListScreen<R> {
     fn ask_goto(&self, ctx: &mut Context<'_>) {
         let key = self.sort().trim_start_matches('-');
         let hint = if is_time(key) { " (2026-11-24)" } else { "" };
-        ctx.wish(Wish::Open(Overlay::Prompt(Prompt {
-            title: format!("Go to {}{hint}", words(key)),
-            line: Line::default(),
-            purpose: Purpose::Goto,
-        })));
+        ctx.open(Dialog::Prompt {
+            title: format!("Go to {}{hint}", sort_label(key)),
+            text: String::new(),
+            purpose: PromptPurpose::GoTo,
+        });
     }
 
     /// Goes to where the sort key has that value; the rest of the list stays on both sides.
@@ -146,11 +138,11 @@ impl<R: Entity> ListScreen<R> {
             _ => Some(typed.trim().to_owned()),
         };
         match value {
-            Some(value) => self.ask(Want::Seek(value), ctx),
+            Some(value) => self.ask(PageRequest::Seek(value), ctx),
             None if is_time(key) => {
-                ctx.bad("Write a day like 2026-11-24, with a time after it or not.")
+                ctx.error("Write a day like 2026-11-24, or a time like 2026-11-24 09:30.")
             }
-            None => ctx.bad("Write a number."),
+            None => ctx.error("Write a number."),
         }
     }
 }
@@ -159,16 +151,16 @@ fn is_time(key: &str) -> bool {
     key.ends_with("_at")
 }
 
-fn words(key: &str) -> String {
+pub(super) fn sort_label(key: &str) -> String {
     key.replace("_minor", "").replace('_', " ")
 }
 
-/// What deleting does beside taking rows away.
+/// What else deleting does.
 pub(super) const fn consequence(tab: Tab) -> &'static str {
     match tab {
         Tab::Orders => {
-            "Its lines go too. What a pending or paid order held goes back to the stock."
+            "Its lines are deleted too. Stock that a pending or paid order reserved is released."
         }
-        _ => "Only this row goes; if others refer to it, the server refuses.",
+        _ => "Only this row is deleted. If other rows refer to it, the server refuses.",
     }
 }

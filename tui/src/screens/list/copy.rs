@@ -2,13 +2,13 @@
 
 use super::ListScreen;
 use crate::{
-    model::entity::{Entity, Show},
+    model::{entity::Entity, show::Show},
     settings::keys::Command,
 };
 
 impl<R: Entity> ListScreen<R> {
     /// The selected cell, or row with tabs between its cells, or id; in the detail pane the line.
-    pub(super) fn words_to_copy(&self, what: Command, show: Show<'_>) -> Option<String> {
+    pub(super) fn text_to_copy(&self, what: Command, show: Show<'_>) -> Option<String> {
         let row = self.window.selected()?;
         match what {
             Command::CopyId => Some(row.id().to_string()),

@@ -6,8 +6,9 @@ use stockroom_common::Page;
 use super::ListScreen;
 use crate::{
     messages::{
+        call::{Call, Owner, Reply},
         context::Context,
-        event::{Call, Effect, Owner, Reply},
+        event::Effect,
     },
     model::entity::Entity,
 };
@@ -22,7 +23,7 @@ impl<R: Entity> ListScreen<R> {
             return;
         }
         let mut pairs = vec![("limit", "1"), ("count", "exact")];
-        pairs.extend(self.narrowing());
+        pairs.extend(self.list_parameters());
         let pairs = serde_urlencoded::to_string(pairs).unwrap_or_default();
         let ticket = ctx.ticket(Owner::Count(R::TAB));
         self.counting = Some(ticket.run);
@@ -49,8 +50,8 @@ impl<R: Entity> ListScreen<R> {
         }
         match reply.result.as_ref().map(|answer| answer.read::<Page<R>>()) {
             Ok(Ok(page)) => self.total = page.total.or(self.total),
-            Ok(Err(error)) => ctx.bad(error),
-            Err(failure) => ctx.bad(failure.message()),
+            Ok(Err(error)) => ctx.error(error),
+            Err(failure) => ctx.error(failure.message()),
         }
     }
 }

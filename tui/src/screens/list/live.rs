@@ -1,5 +1,5 @@
-//! What others do, as the list shows it: rows that changed light up where they stand, rows that came are
-//! counted, and read at once where one looks at the top of the list.
+//! What others do, as the list shows it: rows that changed are highlighted, and new rows are counted, or read at once if
+//! the top of the list is on the screen.
 
 use std::{
     collections::HashMap,
@@ -13,17 +13,17 @@ use stockroom_common::{
 };
 use uuid::Uuid;
 
-use super::{ListScreen, Want};
+use super::{ListScreen, PageRequest};
 use crate::{messages::context::Context, model::entity::Entity};
 
-/// How long a row is lit.
-const LIT_FOR: Duration = Duration::from_secs(6);
+/// How long a changed row is highlighted.
+const HIGHLIGHT_TIME: Duration = Duration::from_secs(6);
 /// How long the list waits for more before it reads again.
-const SETTLE: Duration = Duration::from_millis(500);
+const RELOAD_DELAY: Duration = Duration::from_millis(500);
 
-/// What has become of a row while one looked.
+/// What happened to a row while it was on the screen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Lit {
+pub enum Highlight {
     Changed,
     Deleted,
 }
@@ -31,31 +31,36 @@ pub enum Lit {
 /// What has happened to a list since it was read.
 #[derive(Debug, Default)]
 pub struct Live {
-    /// Rows that are lit, until when.
-    lit: HashMap<Uuid, (Lit, Instant)>,
-    /// Rows that came and are not shown.
+    /// Highlighted rows, and until when.
+    highlights: HashMap<Uuid, (Highlight, Instant)>,
+    /// New rows that are not on the screen yet.
     pub arrivals: i64,
     read_at: Option<Instant>,
 }
 
 impl Live {
-    pub fn lit(&self, id: Uuid) -> Option<Lit> {
-        self.lit.get(&id).map(|(lit, _)| *lit)
+    pub fn highlight_of(&self, id: Uuid) -> Option<Highlight> {
+        self.highlights.get(&id).map(|(highlight, _)| *highlight)
     }
 
-    pub(super) fn light(&mut self, id: Uuid, lit: Lit, now: Instant) {
-        self.lit.insert(id, (lit, now + LIT_FOR));
+    pub(super) fn highlight(&mut self, id: Uuid, highlight: Highlight, now: Instant) {
+        self.highlights
+            .insert(id, (highlight, now + HIGHLIGHT_TIME));
     }
 
     pub(super) fn deadline(&self) -> Option<Instant> {
-        let passing = self.lit.values().filter(|(lit, _)| *lit == Lit::Changed);
+        let passing = self
+            .highlights
+            .values()
+            .filter(|(highlight, _)| *highlight == Highlight::Changed);
         let passing = passing.map(|(_, until)| *until);
         passing.chain(self.read_at).min()
     }
 
-    /// The list is being read as it is now.
-    pub(super) fn settled(&mut self) {
-        self.lit.retain(|_, (lit, _)| *lit != Lit::Deleted);
+    /// The list has just been read.
+    pub(super) fn reset(&mut self) {
+        self.highlights
+            .retain(|_, (highlight, _)| *highlight != Highlight::Deleted);
         self.arrivals = 0;
         self.read_at = None;
     }
@@ -64,7 +69,7 @@ impl Live {
 impl<R: Entity> ListScreen<R> {
     pub(super) fn take_change(&mut self, change: &ChangeEvent, ctx: &mut Context<'_>) {
         if change.entity != R::NAME {
-            // A partition, or everything: rows may have come and gone anywhere.
+            // A partition, or everything: any row may have appeared or gone.
             if !change.touched.is_empty() || change.entity_id.is_some() {
                 return;
             }
@@ -78,13 +83,13 @@ impl<R: Entity> ListScreen<R> {
             (Op::Create, _) if !self.window.rows().any(|row| row.id().uuid() == id) => {
                 self.read_soon(1, ctx);
             }
-            (Op::Delete, _) if self.shows(id) => self.live.light(id, Lit::Deleted, ctx.now),
+            (Op::Delete, _) if self.has(id) => self.live.highlight(id, Highlight::Deleted, ctx.now),
             (Op::Update, Some(row)) => self.take_newer(row, ctx.now),
             _ => {}
         }
     }
 
-    /// Puts a row in the place of its older version, and lights it.
+    /// Replaces an older version of a row, and highlights it.
     pub(super) fn take_newer(&mut self, row: &Value, now: Instant) {
         let Ok(row) = document::from_value::<R>(row) else {
             return;
@@ -93,15 +98,15 @@ impl<R: Entity> ListScreen<R> {
         let is_newer = |old: &R| old.id().uuid() == id && old.version() < row.version();
         if self.window.rows().any(is_newer) {
             self.window.put(row, |row| row.id().uuid());
-            self.live.light(id, Lit::Changed, now);
+            self.live.highlight(id, Highlight::Changed, now);
         }
     }
 
-    pub(super) fn shows(&self, id: Uuid) -> bool {
+    pub(super) fn has(&self, id: Uuid) -> bool {
         self.window.rows().any(|row| row.id().uuid() == id)
     }
 
-    /// Who looks at the top of the list sees what comes; to others it is told how much.
+    /// Reads the list again soon if its top is on the screen; otherwise only counts the new rows.
     fn read_soon(&mut self, rows: i64, ctx: &Context<'_>) {
         if self.query.only.is_some() {
             return;
@@ -109,33 +114,36 @@ impl<R: Entity> ListScreen<R> {
         self.live.arrivals += rows;
         let is_at_top = self.window.prev().is_none() && self.window.top() == 0;
         if is_at_top && self.detail.is_none() {
-            self.live.read_at.get_or_insert(ctx.now + SETTLE);
+            self.live.read_at.get_or_insert(ctx.now + RELOAD_DELAY);
         }
     }
 
-    pub(super) fn pass_time(&mut self, ctx: &mut Context<'_>) {
+    pub(super) fn update_live(&mut self, ctx: &mut Context<'_>) {
         let now = ctx.now;
-        // What is deleted stays so, until the page is read again.
-        let is_lit = |lit: Lit, until: Instant| lit == Lit::Deleted || until > now;
-        self.live.lit.retain(|_, (lit, until)| is_lit(*lit, *until));
+        // A deleted row stays marked until the page is read again.
+        let is_highlighted =
+            |highlight: Highlight, until: Instant| highlight == Highlight::Deleted || until > now;
+        self.live
+            .highlights
+            .retain(|_, (highlight, until)| is_highlighted(*highlight, *until));
         if self.live.read_at.is_none_or(|at| at > now) {
             return;
         }
-        // A page that is on its way must not be given up for another.
-        self.live.read_at = self.waiting.is_some().then(|| now + SETTLE);
+        // A new request would cancel the page that is on its way.
+        self.live.read_at = self.waiting.is_some().then(|| now + RELOAD_DELAY);
         if self.waiting.is_none() {
             self.refresh(ctx);
         }
     }
 
-    /// The versions of the rows that are shown, to tell what another reading has changed.
+    /// The versions of the loaded rows, to find out what the next read has changed.
     pub(super) fn versions(&self) -> HashMap<Uuid, i64> {
         let rows = self.window.rows();
         rows.map(|row| (row.id().uuid(), row.version())).collect()
     }
 
-    /// Lights what differs from before.
-    pub(super) fn light_differences(
+    /// Highlights the rows whose versions are not those from before, except the user's own.
+    pub(super) fn highlight_changes(
         &mut self,
         before: &HashMap<Uuid, i64>,
         own: Option<Uuid>,
@@ -150,13 +158,13 @@ impl<R: Entity> ListScreen<R> {
             .map(|row| row.id().uuid());
         let differing: Vec<Uuid> = differing.filter(|id| Some(*id) != own).collect();
         for id in differing {
-            self.live.light(id, Lit::Changed, now);
+            self.live.highlight(id, Highlight::Changed, now);
         }
     }
 }
 
-impl Want {
-    /// Whether the answer shows what one looked at before.
+impl PageRequest {
+    /// Whether the page is the one that is on the screen.
     pub(super) const fn is_again(&self) -> bool {
         matches!(self, Self::Again(..))
     }

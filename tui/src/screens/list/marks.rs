@@ -4,31 +4,38 @@
 use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
-use stockroom_common::{OrderStatus, bulk::MAX_ROWS, document};
+use stockroom_common::{OrderStatus, bulk::MAX_ROWS};
 use uuid::Uuid;
 
-use super::ListScreen;
+use super::{ListScreen, actions::snapshot};
 use crate::{
-    app::bulk::{Action, Bulk},
-    dialogs::overlay::{Choice, Confirm, Consent, Menu, Overlay},
-    messages::context::{Context, Wish},
+    messages::{
+        context::Context,
+        request::{Confirm, Dialog, Menu, MenuItem, Request},
+    },
     model::{
-        entity::{Entity, Tab},
+        entity::Entity,
+        intent::{Bulk, BulkAction, RowSnapshot},
+        tab::Tab,
         text,
     },
 };
 
-/// A marked row, as one saw it.
-#[derive(Clone, Debug)]
-pub struct Marked {
-    pub label: String,
-    pub version: i64,
-    pub document: Value,
-}
+pub const MARKED: &str = "✓";
+pub const CHANGED: &str = "•";
+pub const MARKED_AND_CHANGED: &str = "◉";
+pub const DELETED: &str = "✗";
+/// The symbols before rows, and what they mean.
+pub const LEGEND: &[(&str, &str)] = &[
+    (MARKED, "You have marked it"),
+    (CHANGED, "Somebody has just changed it"),
+    (MARKED_AND_CHANGED, "Marked, and just changed"),
+    (DELETED, "Somebody has deleted it"),
+];
 
 #[derive(Debug, Default)]
 pub struct Marks {
-    rows: BTreeMap<Uuid, Marked>,
+    rows: BTreeMap<Uuid, RowSnapshot>,
     /// The row that was marked last, where a range begins.
     last: Option<Uuid>,
 }
@@ -54,7 +61,7 @@ impl Marks {
     fn put<R: Entity>(&mut self, row: &R) -> bool {
         let has_room = self.rows.len() < MAX_ROWS || self.has(row.id().uuid());
         if has_room {
-            self.rows.insert(row.id().uuid(), marked(row));
+            self.rows.insert(row.id().uuid(), snapshot(row));
         }
         self.last = Some(row.id().uuid());
         has_room
@@ -64,16 +71,8 @@ impl Marks {
         let unmarked = rows.filter(|row| !self.put(*row)).count();
         if unmarked > 0 {
             let most = text::integer(MAX_ROWS as i64);
-            ctx.bad(format!("{most} rows are marked; one call takes no more."));
+            ctx.error(format!("Only {most} rows can be marked."));
         }
-    }
-}
-
-fn marked<R: Entity>(row: &R) -> Marked {
-    Marked {
-        label: row.label(),
-        version: row.version(),
-        document: document::to_value(&row.document()),
     }
 }
 
@@ -107,116 +106,105 @@ impl<R: Entity> ListScreen<R> {
         self.marks.put_all(self.window.rows(), ctx);
         if !self.window.is_whole() {
             let marked = text::integer(self.marks.len() as i64);
-            ctx.good(format!("{marked} rows marked, as far as they were read."));
+            ctx.info(format!("{marked} rows marked: those that are loaded."));
         }
     }
 
     /// The rows that something is to be done to: those marked, or the selected one.
-    fn targets(&self, height: usize) -> BTreeMap<Uuid, Marked> {
+    fn targets(&self, height: usize) -> BTreeMap<Uuid, RowSnapshot> {
         if !self.marks.is_empty() {
             let mut rows = self.marks.rows.clone();
             // What others did meanwhile was seen where the row is in sight.
             for row in self.window.rows().skip(self.window.top()).take(height) {
                 rows.entry(row.id().uuid())
-                    .and_modify(|known| *known = marked(row));
+                    .and_modify(|known| *known = snapshot(row));
             }
             return rows;
         }
         let row = self.window.selected();
-        row.map(|row| (row.id().uuid(), marked(row)))
+        row.map(|row| (row.id().uuid(), snapshot(row)))
             .into_iter()
             .collect()
     }
 
     pub(super) fn ask_delete_marked(&self, ctx: &mut Context<'_>) {
         let rows = self.targets(ctx.rows);
-        let count = rows.len();
-        ctx.wish(Wish::Open(Overlay::Confirm(Confirm {
-            typed: None,
-            question: format!(
-                "Delete {} {}?",
-                text::integer(count as i64),
-                plural::<R>(count)
-            ),
+        ctx.confirm(Confirm {
+            question: format!("Delete {}?", R::TAB.count_label(rows.len())),
             consequence: format!(
-                "{}. Those that the server refuses stay, and are named.",
+                "{}. Rows that the server refuses to delete stay, and are listed.",
                 names(&rows)
             ),
-            yes: Consent::Bulk(Box::new(Bulk {
+            typed: None,
+            on_yes: Request::Bulk(Box::new(Bulk {
                 tab: R::TAB,
-                action: Action::Delete,
+                action: BulkAction::Delete,
                 rows,
             })),
-        })));
+        });
     }
 
     /// What can be done to several rows at once.
     pub(super) fn bulk_menu(&self, ctx: &mut Context<'_>) {
         let rows = self.targets(ctx.rows);
         if rows.is_empty() {
-            return ctx.bad("There is no row to do anything to.");
+            return ctx.error("There is no row to change.");
         }
-        let bulk = |change: Value| {
-            Box::new(Bulk {
+        let change = |fields: Value| {
+            Request::Bulk(Box::new(Bulk {
                 tab: R::TAB,
-                action: Action::Change(change),
+                action: BulkAction::Change(fields),
                 rows: rows.clone(),
-            })
+            }))
         };
-        let change = |title: &str, change: Value| (title.to_owned(), Choice::Bulk(bulk(change)));
-        let mut lines = match R::TAB {
+        let count = rows.len();
+        let mut items = match R::TAB {
             _ if !ctx.may_change => Vec::new(),
             Tab::Orders => OrderStatus::ALL
                 .iter()
                 .map(|status| {
-                    let bulk = bulk(json!({"status": status}));
-                    let choice = match rows.len() {
-                        1 => Choice::Bulk(bulk),
-                        count => Choice::Ask(Box::new(ask_status(*status, count, bulk))),
+                    let change = change(json!({"status": status}));
+                    let request = if count == 1 {
+                        change
+                    } else {
+                        ask_status(*status, count, change)
                     };
-                    (format!("make {status}"), choice)
+                    MenuItem::new(format!("make {status}"), request)
                 })
                 .collect(),
             Tab::Products => vec![
-                change("make active", json!({"active": true})),
-                change("make inactive", json!({"active": false})),
+                MenuItem::new("make active", change(json!({"active": true}))),
+                MenuItem::new("make inactive", change(json!({"active": false}))),
             ],
             _ => Vec::new(),
         };
-        lines.push((
-            "export to a file".into(),
-            Choice::ExportRows(R::TAB, rows.keys().copied().collect()),
+        let ids = rows.keys().copied().collect();
+        items.push(MenuItem::new(
+            "export to a file",
+            Request::ExportRows(R::TAB, ids),
         ));
-        let count = rows.len();
-        ctx.wish(Wish::Open(Overlay::Menu(Menu {
-            title: format!("{} {}", text::integer(count as i64), plural::<R>(count)),
-            lines,
+        ctx.open(Dialog::Menu(Menu {
+            title: R::TAB.count_label(count),
+            items,
             selected: 0,
-        })));
+        }));
     }
 }
 
-/// Orders do not go back to an earlier status, so one asks before many go forward.
-fn ask_status(status: OrderStatus, count: usize, bulk: Box<Bulk>) -> Confirm {
-    Confirm {
-        typed: None,
+/// Asks before many orders change their status: an order cannot return to an earlier one.
+fn ask_status(status: OrderStatus, count: usize, change: Request) -> Request {
+    Request::Open(Box::new(Dialog::Confirm(Confirm {
         question: format!("Make {} orders {status}?", text::integer(count as i64)),
-        consequence: "An order does not go back to an earlier status. Those that cannot take this one stay as they \
-            are, and are named."
+        consequence: "An order cannot return to an earlier status. Orders that cannot take this one stay as they are, \
+            and are listed."
             .into(),
-        yes: Consent::Bulk(bulk),
-    }
-}
-
-fn plural<R: Entity>(count: usize) -> &'static str {
-    match count {
-        1 => R::NAME,
-        _ => R::PATH,
-    }
+        typed: None,
+        on_yes: change,
+    })))
 }
 
 /// The first few by name.
-fn names(rows: &BTreeMap<Uuid, Marked>) -> String {
+fn names(rows: &BTreeMap<Uuid, RowSnapshot>) -> String {
     const NAMED: usize = 4;
     let first: Vec<_> = rows
         .values()

@@ -4,13 +4,13 @@ use reqwest::Method;
 use stockroom_common::Page;
 
 use super::{
-    ListScreen, Want,
+    ListScreen, PageRequest,
     window::{Held, Via},
 };
 use crate::{
     messages::{
+        call::{Call, Owner},
         context::Context,
-        event::{Call, Owner},
     },
     model::entity::Entity,
 };
@@ -34,58 +34,62 @@ impl<R: Entity> ListScreen<R> {
         let index = self.window.selected_index();
         let ahead = AHEAD.max(ctx.rows).min(2 * PAGE);
         if index + ahead >= self.window.len() && self.window.next().is_some() {
-            self.ask(Want::Next, ctx);
+            self.ask(PageRequest::Next, ctx);
         } else if index < ahead && self.window.prev().is_some() {
-            self.ask(Want::Prev, ctx);
+            self.ask(PageRequest::Prev, ctx);
         }
     }
 
-    pub(super) fn jump(&mut self, want: Want, ctx: &mut Context<'_>) {
-        let is_held = match want {
-            Want::First => self.window.prev().is_none(),
+    pub(super) fn jump(&mut self, page_request: PageRequest, ctx: &mut Context<'_>) {
+        let is_held = match page_request {
+            PageRequest::First => self.window.prev().is_none(),
             _ => self.window.next().is_none(),
         };
         if is_held {
-            let index = if want == Want::First { 0 } else { usize::MAX };
+            let index = if page_request == PageRequest::First {
+                0
+            } else {
+                usize::MAX
+            };
             self.window.select(index, ctx.rows);
         } else {
-            self.ask(want, ctx);
+            self.ask(page_request, ctx);
         }
     }
 
     pub(super) fn refresh(&mut self, ctx: &mut Context<'_>) {
         if self.shown != self.query {
             // The rows that are there belong to another query.
-            return self.ask(Want::First, ctx);
+            return self.ask(PageRequest::First, ctx);
         }
         let (via, before) = self.window.via_selected();
-        self.ask(Want::Again(via, before), ctx);
+        self.ask(PageRequest::Again(via, before), ctx);
     }
 
-    pub(super) fn ask(&mut self, want: Want, ctx: &mut Context<'_>) {
+    pub(super) fn ask(&mut self, page_request: PageRequest, ctx: &mut Context<'_>) {
         self.is_stale = false;
-        let path = match &want {
-            Want::First | Want::Again(Via::First, _) => self.path(None),
-            Want::Last => self.last.clone().unwrap_or_else(|| self.path(None)),
-            Want::Again(Via::Last(path), _) => path.clone(),
-            Want::Seek(value) | Want::Again(Via::Seek(value), _) => {
+        let path = match &page_request {
+            PageRequest::First | PageRequest::Again(Via::First, _) => self.path(None),
+            PageRequest::Last => self.last.clone().unwrap_or_else(|| self.path(None)),
+            PageRequest::Again(Via::Last(path), _) => path.clone(),
+            PageRequest::Seek(value) | PageRequest::Again(Via::Seek(value), _) => {
                 let value = serde_urlencoded::to_string([("seek", value)]).unwrap_or_default();
                 format!("{}&{value}", self.path(None))
             }
-            Want::Next => self.path(self.window.next()),
-            Want::Prev => self.path(self.window.prev()),
-            Want::Again(Via::Cursor(cursor), _) => self.path(Some(cursor)),
+            PageRequest::Next => self.path(self.window.next()),
+            PageRequest::Prev => self.path(self.window.prev()),
+            PageRequest::Again(Via::Cursor(cursor), _) => self.path(Some(cursor)),
         };
         let ticket = ctx.ticket(Owner::List(R::TAB));
-        self.waiting = Some((ticket.run, want));
+        self.waiting = Some((ticket.run, page_request));
         ctx.send(Call {
-            past_cache: self.past_cache,
+            bypass_cache: self.bypass_cache,
             ..Call::new(ticket, Method::GET, path)
         });
     }
 
     /// What narrows and orders the list, as parameters.
-    pub(super) fn narrowing(&self) -> Vec<(&str, &str)> {
+    pub(super) fn list_parameters(&self) -> Vec<(&str, &str)> {
         let mut pairs = Vec::new();
         if !self.query.sort.is_empty() {
             pairs.push(("sort", self.query.sort.as_str()));
@@ -109,33 +113,39 @@ impl<R: Entity> ListScreen<R> {
             Some(cursor) => pairs.push(("cursor", cursor)),
             None => pairs.push(("count", "estimated")),
         }
-        pairs.extend(self.narrowing());
+        pairs.extend(self.list_parameters());
         let pairs = serde_urlencoded::to_string(pairs).unwrap_or_default();
         format!("/v1/{}?{pairs}", R::PATH)
     }
 
-    pub(super) fn take(&mut self, page: Page<R>, want: Want, ctx: &mut Context<'_>) {
-        let is_later = !matches!(want, Want::First | Want::Again(Via::First, _));
-        if page.items.is_empty() && matches!(want, Want::Seek(_)) {
+    pub(super) fn take(&mut self, page: Page<R>, page_request: PageRequest, ctx: &mut Context<'_>) {
+        let is_later = !matches!(
+            page_request,
+            PageRequest::First | PageRequest::Again(Via::First, _)
+        );
+        if page.items.is_empty() && matches!(page_request, PageRequest::Seek(_)) {
             // Everything comes before that.
-            return self.ask(Want::Last, ctx);
+            return self.ask(PageRequest::Last, ctx);
         }
-        if page.items.is_empty() && is_later && !matches!(want, Want::Next | Want::Prev) {
+        if page.items.is_empty()
+            && is_later
+            && !matches!(page_request, PageRequest::Next | PageRequest::Prev)
+        {
             // The last row of that page is gone; there are others before it.
-            return self.ask(Want::First, ctx);
+            return self.ask(PageRequest::First, ctx);
         }
-        let via = match &want {
-            Want::First => Via::First,
-            Want::Last => Via::Last(self.last.clone().unwrap_or_default()),
-            Want::Seek(value) => Via::Seek(value.clone()),
-            Want::Next => Via::Cursor(self.window.next().unwrap_or_default().to_owned()),
-            Want::Prev => Via::Cursor(self.window.prev().unwrap_or_default().to_owned()),
-            Want::Again(via, _) => via.clone(),
+        let via = match &page_request {
+            PageRequest::First => Via::First,
+            PageRequest::Last => Via::Last(self.last.clone().unwrap_or_default()),
+            PageRequest::Seek(value) => Via::Seek(value.clone()),
+            PageRequest::Next => Via::Cursor(self.window.next().unwrap_or_default().to_owned()),
+            PageRequest::Prev => Via::Cursor(self.window.prev().unwrap_or_default().to_owned()),
+            PageRequest::Again(via, _) => via.clone(),
         };
-        if !matches!(want, Want::Next | Want::Prev) {
-            self.live.settled();
+        if !matches!(page_request, PageRequest::Next | PageRequest::Prev) {
+            self.live.reset();
         }
-        let versions = want.is_again().then(|| self.versions());
+        let versions = page_request.is_again().then(|| self.versions());
         self.total = page.total.or(self.total);
         self.archived_before = page.archived_before;
         let held = Held {
@@ -144,25 +154,25 @@ impl<R: Entity> ListScreen<R> {
             next: page.next,
             prev: page.prev,
         };
-        match want {
-            Want::First => {
+        match page_request {
+            PageRequest::First => {
                 self.window.replace(held, Some(0));
                 self.window.select(0, ctx.rows);
             }
-            Want::Last => {
+            PageRequest::Last => {
                 self.window.replace(held, None);
                 self.window.select(usize::MAX, ctx.rows);
             }
-            Want::Seek(_) => {
+            PageRequest::Seek(_) => {
                 self.window.replace(held, None);
                 self.window.select(0, ctx.rows);
             }
-            Want::Next => self.window.push_next(held),
-            Want::Prev => self.window.push_prev(held),
-            Want::Again(_, before) => {
+            PageRequest::Next => self.window.push_next(held),
+            PageRequest::Prev => self.window.push_prev(held),
+            PageRequest::Again(_, before) => {
                 // The selection may have moved while the answer was on its way.
                 let selected = self.window.selected().map(|row| row.id().uuid());
-                let own = self.keep.take();
+                let own = self.select_after.take();
                 let keep = own.or(selected);
                 let offset = self.window.offset_in_page();
                 self.window.replace(held, before);
@@ -175,7 +185,7 @@ impl<R: Entity> ListScreen<R> {
                     // What is selected now is another row: nobody must take it for the one that was open.
                     self.detail = None;
                 }
-                self.light_differences(&versions.unwrap_or_default(), own, ctx.now);
+                self.highlight_changes(&versions.unwrap_or_default(), own, ctx.now);
             }
         }
         self.shown = self.query.clone();

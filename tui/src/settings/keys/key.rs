@@ -75,7 +75,7 @@ impl FromStr for Key {
         let code = code.ok_or_else(|| {
             let names: Vec<&str> = NAMED.iter().map(|(name, _)| *name).collect();
             format!(
-                "`{text}` is no key; write a character, f1 to f24 or one of {}, with ctrl- or alt- before it",
+                "`{text}` is not a key; write a character, f1 to f24 or one of {}, with ctrl- or alt- before it",
                 names.join(" ")
             )
         })?;

@@ -114,13 +114,13 @@ impl Keymap {
                     if let Some((_, other)) = clash {
                         let keys = words(sequence);
                         return Err(format!(
-                            "[keys] `{keys}` stands for both {other} and {name}"
+                            "[keys] `{keys}` is bound to both {other} and {name}"
                         ));
                     }
                     let typed = sequence.first().is_some_and(|key| key.is_typed());
                     if typed && scope.is_typed_into() && !bound.binding.is_between_letters {
                         return Err(format!(
-                            "[keys] {name}: letters are typed there; take a key with ctrl- or alt-"
+                            "[keys] {name}: letters are typed there; use a key with ctrl- or alt-"
                         ));
                     }
                     seen.push((sequence, name));
@@ -162,7 +162,7 @@ fn parse(text: &str) -> Result<Vec<Key>, String> {
 fn unknown(name: &str) -> String {
     let names = BINDINGS.iter().map(|binding| binding.name);
     match nearest(name, names) {
-        Some(known) => format!("[keys] there is no `{name}`; is `{known}` meant?"),
+        Some(known) => format!("[keys] there is no `{name}`; did you mean `{known}`?"),
         None => format!("[keys] there is no `{name}`; `stockroom keys` prints them all"),
     }
 }

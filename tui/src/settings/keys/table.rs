@@ -23,8 +23,15 @@ const LEFT_BY_ESC: &[Scope] = &[
 ];
 
 pub const BINDINGS: &[Binding] = &[
-    on(TABS, "help", &["?", "f1"], C::Help, "This help").hint("help"),
-    on(TABS, "palette", &[":"], C::Palette, "All commands by name").hint("commands"),
+    on(TABS, "help", &["?", "f1"], C::Help, "Show this help").hint("help"),
+    on(
+        TABS,
+        "palette",
+        &[":"],
+        C::Palette,
+        "Find a command by name",
+    )
+    .hint("commands"),
     on(
         &[List, Jobs, Partitions, Dashboard],
         "quit",
@@ -33,78 +40,51 @@ pub const BINDINGS: &[Binding] = &[
         "Leave",
     )
     .hint("quit"),
-    on(ROWS, "row-up", &["up", "k"], C::Up, "One row up"),
-    on(ROWS, "row-down", &["down", "j"], C::Down, "One row down"),
+    on(ROWS, "row-up", &["up", "k"], C::Up, "Move up"),
+    on(ROWS, "row-down", &["down", "j"], C::Down, "Move down"),
     on(LINES, "line-up", &["up", "k"], C::Up, "Up"),
     on(LINES, "line-down", &["down", "j"], C::Down, "Down"),
     on(TYPED, "choice-up", &["up"], C::Up, "Up"),
     on(TYPED, "choice-down", &["down"], C::Down, "Down"),
-    on(PAGES, "page-up", &["pgup"], C::PageUp, "One screen up"),
+    on(PAGES, "page-up", &["pgup"], C::PageUp, "Page up"),
+    on(PAGES, "page-down", &["pgdn"], C::PageDown, "Page down"),
     on(
-        PAGES,
-        "page-down",
-        &["pgdn"],
-        C::PageDown,
-        "One screen down",
+        ROWS,
+        "first",
+        &["home", "g"],
+        C::Home,
+        "Go to the first row",
     ),
-    on(ROWS, "first", &["home", "g"], C::Home, "To the first row"),
-    on(ROWS, "last", &["end", "G"], C::End, "To the last row"),
+    on(ROWS, "last", &["end", "G"], C::End, "Go to the last row"),
     on(
         &[List],
         "bulk",
         &["b"],
         C::Bulk,
-        "Do something to all marked rows, or to this one",
+        "Change the marked rows, or this one",
     )
     .hint_when("with marked", Marked),
-    on(&[List], "open", &["enter"], C::Open, "Show the whole row").hint("open"),
-    on(
-        &[Detail],
-        "follow",
-        &["enter"],
-        C::Open,
-        "Go to what the line names",
-    )
-    .hint("follow"),
+    on(&[List], "open", &["enter"], C::Open, "Show details").hint("open"),
+    on(&[Detail], "follow", &["enter"], C::Open, "Follow the link").hint("follow"),
     on(ONE_ROW, "new", &["n"], C::New, "Create a row")
         .hint("new")
         .when(&[Changes]),
     on(ONE_ROW, "edit", &["e"], C::Edit, "Edit the row")
         .hint("edit")
         .when(&[Changes]),
-    on(
-        ONE_ROW,
-        "delete",
-        &["d"],
-        C::Delete,
-        "Delete the row, after a question",
-    )
-    .hint("delete")
-    .when(&[Changes]),
-    on(
-        ONE_ROW,
-        "undo",
-        &["u"],
-        C::Undo,
-        "Take back what was saved or deleted last",
-    )
-    .when(&[Changes, Undoable]),
-    on(&[List], "search", &["/"], C::Search, "Search on the server").hint("search"),
-    on(&[List], "filter", &["f"], C::Filter, "Filter on the server").hint("filter"),
-    on(
-        &[List],
-        "sort",
-        &["s"],
-        C::Sort,
-        "Choose the order of the rows",
-    )
-    .hint("sort"),
+    on(ONE_ROW, "delete", &["d"], C::Delete, "Delete the row")
+        .hint("delete")
+        .when(&[Changes]),
+    on(ONE_ROW, "undo", &["u"], C::Undo, "Undo the last change").when(&[Changes, Undoable]),
+    on(&[List], "search", &["/"], C::Search, "Search").hint("search"),
+    on(&[List], "filter", &["f"], C::Filter, "Filter").hint("filter"),
+    on(&[List], "sort", &["s"], C::Sort, "Sort the rows").hint("sort"),
     on(
         &[List],
         "go-to",
         &["t"],
         C::Goto,
-        "Go to a date, or a value of what the list is sorted by",
+        "Go to a date, or to a value of the sort key",
     )
     .hint("go to"),
     on(
@@ -112,21 +92,21 @@ pub const BINDINGS: &[Binding] = &[
         "count",
         &["#"],
         C::Count,
-        "Count exactly; once more stops counting",
+        "Count exactly, or stop counting",
     ),
     on(
         &[List],
         "views",
         &["w"],
         C::Views,
-        "Saved views: searches, filters and orders by name",
+        "Open, save and delete views (searches, filters, sorts)",
     ),
     on(
         &[List],
         "mark",
         &["space"],
         C::Mark,
-        "Mark the row, or take its mark away",
+        "Mark or unmark the row",
     )
     .hint("mark"),
     on(
@@ -141,14 +121,14 @@ pub const BINDINGS: &[Binding] = &[
         "mark-all",
         &["ctrl-a"],
         C::MarkAll,
-        "Mark all rows that were read",
+        "Mark all loaded rows",
     ),
     on(
         &[List],
         "column-left",
         &["left", "h"],
         C::ColumnLeft,
-        "Select the column before",
+        "Select the previous column",
     ),
     on(
         &[List],
@@ -162,7 +142,7 @@ pub const BINDINGS: &[Binding] = &[
         "column-sort",
         &["S"],
         C::ColumnSort,
-        "Sort by the column; again: the other way",
+        "Sort by the column, or reverse",
     ),
     on(
         &[List],
@@ -176,21 +156,21 @@ pub const BINDINGS: &[Binding] = &[
         "columns-reset",
         &["+"],
         C::ColumnsReset,
-        "All columns as they come",
+        "Reset all columns",
     ),
     on(
         &[List],
         "column-earlier",
         &["<"],
         C::ColumnEarlier,
-        "Carry the column to the left",
+        "Move the column left",
     ),
     on(
         &[List],
         "column-later",
         &[">"],
         C::ColumnLater,
-        "Carry the column to the right",
+        "Move the column right",
     ),
     on(
         &[List],
@@ -214,21 +194,21 @@ pub const BINDINGS: &[Binding] = &[
         "menu-delete",
         &["d"],
         C::Delete,
-        "Forget the saved view",
+        "Delete the saved view",
     ),
     on(
         &[List],
         "export",
         &["x"],
         C::Export,
-        "Export what the list shows to a file",
+        "Export the list to a file",
     ),
     on(
         &[List],
         "import",
         &["i"],
         C::Import,
-        "Import rows from a file, after a preview",
+        "Import rows from a file",
     )
     .when(&[Changes]),
     on(
@@ -236,28 +216,22 @@ pub const BINDINGS: &[Binding] = &[
         "mouse",
         &["f2"],
         C::Mouse,
-        "Leave the mouse to the terminal, or take it back",
+        "Let the terminal or Stockroom use the mouse",
     ),
-    on(
-        TABS,
-        "refresh",
-        &["r"],
-        C::Refresh,
-        "Read again from the server",
-    ),
+    on(TABS, "refresh", &["r"], C::Refresh, "Refresh"),
     on(
         ONE_ROW,
         "refresh-past",
         &["R"],
-        C::RefreshPast,
-        "Read again past the server's cache",
+        C::RefreshUncached,
+        "Refresh from the database, not the cache",
     ),
     on(
         &[Jobs],
         "job-open",
         &["enter"],
         C::Open,
-        "Show what it did; save an export, go on with an import that was tried",
+        "Show the outcome; save an export, apply an import",
     )
     .hint("open"),
     on(
@@ -283,7 +257,7 @@ pub const BINDINGS: &[Binding] = &[
         "archive",
         &["a"],
         C::Archive,
-        "Archive the partition, after a question",
+        "Archive the partition",
     )
     .hint("archive")
     .when(&[Changes]),
@@ -292,7 +266,7 @@ pub const BINDINGS: &[Binding] = &[
         "archive-older",
         &["A"],
         C::ArchiveOlder,
-        "Archive it and all older ones, after a question",
+        "Archive it and all older ones",
     )
     .hint("with all older")
     .when(&[Changes]),
@@ -301,7 +275,7 @@ pub const BINDINGS: &[Binding] = &[
         "restore",
         &["u"],
         C::Restore,
-        "Restore an archived partition, after a question",
+        "Restore the archived partition",
     )
     .hint("restore")
     .when(&[Changes]),
@@ -310,7 +284,7 @@ pub const BINDINGS: &[Binding] = &[
         "partition-delete",
         &["d"],
         C::Delete,
-        "Delete an archived partition for good, after a question",
+        "Delete the archived partition permanently",
     )
     .hint("delete")
     .when(&[Changes]),
@@ -350,7 +324,7 @@ pub const BINDINGS: &[Binding] = &[
         "form-choose",
         &["enter"],
         C::Open,
-        "Choose from a list, or go on",
+        "Choose from a list, or go to the next field",
     )
     .hint("choose"),
     on(
@@ -358,14 +332,14 @@ pub const BINDINGS: &[Binding] = &[
         "form-left",
         &["left"],
         C::Left,
-        "Left, or the choice before",
+        "Move left, or previous choice",
     ),
     on(
         &[Form],
         "form-right",
         &["right"],
         C::Right,
-        "Right, or the next choice",
+        "Move right, or next choice",
     ),
     on(
         &[Form],
@@ -388,7 +362,7 @@ pub const BINDINGS: &[Binding] = &[
         "picker-new",
         &["ctrl-n"],
         C::New,
-        "Create what is not there yet",
+        "Create a new row",
     )
     .hint("new")
     .when(&[Changes]),
@@ -415,7 +389,7 @@ pub const BINDINGS: &[Binding] = &[
         "choose",
         &["enter"],
         C::Open,
-        "Take it",
+        "Choose",
     )
     .hint("choose"),
     on(
@@ -423,20 +397,27 @@ pub const BINDINGS: &[Binding] = &[
         "prompt-go",
         &["enter"],
         C::Open,
-        "Take what was typed",
+        "Confirm the text",
     )
     .hint("go"),
-    on(&[File], "export-go", &["enter"], C::Open, "Write the file").hint("export"),
+    on(
+        &[File],
+        "export-go",
+        &["enter"],
+        C::Open,
+        "Export to this file",
+    )
+    .hint("export"),
     on(
         &[ImportFile],
         "import-look",
         &["enter"],
         C::Open,
-        "Read the file; nothing is written yet",
+        "Upload the file and preview the import",
     )
-    .hint("look through it"),
+    .hint("preview"),
     // Not Enter: the preview may come while one opens rows with it.
-    on(&[Review], "import-go", &["y"], C::Yes, "Write the rows")
+    on(&[Review], "import-go", &["y"], C::Yes, "Import the rows")
         .hint("import")
         .when(&[Changes]),
     on(
@@ -447,28 +428,14 @@ pub const BINDINGS: &[Binding] = &[
         "Close the report",
     )
     .hint("close"),
-    on(
-        &[Conflict],
-        "theirs",
-        &["t"],
-        C::Theirs,
-        "Take what they made of it",
-    )
-    .hint("theirs"),
-    on(
-        &[Conflict],
-        "mine",
-        &["m"],
-        C::Mine,
-        "Take what I made of it",
-    )
-    .hint("mine"),
+    on(&[Conflict], "theirs", &["t"], C::Theirs, "Use their value").hint("theirs"),
+    on(&[Conflict], "mine", &["m"], C::Mine, "Use my value").hint("mine"),
     on(
         &[Conflict],
         "conflict-save",
         &["ctrl-s"],
         C::Save,
-        "Save what was chosen",
+        "Save the choices",
     )
     .hint("save"),
     on(&[Confirm], "yes", &["y"], C::Yes, "Yes").hint("yes"),
@@ -478,7 +445,7 @@ pub const BINDINGS: &[Binding] = &[
         "back",
         &["esc"],
         C::Back,
-        "Back, without a change",
+        "Go back without a change",
     )
     .hint("back"),
     on(
@@ -486,16 +453,10 @@ pub const BINDINGS: &[Binding] = &[
         "wider",
         &["esc"],
         C::Back,
-        "Back to all rows, or to where you were",
+        "Show all rows, or go back",
     ),
-    on(
-        TABS,
-        "forward",
-        &["alt-right"],
-        C::Forward,
-        "Forward again, after going back",
-    ),
-    on(ONE_ROW, "backward", &["alt-left"], C::Back, "Back, as Esc"),
+    on(TABS, "forward", &["alt-right"], C::Forward, "Go forward"),
+    on(ONE_ROW, "backward", &["alt-left"], C::Back, "Go back"),
     on(
         &[Help],
         "help-close",
@@ -508,28 +469,28 @@ pub const BINDINGS: &[Binding] = &[
         "detail-close",
         &["q"],
         C::Back,
-        "Close the detail",
+        "Close the details",
     ),
     on(
         Scope::ALL,
         "leave",
         &["ctrl-c"],
         C::Quit,
-        "Leave from anywhere",
+        "Quit from anywhere",
     ),
     on(
         Scope::ALL,
         "suspend",
         &["ctrl-z"],
         C::Suspend,
-        "Back to the shell; `fg` returns",
+        "Suspend; `fg` in the shell returns",
     ),
     on(
         Scope::ALL,
         "repaint",
         &["ctrl-l"],
         C::Repaint,
-        "Draw the screen anew",
+        "Redraw the screen",
     ),
 ];
 

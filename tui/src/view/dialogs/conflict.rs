@@ -7,13 +7,13 @@ use ratatui::{
     text::{Line, Span},
 };
 
-use super::overlay::{line_at, open};
+use super::panel::{line_at, open};
 use crate::{
-    dialogs::form::{Clash, Conflict, Side, Slot, SlotValue},
+    dialogs::form::{Conflict, FieldConflict, Resolution, Slot, SlotValue},
     model::text,
     view::{
         cell::{self, Align},
-        look::Look,
+        render::RenderContext,
     },
 };
 
@@ -22,50 +22,50 @@ const LABEL: usize = 12;
 /// From this width on the three stand side by side.
 const WIDE: usize = 70;
 
-pub(crate) fn draw(frame: &mut Frame<'_>, body: Rect, conflict: &Conflict, look: Look<'_>) {
+pub(crate) fn draw(frame: &mut Frame<'_>, body: Rect, conflict: &Conflict, ctx: RenderContext<'_>) {
     let width = body.width.saturating_sub(2).min(MAX_WIDTH);
     let room = usize::from(width).saturating_sub(4);
     let mut lines = vec![Line::styled(
         text::cut(
-            "Somebody changed the same while you did. Choose for each field:",
+            "Somebody else changed the same fields. Choose a value for each:",
             room,
         )
         .into_owned(),
-        look.theme.bold,
+        ctx.theme.bold,
     )];
     let mut selected_line = 0;
     if room >= WIDE {
         let columns = (room - LABEL) / 3;
         let titles =
-            ["  it was", "  theirs", "  mine"].map(|title| cell::fit(title, columns, Align::Left));
+            ["  before", "  theirs", "  mine"].map(|title| cell::fit(title, columns, Align::Left));
         let titles = titles.concat();
         lines.push(Line::styled(
             format!("{:LABEL$}{titles}", ""),
-            look.theme.header,
+            ctx.theme.header,
         ));
     }
-    for (index, clash) in conflict.clashes.iter().enumerate() {
+    for (index, clash) in conflict.fields.iter().enumerate() {
         if index == conflict.selected {
             selected_line = lines.len();
         }
         let is_selected = index == conflict.selected;
         match room >= WIDE {
-            true => beside(&mut lines, clash, is_selected, room, look),
-            false => below(&mut lines, clash, is_selected, room, look),
+            true => beside(&mut lines, clash, is_selected, room, ctx),
+            false => below(&mut lines, clash, is_selected, room, ctx),
         }
     }
     let left = match conflict.undecided() {
-        0 => format!("{} saves what is marked.", look.keys.shown("form-save")),
-        open => format!("{open} to choose yet."),
+        0 => format!("{} saves your choices.", ctx.keys.shown("form-save")),
+        open => format!("{open} left to choose."),
     };
-    lines.push(Line::styled(left, look.theme.dim));
+    lines.push(Line::styled(left, ctx.theme.dim));
     let inner = open(
         frame,
         body,
         width,
         lines.len() as u16 + 2,
-        "Both of you",
-        look,
+        "Edit conflict",
+        ctx,
     );
     let height = usize::from(inner.height);
     let top = (selected_line + 4).saturating_sub(height);
@@ -78,19 +78,19 @@ pub(crate) fn draw(frame: &mut Frame<'_>, body: Rect, conflict: &Conflict, look:
 /// The three values in columns, wrapped, the chosen one marked.
 fn beside(
     lines: &mut Vec<Line<'static>>,
-    clash: &Clash,
+    clash: &FieldConflict,
     is_selected: bool,
     room: usize,
-    look: Look<'_>,
+    ctx: RenderContext<'_>,
 ) {
     let columns = (room - LABEL) / 3;
     let values = versions(clash).map(|(side, slots)| {
-        let mut lines = text::wrap(&value(slots, look), columns - 3);
+        let mut lines = text::wrap(&value(slots, ctx), columns - 3);
         for (index, line) in lines.iter_mut().enumerate() {
             let mark = if index == 0 { mark(clash, side) } else { "  " };
             line.insert_str(0, mark);
         }
-        (lines, style(clash, side, look))
+        (lines, style(clash, side, ctx))
     });
     let height = values
         .iter()
@@ -105,7 +105,7 @@ fn beside(
         };
         let mut spans = vec![Span::styled(
             cell::fit(&label, LABEL, Align::Left),
-            look.theme.label,
+            ctx.theme.label,
         )];
         for (value, style) in &values {
             let part = value.get(line).map_or("", String::as_str);
@@ -117,54 +117,54 @@ fn beside(
 
 fn below(
     lines: &mut Vec<Line<'static>>,
-    clash: &Clash,
+    clash: &FieldConflict,
     is_selected: bool,
     room: usize,
-    look: Look<'_>,
+    ctx: RenderContext<'_>,
 ) {
-    lines.push(Line::styled(label(clash, is_selected), look.theme.label));
+    lines.push(Line::styled(label(clash, is_selected), ctx.theme.label));
     for (title, (side, slots)) in ["was", "theirs", "mine"].into_iter().zip(versions(clash)) {
-        let line = format!("  {title:7}{}{}", mark(clash, side), value(slots, look));
+        let line = format!("  {title:7}{}{}", mark(clash, side), value(slots, ctx));
         lines.push(Line::styled(
             text::cut(&line, room).into_owned(),
-            style(clash, side, look),
+            style(clash, side, ctx),
         ));
     }
 }
 
-fn versions(clash: &Clash) -> [(Option<Side>, &[Slot]); 3] {
+fn versions(clash: &FieldConflict) -> [(Option<Resolution>, &[Slot]); 3] {
     [
         (None, &clash.base),
-        (Some(Side::Theirs), &clash.theirs),
-        (Some(Side::Mine), &clash.mine),
+        (Some(Resolution::Theirs), &clash.theirs),
+        (Some(Resolution::Mine), &clash.mine),
     ]
 }
 
-fn label(clash: &Clash, is_selected: bool) -> String {
+fn label(clash: &FieldConflict, is_selected: bool) -> String {
     let mark = if is_selected { "› " } else { "  " };
     format!("{mark}{}", clash.field.label)
 }
 
-fn mark(clash: &Clash, side: Option<Side>) -> &'static str {
+fn mark(clash: &FieldConflict, side: Option<Resolution>) -> &'static str {
     match side {
         Some(_) if clash.choice == side => "✓ ",
         _ => "  ",
     }
 }
 
-fn style(clash: &Clash, side: Option<Side>, look: Look<'_>) -> Style {
+fn style(clash: &FieldConflict, side: Option<Resolution>, ctx: RenderContext<'_>) -> Style {
     match side {
-        None => look.theme.dim,
-        Some(_) if clash.choice == side => look.theme.good,
-        Some(_) => look.theme.plain,
+        None => ctx.theme.dim,
+        Some(_) if clash.choice == side => ctx.theme.good,
+        Some(_) => ctx.theme.plain,
     }
 }
 
 /// The value as people read it; order lines one after the other.
-fn value(slots: &[Slot], look: Look<'_>) -> String {
+fn value(slots: &[Slot], ctx: RenderContext<'_>) -> String {
     let words = |slot: &Slot| match &slot.value {
         SlotValue::Reference { id: Some(id), .. } => {
-            let name = look.names.get(*id).unwrap_or("…");
+            let name = ctx.names.get(*id).unwrap_or("…");
             text::clean(name).into_owned()
         }
         _ => text::clean(&slot.words()).into_owned(),

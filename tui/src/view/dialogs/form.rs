@@ -13,7 +13,7 @@ use crate::{
     model::text,
     view::{
         cell::{self, Align},
-        look::Look,
+        render::RenderContext,
     },
 };
 
@@ -30,7 +30,7 @@ enum Row<'a> {
     Error(String),
 }
 
-pub(crate) fn draw(frame: &mut Frame<'_>, body: Rect, form: &Form, look: Look<'_>) {
+pub(crate) fn draw(frame: &mut Frame<'_>, body: Rect, form: &Form, ctx: RenderContext<'_>) {
     let width = body.width.saturating_sub(2).min(MAX_WIDTH);
     let inner_width = usize::from(width).saturating_sub(4);
     let rows = rows(form, inner_width);
@@ -41,12 +41,12 @@ pub(crate) fn draw(frame: &mut Frame<'_>, body: Rect, form: &Form, look: Look<'_
     let mut messages: Vec<(String, Style)> = messages
         .unwrap_or_default()
         .into_iter()
-        .map(|line| (line, look.theme.bad))
+        .map(|line| (line, ctx.theme.bad))
         .collect();
     let notice = form.notice.as_deref().unwrap_or_default();
     if !notice.is_empty() {
         let lines = text::wrap(notice, inner_width).into_iter();
-        messages.extend(lines.map(|line| (line, look.theme.fresh)));
+        messages.extend(lines.map(|line| (line, ctx.theme.fresh)));
     }
     let needed = rows.len() + messages.len() + 2;
     let height = (needed as u16).min(body.height);
@@ -61,9 +61,7 @@ pub(crate) fn draw(frame: &mut Frame<'_>, body: Rect, form: &Form, look: Look<'_
         " {} {state}",
         text::cut(&form.title, inner_width.saturating_sub(10))
     );
-    let block = Block::bordered()
-        .title(title)
-        .border_style(look.theme.label);
+    let block = Block::bordered().title(title).border_style(ctx.theme.label);
     let inner = block.inner(area).inner(ratatui::layout::Margin::new(1, 0));
     frame.render_widget(Clear, area);
     frame.render_widget(block, area);
@@ -79,12 +77,12 @@ pub(crate) fn draw(frame: &mut Frame<'_>, body: Rect, form: &Form, look: Look<'_
     for (row, y) in rows.iter().skip(top).take(room).zip(inner.y..) {
         let at = Rect::new(inner.x, y, inner.width, 1);
         match row {
-            Row::Heading => draw_heading(frame, at, look),
-            Row::Fields(label, slots) => draw_fields(frame, at, form, label, slots, look),
+            Row::Heading => draw_heading(frame, at, ctx),
+            Row::Fields(label, slots) => draw_fields(frame, at, form, label, slots, ctx),
             Row::Error(error) => {
                 let shown = text::cut(error, usize::from(at.width).saturating_sub(LABEL));
                 let line = format!("{:LABEL$}{shown}", "");
-                frame.render_widget(Line::styled(line, look.theme.bad), at);
+                frame.render_widget(Line::styled(line, ctx.theme.bad), at);
             }
         }
     }
@@ -132,7 +130,7 @@ fn rows(form: &Form, width: usize) -> Vec<Row<'_>> {
     rows
 }
 
-fn draw_heading(frame: &mut Frame<'_>, at: Rect, look: Look<'_>) {
+fn draw_heading(frame: &mut Frame<'_>, at: Rect, ctx: RenderContext<'_>) {
     let room = usize::from(at.width).saturating_sub(LABEL);
     let mut line = " ".repeat(LABEL);
     for (title, share) in ["Product", "Quantity", "Price"]
@@ -145,7 +143,7 @@ fn draw_heading(frame: &mut Frame<'_>, at: Rect, look: Look<'_>) {
             Align::Left,
         ));
     }
-    frame.render_widget(Line::styled(line, look.theme.dim), at);
+    frame.render_widget(Line::styled(line, ctx.theme.dim), at);
 }
 
 fn draw_fields(
@@ -154,16 +152,16 @@ fn draw_fields(
     form: &Form,
     label: &str,
     slots: &[(usize, &Slot)],
-    look: Look<'_>,
+    ctx: RenderContext<'_>,
 ) {
     let has_focus = slots.iter().any(|(index, _)| *index == form.focus);
     let required = slots.len() == 1 && slots[0].1.is_required;
     let mark = if required { "*" } else { " " };
     let label = cell::fit(&format!("{label}{mark}"), LABEL, Align::Left);
     let style = if has_focus {
-        look.theme.bold
+        ctx.theme.bold
     } else {
-        look.theme.label
+        ctx.theme.label
     };
     frame.render_widget(Line::styled(label, style), at);
     let room = usize::from(at.width).saturating_sub(LABEL);
@@ -175,22 +173,28 @@ fn draw_fields(
             room * share / 10
         };
         let area = Rect::new(x, at.y, width as u16, 1);
-        draw_value(frame, area, slot, *index == form.focus, look);
+        draw_value(frame, area, slot, *index == form.focus, ctx);
         x += width as u16;
     }
 }
 
-fn draw_value(frame: &mut Frame<'_>, area: Rect, slot: &Slot, has_focus: bool, look: Look<'_>) {
+fn draw_value(
+    frame: &mut Frame<'_>,
+    area: Rect,
+    slot: &Slot,
+    has_focus: bool,
+    ctx: RenderContext<'_>,
+) {
     let room = usize::from(area.width).saturating_sub(2);
     let frame_style = if has_focus {
-        look.theme.bold
+        ctx.theme.bold
     } else {
-        look.theme.dim
+        ctx.theme.dim
     };
     let mut value_style: Style = if has_focus {
-        look.theme.input
+        ctx.theme.input
     } else {
-        look.theme.plain
+        ctx.theme.plain
     };
     let shown = match &slot.value {
         SlotValue::Text(line) => {
@@ -199,10 +203,10 @@ fn draw_value(frame: &mut Frame<'_>, area: Rect, slot: &Slot, has_focus: bool, l
                 frame.set_cursor_position((area.x + 1 + column as u16, area.y));
             }
             if shown.is_empty() && !has_focus {
-                value_style = look.theme.dim;
+                value_style = ctx.theme.dim;
             }
             if has_focus && line.is_selected() {
-                value_style = look.theme.selected;
+                value_style = ctx.theme.selected;
             }
             if shown.is_empty() {
                 placeholder(slot).to_owned()
@@ -217,11 +221,11 @@ fn draw_value(frame: &mut Frame<'_>, area: Rect, slot: &Slot, has_focus: bool, l
             word => word.into(),
         },
         SlotValue::Reference { id: Some(id), .. } => {
-            let name = look.names.get(*id);
+            let name = ctx.names.get(*id);
             name.map_or_else(|| "…".into(), |name| text::clean(name).into_owned())
         }
         SlotValue::Reference { id: None, .. } => {
-            value_style = look.theme.dim;
+            value_style = ctx.theme.dim;
             "Enter to choose".into()
         }
     };
@@ -241,7 +245,7 @@ fn draw_value(frame: &mut Frame<'_>, area: Rect, slot: &Slot, has_focus: bool, l
 
 fn placeholder(slot: &Slot) -> &'static str {
     if slot.pointer.ends_with("/unit_price_minor") {
-        return "as listed";
+        return "list price";
     }
     if slot.pointer.ends_with("/placed_at") {
         "now"

@@ -6,13 +6,13 @@ use ratatui::{
     text::{Line, Span},
 };
 
-use super::overlay::{SEARCH_ROWS, first_shown, line_at, open};
+use super::panel::{SEARCH_ROWS, first_shown, line_at, open};
 use crate::{
     dialogs::palette::Palette,
     model::text,
     view::{
         cell::{self, Align},
-        look::Look,
+        render::RenderContext,
     },
 };
 
@@ -21,15 +21,15 @@ pub(crate) const SIZE: (u16, u16) = (76, 18);
 const NAME: usize = 18;
 const KEYS: usize = 12;
 
-pub(crate) fn draw(frame: &mut Frame<'_>, body: Rect, palette: &Palette, look: Look<'_>) {
-    let inner = open(frame, body, SIZE.0, SIZE.1, "Commands", look);
+pub(crate) fn draw(frame: &mut Frame<'_>, body: Rect, palette: &Palette, ctx: RenderContext<'_>) {
+    let inner = open(frame, body, SIZE.0, SIZE.1, "Commands", ctx);
     let width = usize::from(inner.width);
     let (typed, column) = palette.line.view(width.saturating_sub(2));
     frame.set_cursor_position((inner.x + 2 + column as u16, inner.y));
-    let prompt = vec![Span::styled(": ", look.theme.label), Span::raw(typed)];
+    let prompt = vec![Span::styled(": ", ctx.theme.label), Span::raw(typed)];
     line_at(frame, inner, 0, Line::from(prompt));
     if palette.shown.is_empty() {
-        let words = Line::styled("No command is called so; Esc goes back.", look.theme.dim);
+        let words = Line::styled("No command matches; Esc goes back.", ctx.theme.dim);
         return line_at(frame, inner, 2, words);
     }
     let height = usize::from(inner.height.saturating_sub(SEARCH_ROWS));
@@ -38,17 +38,17 @@ pub(crate) fn draw(frame: &mut Frame<'_>, body: Rect, palette: &Palette, look: L
     for (row, (index, entry)) in shown.enumerate() {
         let is_selected = index == palette.selected;
         let (mark, style) = match is_selected {
-            true => ("› ", look.theme.selected),
-            false => ("  ", look.theme.plain),
+            true => ("› ", ctx.theme.selected),
+            false => ("  ", ctx.theme.plain),
         };
         let name = cell::fit(&format!("{mark}{}", entry.name), NAME, Align::Left);
         let room = width.saturating_sub(NAME + KEYS);
         let help = cell::fit(entry.help, room, Align::Left);
         let keys = cell::fit(&text::cut(&entry.keys, KEYS), KEYS, Align::Right);
         let spans = vec![
-            Span::styled(name, style.patch(look.theme.bold)),
+            Span::styled(name, style.patch(ctx.theme.bold)),
             Span::styled(help, style),
-            Span::styled(keys, style.patch(look.theme.dim)),
+            Span::styled(keys, style.patch(ctx.theme.dim)),
         ];
         line_at(frame, inner, row + 2, Line::from(spans));
     }

@@ -1,7 +1,7 @@
 //! The Dashboard: orders and revenue by month, how orders stand, what sells best, the cache and how quick
 //! the server is.
 
-use std::time::Duration;
+use std::{collections::VecDeque, time::Duration};
 
 use ratatui::{
     Frame,
@@ -14,12 +14,12 @@ use stockroom_common::{
 };
 
 use crate::{
-    app::state::App,
     model::text,
+    screens::dashboard::Dashboard,
     view::{
         bar::{filled, sparkline},
         cell::{self, Align},
-        look::Look,
+        render::RenderContext,
     },
 };
 
@@ -27,56 +27,66 @@ use crate::{
 const WIDE: u16 = 110;
 const MOST_BAR: usize = 40;
 
-pub(crate) fn draw(frame: &mut Frame<'_>, area: Rect, app: &App, look: Look<'_>) {
-    let screen = &app.dashboard;
+pub(crate) fn draw(
+    frame: &mut Frame<'_>,
+    area: Rect,
+    (screen, latencies): (&Dashboard, &VecDeque<Duration>),
+    ctx: RenderContext<'_>,
+) {
     let Some(stats) = &screen.stats else {
         let (words, style) = match &screen.error {
-            Some(error) => (text::clean(error).into_owned(), look.theme.bad),
-            None => ("Loading…".into(), look.theme.dim),
+            Some(error) => (text::clean(error).into_owned(), ctx.theme.bad),
+            None => ("Loading…".into(), ctx.theme.dim),
         };
         return frame.render_widget(Line::styled(format!(" {words}"), style), area);
     };
     let [head, body] = Layout::vertical([Constraint::Length(1), Constraint::Fill(1)]).areas(area);
-    frame.render_widget(counts(stats, look), head);
+    frame.render_widget(counts(stats, ctx), head);
     if area.width < WIDE {
         let width = usize::from(area.width);
-        let mut lines = months(stats, width, look);
-        lines.extend(others(app, stats, width, look));
-        return put(frame, body, lines, screen.top, look);
+        let mut lines = months(stats, width, ctx);
+        lines.extend(others(latencies, stats, width, ctx));
+        return put(frame, body, lines, screen.top, ctx);
     }
     let [left, right] = Layout::horizontal([Constraint::Fill(1); 2]).areas(body);
     put(
         frame,
         left,
-        months(stats, usize::from(left.width), look),
+        months(stats, usize::from(left.width), ctx),
         screen.top,
-        look,
+        ctx,
     );
     put(
         frame,
         right,
-        others(app, stats, usize::from(right.width), look),
+        others(latencies, stats, usize::from(right.width), ctx),
         screen.top,
-        look,
+        ctx,
     );
 }
 
 /// Shows the lines from `top` on, and says where there are more.
-fn put(frame: &mut Frame<'_>, area: Rect, mut lines: Vec<Line<'_>>, top: usize, look: Look<'_>) {
+fn put(
+    frame: &mut Frame<'_>,
+    area: Rect,
+    mut lines: Vec<Line<'_>>,
+    top: usize,
+    ctx: RenderContext<'_>,
+) {
     let height = usize::from(area.height);
     let top = top.min(lines.len().saturating_sub(height));
     if top + height < lines.len() && height > 1 {
         let more = lines.len() - top - height + 1;
-        let down = look.keys.shown("line-down");
+        let down = ctx.keys.shown("line-down");
         lines[top + height - 1] =
-            Line::styled(format!(" … {more} more lines: {down}"), look.theme.label);
+            Line::styled(format!(" … {more} more lines: {down}"), ctx.theme.label);
     }
     for (line, y) in lines.into_iter().skip(top).zip(area.y..area.bottom()) {
         frame.render_widget(line, Rect::new(area.x, y, area.width, 1));
     }
 }
 
-fn counts(stats: &Stats, look: Look<'_>) -> Line<'static> {
+fn counts(stats: &Stats, ctx: RenderContext<'_>) -> Line<'static> {
     let counts = &stats.counts;
     let rows = [
         ("orders", counts.orders),
@@ -86,11 +96,8 @@ fn counts(stats: &Stats, look: Look<'_>) -> Line<'static> {
     ];
     let mut spans = Vec::new();
     for (what, total) in rows {
-        spans.push(Span::styled(
-            format!(" {}", rounded(total)),
-            look.theme.bold,
-        ));
-        spans.push(Span::styled(format!(" {what} "), look.theme.dim));
+        spans.push(Span::styled(format!(" {}", rounded(total)), ctx.theme.bold));
+        spans.push(Span::styled(format!(" {what} "), ctx.theme.dim));
     }
     Line::from(spans)
 }
@@ -101,7 +108,7 @@ fn rounded(total: Total) -> String {
 }
 
 /// A line for each month with its orders and revenue.
-fn months(stats: &Stats, width: usize, look: Look<'_>) -> Vec<Line<'static>> {
+fn months(stats: &Stats, width: usize, ctx: RenderContext<'_>) -> Vec<Line<'static>> {
     const MONTH: usize = 9;
     const ORDERS: usize = 9;
     const REVENUE: usize = 15;
@@ -115,20 +122,20 @@ fn months(stats: &Stats, width: usize, look: Look<'_>) -> Vec<Line<'static>> {
         " {:<MONTH$}{:>ORDERS$} {:bar$}{:>REVENUE$} ",
         "Month", "Orders", "", "Revenue"
     );
-    let mut lines = vec![Line::styled(header, look.theme.header)];
+    let mut lines = vec![Line::styled(header, ctx.theme.header)];
     for month in &stats.months {
         let name = cell::fit(&text::clean(&month.month), MONTH, Align::Left);
         if month.archived && month.orders == 0 {
             // No figures are better than those of a month without orders.
             let words = format!(" {name}{:>ORDERS$}", "archived");
-            lines.push(Line::styled(words, look.theme.dim));
+            lines.push(Line::styled(words, ctx.theme.dim));
             continue;
         }
         lines.push(Line::from(vec![
             Span::raw(format!(" {name}{:>ORDERS$} ", text::integer(month.orders))),
             Span::styled(
                 filled(month.orders.into(), most_orders.into(), bar),
-                look.theme.label,
+                ctx.theme.label,
             ),
             // An amount that is wider than its column still has a blank before it.
             Span::raw(format!(
@@ -138,7 +145,7 @@ fn months(stats: &Stats, width: usize, look: Look<'_>) -> Vec<Line<'static>> {
             )),
             Span::styled(
                 filled(month.revenue_minor, most_revenue, bar),
-                look.theme.good,
+                ctx.theme.good,
             ),
         ]));
     }
@@ -146,23 +153,28 @@ fn months(stats: &Stats, width: usize, look: Look<'_>) -> Vec<Line<'static>> {
     lines
 }
 
-fn others(app: &App, stats: &Stats, width: usize, look: Look<'_>) -> Vec<Line<'static>> {
-    let mut lines = statuses(stats, width, look);
-    lines.extend(best_sellers(stats, width, look));
-    lines.extend(cache(&stats.cache, look));
-    lines.extend(latency(app, width, look));
+fn others(
+    latencies: &VecDeque<Duration>,
+    stats: &Stats,
+    width: usize,
+    ctx: RenderContext<'_>,
+) -> Vec<Line<'static>> {
+    let mut lines = statuses(stats, width, ctx);
+    lines.extend(best_sellers(stats, width, ctx));
+    lines.extend(cache(&stats.cache, ctx));
+    lines.extend(latency(latencies, width, ctx));
     lines
 }
 
 /// How the orders of these months stand.
-fn statuses(stats: &Stats, width: usize, look: Look<'_>) -> Vec<Line<'static>> {
+fn statuses(stats: &Stats, width: usize, ctx: RenderContext<'_>) -> Vec<Line<'static>> {
     let of = |status: OrderStatus| -> i64 {
         let months = stats.months.iter();
         months.filter_map(|month| month.statuses.get(&status)).sum()
     };
     let all: i64 = OrderStatus::ALL.iter().map(|status| of(*status)).sum();
     let title = format!(" Orders of {} months", stats.months.len());
-    let mut lines = vec![Line::styled(title, look.theme.header)];
+    let mut lines = vec![Line::styled(title, ctx.theme.header)];
     for status in OrderStatus::ALL {
         let orders = of(status);
         let share = 100.0 * orders as f64 / all.max(1) as f64;
@@ -170,12 +182,12 @@ fn statuses(stats: &Stats, width: usize, look: Look<'_>) -> Vec<Line<'static>> {
         lines.push(Line::from(vec![
             Span::styled(
                 format!(" {:<10}", status.as_str()),
-                look.theme.status(status),
+                ctx.theme.status(status),
             ),
             Span::raw(format!("{:>12} {share:>6.1} % ", text::integer(orders))),
             Span::styled(
                 filled(orders.into(), all.into(), bar),
-                look.theme.status(status),
+                ctx.theme.status(status),
             ),
         ]));
     }
@@ -184,13 +196,13 @@ fn statuses(stats: &Stats, width: usize, look: Look<'_>) -> Vec<Line<'static>> {
 }
 
 /// What brought the most this month, or last month while there is nothing yet.
-fn best_sellers(stats: &Stats, width: usize, look: Look<'_>) -> Vec<Line<'static>> {
+fn best_sellers(stats: &Stats, width: usize, ctx: RenderContext<'_>) -> Vec<Line<'static>> {
     let mut months = stats.months.iter().take(2);
     let Some(month) = months.find(|month| !month.top_products.is_empty()) else {
         return Vec::new();
     };
     let title = format!(" Best sellers of {}", text::clean(&month.month));
-    let mut lines = vec![Line::styled(title, look.theme.header)];
+    let mut lines = vec![Line::styled(title, ctx.theme.header)];
     let figures = month.top_products.iter().map(|product| {
         (
             text::integer(product.pieces),
@@ -206,11 +218,11 @@ fn best_sellers(stats: &Stats, width: usize, look: Look<'_>) -> Vec<Line<'static
     let (of_pieces, of_revenue) = (widest(8, |of| &of.0), widest(13, |of| &of.1));
     let room = width.saturating_sub(of_pieces + of_revenue + 6);
     for (product, (pieces, revenue)) in month.top_products.iter().zip(&figures) {
-        let name = look.names.get(product.product_id.uuid()).unwrap_or("…");
+        let name = ctx.names.get(product.product_id.uuid()).unwrap_or("…");
         let name = cell::fit(&text::clean(name), room, Align::Left);
         lines.push(Line::from(vec![
             Span::raw(format!(" {name}")),
-            Span::styled(format!(" {pieces:>of_pieces$} ×"), look.theme.dim),
+            Span::styled(format!(" {pieces:>of_pieces$} ×"), ctx.theme.dim),
             Span::raw(format!(" {revenue:>of_revenue$}")),
         ]));
     }
@@ -218,10 +230,10 @@ fn best_sellers(stats: &Stats, width: usize, look: Look<'_>) -> Vec<Line<'static
     lines
 }
 
-fn cache(cache: &CacheStats, look: Look<'_>) -> Vec<Line<'static>> {
+fn cache(cache: &CacheStats, ctx: RenderContext<'_>) -> Vec<Line<'static>> {
     let asked = cache.hits + cache.misses;
     let rate = match asked {
-        0 => "nothing asked yet".into(),
+        0 => "no reads yet".into(),
         asked => format!(
             "{:.1} % of {} reads from the cache",
             100.0 * cache.hits as f64 / asked as f64,
@@ -229,13 +241,13 @@ fn cache(cache: &CacheStats, look: Look<'_>) -> Vec<Line<'static>> {
         ),
     };
     let (state, style) = match (cache.store.as_str(), cache.is_up) {
-        ("off", _) => ("off", look.theme.dim),
-        (_, true) => ("up", look.theme.good),
-        (_, false) => ("down, reads go to the database", look.theme.bad),
+        ("off", _) => ("off", ctx.theme.dim),
+        (_, true) => ("up", ctx.theme.good),
+        (_, false) => ("down; reads go to the database", ctx.theme.bad),
     };
     let store = text::clean(&cache.store).into_owned();
     vec![
-        Line::styled(" Cache of this server", look.theme.header),
+        Line::styled(" Cache of this server", ctx.theme.header),
         Line::from(vec![
             Span::raw(format!(" {store} ")),
             Span::styled(state, style),
@@ -246,26 +258,30 @@ fn cache(cache: &CacheStats, look: Look<'_>) -> Vec<Line<'static>> {
 }
 
 /// How long the last pages took, from here.
-fn latency(app: &App, width: usize, look: Look<'_>) -> Vec<Line<'static>> {
-    let mut sorted: Vec<Duration> = app.latencies.iter().copied().collect();
+fn latency(
+    latencies: &VecDeque<Duration>,
+    width: usize,
+    ctx: RenderContext<'_>,
+) -> Vec<Line<'static>> {
+    let mut sorted: Vec<Duration> = latencies.iter().copied().collect();
     sorted.sort();
     let Some(median) = sorted.get(sorted.len() / 2) else {
         return Vec::new();
     };
     let slowest = sorted.last().unwrap_or(median);
     let words = format!(
-        " {} ms in the middle, {} ms at most ",
+        " median {} ms, maximum {} ms ",
         median.as_millis().max(1),
         slowest.as_millis().max(1)
     );
     let room = width.saturating_sub(text::width(&words) + 1);
-    let newest = app.latencies.iter().rev().take(room);
+    let newest = latencies.iter().rev().take(room);
     let newest: Vec<u64> = newest.map(|took| took.as_micros() as u64).collect();
     vec![
-        Line::styled(" Answers, as they come here", look.theme.header),
+        Line::styled(" Response times", ctx.theme.header),
         Line::from(vec![
             Span::raw(words),
-            Span::styled(sparkline(newest.into_iter().rev()), look.theme.label),
+            Span::styled(sparkline(newest.into_iter().rev()), ctx.theme.label),
         ]),
     ]
 }

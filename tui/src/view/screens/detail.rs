@@ -9,8 +9,8 @@ use ratatui::{
 
 use crate::{
     model::{entity::Detail, text},
-    screens::list::{DetailPane, Past},
-    view::{cell, look::Look, screens::history},
+    screens::list::{DetailPane, history::RowHistory},
+    view::{cell, render::RenderContext},
 };
 
 const LABEL: usize = 12;
@@ -20,15 +20,15 @@ pub(crate) fn draw(
     area: Rect,
     heading: &str,
     details: &[Detail],
-    past: &Past,
+    history: &RowHistory,
     pane: DetailPane,
-    look: Look<'_>,
+    ctx: RenderContext<'_>,
 ) {
     let title = format!(
         " {} ",
         text::cut(heading, usize::from(area.width).saturating_sub(6))
     );
-    let block = Block::bordered().title(title).border_style(look.theme.dim);
+    let block = Block::bordered().title(title).border_style(ctx.theme.dim);
     let inner = block.inner(area);
     frame.render_widget(Clear, area);
     frame.render_widget(block, area);
@@ -39,16 +39,16 @@ pub(crate) fn draw(
     // A second line of something says nothing where it is empty.
     let shown = details
         .iter()
-        .filter(|detail| !(detail.label.is_empty() && cell::show(&detail.value, look).is_empty()));
+        .filter(|detail| !(detail.label.is_empty() && cell::show(&detail.value, ctx).is_empty()));
     for detail in shown {
         let is_link = detail.target.is_some();
         let is_selected = is_link && links == pane.link;
         links += usize::from(is_link);
-        let value = cell::show(&detail.value, look);
+        let value = cell::show(&detail.value, ctx);
         let style = match (is_selected, is_link) {
-            (true, _) => look.theme.selected,
-            (false, true) => look.theme.link,
-            (false, false) => cell::style(&detail.value, look),
+            (true, _) => ctx.theme.selected,
+            (false, true) => ctx.theme.link,
+            (false, false) => cell::style(&detail.value, ctx),
         };
         for (index, part) in text::wrap(&value, room).into_iter().enumerate() {
             if is_selected && index == 0 {
@@ -61,13 +61,17 @@ pub(crate) fn draw(
                 "  "
             };
             lines.push(Line::from(vec![
-                Span::styled(format!(" {label:<LABEL$}"), look.theme.label),
+                Span::styled(format!(" {label:<LABEL$}"), ctx.theme.label),
                 Span::raw(mark),
                 Span::styled(part, style),
             ]));
         }
     }
-    lines.extend(history::lines(past, usize::from(inner.width), look));
+    lines.extend(super::history::lines(
+        history,
+        usize::from(inner.width),
+        ctx,
+    ));
     let height = usize::from(inner.height);
     let top = (selected_line + 2).saturating_sub(height) + pane.top;
     let top = top.min(lines.len().saturating_sub(height));

@@ -5,45 +5,48 @@ use serde_json::Value;
 use stockroom_common::change::{HistoryEntry, Op};
 
 use crate::{
-    dialogs::form::words_of,
-    model::text,
-    screens::list::{Past, reference, told},
-    view::look::Look,
+    model::{labels::field_label, text},
+    screens::list::history::{RowHistory, reference, shown_changes},
+    view::render::RenderContext,
 };
 
-pub(crate) fn lines(past: &Past, width: usize, look: Look<'_>) -> Vec<Line<'static>> {
-    let mut lines = vec![Line::default(), Line::styled(" History", look.theme.header)];
-    if let Some(error) = &past.error {
+pub(crate) fn lines(
+    history: &RowHistory,
+    width: usize,
+    ctx: RenderContext<'_>,
+) -> Vec<Line<'static>> {
+    let mut lines = vec![Line::default(), Line::styled(" History", ctx.theme.header)];
+    if let Some(error) = &history.error {
         let error = text::clean(error);
-        lines.extend(indented(&error, width).map(|line| Line::styled(line, look.theme.bad)));
+        lines.extend(indented(&error, width).map(|line| Line::styled(line, ctx.theme.bad)));
     }
-    let Some(history) = &past.history else {
-        if past.error.is_none() {
-            lines.push(Line::styled("  loading…", look.theme.dim));
+    let Some(page) = &history.page else {
+        if history.error.is_none() {
+            lines.push(Line::styled("  loading…", ctx.theme.dim));
         }
         return lines;
     };
-    for entry in &history.items {
+    for entry in &page.items {
         let actor = text::clean(&entry.actor);
         lines.push(Line::from(vec![
             Span::styled(
-                format!("  {}  ", text::time(entry.at, look.zone)),
-                look.theme.dim,
+                format!("  {}  ", text::time(entry.at, ctx.zone)),
+                ctx.theme.dim,
             ),
-            Span::styled(actor.into_owned(), look.theme.bold),
+            Span::styled(actor.into_owned(), ctx.theme.bold),
             Span::raw(format!(" {}", verb(entry.op))),
         ]));
-        for line in changes(entry, look) {
+        for line in changes(entry, ctx) {
             lines.extend(indented(&line, width).map(Line::from));
         }
     }
-    let end = match (&history.next, history.begins_at) {
-        (Some(_), _) => "  … and more before that.".into(),
-        (None, Some(at)) => format!("  The log begins at {}.", text::time(at, look.zone)),
-        (None, None) if history.items.is_empty() => "  No change is on record.".to_owned(),
+    let end = match (&page.next, page.begins_at) {
+        (Some(_), _) => "  … and older changes.".into(),
+        (None, Some(at)) => format!("  The change log begins at {}.", text::time(at, ctx.zone)),
+        (None, None) if page.items.is_empty() => "  No changes are recorded.".to_owned(),
         (None, None) => return lines,
     };
-    lines.push(Line::styled(end, look.theme.dim));
+    lines.push(Line::styled(end, ctx.theme.dim));
     lines
 }
 
@@ -65,26 +68,26 @@ const fn verb(op: Op) -> &'static str {
 }
 
 /// `status: pending → paid`
-fn changes(entry: &HistoryEntry, look: Look<'_>) -> Vec<String> {
-    let arrow = if look.is_plain { "to" } else { "→" };
-    let changes = told(entry).map(|change| {
-        let name = words_of(&change.pointer);
+fn changes(entry: &HistoryEntry, ctx: RenderContext<'_>) -> Vec<String> {
+    let arrow = if ctx.is_plain { "to" } else { "→" };
+    let changes = shown_changes(entry).map(|change| {
+        let name = field_label(&change.pointer);
         if change.before.is_array() || change.after.is_array() {
             let count = |value: &Value| value.as_array().map_or(0, Vec::len);
             let (before, after) = (count(&change.before), count(&change.after));
             return format!("{name}: {before} {arrow} {after}");
         }
         let [before, after] =
-            [&change.before, &change.after].map(|value| shown(&change.pointer, value, look));
+            [&change.before, &change.after].map(|value| shown(&change.pointer, value, ctx));
         format!("{name}: {before} {arrow} {after}")
     });
     changes.collect()
 }
 
 /// A value as people read it.
-fn shown(pointer: &str, value: &Value, look: Look<'_>) -> String {
+fn shown(pointer: &str, value: &Value, ctx: RenderContext<'_>) -> String {
     if let Some(reference) = reference(pointer, value) {
-        let name = look.names.get(reference.id).unwrap_or("…");
+        let name = ctx.names.get(reference.id).unwrap_or("…");
         return text::clean(name).into_owned();
     }
     match value {

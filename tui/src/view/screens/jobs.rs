@@ -16,7 +16,7 @@ use crate::{
     screens::jobs::{self, JobsScreen},
     view::{
         cell::{self, Align},
-        look::Look,
+        render::RenderContext,
     },
 };
 
@@ -33,56 +33,56 @@ const MAX_BAR: usize = 40;
 /// Columns that a gauge takes besides its bar: name, counts, rate, time left.
 const FULL_GAUGE: usize = 12 + 25 + 17 + 10;
 
-pub(crate) fn draw(frame: &mut Frame<'_>, area: Rect, screen: &JobsScreen, look: Look<'_>) {
+pub(crate) fn draw(frame: &mut Frame<'_>, area: Rect, screen: &JobsScreen, ctx: RenderContext<'_>) {
     let width = usize::from(area.width);
-    let mut lines = vec![summary(screen, look), header(width, look)];
+    let mut lines = vec![summary(screen, ctx), header(width, ctx)];
     let rows = usize::from(area.height).saturating_sub(lines.len());
     let (listed, below) = (jobs::listed(rows), jobs::details(rows));
     let shown = screen.jobs.iter().enumerate().skip(screen.top);
     for (index, job) in shown.take(listed) {
         let is_selected = index == screen.selected;
-        let line = row(job, (width, is_selected), look);
+        let line = row(job, (width, is_selected), ctx);
         lines.push(match is_selected {
-            true => line.patch_style(look.theme.selected),
+            true => line.patch_style(ctx.theme.selected),
             false => line,
         });
     }
     if screen.is_loaded && screen.jobs.is_empty() {
-        let words = "No jobs yet. n fills the shop with realistic test data. Exports, imports and archiving \
-            show here as well; they go on while you do something else, or leave.";
+        let words = "No jobs yet. Press n to fill the shop with test data. Exports, imports and archiving appear \
+            here too, and run in the background.";
         for words in text::wrap(words, width.saturating_sub(2).min(WHAT * 3)) {
-            lines.push(Line::styled(format!(" {words}"), look.theme.dim));
+            lines.push(Line::styled(format!(" {words}"), ctx.theme.dim));
         }
     }
     if let Some(job) = screen.selected() {
-        lines.extend(detail(job, (width, below), look).into_iter().take(below));
+        lines.extend(detail(job, (width, below), ctx).into_iter().take(below));
     }
     for (line, y) in lines.into_iter().zip(area.y..area.bottom()) {
         frame.render_widget(line, Rect::new(area.x, y, area.width, 1));
     }
 }
 
-fn summary(screen: &JobsScreen, look: Look<'_>) -> Line<'static> {
+fn summary(screen: &JobsScreen, ctx: RenderContext<'_>) -> Line<'static> {
     if let Some(error) = &screen.error {
-        return Line::styled(format!(" {}", text::clean(error)), look.theme.bad);
+        return Line::styled(format!(" {}", text::clean(error)), ctx.theme.bad);
     }
     if !screen.is_loaded {
-        return Line::styled(" Loading…", look.theme.dim);
+        return Line::styled(" Loading…", ctx.theme.dim);
     }
     let count = |state: JobState| {
         let jobs = screen.jobs.iter().filter(|job| job.state == state);
         jobs.count()
     };
     let words = match (count(JobState::Running), count(JobState::Queued)) {
-        (0, 0) => " Nothing is under way".to_owned(),
-        (running, 0) => format!(" {running} under way"),
-        (running, queued) => format!(" {running} under way, {queued} waiting"),
+        (0, 0) => " No job is running".to_owned(),
+        (running, 0) => format!(" {running} running"),
+        (running, queued) => format!(" {running} running, {queued} waiting"),
     };
     let words = match screen.top {
         0 => words,
         above => format!("{words} · {above} newer above"),
     };
-    Line::styled(words, look.theme.dim)
+    Line::styled(words, ctx.theme.dim)
 }
 
 /// How wide what a job does may be, and which of the others fit beside it: how far it is, who asked, when.
@@ -99,7 +99,7 @@ fn widths(width: usize) -> (usize, usize) {
     (left.min(MOST_WHAT), fitting)
 }
 
-fn header(width: usize, look: Look<'_>) -> Line<'static> {
+fn header(width: usize, ctx: RenderContext<'_>) -> Line<'static> {
     let (what, fitting) = widths(width);
     let others = [
         format!(" {:<PROGRESS$}", "Progress"),
@@ -112,15 +112,15 @@ fn header(width: usize, look: Look<'_>) -> Line<'static> {
         "State",
         others[..fitting].concat()
     );
-    Line::styled(cell::fit(&header, width, Align::Left), look.theme.header)
+    Line::styled(cell::fit(&header, width, Align::Left), ctx.theme.header)
 }
 
-fn row(job: &Job, (width, is_selected): (usize, bool), look: Look<'_>) -> Line<'static> {
+fn row(job: &Job, (width, is_selected): (usize, bool), ctx: RenderContext<'_>) -> Line<'static> {
     let (what, fitting) = widths(width);
     let name = cell::fit(&text::clean(&job.request.to_string()), what, Align::Left);
     let others = [
         cell::fit(&progress(job), PROGRESS, Align::Left),
-        cell::fit(&text::time(job.created_at, look.zone), BEGUN, Align::Left),
+        cell::fit(&text::time(job.created_at, ctx.zone), BEGUN, Align::Left),
         cell::fit(&text::clean(&job.actor), BY, Align::Left),
     ];
     let others: String = others[..fitting]
@@ -131,7 +131,7 @@ fn row(job: &Job, (width, is_selected): (usize, bool), look: Look<'_>) -> Line<'
         Span::raw(format!("{}{name} ", cell::mark(is_selected))),
         Span::styled(
             format!("{:<STATE$}", job.state.as_str()),
-            style(job.state, look),
+            style(job.state, ctx),
         ),
         Span::raw(cell::fit(
             &others,
@@ -141,11 +141,11 @@ fn row(job: &Job, (width, is_selected): (usize, bool), look: Look<'_>) -> Line<'
     ])
 }
 
-const fn style(state: JobState, look: Look<'_>) -> Style {
+const fn style(state: JobState, ctx: RenderContext<'_>) -> Style {
     match state {
-        JobState::Queued | JobState::Running | JobState::Cancelled => look.theme.warn,
-        JobState::Done => look.theme.good,
-        JobState::Failed => look.theme.bad,
+        JobState::Queued | JobState::Running | JobState::Cancelled => ctx.theme.warn,
+        JobState::Done => ctx.theme.good,
+        JobState::Failed => ctx.theme.bad,
     }
 }
 
@@ -181,9 +181,13 @@ fn share(done: i64, total: i64) -> i64 {
     }
 }
 
-fn detail(job: &Job, (width, height): (usize, usize), look: Look<'_>) -> Vec<Line<'static>> {
+fn detail(
+    job: &Job,
+    (width, height): (usize, usize),
+    ctx: RenderContext<'_>,
+) -> Vec<Line<'static>> {
     let words = match job.state {
-        JobState::Queued => "waits for its turn; c takes it out",
+        JobState::Queued => "is waiting; c cancels it",
         JobState::Running => "is running; c cancels it",
         JobState::Done if job.can_be_applied() => "is done; nothing is written yet",
         JobState::Done => "is done",
@@ -194,15 +198,15 @@ fn detail(job: &Job, (width, height): (usize, usize), look: Look<'_>) -> Vec<Lin
             {
                 "was cancelled; nothing was written"
             }
-            _ => "was cancelled; what was done until then stays",
+            _ => "was cancelled; rows written before that stay",
         },
-        JobState::Failed => "has failed",
+        JobState::Failed => "failed",
     };
     let what = text::clean(&job.request.to_string()).into_owned();
     let is_roomy = height >= ROOMY;
     let mut lines = Vec::new();
     if is_roomy {
-        lines.push(Line::styled("─".repeat(width), look.theme.dim));
+        lines.push(Line::styled("─".repeat(width), ctx.theme.dim));
     }
     // What it does stands above; what has become of it is news.
     let words = match is_roomy {
@@ -211,49 +215,49 @@ fn detail(job: &Job, (width, height): (usize, usize), look: Look<'_>) -> Vec<Lin
     };
     lines.push(Line::styled(
         cell::fit(&words, width, Align::Left),
-        style(job.state, look),
+        style(job.state, ctx),
     ));
     if let Some(problem) = &job.problem {
         let detail = text::clean(&problem.detail);
         for line in text::wrap(&detail, width.saturating_sub(2)) {
-            lines.push(Line::styled(format!(" {line}"), look.theme.bad));
+            lines.push(Line::styled(format!(" {line}"), ctx.theme.bad));
         }
     }
     if let Some(report) = &job.report {
         let words = counts(report, job);
         for line in text::wrap(&words, width.saturating_sub(2)) {
-            lines.push(Line::styled(format!(" {line}"), look.theme.label));
+            lines.push(Line::styled(format!(" {line}"), ctx.theme.label));
         }
     }
     if job.has_export() {
         let bytes = text::bytes(job.file_bytes.unwrap_or_default());
         let words = format!(" {bytes}, kept for a day; Enter saves it.");
-        lines.push(Line::styled(words, look.theme.label));
+        lines.push(Line::styled(words, ctx.theme.label));
     }
     let steps = job.progress.iter();
     let begun = steps.filter(|step| step.done > 0 || !job.state.is_final());
     let told = begun.filter(|step| is_roomy || Some(*step) == job.present());
-    lines.extend(told.map(|step| gauge(step, job, width, look)));
+    lines.extend(told.map(|step| gauge(step, job, width, ctx)));
     lines
 }
 
 fn counts(report: &ImportReport, job: &Job) -> String {
     let number = |count: u64| text::integer(i64::try_from(count).unwrap_or(i64::MAX));
     format!(
-        "{} new, {} changed, {} as they are, {} refused. Enter {}.",
+        "{} new, {} changed, {} unchanged, {} refused. Enter {}.",
         number(report.created),
         number(report.updated),
         number(report.unchanged),
         number(report.failed),
         match job.can_be_applied() {
-            true => "shows and writes them",
+            true => "shows and imports them",
             false => "shows them",
         }
     )
 }
 
 /// `orders   ███████░░░░░  45,000 of 100,000   41,200 rows/s   2 s left`
-fn gauge(step: &Step, job: &Job, width: usize, look: Look<'_>) -> Line<'static> {
+fn gauge(step: &Step, job: &Job, width: usize, ctx: RenderContext<'_>) -> Line<'static> {
     let width = width.saturating_sub(2);
     let done = text::integer(step.done);
     let is_estimate = job.request.kind() == JobKind::Export && !job.state.is_final();
@@ -265,7 +269,7 @@ fn gauge(step: &Step, job: &Job, width: usize, look: Look<'_>) -> Line<'static> 
     let label = format!(" {:<12}", text::clean(&step.step));
     if width < FULL_GAUGE {
         return Line::from(vec![
-            Span::styled(label, look.theme.label),
+            Span::styled(label, ctx.theme.label),
             Span::raw(counts),
         ]);
     }
@@ -287,11 +291,11 @@ fn gauge(step: &Step, job: &Job, width: usize, look: Look<'_>) -> Line<'static> 
         None => 0,
     };
     Line::from(vec![
-        Span::styled(label, look.theme.label),
-        Span::styled("█".repeat(filled), look.theme.good),
-        Span::styled("░".repeat(bar - filled), look.theme.dim),
+        Span::styled(label, ctx.theme.label),
+        Span::styled("█".repeat(filled), ctx.theme.good),
+        Span::styled("░".repeat(bar - filled), ctx.theme.dim),
         Span::raw(cell::fit(&counts, 25, Align::Right)),
-        Span::styled(cell::fit(&rate, 17, Align::Right), look.theme.dim),
-        Span::styled(cell::fit(&left, 10, Align::Right), look.theme.dim),
+        Span::styled(cell::fit(&rate, 17, Align::Right), ctx.theme.dim),
+        Span::styled(cell::fit(&left, 10, Align::Right), ctx.theme.dim),
     ])
 }

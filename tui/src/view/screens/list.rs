@@ -13,59 +13,55 @@ use crate::{
         entity::{Column, Entity, Width},
         text,
     },
-    screens::list::{ListScreen, Lit},
+    screens::list::{
+        Highlight, ListScreen,
+        marks::{CHANGED, DELETED, MARKED, MARKED_AND_CHANGED},
+    },
     view::{
         cell::{self, Align},
-        look::Look,
+        render::RenderContext,
     },
 };
 
 /// From this width on the detail pane stands beside the rows.
-const MARKED: &str = "✓";
-const CHANGED: &str = "•";
-const BOTH: &str = "◉";
-const DELETED: &str = "✗";
-/// What stands before rows, and what it means.
-pub const LEGEND: &[(&str, &str)] = &[
-    (MARKED, "You have marked it"),
-    (CHANGED, "Somebody has just changed it"),
-    (BOTH, "Marked, and just changed"),
-    (DELETED, "Somebody has deleted it"),
-];
-
 const WIDE: u16 = 110;
 /// Columns between two columns.
 const GAP: usize = 2;
 /// Columns before the first: whether the row is selected, and what has become of it.
 const MARKS: usize = 2;
 /// Columns that a text keeps however narrow it gets.
-const LEAST_FILL: usize = 6;
+const MIN_FILL: usize = 6;
 
 pub(crate) fn draw<R: Entity>(
     frame: &mut Frame<'_>,
     area: Rect,
     list: &ListScreen<R>,
     link: &Link,
-    look: Look<'_>,
+    ctx: RenderContext<'_>,
 ) {
     let [title, body] = Layout::vertical([Constraint::Length(1), Constraint::Fill(1)]).areas(area);
-    draw_title(frame, title, list, look);
+    draw_title(frame, title, list, ctx);
     let Some(details) = list.details() else {
-        return draw_table(frame, body, list, link, look);
+        return draw_table(frame, body, list, link, ctx);
     };
     let name = list.window.selected().map(R::label).unwrap_or_default();
     let heading = format!("{} {}", R::NAME, text::clean(&name));
     let pane = list.detail.unwrap_or_default();
     if area.width < WIDE {
-        return detail::draw(frame, body, &heading, &details, &list.past, pane, look);
+        return detail::draw(frame, body, &heading, &details, &list.history, pane, ctx);
     }
     let [left, right] = Layout::horizontal([Constraint::Fill(3), Constraint::Fill(2)]).areas(body);
-    draw_table(frame, left, list, link, look);
-    detail::draw(frame, right, &heading, &details, &list.past, pane, look);
+    draw_table(frame, left, list, link, ctx);
+    detail::draw(frame, right, &heading, &details, &list.history, pane, ctx);
 }
 
 /// What narrows the list on the left, how long it is on the right.
-fn draw_title<R: Entity>(frame: &mut Frame<'_>, area: Rect, list: &ListScreen<R>, look: Look<'_>) {
+fn draw_title<R: Entity>(
+    frame: &mut Frame<'_>,
+    area: Rect,
+    list: &ListScreen<R>,
+    ctx: RenderContext<'_>,
+) {
     let mut parts = Vec::new();
     if list.query.only.is_some() {
         parts.push(format!("one {} (Esc: back)", R::NAME));
@@ -73,7 +69,7 @@ fn draw_title<R: Entity>(frame: &mut Frame<'_>, area: Rect, list: &ListScreen<R>
     for chip in &list.query.chips {
         let name = chip
             .reference
-            .and_then(|reference| look.names.get(reference.id));
+            .and_then(|reference| ctx.names.get(reference.id));
         let label = name.unwrap_or(&chip.label);
         parts.push(format!("[{}]", text::clean(label)));
     }
@@ -81,7 +77,7 @@ fn draw_title<R: Entity>(frame: &mut Frame<'_>, area: Rect, list: &ListScreen<R>
         parts.push(format!("search “{}”", text::clean(&list.query.search)));
     }
     let sort = list.sort();
-    let (key, way) = match (sort.strip_prefix('-'), look.is_plain) {
+    let (key, way) = match (sort.strip_prefix('-'), ctx.is_plain) {
         (Some(key), false) => (key, "↓"),
         (Some(key), true) => (key, "descending"),
         (None, false) => (sort, "↑"),
@@ -95,11 +91,11 @@ fn draw_title<R: Entity>(frame: &mut Frame<'_>, area: Rect, list: &ListScreen<R>
     }
     if list.live.arrivals > 0 {
         let arrivals = text::integer(list.live.arrivals);
-        let key = look.keys.shown("refresh");
+        let key = ctx.keys.shown("refresh");
         // Whether they belong into a list that is narrowed the server alone knows.
         parts.push(match is_narrowed {
-            true => format!("{arrivals} new in the shop ({key} reads again)"),
-            false => format!("{arrivals} new ({key} reads them)"),
+            true => format!("{arrivals} new in the shop ({key} refreshes)"),
+            false => format!("{arrivals} new ({key} refreshes)"),
         });
     }
     if let Some(before) = list.archived_before {
@@ -109,13 +105,13 @@ fn draw_title<R: Entity>(frame: &mut Frame<'_>, area: Rect, list: &ListScreen<R>
     let room = usize::from(area.width).saturating_sub(text::width(&count));
     let left = cell::fit(&format!(" {}", parts.join("  ")), room, Align::Left);
     let style = if is_narrowed {
-        look.theme.warn
+        ctx.theme.warn
     } else {
-        look.theme.dim
+        ctx.theme.dim
     };
     let line = Line::from(vec![
         Span::styled(left, style),
-        Span::styled(count, look.theme.dim),
+        Span::styled(count, ctx.theme.dim),
     ]);
     frame.render_widget(line, area);
 }
@@ -144,7 +140,7 @@ fn draw_table<R: Entity>(
     area: Rect,
     list: &ListScreen<R>,
     link: &Link,
-    look: Look<'_>,
+    ctx: RenderContext<'_>,
 ) {
     let columns = fit_columns(
         &list.columns.shown::<R>(),
@@ -157,8 +153,8 @@ fn draw_table<R: Entity>(
         let align = sample.map_or(Align::Left, |row| cell::align(&(fitted.column.cell)(row)));
         let title = cell::fit(fitted.column.title, fitted.width, align);
         let style = match fitted.is_selected {
-            true => look.theme.header.patch(look.theme.input),
-            false => look.theme.header,
+            true => ctx.theme.header.patch(ctx.theme.input),
+            false => ctx.theme.header,
         };
         header.push_span(Span::styled(title, style));
         header.push_span(Span::raw(" ".repeat(GAP)));
@@ -168,13 +164,13 @@ fn draw_table<R: Entity>(
     frame.render_widget(header, header_area);
 
     let note = match (&list.error, link) {
-        (Some(error), _) => Some((error.clone(), look.theme.bad)),
+        (Some(error), _) => Some((error.clone(), ctx.theme.bad)),
         (None, Link::Connecting) if list.window.is_empty() => {
-            Some(("Waiting for the server…".into(), look.theme.dim))
+            Some(("Waiting for the server…".into(), ctx.theme.dim))
         }
         (None, _) if !list.window.is_empty() => None,
-        (None, Link::Down(_)) => Some(("Nothing was read yet.".into(), look.theme.dim)),
-        (None, _) => list.took.map(|_| (empty_words(list), look.theme.dim)),
+        (None, Link::Down(_)) => Some(("Nothing is loaded yet.".into(), ctx.theme.dim)),
+        (None, _) => list.took.map(|_| (empty_words(list), ctx.theme.dim)),
     };
     if let Some((words, style)) = note {
         let lines = text::wrap(
@@ -191,25 +187,25 @@ fn draw_table<R: Entity>(
     let visible = list.window.rows().enumerate().skip(top);
     for ((index, row), y) in visible.zip(rows.y..rows.bottom()) {
         let is_selected = index == list.window.selected_index();
-        let (lit, is_marked) = (
-            list.live.lit(row.id().uuid()),
+        let (highlight, is_marked) = (
+            list.live.highlight_of(row.id().uuid()),
             list.marks.has(row.id().uuid()),
         );
-        let (mark, style) = match (lit, is_marked) {
-            (Some(Lit::Deleted), _) => (DELETED, look.theme.bad),
-            (Some(Lit::Changed), false) => (CHANGED, look.theme.fresh),
-            (Some(Lit::Changed), true) => (BOTH, look.theme.fresh),
-            (None, true) => (MARKED, look.theme.bold),
-            (None, false) => (" ", look.theme.plain),
+        let (mark, style) = match (highlight, is_marked) {
+            (Some(Highlight::Deleted), _) => (DELETED, ctx.theme.bad),
+            (Some(Highlight::Changed), false) => (CHANGED, ctx.theme.fresh),
+            (Some(Highlight::Changed), true) => (MARKED_AND_CHANGED, ctx.theme.fresh),
+            (None, true) => (MARKED, ctx.theme.bold),
+            (None, false) => (" ", ctx.theme.plain),
         };
         let mut line = Line::from(Span::raw(if is_selected { "›" } else { " " }));
         line.push_span(Span::styled(mark, style));
         for fitted in &columns {
             let value = (fitted.column.cell)(row);
-            let text = cell::fit(&cell::show(&value, look), fitted.width, cell::align(&value));
-            let style = match lit {
+            let text = cell::fit(&cell::show(&value, ctx), fitted.width, cell::align(&value));
+            let style = match highlight {
                 Some(_) => style,
-                None => cell::style(&value, look),
+                None => cell::style(&value, ctx),
             };
             line.push_span(Span::styled(text, style));
             line.push_span(Span::raw(" ".repeat(GAP)));
@@ -217,7 +213,7 @@ fn draw_table<R: Entity>(
         let at = Rect::new(rows.x, y, rows.width, 1);
         frame.render_widget(line, at);
         if is_selected {
-            frame.buffer_mut().set_style(at, look.theme.selected);
+            frame.buffer_mut().set_style(at, ctx.theme.selected);
         }
     }
 }
@@ -225,15 +221,12 @@ fn draw_table<R: Entity>(
 fn empty_words<R: Entity>(list: &ListScreen<R>) -> String {
     let query = &list.query;
     if query.only.is_some() {
-        return format!("This {} is gone. Esc goes back.", R::NAME);
+        return format!("This {} was deleted. Esc goes back.", R::NAME);
     }
     if query.search.is_empty() && query.chips.is_empty() {
-        return format!(
-            "No {} yet: n creates the first, 5 leads to test data.",
-            R::PATH
-        );
+        return format!("No {} yet: n creates one, 5 offers test data.", R::PATH);
     }
-    format!("No {} match. Esc shows all again.", R::PATH)
+    format!("No {} match. Esc shows all rows.", R::PATH)
 }
 
 /// A column and the room that it gets.
@@ -282,7 +275,7 @@ fn fit_columns<R>(
     let mut extra = spare % fills;
     for fitted in shown.iter_mut().filter(|fitted| is_fill(fitted)) {
         let wanted = fitted.width + spare / fills + extra.min(1);
-        fitted.width = wanted.saturating_sub(over.div_ceil(fills)).max(LEAST_FILL);
+        fitted.width = wanted.saturating_sub(over.div_ceil(fills)).max(MIN_FILL);
         extra = extra.saturating_sub(1);
     }
     // Where even that is too much, columns between the first and the last go: those say what a row is and what it comes

@@ -17,7 +17,7 @@ use crate::{
     view::{
         bar::filled,
         cell::{self, Align},
-        look::Look,
+        render::RenderContext,
     },
 };
 
@@ -36,11 +36,11 @@ pub(crate) fn draw(
     frame: &mut Frame<'_>,
     area: Rect,
     (screen, job): (&PartitionsScreen, Option<&Job>),
-    look: Look<'_>,
+    ctx: RenderContext<'_>,
 ) {
     let mut lines = vec![
-        summary(screen, job, look),
-        header(usize::from(area.width), look),
+        summary(screen, job, ctx),
+        header(usize::from(area.width), ctx),
     ];
     let rows = usize::from(area.height).saturating_sub(lines.len());
     let largest = Family::ALL.map(|family| largest(&screen.partitions, family));
@@ -51,10 +51,10 @@ pub(crate) fn draw(
             (partition, is_selected),
             largest[partition.family as usize],
             usize::from(area.width),
-            look,
+            ctx,
         );
         lines.push(match is_selected {
-            true => line.patch_style(look.theme.selected),
+            true => line.patch_style(ctx.theme.selected),
             false => line,
         });
     }
@@ -63,15 +63,15 @@ pub(crate) fn draw(
     }
 }
 
-fn summary(screen: &PartitionsScreen, job: Option<&Job>, look: Look<'_>) -> Line<'static> {
+fn summary(screen: &PartitionsScreen, job: Option<&Job>, ctx: RenderContext<'_>) -> Line<'static> {
     if let Some(error) = &screen.error {
-        return Line::styled(format!(" {}", text::clean(error)), look.theme.bad);
+        return Line::styled(format!(" {}", text::clean(error)), ctx.theme.bad);
     }
     if let Some((job, JobRequest::Partitions(request))) = job.map(|job| (job, &job.request)) {
-        return progress(job, request, look);
+        return progress(job, request, ctx);
     }
     if !screen.is_loaded {
-        return Line::styled(" Loading…", look.theme.dim);
+        return Line::styled(" Loading…", ctx.theme.dim);
     }
     let orders = screen
         .partitions
@@ -96,7 +96,7 @@ fn summary(screen: &PartitionsScreen, job: Option<&Job>, look: Look<'_>) -> Line
 }
 
 /// `Archiving orders_2024_03 · 3 of 12`
-fn progress(job: &Job, request: &PartitionsRequest, look: Look<'_>) -> Line<'static> {
+fn progress(job: &Job, request: &PartitionsRequest, ctx: RenderContext<'_>) -> Line<'static> {
     let doing = match request.action {
         PartitionAction::Archive => "Archiving",
         PartitionAction::Restore => "Restoring",
@@ -109,10 +109,10 @@ fn progress(job: &Job, request: &PartitionsRequest, look: Look<'_>) -> Line<'sta
     let done = done.min(total.saturating_sub(1));
     let name = request.names.get(done).map_or("", String::as_str);
     let words = format!(" {doing} {} · {} of {total}", text::clean(name), done + 1);
-    Line::styled(words, look.theme.warn)
+    Line::styled(words, ctx.theme.warn)
 }
 
-fn header(width: usize, look: Look<'_>) -> Line<'static> {
+fn header(width: usize, ctx: RenderContext<'_>) -> Line<'static> {
     let name = name_width(width);
     let mut header = format!(
         "  {:<name$} {:<STATE$}{:>ROWS$} ",
@@ -122,19 +122,19 @@ fn header(width: usize, look: Look<'_>) -> Line<'static> {
         header += &" ".repeat(bar + 1);
         header += &format!("{:>BYTES$}", "Size");
     }
-    Line::styled(cell::fit(&header, width, Align::Left), look.theme.header)
+    Line::styled(cell::fit(&header, width, Align::Left), ctx.theme.header)
 }
 
 fn row(
     (partition, is_selected): (&Partition, bool),
     (most_rows, most_bytes): (i64, i64),
     width: usize,
-    look: Look<'_>,
+    ctx: RenderContext<'_>,
 ) -> Line<'static> {
     let (state, style): (&str, Style) = match partition.state {
-        PartitionState::Attached => ("attached", look.theme.plain),
-        PartitionState::Archived => ("archived", look.theme.warn),
-        PartitionState::Dropped => ("deleted", look.theme.dim),
+        PartitionState::Attached => ("attached", ctx.theme.plain),
+        PartitionState::Archived => ("archived", ctx.theme.warn),
+        PartitionState::Dropped => ("deleted", ctx.theme.dim),
     };
     let rows = text::integer(partition.rows);
     let name = cell::fit(
@@ -152,12 +152,12 @@ fn row(
         spans.extend([
             Span::styled(
                 filled(partition.rows.into(), most_rows.into(), bar),
-                look.theme.label,
+                ctx.theme.label,
             ),
             Span::raw(format!(" {bytes} ")),
             Span::styled(
                 filled(size(partition).into(), most_bytes.into(), bar),
-                look.theme.good,
+                ctx.theme.good,
             ),
         ]);
     }

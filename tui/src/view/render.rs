@@ -7,7 +7,7 @@ use crate::{
 
 /// What every part of the picture needs to show values.
 #[derive(Clone, Copy)]
-pub(crate) struct Look<'a> {
+pub(crate) struct RenderContext<'a> {
     pub(crate) names: &'a Names,
     pub(crate) zone: Zone,
     pub(crate) theme: &'a Theme,

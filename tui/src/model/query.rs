@@ -3,10 +3,7 @@
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::{
-    messages::context::Chip,
-    model::entity::{Reference, Tab, Target},
-};
+use crate::model::{entity::Target, names::Reference, tab::Tab};
 
 /// What the list shows of its resource.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -34,7 +31,17 @@ impl Query {
     }
 }
 
-/// The query that a link stands for.
+/// A filter that is set, with the label that shows it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Chip {
+    pub name: String,
+    pub value: String,
+    pub label: String,
+    /// The row whose name says more than the label.
+    pub reference: Option<Reference>,
+}
+
+/// The tab and query that a link stands for.
 pub fn query_of(target: &Target) -> (Tab, Query) {
     match target {
         Target::Row(Reference { tab, id }) => {

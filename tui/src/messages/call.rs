@@ -1,0 +1,205 @@
+//! Calls to the server and their replies.
+
+use std::time::Duration;
+
+use reqwest::Method;
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use serde_json::Value;
+use stockroom_common::Problem;
+use uuid::Uuid;
+
+use crate::model::tab::Tab;
+
+/// A request to the server. A read cancels an earlier read of the same owner.
+#[derive(Clone, Debug)]
+pub struct Call {
+    pub ticket: Ticket,
+    pub method: Method,
+    /// With its query.
+    pub path: String,
+    pub body: Option<Value>,
+    pub precondition: Precondition,
+    /// Whether the server should read it from the database.
+    pub bypass_cache: bool,
+}
+
+/// What must be true of the row for the write to happen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Precondition {
+    None,
+    /// The row is at this version.
+    Version(i64),
+    /// There is no such row yet.
+    Absent,
+}
+
+impl Call {
+    /// A call without a body and without conditions.
+    pub fn new(ticket: Ticket, method: Method, path: impl Into<String>) -> Self {
+        Self {
+            ticket,
+            method,
+            path: path.into(),
+            body: None,
+            precondition: Precondition::None,
+            bypass_cache: false,
+        }
+    }
+}
+
+/// Says which call a reply answers. A reply with another run than its owner waits for is dropped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Ticket {
+    pub owner: Owner,
+    pub run: u64,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Owner {
+    List(Tab),
+    Delete(Tab),
+    Names(Tab),
+    /// Rows that others changed, read again.
+    Refresh(Tab),
+    Undo,
+    Bulk,
+    Count(Tab),
+    /// The history of the row in the detail pane.
+    History(Tab),
+    Save,
+    /// A form reads its row again.
+    Reread,
+    Picker,
+    /// Jobs that are started, cancelled, looked up.
+    Job,
+    /// A job that is read with the report on its rows.
+    Review(Uuid),
+    JobEvents,
+    Partitions,
+    Dashboard,
+    /// An export that is started.
+    Export,
+    /// An export that is saved.
+    Download,
+    Import,
+}
+
+#[derive(Debug)]
+pub struct Reply {
+    pub ticket: Ticket,
+    pub took: Duration,
+    pub result: Result<Answer, Failure>,
+}
+
+impl Reply {
+    /// Reads the answer's body.
+    ///
+    /// # Errors
+    /// A sentence: why there is no answer, or that it cannot be read.
+    pub fn read<T: DeserializeOwned>(&self) -> Result<T, String> {
+        match &self.result {
+            Ok(answer) => answer.read(),
+            Err(failure) => Err(failure.message().to_owned()),
+        }
+    }
+}
+
+/// What was written to a file, as the body of a reply.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Written {
+    pub file: String,
+    pub bytes: i64,
+}
+
+/// A successful response.
+#[derive(Clone, Debug, Default)]
+pub struct Answer {
+    pub body: Vec<u8>,
+    /// The target of the `Link` header with `rel="last"`.
+    pub last: Option<String>,
+    /// Where the server read it from, if it says so.
+    pub source: Option<Source>,
+}
+
+/// Where the server read an answer from: its `Cache-Status`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Source {
+    Hit,
+    /// From the database: the cache did not have it.
+    Miss,
+    /// From the database: the cache was not asked.
+    Bypass,
+}
+
+impl Source {
+    /// Parses the header (RFC 9211); none where only another cache speaks.
+    pub fn parse(status: &str) -> Option<Self> {
+        let ours = status.split(',').map(str::trim);
+        let ours = ours
+            .into_iter()
+            .find(|entry| entry.starts_with("stockroom"))?;
+        let mut parameters = ours.split(';').map(str::trim).skip(1);
+        parameters.find_map(|parameter| match parameter {
+            "hit" => Some(Self::Hit),
+            "fwd=bypass" => Some(Self::Bypass),
+            forward if forward.starts_with("fwd=") => Some(Self::Miss),
+            _ => None,
+        })
+    }
+
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::Hit => "hit",
+            Self::Miss => "miss",
+            Self::Bypass => "bypass",
+        }
+    }
+}
+
+impl Answer {
+    /// Reads the body.
+    ///
+    /// # Errors
+    /// A sentence, where the body is not what this client expects.
+    pub fn read<T: DeserializeOwned>(&self) -> Result<T, String> {
+        serde_json::from_slice(&self.body)
+            .map_err(|error| format!("The server's answer cannot be read: {error}"))
+    }
+}
+
+/// Why there is no answer.
+#[derive(Clone, Debug)]
+pub enum Failure {
+    Refused(Problem),
+    /// The request never reached the server.
+    Unreachable(String),
+    /// It may have reached the server; the outcome is unknown.
+    NoAnswer(String),
+}
+
+impl Failure {
+    pub fn message(&self) -> &str {
+        match self {
+            Self::Refused(problem) => &problem.detail,
+            Self::Unreachable(reason) | Self::NoAnswer(reason) => reason,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_source_is_read_from_the_words_of_our_cache() {
+        let source = |status| Source::parse(status).map(Source::label);
+        assert_eq!(source("stockroom; hit; ttl=540"), Some("hit"));
+        assert_eq!(
+            source("stockroom; fwd=stale; stored; collapsed"),
+            Some("miss")
+        );
+        assert_eq!(source("stockroom; fwd=bypass; detail=off"), Some("bypass"));
+        assert_eq!(source("edge; fwd=miss, stockroom; hit; ttl=1"), Some("hit"));
+        assert_eq!(source("edge; hit"), None);
+    }
+}

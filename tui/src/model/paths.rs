@@ -1,0 +1,71 @@
+//! Names of files as people type them.
+
+use std::{
+    borrow::Cow,
+    path::{Path, PathBuf},
+};
+
+/// The absolute path of a file: the folder may be another one by the time it is written. Terminals type the name of a
+/// file that is dropped on them in quotes, with backslashes or as a URL.
+pub fn absolute_path(file: &str) -> String {
+    let file = &unquote_dropped(file.trim());
+    let path = match file.strip_prefix("~/") {
+        Some(rest) => std::env::home_dir().unwrap_or_default().join(rest),
+        None => PathBuf::from(file),
+    };
+    let path = std::path::absolute(&path).unwrap_or(path);
+    path.to_string_lossy().into_owned()
+}
+
+/// The name in what a terminal types when a file is dropped on it.
+fn unquote_dropped(typed: &str) -> String {
+    // A file of exactly that name is the one that is meant.
+    if Path::new(typed).exists() {
+        return typed.to_owned();
+    }
+    if let Some(url) = typed.strip_prefix("file://") {
+        let path = &url[url.find('/').unwrap_or(0)..];
+        let decoded = percent_encoding::percent_decode_str(path).decode_utf8();
+        return decoded.map_or_else(|_| typed.to_owned(), Cow::into_owned);
+    }
+    for quote in ['\'', '"'] {
+        let quoted = typed
+            .strip_prefix(quote)
+            .and_then(|rest| rest.strip_suffix(quote));
+        if let Some(name) = quoted {
+            // How a shell writes a quote within quotes.
+            return name.replace("'\\''", "'");
+        }
+    }
+    let mut name = String::new();
+    let mut typed = typed.chars();
+    while let Some(c) = typed.next() {
+        match c {
+            '\\' => name.extend(typed.next()),
+            c => name.push(c),
+        }
+    }
+    name
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn files_may_be_dropped_on_the_terminal() {
+        for dropped in [
+            "/tmp/no such/Ada's.csv",
+            "'/tmp/no such/Ada'\\''s.csv'",
+            "\"/tmp/no such/Ada's.csv\"",
+            "/tmp/no\\ such/Ada\\'s.csv ",
+            "file:///tmp/no%20such/Ada's.csv",
+        ] {
+            assert_eq!(
+                absolute_path(dropped),
+                "/tmp/no such/Ada's.csv",
+                "{dropped}"
+            );
+        }
+    }
+}

@@ -1,0 +1,80 @@
+//! The file `config.toml`.
+
+use std::{collections::BTreeMap, fmt::Display, io::ErrorKind, path::PathBuf};
+
+use serde::Deserialize;
+
+use crate::settings::keys::{Keymap, Keys};
+
+/// Its content.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    pub(crate) server: Option<String>,
+    pub(crate) theme: Option<String>,
+    pub(crate) plain: bool,
+    pub(crate) read_only: bool,
+    pub(crate) mouse: Option<bool>,
+    pub(crate) keys: BTreeMap<String, Keys>,
+}
+
+impl Config {
+    /// Where it is looked for; none where the system tells no home.
+    pub fn path() -> Option<PathBuf> {
+        let dirs = directories::ProjectDirs::from("", "", "stockroom")?;
+        Some(dirs.config_dir().join("config.toml"))
+    }
+
+    /// Reads the file; one that is not there says nothing.
+    ///
+    /// # Errors
+    /// A sentence about what is wrong with it.
+    pub fn read() -> Result<Self, String> {
+        let path = Self::path();
+        if path
+            .as_ref()
+            .is_some_and(|path| path.is_symlink() && !path.exists())
+        {
+            return Err(Self::error("is a link to a missing file"));
+        }
+        let text = path.map(std::fs::read_to_string);
+        match text {
+            Some(Ok(text)) if text.contains('\0') => {
+                Err(Self::error("is UTF-16 or not text; save it as UTF-8"))
+            }
+            Some(Ok(text)) => toml::from_str(&text).map_err(|error| {
+                let place = error
+                    .span()
+                    .map(|span| text[..span.start].lines().count().max(1));
+                let line = place.map_or_else(String::new, |line| format!(", line {line}"));
+                let path = Self::path().unwrap_or_default();
+                format!("{}{line}: {}", path.display(), error.message())
+            }),
+            Some(Err(error)) if error.kind() != ErrorKind::NotFound => {
+                // It may say which shop is meant, or that nothing may be changed there.
+                Err(Self::error(match error.kind() {
+                    ErrorKind::InvalidData => "is not UTF-8; save it in that encoding".into(),
+                    _ => format!("cannot be read: {error}"),
+                }))
+            }
+            Some(Err(_)) | None => Ok(Self::default()),
+        }
+    }
+
+    /// The keys in force.
+    ///
+    /// # Errors
+    /// What is wrong with those of the file.
+    pub fn keymap(&self) -> Result<Keymap, String> {
+        Keymap::with(&self.keys).map_err(|fault| {
+            let path = Self::path().unwrap_or_default();
+            format!("{}: {fault}", path.display())
+        })
+    }
+
+    /// A sentence about the file, beginning with its path.
+    pub(crate) fn error(message: impl Display) -> String {
+        let path = Self::path().unwrap_or_default();
+        format!("{} {message}", path.display())
+    }
+}

@@ -1,0 +1,170 @@
+//! What surrounds every screen: the tabs above it, the hints and the status line below it.
+
+use ratatui::{
+    Frame,
+    layout::Rect,
+    style::Style,
+    text::{Line, Span},
+    widgets::Clear,
+};
+
+use super::render::RenderContext;
+use crate::{
+    app::state::App,
+    messages::{call::Source, event::Link, request::Toast},
+    model::{tab::Tab, text},
+};
+
+pub(super) fn draw_tabs(frame: &mut Frame<'_>, area: Rect, app: &App, ctx: RenderContext<'_>) {
+    let mut crumbs: Vec<&str> = app
+        .navigation
+        .breadcrumb()
+        .into_iter()
+        .map(Tab::title)
+        .collect();
+    let mut way = crumbs.join(" › ");
+    let mut spans = Vec::new();
+    for (tab, title) in tab_titles(app, usize::from(area.width)) {
+        let style = match tab == app.navigation.tab {
+            true => ctx.theme.active_tab,
+            false => ctx.theme.plain,
+        };
+        spans.push(Span::styled(title, style));
+    }
+    let taken: usize = spans.iter().map(|span| text::width(&span.content)).sum();
+    let room = usize::from(area.width).saturating_sub(taken);
+    // The last steps are those to go back first.
+    while text::width(&way) + 4 > room && crumbs.len() > 1 {
+        crumbs.remove(0);
+        way = format!("… › {}", crumbs.join(" › "));
+    }
+    if !crumbs.is_empty() {
+        spans.push(Span::styled(format!("  ‹ {way}"), ctx.theme.dim));
+    }
+    frame.render_widget(Line::from(spans), area);
+}
+
+/// The tabs as they stand side by side in that many columns: where there is no room for all titles, one
+/// must still see where one is and came from.
+pub(super) fn tab_titles(app: &App, width: usize) -> Vec<(Tab, String)> {
+    let crumbs: Vec<&str> = app
+        .navigation
+        .breadcrumb()
+        .into_iter()
+        .map(Tab::title)
+        .collect();
+    let way_back = match crumbs.is_empty() {
+        true => 0,
+        false => text::width(&crumbs.join(" › ")) + 4,
+    };
+    let titles = |show: fn(usize, Tab, bool) -> String| {
+        let tabs = Tab::ALL.into_iter().zip(1..);
+        let titles = tabs.map(|(tab, number)| (tab, show(number, tab, tab == app.navigation.tab)));
+        titles.collect::<Vec<_>>()
+    };
+    let ways: [fn(usize, Tab, bool) -> String; 3] = [
+        |number, tab, _| format!(" {number} {} ", tab.title()),
+        |number, tab, _| format!(" {number} {}", tab.title()),
+        |number, tab, is_active| match is_active {
+            true => format!(" {number} {} ", tab.title()),
+            false => format!(" {number} "),
+        },
+    ];
+    let fits = |titles: &[(Tab, String)]| {
+        let taken = titles.iter().map(|(_, title)| text::width(title));
+        taken.sum::<usize>() + way_back <= width
+    };
+    let [loose, tight, short] = ways.map(titles);
+    match () {
+        () if fits(&loose) => loose,
+        () if fits(&tight) => tight,
+        () => short,
+    }
+}
+
+/// What can be done here, from the table of keys.
+pub(super) fn draw_hints(frame: &mut Frame<'_>, area: Rect, app: &App, ctx: RenderContext<'_>) {
+    let mut line = Line::default();
+    let mut width = 0;
+    for (key, hint) in app.hints() {
+        let (key, hint) = (format!(" {key}"), format!(" {hint} "));
+        width += text::width(&key) + text::width(&hint);
+        // The last blank may fall off the edge.
+        if width > usize::from(area.width) + 1 {
+            break;
+        }
+        line.push_span(Span::styled(key, ctx.theme.bold));
+        line.push_span(Span::styled(hint, ctx.theme.dim));
+    }
+    frame.render_widget(line, area);
+}
+
+pub(super) fn draw_status(frame: &mut Frame<'_>, area: Rect, app: &App, ctx: RenderContext<'_>) {
+    let (mark, words, style) = match &app.connection.link {
+        Link::Connecting => ("◌ ", "connecting".to_owned(), ctx.theme.warn),
+        Link::Up => ("● ", "connected".to_owned(), ctx.theme.good),
+        Link::Down(reason) => (
+            "○ ",
+            format!("offline, reconnecting: {reason}"),
+            ctx.theme.bad,
+        ),
+    };
+    let loading = if app.screen().is_loading() {
+        " · loading…"
+    } else {
+        ""
+    };
+    let latency = match app.connection.latency {
+        Some((took, source)) if app.connection.link == Link::Up => {
+            let source = source.map_or("", Source::label);
+            format!(" · {} ms {source}", took.as_millis().max(1))
+        }
+        _ => String::new(),
+    };
+    let right = format!(
+        " {}{}{loading} ",
+        text::clean(&app.connection.server),
+        latency.trim_end()
+    );
+    let [good, bad, mark] = match ctx.is_plain {
+        true => ["done: ", "error: ", ""],
+        false => ["✓ ", "✗ ", mark],
+    };
+    let (left, style): (String, Style) = match &app.toast {
+        Some(Toast::Info(message)) => (format!(" {good}{message}"), ctx.theme.good),
+        Some(Toast::Error(message)) => (format!(" {bad}{message}"), ctx.theme.bad),
+        None => (format!(" {mark}{words}"), style),
+    };
+    let left = text::clean(&left);
+    if app.toast.is_some() && text::width(&left) > usize::from(area.width) {
+        return draw_long_toast(frame, area, left.trim(), style);
+    }
+    // What has just happened comes first; else each side has half of the line, and what the other leaves.
+    let room = usize::from(area.width);
+    let least = if app.toast.is_some() { room } else { room / 2 };
+    let right_width = text::width(&right).min(room - text::width(&left).min(least));
+    let left_width = room - right_width;
+    let left = text::cut(&left, left_width).into_owned();
+    let pad = left_width - text::width(&left);
+    frame.render_widget(
+        Line::from(vec![
+            Span::styled(left, style),
+            Span::raw(" ".repeat(pad)),
+            Span::styled(text::cut(&right, right_width).into_owned(), ctx.theme.dim),
+        ]),
+        area,
+    );
+}
+
+/// What has happened, where it takes more than a line: over the lines above.
+pub(super) fn draw_long_toast(frame: &mut Frame<'_>, area: Rect, words: &str, style: Style) {
+    const MOST: usize = 5;
+    let lines = text::wrap(words, usize::from(area.width).saturating_sub(2));
+    let shown = lines.len().min(MOST).min(usize::from(area.y) + 1);
+    let top = area.y + 1 - shown as u16;
+    for (line, y) in lines.into_iter().take(shown).zip(top..) {
+        let at = Rect::new(area.x, y, area.width, 1);
+        frame.render_widget(Clear, at);
+        frame.render_widget(Line::styled(format!(" {line}"), style), at);
+    }
+}

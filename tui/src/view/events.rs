@@ -1,0 +1,67 @@
+//! Turns terminal events into events of the application: what a click means depends on what is drawn.
+
+use crossterm::event::{
+    Event as TerminalEvent, KeyEventKind, MouseButton, MouseEvent, MouseEventKind,
+};
+use ratatui::layout::Rect;
+
+use super::{chrome::tab_titles, dialogs::overlay};
+use crate::{
+    app::state::App,
+    messages::event::{Event, Hit, MouseAction},
+    model::text,
+    settings::keys::Scope,
+};
+
+/// The event that a terminal event stands for, if any.
+pub fn translate(app: &App, event: TerminalEvent) -> Option<Event> {
+    match event {
+        TerminalEvent::Key(key) if key.kind != KeyEventKind::Release => Some(Event::Key(key)),
+        TerminalEvent::Paste(text) => Some(Event::Paste(text)),
+        TerminalEvent::Mouse(event) => mouse_action(app, event).map(Event::Mouse),
+        TerminalEvent::Resize(columns, rows) => Some(Event::Resize(columns, rows)),
+        _ => None,
+    }
+}
+
+fn mouse_action(app: &App, event: MouseEvent) -> Option<MouseAction> {
+    match event.kind {
+        MouseEventKind::ScrollUp => Some(MouseAction::ScrollUp),
+        MouseEventKind::ScrollDown => Some(MouseAction::ScrollDown),
+        MouseEventKind::Down(MouseButton::Left) => {
+            hit(app, event.column, event.row).map(MouseAction::Click)
+        }
+        _ => None,
+    }
+}
+
+/// Whether a mouse event may mean anything. Most only say that the mouse has moved.
+pub const fn is_relevant_mouse_event(kind: MouseEventKind) -> bool {
+    matches!(
+        kind,
+        MouseEventKind::ScrollUp
+            | MouseEventKind::ScrollDown
+            | MouseEventKind::Down(MouseButton::Left)
+    )
+}
+
+/// What stands at a column and row of the screen and can be clicked on.
+fn hit(app: &App, column: u16, row: u16) -> Option<Hit> {
+    /// Rows above the first row of a list.
+    const HEADER: u16 = 3;
+    if let Some(overlay) = app.overlays.last() {
+        let body = Rect::new(0, 1, app.size.0, app.size.1.saturating_sub(3));
+        return overlay::item_at(overlay, body, (column, row)).map(Hit::Item);
+    }
+    if row == 0 {
+        let mut end = 0;
+        let mut titles = tab_titles(app, usize::from(app.size.0)).into_iter();
+        return titles.find_map(|(tab, title)| {
+            end += text::width(&title);
+            (usize::from(column) < end).then_some(Hit::Tab(tab))
+        });
+    }
+    let below = app.size.1.saturating_sub(2);
+    let has_rows = matches!(app.scope(), Scope::List | Scope::Jobs | Scope::Partitions);
+    (has_rows && (HEADER..below).contains(&row)).then(|| Hit::Row(usize::from(row - HEADER)))
+}

@@ -1,28 +1,50 @@
-//! What the server and the client say to each other: wire types, the rules that both check, and the
-//! place where a local pair of them meets; and the log that holds neither of them up. No async runtime in
-//! here; SQL types neither.
+//! What the server and the client say to each other: wire types, and the rules that both check; where a local pair of
+//! them meets; and the log that blocks neither of them. No async runtime in here, and no SQL types.
 
-pub mod bulk;
-pub mod category;
-pub mod change;
-pub mod check;
-pub mod customer;
-pub mod document;
-pub mod environment;
-pub mod format;
-pub mod id;
-pub mod job;
-pub mod log_sink;
-pub mod order;
-pub mod page;
-pub mod partition;
-pub mod place;
-pub mod problem;
-pub mod product;
-pub mod resource;
-pub mod seed;
-pub mod stats;
-pub mod table;
+mod entities {
+    pub mod category;
+    pub mod customer;
+    pub mod id;
+    pub mod order;
+    pub mod product;
+    pub mod resource;
+}
+
+mod documents {
+    pub mod check;
+    pub mod document;
+    pub mod format;
+    pub mod table;
+}
+
+mod wire {
+    pub mod bulk;
+    pub mod change;
+    pub mod page;
+    pub mod partition;
+    pub mod problem;
+    pub mod stats;
+}
+
+mod work {
+    pub mod job;
+    pub mod seed;
+}
+
+mod host {
+    pub mod environment;
+    pub mod local_paths;
+    pub mod log_sink;
+}
+
+// Users name a module without its folder, which is only for whoever reads the sources.
+pub use self::{
+    documents::{check, document, format, table},
+    entities::{category, customer, id, order, product, resource},
+    host::{environment, local_paths, log_sink},
+    wire::{bulk, change, page, partition, problem, stats},
+    work::{job, seed},
+};
 
 pub use category::{Category, CategoryFilter, NewCategory};
 pub use customer::{Address, Customer, CustomerFilter, NewCustomer};

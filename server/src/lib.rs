@@ -33,6 +33,7 @@ pub mod seed {
     //! Test data in bulk.
 
     mod batch;
+    mod batch_spec;
     mod command;
     mod enqueue;
     mod generate;
@@ -76,6 +77,7 @@ mod rows {
     pub(crate) mod list;
     pub(crate) mod many;
     pub(crate) mod similar;
+    pub(crate) mod table;
 }
 
 mod jobs {

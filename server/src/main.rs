@@ -16,7 +16,7 @@ use rustix::{
     process::{Resource, getrlimit, setrlimit, umask},
 };
 use sqlx::postgres::PgConnectOptions;
-use stockroom_common::{LogSink, environment, place};
+use stockroom_common::{LogSink, environment, local_paths};
 use stockroom_server::{
     AppState, Database, Options, Pooling,
     cache::{CacheOptions, Place, RedisAddress},
@@ -79,7 +79,7 @@ fn parse() -> Settings {
         && !told
         && let Ok(data_dir) = local::data_dir(settings.data_dir.as_deref())
     {
-        settings.listen = Listen::Unix(place::api_socket(&data_dir));
+        settings.listen = Listen::Unix(local_paths::api_socket(&data_dir));
     }
     settings
 }
@@ -292,7 +292,7 @@ impl Server {
         }
         let data_dir = local::data_dir(settings.data_dir.as_deref())?;
         let lock = ServerLock::take(&data_dir)?;
-        if let Some(sockets) = place::api_socket(&data_dir).parent() {
+        if let Some(sockets) = local_paths::api_socket(&data_dir).parent() {
             local::make_private_dir(sockets)?;
         }
         tracing::info!("starting a private PostgreSQL in {}", data_dir.display());

@@ -10,7 +10,7 @@ use std::{
 use chrono::{DateTime, NaiveDate, Utc};
 use clap::{Parser, Subcommand};
 use sqlx::postgres::PgConnectOptions;
-use stockroom_common::{place, seed::NewSeedJob};
+use stockroom_common::{local_paths, seed::NewSeedJob};
 
 use crate::{
     http::origin::{Hosts, parse_host},
@@ -60,7 +60,7 @@ pub struct Settings {
     pub allow_host: Vec<String>,
 
     /// The folder of the private PostgreSQL.
-    #[arg(long, env = place::DATA_DIR_VARIABLE, global = true)]
+    #[arg(long, env = local_paths::DATA_DIR_VARIABLE, global = true)]
     pub data_dir: Option<PathBuf>,
 
     /// Make a shop in a --data-dir that is not there, or for a command.

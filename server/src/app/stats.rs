@@ -21,7 +21,7 @@ use crate::{
         parameters::{Parameters, unreadable},
     },
     process::clock::month_start,
-    rows::{entity::Entity, list},
+    rows::{entity::Entity, list::total},
     store::{
         Store,
         cache::{Answer, EntryKey, Loaded, Reader, Served, Tag, Wanted},
@@ -103,11 +103,11 @@ async fn counts(store: &Store, reader: &Reader) -> Result<Served> {
 /// Counts what is quickly counted, and takes the planner's word for the rest.
 async fn estimate<E: Entity>(conn: &mut Connection) -> Result<Total> {
     let everything = E::Filter::default();
-    let estimate = list::estimate::<E>(conn, &everything, None).await?;
+    let estimate = total::estimate::<E>(conn, &everything, None).await?;
     if estimate.exact || estimate.value > COUNTED {
         return Ok(estimate);
     }
-    list::count::<E>(conn, &everything, None).await
+    total::count::<E>(conn, &everything, None).await
 }
 
 async fn month(store: &Store, begin: DateTime<Utc>, reader: &Reader) -> Result<Served> {

@@ -5,7 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use stockroom_common::place;
+use stockroom_common::local_paths;
 
 /// The superuser of a private PostgreSQL, and its database.
 pub const ROLE: &str = "stockroom";
@@ -80,7 +80,7 @@ impl Layout {
         Self {
             data_dir: data_dir.into(),
             cluster: data_dir.join("postgres"),
-            sockets: place::socket_dir(data_dir, "sockets"),
+            sockets: local_paths::socket_dir(data_dir, "sockets"),
             log: data_dir.join("postgres.log"),
         }
     }

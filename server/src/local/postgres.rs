@@ -9,7 +9,7 @@ use std::{
 };
 
 use sqlx::postgres::{PgConnectOptions, PgSslMode};
-use stockroom_common::place;
+use stockroom_common::local_paths;
 use tokio::{
     io::{AsyncBufReadExt, BufReader},
     process::{Child, Command},
@@ -130,7 +130,7 @@ pub fn make_private_dir(path: &Path) -> Result<(), LocalError> {
 pub fn data_dir(told: Option<&Path>) -> Result<PathBuf, LocalError> {
     match told {
         Some(path) => std::path::absolute(path).map_err(LocalError::io("cannot find", path)),
-        None => place::data_dir().ok_or(LocalError::NoHome),
+        None => local_paths::data_dir().ok_or(LocalError::NoHome),
     }
 }
 

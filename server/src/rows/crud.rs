@@ -78,7 +78,9 @@ pub(crate) async fn list<E: Entity>(
 async fn load_page<E: Entity>(store: Store, request: Arc<ListRequest<E>>) -> Result<Loaded> {
     let now = store.options.clock.now();
     let mut conn = store.database.reads.acquire().await?;
-    let ReadPage { mut page, end } = request.read(&mut conn, &store.cursor_key).await?;
+    let rows = E::page(&mut conn, &request).await?;
+    let read = request.page_of(rows, &mut conn, &store.cursor_key);
+    let ReadPage { mut page, end } = read.await?;
     if let Some(family) = E::FAMILY {
         page.archived_before = archived::archived_before(&mut conn, family).await?;
     }

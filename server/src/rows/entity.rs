@@ -1,18 +1,17 @@
-//! What an entity must say of itself so that the shell in [`crate::rows::crud`] can serve it: data about
-//! its table, and plain SQL functions. An entity that needs more writes handlers of its own.
+//! What an entity must supply so that [`crate::rows::crud`] can serve it, beside its [`Table`]: plain SQL functions. An
+//! entity that needs more writes handlers of its own.
 
 use std::future::Future;
 
 use chrono::{DateTime, Utc};
 use serde_json::Value;
-use sqlx::{Postgres, QueryBuilder, postgres::PgRow};
-use stockroom_common::{Id, Product, Resource, change::Op, document, partition::Family};
+use stockroom_common::{Id, Product, change::Op, document};
 
 use crate::{
-    http::error::{Constraint, Result},
+    http::error::Result,
     rows::{
-        list::{self, KeyValue, ListRequest},
-        many::Prepare,
+        list::{KeyValue, ListRequest, select},
+        table::Table,
     },
     store::{
         Store, cache::Tag, copy::TableRows, database::Connection, log::Change,
@@ -20,26 +19,9 @@ use crate::{
     },
 };
 
-pub(crate) trait Entity: Resource {
-    const TABLE: &'static str;
-    /// The columns that [`Entity::from_row`] reads, as they stand after `select`.
-    const COLUMNS: &'static str;
-    /// How the keys of [`Resource::SORTS`] are sorted by, in the same order.
-    const SORT_KEYS: &'static [SortKey];
-    /// The constraints that a write can break.
-    const CONSTRAINTS: &'static [Constraint];
-    /// Who may refer to a row and so keep it from being deleted.
+pub(crate) trait Entity: Table {
+    /// The columns elsewhere that may refer to a row and so keep it from being deleted.
     const REFERENCES: &'static [Reference];
-    /// Whose partitions its rows lie in, by the time in their ids; none where its table is whole.
-    const FAMILY: Option<Family> = None;
-
-    /// What a row is known by besides its id; none where that is all.
-    const NATURAL_KEY: Option<NaturalKey> = None;
-
-    /// What `q` searches, as the search index has it; none where that is something else than text.
-    const SEARCHED: Option<&'static str> = None;
-
-    fn from_row(row: &PgRow) -> sqlx::Result<Self>;
 
     /// Whether the document would leave the row as it is.
     fn is_as(&self, new: &Self::New) -> bool {
@@ -64,22 +46,12 @@ pub(crate) trait Entity: Resource {
         Self::page_tags(request, now)
     }
 
-    /// Appends ` and …` for each filter that is set and for the search text.
-    ///
-    /// # Errors
-    /// 400 where the search text cannot be one.
-    fn filter(
-        sql: &mut QueryBuilder<Postgres>,
-        filter: &Self::Filter,
-        search: Option<&str>,
-    ) -> Result<()>;
-
     /// The rows of a page and their sort keys, one row more than its limit where there are more.
     fn page(
         conn: &mut Connection,
         request: &ListRequest<Self>,
     ) -> impl Future<Output = Result<Vec<(Self, KeyValue)>>> + Send {
-        list::select_page(conn, request)
+        select::page(conn, request)
     }
 
     /// The rows with these ids that exist, in any order.
@@ -88,7 +60,7 @@ pub(crate) trait Entity: Resource {
         conn: &mut Connection,
         ids: &[Id<Self>],
     ) -> impl Future<Output = Result<Vec<Self>>> + Send {
-        list::select_by_ids(conn, ids)
+        select::by_ids(conn, ids)
     }
 
     /// The row, kept from being changed by others until the transaction ends.
@@ -96,7 +68,7 @@ pub(crate) trait Entity: Resource {
         conn: &mut Connection,
         id: Id<Self>,
     ) -> impl Future<Output = Result<Option<Self>>> + Send {
-        list::select_for_update(conn, id)
+        select::for_update(conn, id)
     }
 
     /// The rows that have one of these ids or natural keys, each with its key, kept from being changed by
@@ -107,7 +79,7 @@ pub(crate) trait Entity: Resource {
         ids: &[Id<Self>],
         keys: &[String],
     ) -> impl Future<Output = Result<Vec<(Self, String)>>> + Send {
-        list::select_many_for_update(conn, ids, keys)
+        select::many_for_update(conn, ids, keys)
     }
 
     /// Writes what rows that were written together have changed of what they share with others.
@@ -164,30 +136,16 @@ pub(crate) trait Entity: Resource {
 
     /// Deletes a row that the transaction has locked.
     fn delete(write: &mut Write, old: &Self) -> impl Future<Output = Result<()>> + Send {
-        list::delete_by_id(write, old.id())
+        select::delete_by_id(write, old.id())
     }
 }
 
-/// What people tell a row by.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct NaturalKey {
-    pub(crate) field: &'static str,
-    /// What of it must be unique, such as `lower(name)`.
-    pub(crate) expression: &'static str,
-}
-
-/// A key that lists are sorted by, ties broken by id.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct SortKey {
-    pub(crate) expression: &'static str,
-    pub(crate) kind: KeyKind,
-}
-
+/// What to do about what a row requires, such as a partition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum KeyKind {
-    Text,
-    Integer,
-    Time,
+pub(crate) enum Prepare {
+    Create,
+    /// Only find out whether the row would be refused: if it is, rows that are written with it must leave nothing behind.
+    Check,
 }
 
 /// A column elsewhere that refers to the entity.

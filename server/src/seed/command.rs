@@ -51,7 +51,7 @@ pub async fn command(
     stop: impl Future<Output = ()>,
 ) -> Result<()> {
     let jobs = jobs::of_kind(&store.database.background, JobKind::Seed).await?;
-    let job = match jobs.into_iter().find(|job| request.is_done_by(job)) {
+    let job = match jobs.into_iter().find(|job| job.will_load(&request)) {
         Some(job) => job,
         None => enqueue(store, "stockroom-server seed", request).await?,
     };

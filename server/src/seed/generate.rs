@@ -24,7 +24,7 @@ use stockroom_common::{
 pub(super) use self::calendar::begins_at;
 use self::calendar::{Segment, segments};
 use super::{
-    batch::{self, Entity, Part},
+    batch_spec::{self, BatchSpec, SeedEntity},
     words::{COUNTRIES, DEPARTMENTS, MATERIALS, NOTES, QUALITIES},
 };
 use crate::process::clock::month_start;
@@ -76,21 +76,26 @@ impl Generator {
     }
 
     /// The whole job in batches of at most `size` rows, in an order in which references always point back.
-    pub(super) fn parts(&self, size: i64) -> impl Iterator<Item = Part> + Send {
-        let [categories, products, customers] =
-            [Entity::Categories, Entity::Products, Entity::Customers]
-                .map(|entity| batch::cut(entity, 0..entity.rows(&self.request), size, None));
+    pub(super) fn parts(&self, size: i64) -> impl Iterator<Item = BatchSpec> + Send {
+        let [categories, products, customers] = [
+            SeedEntity::Categories,
+            SeedEntity::Products,
+            SeedEntity::Customers,
+        ]
+        .map(|entity| batch_spec::cut(entity, 0..entity.rows(&self.request), size, None));
         let orders = self.segments.iter().flat_map(move |segment| {
             let month = month_start(segment.from, 0);
-            batch::cut(
-                Entity::Orders,
+            batch_spec::cut(
+                SeedEntity::Orders,
                 segment.first..segment.end,
                 size,
                 Some(month),
             )
         });
         let parts = categories.chain(products).chain(customers).chain(orders);
-        parts.zip(0..).map(|(part, number)| Part { number, ..part })
+        parts
+            .zip(0..)
+            .map(|(part, number)| BatchSpec { number, ..part })
     }
 
     /// From the first instant that an order may bear to the one that none does any more.

@@ -7,7 +7,8 @@ use futures_util::{StreamExt, stream};
 use stockroom_common::{change::Op, partition::Family, seed::NewSeedJob};
 
 use super::{
-    batch::{Batch, Entity, Part},
+    batch::Batch,
+    batch_spec::{BatchSpec, SeedEntity},
     generate::Generator,
     job,
     pace::Pace,
@@ -62,7 +63,7 @@ impl Task<'_> {
             .ensure_all(&store.database.bulk, Family::Orders, self.generator.span())
             .await?;
         // References point back: what refers to an entity waits until that is there.
-        for entity in Entity::ALL {
+        for entity in SeedEntity::ALL {
             self.run.progress().began(entity as usize);
             let parts = self.parts().filter(|part| part.entity == entity);
             self.load_each(parts.filter(|part| !done.contains(&part.number)))
@@ -83,7 +84,7 @@ impl Task<'_> {
 
     /// Loads some batches at a time. Where one fails or the job is to stop, no other is begun, and those
     /// under way are finished.
-    async fn load_each(&self, parts: impl Iterator<Item = Part>) -> Result<(), Ended> {
+    async fn load_each(&self, parts: impl Iterator<Item = BatchSpec>) -> Result<(), Ended> {
         let parts = parts.take_while(|_| self.run.go_on().is_ok());
         let mut loads = stream::iter(parts)
             .map(|part| self.load(part))
@@ -112,7 +113,7 @@ impl Task<'_> {
     }
 
     /// Generates and loads one batch, with its entry in the log and in the list of batches.
-    async fn load(&self, part: Part) -> Result<(), Ended> {
+    async fn load(&self, part: BatchSpec) -> Result<(), Ended> {
         tokio::select! {
             () = self.pace.wait(part.len()) => {}
             () = self.run.until_stopped() => {}
@@ -169,7 +170,7 @@ impl Task<'_> {
         Ok(())
     }
 
-    fn parts(&self) -> impl Iterator<Item = Part> + Send {
+    fn parts(&self) -> impl Iterator<Item = BatchSpec> + Send {
         self.generator.parts(self.run.batch_rows)
     }
 }

@@ -6,8 +6,9 @@ use stockroom_common::{Category, CategoryFilter, Id, NewCategory};
 use crate::{
     http::error::{Constraint, Result},
     rows::{
-        entity::{Entity, Identity, KeyKind, NaturalKey, Reference, SortKey},
-        list,
+        entity::{Entity, Identity, Reference},
+        list::select,
+        table::{KeyKind, NaturalKey, SortKey, Table},
     },
     store::{
         cache::Tag,
@@ -20,7 +21,7 @@ use crate::{
 /// As in the search index.
 const SEARCHED: &str = "name";
 
-impl Entity for Category {
+impl Table for Category {
     const TABLE: &'static str = "categories";
     const COLUMNS: &'static str = "id, version, created_at, updated_at, name, description";
     const SORT_KEYS: &'static [SortKey] = &[
@@ -38,17 +39,10 @@ impl Entity for Category {
         pointer: "/name",
         message: "another category has this name",
     }];
-    const REFERENCES: &'static [Reference] = &[Reference {
-        select: "select 1 from products where category_id = $1 limit 1001",
-        what: "products in it",
-        advice: "move or delete them first",
-    }];
-
     const NATURAL_KEY: Option<NaturalKey> = Some(NaturalKey {
         field: "name",
         expression: "lower(name)",
     });
-
     const SEARCHED: Option<&'static str> = Some(SEARCHED);
 
     fn from_row(row: &PgRow) -> sqlx::Result<Self> {
@@ -62,19 +56,27 @@ impl Entity for Category {
         })
     }
 
-    fn tags(&self) -> Vec<Tag> {
-        vec![Tag::row(self.id), Tag::list::<Self>()]
-    }
-
     fn filter(
         sql: &mut QueryBuilder<Postgres>,
         CategoryFilter {}: &CategoryFilter,
         search: Option<&str>,
     ) -> Result<()> {
         if let Some(text) = search {
-            list::search(sql, SEARCHED, text);
+            select::search(sql, SEARCHED, text);
         }
         Ok(())
+    }
+}
+
+impl Entity for Category {
+    const REFERENCES: &'static [Reference] = &[Reference {
+        select: "select 1 from products where category_id = $1 limit 1001",
+        what: "products in it",
+        advice: "move or delete them first",
+    }];
+
+    fn tags(&self) -> Vec<Tag> {
+        vec![Tag::row(self.id), Tag::list::<Self>()]
     }
 
     async fn insert(write: &mut Write, identity: Identity<Self>, new: NewCategory) -> Result<Self> {

@@ -6,8 +6,9 @@ use stockroom_common::{Customer, CustomerFilter, Id, NewCustomer};
 use crate::{
     http::error::{Constraint, Result},
     rows::{
-        entity::{Entity, Identity, KeyKind, NaturalKey, Reference, SortKey},
-        list,
+        entity::{Entity, Identity, Reference},
+        list::select,
+        table::{KeyKind, NaturalKey, SortKey, Table},
     },
     store::{
         cache::Tag,
@@ -20,7 +21,7 @@ use crate::{
 /// As in the search index.
 const SEARCHED: &str = "(name || ' ' || email)";
 
-impl Entity for Customer {
+impl Table for Customer {
     const TABLE: &'static str = "customers";
     const COLUMNS: &'static str =
         "id, version, created_at, updated_at, name, email, phone, address";
@@ -43,17 +44,10 @@ impl Entity for Customer {
         pointer: "/email",
         message: "another customer has this e-mail address",
     }];
-    const REFERENCES: &'static [Reference] = &[Reference {
-        select: "select 1 from orders where customer_id = $1 limit 1001",
-        what: "orders of theirs",
-        advice: "delete those first",
-    }];
-
     const NATURAL_KEY: Option<NaturalKey> = Some(NaturalKey {
         field: "email",
         expression: "lower(email)",
     });
-
     const SEARCHED: Option<&'static str> = Some(SEARCHED);
 
     fn from_row(row: &PgRow) -> sqlx::Result<Self> {
@@ -70,19 +64,27 @@ impl Entity for Customer {
         })
     }
 
-    fn tags(&self) -> Vec<Tag> {
-        vec![Tag::row(self.id), Tag::list::<Self>()]
-    }
-
     fn filter(
         sql: &mut QueryBuilder<Postgres>,
         CustomerFilter {}: &CustomerFilter,
         search: Option<&str>,
     ) -> Result<()> {
         if let Some(text) = search {
-            list::search(sql, SEARCHED, text);
+            select::search(sql, SEARCHED, text);
         }
         Ok(())
+    }
+}
+
+impl Entity for Customer {
+    const REFERENCES: &'static [Reference] = &[Reference {
+        select: "select 1 from orders where customer_id = $1 limit 1001",
+        what: "orders of theirs",
+        advice: "delete those first",
+    }];
+
+    fn tags(&self) -> Vec<Tag> {
+        vec![Tag::row(self.id), Tag::list::<Self>()]
     }
 
     async fn insert(write: &mut Write, identity: Identity<Self>, new: NewCustomer) -> Result<Self> {

@@ -27,9 +27,9 @@ use self::{
 use crate::{
     http::error::{Constraint, Error, Result},
     rows::{
-        entity::{Entity, Identity, KeyKind, Reference, SortKey},
+        entity::{Entity, Identity, Prepare, Reference},
         list::{self, KeyValue, ListRequest},
-        many::Prepare,
+        table::{KeyKind, SortKey, Table},
     },
     store::{
         Store, cache::Tag, copy::TableRows, database::Connection, log, partitions::Partitions,
@@ -37,7 +37,7 @@ use crate::{
     },
 };
 
-impl Entity for Order {
+impl Table for Order {
     const TABLE: &'static str = "orders";
     const COLUMNS: &'static str = "placed_at, id, version, created_at, updated_at, customer_id, \
         status, total_minor, note";
@@ -57,7 +57,6 @@ impl Entity for Order {
             message: "name a product that is not there",
         },
     ];
-    const REFERENCES: &'static [Reference] = &[];
     const FAMILY: Option<Family> = Some(Family::Orders);
 
     /// The lines are read apart: see [`lines::attach`].
@@ -78,36 +77,6 @@ impl Entity for Order {
             total_minor: row.try_get("total_minor")?,
             note: row.try_get("note")?,
         })
-    }
-
-    /// What is left out says nothing.
-    fn is_as(&self, new: &NewOrder) -> bool {
-        let is_placed_then = |at: DateTime<Utc>| at.trunc_subsecs(3) == self.placed_at;
-        new.placed_at.is_none_or(is_placed_then)
-            && (new.customer_id, new.status) == (self.customer_id, self.status)
-            && new.note == self.note
-            && lines::same(&self.items, &new.items)
-    }
-
-    fn tags(&self) -> Vec<Tag> {
-        vec![
-            Tag::row(self.id),
-            Tag::orders_of(self.customer_id),
-            Tag::orders_in(self.placed_at),
-            Tag::all_orders(),
-        ]
-    }
-
-    fn page_tags(request: &ListRequest<Self>, now: DateTime<Utc>) -> Vec<Tag> {
-        span::tags(request, now)
-    }
-
-    fn kept_tags(
-        request: &ListRequest<Self>,
-        now: DateTime<Utc>,
-        end: Option<&KeyValue>,
-    ) -> Vec<Tag> {
-        span::kept(request, now, end)
     }
 
     fn filter(
@@ -142,6 +111,40 @@ impl Entity for Order {
                 .push_bind(number.last_hex_digits());
         }
         Ok(())
+    }
+}
+
+impl Entity for Order {
+    const REFERENCES: &'static [Reference] = &[];
+
+    /// What is left out says nothing.
+    fn is_as(&self, new: &NewOrder) -> bool {
+        let is_placed_then = |at: DateTime<Utc>| at.trunc_subsecs(3) == self.placed_at;
+        new.placed_at.is_none_or(is_placed_then)
+            && (new.customer_id, new.status) == (self.customer_id, self.status)
+            && new.note == self.note
+            && lines::same(&self.items, &new.items)
+    }
+
+    fn tags(&self) -> Vec<Tag> {
+        vec![
+            Tag::row(self.id),
+            Tag::orders_of(self.customer_id),
+            Tag::orders_in(self.placed_at),
+            Tag::all_orders(),
+        ]
+    }
+
+    fn page_tags(request: &ListRequest<Self>, now: DateTime<Utc>) -> Vec<Tag> {
+        span::tags(request, now)
+    }
+
+    fn kept_tags(
+        request: &ListRequest<Self>,
+        now: DateTime<Utc>,
+        end: Option<&KeyValue>,
+    ) -> Vec<Tag> {
+        span::kept(request, now, end)
     }
 
     async fn page(
@@ -254,7 +257,7 @@ impl Entity for Order {
         };
         let placed_at = id.time().unwrap_or_default();
         let (store, at) = (write.store.clone(), write.at);
-        make_partition(&store, placed_at, (given, &new), Prepare::Make).await?;
+        make_partition(&store, placed_at, (given, &new), Prepare::Create).await?;
         allow_first_status(write.conn().await?, given, &new).await?;
 
         // What deleting gives back, bringing back takes again.

@@ -6,8 +6,9 @@ use stockroom_common::{Id, NewProduct, Product, ProductFilter};
 use crate::{
     http::error::{Constraint, Result},
     rows::{
-        entity::{Entity, Identity, KeyKind, NaturalKey, Reference, SortKey},
-        list,
+        entity::{Entity, Identity, Reference},
+        list::select,
+        table::{KeyKind, NaturalKey, SortKey, Table},
     },
     store::{
         cache::Tag,
@@ -20,7 +21,7 @@ use crate::{
 /// As in the search index.
 const SEARCHED: &str = "(name || ' ' || sku)";
 
-impl Entity for Product {
+impl Table for Product {
     const TABLE: &'static str = "products";
     const COLUMNS: &'static str = "id, version, created_at, updated_at, category_id, sku, name, \
         description, price_minor, stock, active";
@@ -68,17 +69,10 @@ impl Entity for Product {
             message: "must not be negative",
         },
     ];
-    const REFERENCES: &'static [Reference] = &[Reference {
-        select: "select 1 from order_items where product_id = $1 limit 1001",
-        what: "order lines that name it",
-        advice: "set it inactive instead",
-    }];
-
     const NATURAL_KEY: Option<NaturalKey> = Some(NaturalKey {
         field: "sku",
         expression: "sku",
     });
-
     const SEARCHED: Option<&'static str> = Some(SEARCHED);
 
     fn from_row(row: &PgRow) -> sqlx::Result<Self> {
@@ -97,10 +91,6 @@ impl Entity for Product {
         })
     }
 
-    fn tags(&self) -> Vec<Tag> {
-        vec![Tag::row(self.id), Tag::list::<Self>()]
-    }
-
     fn filter(
         sql: &mut QueryBuilder<Postgres>,
         filter: &ProductFilter,
@@ -114,9 +104,21 @@ impl Entity for Product {
             sql.push(" and active = ").push_bind(active);
         }
         if let Some(text) = search {
-            list::search(sql, SEARCHED, text);
+            select::search(sql, SEARCHED, text);
         }
         Ok(())
+    }
+}
+
+impl Entity for Product {
+    const REFERENCES: &'static [Reference] = &[Reference {
+        select: "select 1 from order_items where product_id = $1 limit 1001",
+        what: "order lines that name it",
+        advice: "set it inactive instead",
+    }];
+
+    fn tags(&self) -> Vec<Tag> {
+        vec![Tag::row(self.id), Tag::list::<Self>()]
     }
 
     async fn insert(write: &mut Write, identity: Identity<Self>, new: NewProduct) -> Result<Self> {

@@ -13,6 +13,7 @@ mod far;
 mod flight;
 mod group;
 mod memory;
+mod nonce;
 mod options;
 mod redis;
 mod served;
@@ -40,9 +41,10 @@ use self::{
 };
 pub use self::{
     entry::EntryKey,
+    nonce::Nonce,
     options::{CacheOptions, Place, Wrap},
     redis::RedisAddress,
-    store::{EntryStore, Key, Nonce, StoreError, StoreFuture},
+    store::{EntryStore, Key, StoreError, StoreFuture},
     tag::Tag,
 };
 pub(crate) use self::{

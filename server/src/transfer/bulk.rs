@@ -21,7 +21,7 @@ use crate::{
     rows::{
         crud::tell,
         entity::Entity,
-        many::{self, ATTEMPTS, Place, Sent},
+        many::{self, ATTEMPTS, InputRow, RowLocation},
     },
     store::{
         Store,
@@ -44,8 +44,8 @@ pub(crate) async fn bulk<E: Entity>(
     let on_error = take_on_error(&mut parameters)?;
     parameters.refuse_rest(&["on_error"])?;
     check_size(values.len())?;
-    let read = |(index, value)| Sent::<E>::read(Place::Index(index), Ok(value));
-    let mut rows: Vec<Sent<E>> = values.into_iter().enumerate().map(read).collect();
+    let read = |(index, value)| InputRow::<E>::read(RowLocation::Index(index), Ok(value));
+    let mut rows: Vec<InputRow<E>> = values.into_iter().enumerate().map(read).collect();
     let (interrupt, _waiting) = Interrupt::of_caller(&store);
     let (report, done) = detached(async move {
         let _permit = permit;

@@ -6,9 +6,12 @@ pub(crate) mod apply;
 mod csv_table;
 pub(crate) mod file;
 pub(crate) mod job;
+mod lines;
+mod ndjson;
 pub(crate) mod receive;
 pub(crate) mod report;
 pub(crate) mod restore;
+mod space;
 
 use std::{sync::Arc, time::Duration};
 

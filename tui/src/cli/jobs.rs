@@ -36,7 +36,7 @@ impl Shop {
     /// Puts a seed job into the queue and follows it to its end.
     pub(crate) async fn seed(&self, sizes: &NewSeedJob, json: bool) -> Result<(), Failure> {
         let jobs: Page<Job> = self.get("/v1/seed-jobs").await?;
-        let job = match jobs.items.into_iter().find(|job| sizes.is_done_by(job)) {
+        let job = match jobs.items.into_iter().find(|job| job.will_load(sizes)) {
             Some(job) => job,
             None => {
                 let body = Some(document::to_value(sizes));

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use clap::Parser;
-use stockroom_common::place;
+use stockroom_common::local_paths;
 
 use crate::{
     cli::arguments::Command,
@@ -32,7 +32,7 @@ pub struct Settings {
     pub server: Option<String>,
 
     /// The folder of the shop on this machine.
-    #[arg(long, env = place::DATA_DIR_VARIABLE, global = true)]
+    #[arg(long, env = local_paths::DATA_DIR_VARIABLE, global = true)]
     pub data_dir: Option<PathBuf>,
 
     /// Create a shop in that folder if there is none.

@@ -12,7 +12,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use stockroom_common::place;
+use stockroom_common::local_paths;
 use tokio::process::{Child, Command};
 
 /// The first start makes a database; recovery after a crash may take a while too.
@@ -30,9 +30,9 @@ impl LocalServer {
     /// The server of the user's own shop, or of the one in `data_dir`. None where the system tells
     /// no home.
     pub fn new(data_dir: Option<PathBuf>) -> Option<Self> {
-        let data_dir = data_dir.or_else(place::data_dir)?;
+        let data_dir = data_dir.or_else(local_paths::data_dir)?;
         let data_dir = std::path::absolute(data_dir).ok()?;
-        let socket = place::api_socket(&data_dir);
+        let socket = local_paths::api_socket(&data_dir);
         Some(Self { data_dir, socket })
     }
 

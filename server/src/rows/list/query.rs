@@ -8,20 +8,20 @@ use crate::{
         extract,
         parameters::{Parameters, unreadable},
     },
-    rows::entity::{Entity, KeyKind, SortKey},
+    rows::table::{KeyKind, SortKey, Table},
 };
 use stockroom_common::{
     Count, Id, Kind, Resource, document::fault, order::parse_moment, page, table,
 };
 
 /// What `GET /v1/{r}` asks for.
-pub(crate) enum ListQuery<E: Entity> {
+pub(crate) enum ListQuery<E: Table> {
     Page(ListRequest<E>),
     /// `?id=a,b,…`: these rows, whichever of them exist.
     Ids(Vec<Id<E>>),
 }
 
-impl<E: Entity> ListQuery<E> {
+impl<E: Table> ListQuery<E> {
     /// Reads the query string; every name must be known and stand once.
     ///
     /// # Errors
@@ -55,7 +55,7 @@ impl<E: Entity> ListQuery<E> {
     }
 }
 
-impl<E: Entity> ListRequest<E> {
+impl<E: Table> ListRequest<E> {
     /// Reads what a whole list is asked for with: a page's parameters but for those that cut it.
     ///
     /// # Errors
@@ -172,7 +172,7 @@ fn parse_seek(text: &str, key: SortKey) -> Result<Cursor> {
     })
 }
 
-fn parse_sort<E: Entity>(text: &str) -> Result<(SortKey, bool)> {
+fn parse_sort<E: Table>(text: &str) -> Result<(SortKey, bool)> {
     let (name, descending) = match text.strip_prefix('-') {
         Some(name) => (name, true),
         None => (text, false),

@@ -9,7 +9,11 @@ use stockroom_common::{
 };
 use uuid::Uuid;
 
-use super::{Place, begin_row, end_row, failed, undo_row, version_required};
+use super::{
+    RowLocation, failed,
+    savepoint::{begin_row, end_row, undo_row},
+    upsert::version_required,
+};
 use crate::{
     http::error::{Error, Result},
     rows::{crud, entity::Entity},
@@ -43,7 +47,9 @@ pub(crate) async fn delete_all<E: Entity>(
             Ok(row) => row,
             Err(Error::Refused(problem)) if is_row_s_own(&problem) => match on_error {
                 OnError::RejectFailed => failed(*problem),
-                OnError::RejectAll => return Err(Place::Index(index).blame(*problem).into()),
+                OnError::RejectAll => {
+                    return Err(RowLocation::Index(index).locate(*problem).into());
+                }
             },
             Err(error) => return Err(error),
         });

@@ -5,10 +5,10 @@
 use stockroom_common::{Id, document};
 use uuid::Uuid;
 
-use super::Sent;
+use super::InputRow;
 use crate::{
     http::error::Result,
-    rows::entity::{Entity, NaturalKey},
+    rows::{entity::Entity, table::NaturalKey},
     store::database::Connection,
 };
 
@@ -24,7 +24,7 @@ pub(crate) async fn begin(conn: &mut Connection) -> Result<()> {
 }
 
 /// Lists the rows that were sent and are there already, and the products whose stock they move.
-pub(crate) async fn add<E: Entity>(conn: &mut Connection, rows: &[Sent<E>]) -> Result<()> {
+pub(crate) async fn add<E: Entity>(conn: &mut Connection, rows: &[InputRow<E>]) -> Result<()> {
     let rows = || rows.iter().filter_map(|sent| sent.row.as_ref().ok());
     let ids = rows().filter_map(|row| row.id.map(Id::uuid)).collect();
     list(conn, "rows_to_lock", ids).await?;

@@ -2,8 +2,12 @@
 
 use stockroom_common::bulk::OnError;
 
-use super::{Prepare, Sent, refuse};
-use crate::{http::error::Result, rows::entity::Entity, store::Store};
+use super::{InputRow, refuse};
+use crate::{
+    http::error::Result,
+    rows::entity::{Entity, Prepare},
+    store::Store,
+};
 
 /// Prepares rows that are written together. Where one refusal is that of all, nothing is made before it is known that
 /// none is refused.
@@ -12,17 +16,17 @@ use crate::{http::error::Result, rows::entity::Entity, store::Store};
 /// What is wrong with the rows by themselves, with [`OnError::RejectAll`].
 pub(crate) async fn prepare_all<E: Entity>(
     store: &Store,
-    rows: &mut [Sent<E>],
+    rows: &mut [InputRow<E>],
     on_error: OnError,
 ) -> Result<()> {
     if on_error == OnError::RejectAll {
         for row in &mut *rows {
-            row.prepare(store, Prepare::Foresee).await?;
+            row.prepare(store, Prepare::Check).await?;
         }
-        refuse(rows.iter().filter_map(Sent::faults).collect())?;
+        refuse(rows.iter().filter_map(InputRow::errors).collect())?;
     }
     for row in rows {
-        row.prepare(store, Prepare::Make).await?;
+        row.prepare(store, Prepare::Create).await?;
     }
     Ok(())
 }

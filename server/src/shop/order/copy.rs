@@ -6,7 +6,7 @@ use stockroom_common::Order;
 
 use crate::{
     http::error::Result,
-    rows::entity::Entity,
+    rows::table::Table,
     store::copy::{CopyRows, TableRows},
 };
 

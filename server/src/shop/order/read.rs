@@ -9,8 +9,8 @@ use super::lines;
 use crate::{
     http::error::Result,
     rows::{
-        entity::Entity,
-        list::{self, KeyValue, ListRequest},
+        list::{self, KeyValue, ListRequest, select},
+        table::Table,
     },
     store::{database::Connection, partitions::Partitions},
 };
@@ -20,7 +20,7 @@ pub(super) async fn page_as_of_now(
     conn: &mut Connection,
     request: &ListRequest<Order>,
 ) -> Result<Vec<(Order, KeyValue)>> {
-    let mut rows = list::select_page(conn, request).await?;
+    let mut rows = select::page(conn, request).await?;
     let orders = rows.iter_mut().map(|(order, _)| order).collect();
     lines::attach(conn, orders).await?;
     Ok(rows)

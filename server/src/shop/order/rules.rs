@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     http::error::{Error, Result},
-    rows::many::Prepare,
+    rows::entity::Prepare,
     store::{Store, database::Connection, log, write::Write},
 };
 
@@ -52,7 +52,7 @@ pub(super) async fn make_partition(
         return Ok(false);
     }
     refuse_in_vain(&mut *pool.acquire().await?, id, new).await?;
-    if how == Prepare::Make || !partitions.is_unknown(Family::Orders, placed_at) {
+    if how == Prepare::Create || !partitions.is_unknown(Family::Orders, placed_at) {
         partitions.ensure(pool, Family::Orders, placed_at).await?;
     }
     Ok(true)

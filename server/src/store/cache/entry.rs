@@ -7,7 +7,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::{store::Nonce, tag::Tag};
+use super::{nonce::Nonce, tag::Tag};
 
 /// The longest that an answer is kept; the last backstop where a tag could not be deleted.
 pub(crate) const TTL: Duration = Duration::from_secs(600);

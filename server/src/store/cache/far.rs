@@ -12,7 +12,8 @@ use super::{
     Backend, Bytes, Cache, Landed, Load, Loaded,
     entry::{Entry, EntryKey, TTL},
     group::Fetch,
-    store::{EntryStore, Key, Nonce, StoreError},
+    nonce::Nonce,
+    store::{EntryStore, Key, StoreError},
     tag::Tag,
 };
 use crate::http::error::Result;

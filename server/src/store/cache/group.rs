@@ -9,7 +9,8 @@ use tokio::sync::{mpsc, oneshot};
 use super::{
     counters::Counters,
     entry::{Entry, EntryKey},
-    store::{EntryStore, Key, Nonce, StoreError},
+    nonce::Nonce,
+    store::{EntryStore, Key, StoreError},
     tag::Tag,
 };
 

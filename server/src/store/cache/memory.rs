@@ -9,7 +9,8 @@ use axum::body::Bytes;
 use quick_cache::{Weighter, unsync};
 
 use super::{
-    store::{EntryStore, Key, StoreFuture, TAG_TTL, fresh_nonce},
+    nonce::fresh_nonce,
+    store::{EntryStore, Key, StoreFuture, TAG_TTL},
     tag::Tag,
 };
 

@@ -13,7 +13,8 @@ use tokio::sync::watch;
 pub use self::address::RedisAddress;
 use self::link::Link;
 use super::{
-    store::{EntryStore, Key, StoreError, StoreFuture, TAG_TTL, fresh_nonce},
+    nonce::fresh_nonce,
+    store::{EntryStore, Key, StoreError, StoreFuture, TAG_TTL},
     tag::Tag,
 };
 

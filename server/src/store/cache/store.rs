@@ -7,9 +7,6 @@ use axum::body::Bytes;
 
 use super::{entry::EntryKey, tag::Tag};
 
-/// A value that a tag never has again once it was deleted: 128 random bits as text.
-pub type Nonce = String;
-
 pub type StoreFuture<'a, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send + 'a>>;
 
 /// A store of the cache. All keys are independent of each other: no call needs to see or to change
@@ -67,9 +64,3 @@ impl fmt::Display for Key<'_> {
 /// How long a tag lives that nobody deletes: far longer than the entries that hold its nonce, so
 /// that its end costs a hot row one miss now and then.
 pub(crate) const TAG_TTL: Duration = Duration::from_secs(6 * 3_600);
-
-pub(crate) fn fresh_nonce() -> Nonce {
-    use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
-
-    URL_SAFE_NO_PAD.encode(rand::random::<[u8; 16]>())
-}

@@ -23,7 +23,7 @@ use crate::{
     jobs::{self, Ended, NewJob, Outcome, Run, Spool},
     rows::{
         entity::Entity,
-        list::{self, ListRequest},
+        list::{ListRequest, total},
     },
     store::Store,
     transfer::parameters::parse_format,
@@ -127,7 +127,7 @@ async fn export<E: Entity>(run: &Run, request: &ExportRequest) -> Result<Outcome
     let list = list_of::<E>(store, &request.query)?;
     let search = list.search.as_deref();
     let mut conn = store.database.bulk.acquire().await?;
-    let total = list::estimate::<E>(&mut conn, &list.filter, search).await?;
+    let total = total::estimate::<E>(&mut conn, &list.filter, search).await?;
     drop(conn);
     run.progress().expect(0, total.value);
     spool(run, List(list), request).await

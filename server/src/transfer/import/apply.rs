@@ -7,16 +7,12 @@ use std::time::Duration;
 use sqlx::AssertSqlSafe;
 use stockroom_common::{Problem, bulk::OnError};
 
-use super::{
-    Import, Step,
-    file::{Line, Lines},
-    report::Report,
-};
+use super::{Import, Step, file::Lines, lines::Line, report::Report};
 use crate::{
     http::error::{Error, Result},
     rows::{
-        entity::Entity,
-        many::{self, ATTEMPTS, MAX_FAULTS, Place, Prepare, Sent, lock},
+        entity::{Entity, Prepare},
+        many::{self, ATTEMPTS, InputRow, MAX_FAULTS, RowLocation, lock},
     },
     store::{cache::Invalidation, write::Write},
 };
@@ -45,10 +41,10 @@ pub(super) async fn apply<E: Entity>(import: &Import) -> Result<(Report, Invalid
     if let Some((_, report)) = import.found().await {
         return Ok((report, Invalidation::Done));
     }
-    let (faulty, needs) = prepare_all::<E>(import, Prepare::Foresee).await?;
+    let (faulty, needs) = prepare_all::<E>(import, Prepare::Check).await?;
     many::refuse(faulty)?;
     if needs {
-        prepare_all::<E>(import, Prepare::Make).await?;
+        prepare_all::<E>(import, Prepare::Create).await?;
     }
     let mut attempt = 1;
     loop {
@@ -75,7 +71,7 @@ async fn prepare_all<E: Entity>(import: &Import, how: Prepare) -> Result<(Vec<Pr
         for row in &mut rows {
             needs |= row.prepare(&import.store, how).await?;
         }
-        faulty.extend(rows.iter().filter_map(Sent::faults));
+        faulty.extend(rows.iter().filter_map(InputRow::errors));
         if faulty.len() >= MAX_FAULTS {
             // The refusal names no more of them, so there is nothing to look for in the rest.
             faulty.truncate(MAX_FAULTS);
@@ -164,7 +160,7 @@ async fn by_batches<E: Entity>(import: &Import) -> Result<(Report, Invalidation)
         let skipped = usize::try_from(seen_to - seen_to.min(rows_read)).unwrap_or(usize::MAX);
         rows_read += count as u64;
         if let Some(last) = rows.drain(..skipped.min(count)).next_back() {
-            last_line = Some(line(last.place));
+            last_line = Some(line(last.location));
         }
         if rows.is_empty() {
             import.count(Step::Writing, count)?;
@@ -175,14 +171,14 @@ async fn by_batches<E: Entity>(import: &Import) -> Result<(Report, Invalidation)
             Invalidation::Done => done,
             other => other,
         };
-        last_line = rows.last().map(|row| line(row.place));
+        last_line = rows.last().map(|row| line(row.location));
         import.count(Step::Writing, count)?;
     }
 }
 
 async fn one_batch<E: Entity>(
     import: &Import,
-    (rows, rows_read): (&mut [Sent<E>], u64),
+    (rows, rows_read): (&mut [InputRow<E>], u64),
     report: &mut Report,
 ) -> Result<Invalidation> {
     many::prepare_all(&import.store, rows, import.request.on_error).await?;
@@ -210,15 +206,15 @@ async fn one_batch<E: Entity>(
     }
 }
 
-async fn next<E: Entity>(lines: &mut Lines) -> Result<Vec<Sent<E>>> {
-    let read = |(line, value): Line| Sent::read(Place::Line(line), value);
+async fn next<E: Entity>(lines: &mut Lines) -> Result<Vec<InputRow<E>>> {
+    let read = |(line, value): Line| InputRow::read(RowLocation::Line(line), value);
     lines.next(BATCH, read).await
 }
 
-const fn line(place: Place) -> u64 {
+const fn line(place: RowLocation) -> u64 {
     match place {
-        Place::Line(line) => line,
-        Place::Index(index) => index as u64,
+        RowLocation::Line(line) => line,
+        RowLocation::Index(index) => index as u64,
     }
 }
 

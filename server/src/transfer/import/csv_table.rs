@@ -12,13 +12,13 @@ use stockroom_common::{
     table::{self, Column},
 };
 
-use super::file::{BYTE_ORDER_MARK, ROW_LIMIT, Reader, broken, not_utf8, too_long};
+use super::lines::{BYTE_ORDER_MARK, LineReader, ROW_LIMIT, broken, not_utf8, too_long};
 
 /// The rows of a table of those columns.
 pub(super) fn lines(
     mut bytes: BufReader<impl Read + Send + 'static>,
     columns: &'static [Column],
-) -> Result<Reader, FieldError> {
+) -> Result<LineReader, FieldError> {
     let start = Start::read(&mut bytes).map_err(|error| broken(&error))?;
     let watch = Watch::new(&start);
     // Where a quote is not closed, everything after it is in one cell, and the end as well.
@@ -281,7 +281,7 @@ mod tests {
     use stockroom_common::{Category, Resource};
 
     use super::*;
-    use crate::transfer::import::file::Line;
+    use crate::transfer::import::lines::Line;
 
     fn table(bytes: &'static [u8]) -> Result<Vec<Line>, FieldError> {
         lines(BufReader::new(bytes), Category::TABLE_COLUMNS)?.collect()

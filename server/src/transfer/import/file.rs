@@ -10,18 +10,17 @@ use std::{
 
 use super::{
     csv_table,
-    receive::{Room, no_room},
+    lines::{Line, LineReader, no_utf8},
+    ndjson,
+    space::{DiskSpace, cannot_store},
 };
 use crate::{
     http::error::{Error, Result},
     process::interrupted::Interrupted,
 };
 use flate2::read::MultiGzDecoder;
-use serde_json::Value;
-use stockroom_common::{FieldError, Kind, document, format::Format, table::Column};
+use stockroom_common::{FieldError, Kind, format::Format, table::Column};
 
-/// Bytes that a row may have.
-pub(super) const ROW_LIMIT: usize = 1 << 20;
 /// Bytes of rows that are held at a time.
 const BATCH_BYTES: u64 = 4 << 20;
 /// Rows that a file may have.
@@ -33,7 +32,6 @@ const MAX_RATIO: u64 = 100;
 const UNPACKED_LIMIT: u64 = 32;
 /// Small ones may be so large in any case.
 const UNPACKED_FREE: u64 = 4 << 20;
-pub(super) const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 const GZIP: [u8; 2] = [0x1f, 0x8b];
 
 /// The rows of a file, not yet read as those of an entity.
@@ -43,18 +41,12 @@ pub(crate) struct File {
     /// Bytes that it may have unpacked.
     limit: u64,
     interrupted: Interrupted,
-    _room: Room,
+    _space: DiskSpace,
 }
-
-/// A row: the line where it begins, and what stands there.
-pub(crate) type Line = (u64, Result<Value, FieldError>);
-
-/// Rows on their way out of a file; a fault that none can follow ends them.
-pub(super) type Reader = Box<dyn Iterator<Item = Result<Line, FieldError>> + Send>;
 
 /// Rows on their way out of a file.
 pub(crate) struct Lines {
-    reader: Option<Reader>,
+    reader: Option<LineReader>,
     /// Bytes that were read for them so far.
     read: Arc<AtomicU64>,
     rows: u64,
@@ -64,25 +56,25 @@ impl File {
     pub(super) fn new(
         file: std::fs::File,
         format: Format,
-        room: Room,
+        space: DiskSpace,
         interrupted: Interrupted,
     ) -> Self {
-        let limit = room.bytes().saturating_mul(MAX_RATIO).max(UNPACKED_FREE);
-        let limit = limit.min(room.file_limit().saturating_mul(UNPACKED_LIMIT));
+        let limit = space.bytes().saturating_mul(MAX_RATIO).max(UNPACKED_FREE);
+        let limit = limit.min(space.file_limit().saturating_mul(UNPACKED_LIMIT));
         Self {
             file,
             format,
             limit,
             interrupted,
-            _room: room,
+            _space: space,
         }
     }
 
     /// How many bytes it has, and the file from its start on.
     pub(super) fn into_bytes(self) -> Result<(u64, std::fs::File)> {
         let mut file = self.file;
-        file.rewind().map_err(no_room)?;
-        Ok((file.metadata().map_err(no_room)?.len(), file))
+        file.rewind().map_err(cannot_store)?;
+        Ok((file.metadata().map_err(cannot_store)?.len(), file))
     }
 
     /// The rows from the first on, for a table of those columns.
@@ -90,7 +82,7 @@ impl File {
     /// # Errors
     /// 400 where the header names what is no column.
     pub(crate) async fn lines(&self, columns: &'static [Column]) -> Result<Lines> {
-        let mut file = self.file.try_clone().map_err(no_room)?;
+        let mut file = self.file.try_clone().map_err(cannot_store)?;
         let (format, limit) = (self.format, self.limit);
         let interrupted = self.interrupted.clone();
         let read = Arc::new(AtomicU64::new(0));
@@ -100,9 +92,10 @@ impl File {
             let mut start = [0; 2];
             let packed = file.read(&mut start)? == start.len() && start == GZIP;
             file.rewind()?;
-            let bytes: Box<dyn Read + Send> = match packed {
-                true => Box::new(MultiGzDecoder::new(BufReader::new(file))),
-                false => Box::new(file),
+            let bytes: Box<dyn Read + Send> = if packed {
+                Box::new(MultiGzDecoder::new(BufReader::new(file)))
+            } else {
+                Box::new(file)
             };
             let bytes = Limited {
                 bytes,
@@ -115,10 +108,12 @@ impl File {
             Ok::<_, io::Error>(match format {
                 _ if is_utf16 => Err(no_utf8("UTF-16")),
                 Format::Csv => csv_table::lines(bytes, columns),
-                Format::Ndjson => Ok(ndjson_lines(bytes)),
+                Format::Ndjson => Ok(ndjson::lines(bytes)),
             })
         };
-        let lines = tokio::task::spawn_blocking(open).await?.map_err(no_room)?;
+        let lines = tokio::task::spawn_blocking(open)
+            .await?
+            .map_err(cannot_store)?;
         match lines {
             Ok(lines) => Ok(Lines {
                 reader: Some(lines),
@@ -179,76 +174,6 @@ fn is_utf16(start: &[u8]) -> bool {
     start.starts_with(b"\xff\xfe") || start.starts_with(b"\xfe\xff") || is_zero(0) || is_zero(1)
 }
 
-pub(super) fn broken(error: &io::Error) -> FieldError {
-    FieldError::new("", "syntax", format!("cannot be read: {error}"))
-}
-
-fn ndjson_lines(mut bytes: impl BufRead + Send + 'static) -> Reader {
-    let mut number = 0;
-    let mut is_over = false;
-    Box::new(std::iter::from_fn(move || {
-        loop {
-            if is_over {
-                return None;
-            }
-            let mut line = Vec::new();
-            number += 1;
-            match (&mut bytes)
-                .take(ROW_LIMIT as u64 + 1)
-                .read_until(b'\n', &mut line)
-            {
-                Ok(0) => return None,
-                Ok(read) if read > ROW_LIMIT => {
-                    is_over = true;
-                    return Some(Err(too_long().at_line(number)));
-                }
-                Ok(_) if line.trim_ascii().is_empty() => {}
-                Ok(_) => return Some(Ok((number, ndjson_row(&line, number)))),
-                Err(error) => {
-                    is_over = true;
-                    return Some(Err(broken(&error).at_line(number)));
-                }
-            }
-        }
-    }))
-}
-
-fn ndjson_row(line: &[u8], number: u64) -> Result<Value, FieldError> {
-    let line = match number {
-        1 => line.strip_prefix(BYTE_ORDER_MARK).unwrap_or(line),
-        _ => line,
-    };
-    if std::str::from_utf8(line).is_err() || line.contains(&0) {
-        return Err(not_utf8(line));
-    }
-    document::parse(line)
-}
-
-/// What to say of a row that is not UTF-8.
-pub(super) fn not_utf8(row: &[u8]) -> FieldError {
-    // Bytes that stand for nothing in Windows-1252.
-    let is_windows = !row
-        .iter()
-        .any(|byte| matches!(byte, 0 | 0x81 | 0x8d | 0x8f | 0x90 | 0x9d));
-    no_utf8(if is_windows {
-        "Windows-1252, as it seems"
-    } else {
-        "another encoding"
-    })
-}
-
-fn no_utf8(encoding: &str) -> FieldError {
-    let message = format!(
-        "is not UTF-8 but {encoding}; save the file as UTF-8 (as a table it is \"CSV UTF-8\" in spreadsheets)"
-    );
-    FieldError::new("", "syntax", message)
-}
-
-pub(super) fn too_long() -> FieldError {
-    let message = format!("has more than {ROW_LIMIT} bytes; a quote may not be closed");
-    FieldError::new("", "too_long", message)
-}
-
 /// Bytes that fail where there are too many of them: what is packed may unpack to anything.
 struct Limited {
     bytes: Box<dyn Read + Send>,
@@ -287,24 +212,8 @@ mod tests {
             read: Arc::default(),
             interrupted: Interrupted::default(),
         };
-        let fault = ndjson_lines(BufReader::new(bytes)).find_map(Result::err);
+        let fault = ndjson::lines(BufReader::new(bytes)).find_map(Result::err);
         assert!(fault.unwrap().message.contains("unpacks to too much"));
-    }
-
-    #[test]
-    fn json_rows_know_their_line() {
-        let lines = ndjson_lines(b"{\"a\": 1}\n\n{\"a\": 2".as_slice());
-        let lines: Vec<Line> = lines.collect::<Result<_, _>>().unwrap();
-        assert_eq!(lines[0], (1, Ok(serde_json::json!({"a": 1}))));
-        assert_eq!(lines[1].0, 3);
-        assert!(lines[1].1.is_err());
-    }
-
-    #[test]
-    fn a_json_row_without_an_end_is_refused_before_it_fills_the_memory() {
-        let endless: &'static [u8] = Vec::leak(vec![b'x'; ROW_LIMIT * 3]);
-        let fault = ndjson_lines(endless).find_map(Result::err).unwrap();
-        assert_eq!((&*fault.code, fault.line), ("too_long", Some(1)));
     }
 
     #[test]
@@ -318,7 +227,15 @@ mod tests {
             assert!(is_utf16(utf16), "{utf16:?}");
         }
         assert!(!is_utf16(b"name\n") && !is_utf16(b"") && !is_utf16("näme".as_bytes()));
-        assert!(not_utf8(b"Caf\xe9").message.contains("Windows-1252"));
-        assert!(not_utf8(b"Caf\x81").message.contains("another encoding"));
+        assert!(
+            super::super::lines::not_utf8(b"Caf\xe9")
+                .message
+                .contains("Windows-1252")
+        );
+        assert!(
+            super::super::lines::not_utf8(b"Caf\x81")
+                .message
+                .contains("another encoding")
+        );
     }
 }

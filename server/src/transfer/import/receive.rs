@@ -1,21 +1,17 @@
 //! Files on their way to this server's disk. So many are received at a time, each has to keep moving, and
 //! together they may take so much room: no caller fills the disk or keeps others out by being slow.
 
-use std::{
-    io,
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering::SeqCst},
-    },
-    time::Duration,
-};
+use std::time::Duration;
 
 use axum::body::{Body, HttpBody};
 use futures_util::StreamExt;
 use stockroom_common::{Kind, format::Format};
 use tokio::{io::AsyncWriteExt, time::Instant};
 
-use super::file::File;
+use super::{
+    file::File,
+    space::{DiskSpace, cannot_store},
+};
 use crate::{
     http::error::{Error, Result},
     jobs::{Pieces, Run},
@@ -28,52 +24,6 @@ const TURN_LIMIT: Duration = Duration::from_secs(10);
 /// Bytes that must arrive in each such span until the file is whole.
 const MIN_BYTES: u64 = 16 << 10;
 const SPAN: Duration = Duration::from_secs(30);
-
-/// The room that one file takes, given back with the file.
-#[derive(Debug)]
-pub(crate) struct Room {
-    used: Arc<AtomicU64>,
-    bytes: u64,
-    limit: u64,
-    file_limit: u64,
-}
-
-impl Room {
-    fn of(store: &Store) -> Self {
-        Self {
-            used: store.spool.used.clone(),
-            bytes: 0,
-            limit: store.spool.limit,
-            file_limit: store.options.import_limit,
-        }
-    }
-
-    /// Bytes that a file may have as it is sent.
-    pub(super) const fn file_limit(&self) -> u64 {
-        self.file_limit
-    }
-
-    pub(crate) const fn bytes(&self) -> u64 {
-        self.bytes
-    }
-
-    fn grow(&mut self, bytes: usize) -> Result<()> {
-        let bytes = bytes as u64;
-        self.bytes += bytes;
-        if self.used.fetch_add(bytes, SeqCst) + bytes <= self.limit {
-            return Ok(());
-        }
-        let detail = "The files that are being imported take all the room that they may; try again when one is \
-            done.";
-        Err(Error::refused(Kind::Unavailable, detail))
-    }
-}
-
-impl Drop for Room {
-    fn drop(&mut self) {
-        self.used.fetch_sub(self.bytes, SeqCst);
-    }
-}
 
 /// Takes in a body.
 ///
@@ -94,8 +44,8 @@ pub(crate) async fn receive(
         let detail = "As many files as may be are being received; try again when one has arrived.";
         return Err(Error::refused(Kind::Unavailable, detail));
     };
-    let mut file = tokio::fs::File::from_std(tempfile::tempfile().map_err(no_room)?);
-    let mut room = Room::of(store);
+    let mut file = tokio::fs::File::from_std(tempfile::tempfile().map_err(cannot_store)?);
+    let mut space = DiskSpace::of(store);
     let mut chunks = body.into_data_stream();
     // Whoever takes a whole span for less than that never ends.
     let span = SPAN.min(store.options.request_timeout);
@@ -116,12 +66,12 @@ pub(crate) async fn receive(
         let chunk = chunk
             .map_err(|_| Error::refused(Kind::Unreadable, "The file did not arrive whole."))?;
         arrived += chunk.len() as u64;
-        room.grow(chunk.len())?;
-        check_size(room.bytes(), room.file_limit())?;
-        file.write_all(&chunk).await.map_err(no_room)?;
+        space.grow(chunk.len())?;
+        check_size(space.bytes(), space.file_limit())?;
+        file.write_all(&chunk).await.map_err(cannot_store)?;
     }
-    file.flush().await.map_err(no_room)?;
-    Ok(File::new(file.into_std().await, format, room, interrupted))
+    file.flush().await.map_err(cannot_store)?;
+    Ok(File::new(file.into_std().await, format, space, interrupted))
 }
 
 fn check_size(bytes: u64, limit: u64) -> Result<()> {
@@ -139,19 +89,13 @@ pub(super) async fn copy_of_job(
     format: Format,
     interrupted: Interrupted,
 ) -> Result<File> {
-    let mut file = tokio::fs::File::from_std(tempfile::tempfile().map_err(no_room)?);
-    let mut room = Room::of(&run.store);
+    let mut file = tokio::fs::File::from_std(tempfile::tempfile().map_err(cannot_store)?);
+    let mut space = DiskSpace::of(&run.store);
     let mut pieces = Pieces::of(run);
     while let Some(piece) = pieces.next().await? {
-        room.grow(piece.len())?;
-        file.write_all(&piece).await.map_err(no_room)?;
+        space.grow(piece.len())?;
+        file.write_all(&piece).await.map_err(cannot_store)?;
     }
-    file.flush().await.map_err(no_room)?;
-    Ok(File::new(file.into_std().await, format, room, interrupted))
-}
-
-pub(super) fn no_room(error: io::Error) -> Error {
-    tracing::error!(%error, "a file cannot be kept");
-    let detail = "The server cannot keep the file; it may have no room left.";
-    Error::refused(Kind::Unavailable, detail)
+    file.flush().await.map_err(cannot_store)?;
+    Ok(File::new(file.into_std().await, format, space, interrupted))
 }

@@ -15,13 +15,13 @@ use axum::{
 use futures_util::stream;
 use serde::Serialize;
 use stockroom_common::{
-    Kind,
     bulk::{BulkRow, ImportReport, ImportRow},
     format::Format,
 };
 use tokio::io::AsyncReadExt;
 
-use crate::http::error::{Error, Result};
+use super::space::cannot_store;
+use crate::http::error::Result;
 
 const CHUNK: usize = 1 << 16;
 
@@ -36,7 +36,7 @@ impl Report {
         let every_row = wants_every_row.then(|| tempfile::tempfile().map(BufWriter::new));
         Ok(Self {
             totals: ImportReport::default(),
-            every_row: every_row.transpose().map_err(no_room)?,
+            every_row: every_row.transpose().map_err(cannot_store)?,
         })
     }
 
@@ -83,10 +83,10 @@ impl Report {
         let totals = std::mem::take(&mut self.totals);
         self.write(&totals)?;
         let file = self.every_row.map(BufWriter::into_inner).transpose();
-        let Some(mut file) = file.map_err(|error| no_room(error.into_error()))? else {
+        let Some(mut file) = file.map_err(|error| cannot_store(error.into_error()))? else {
             return Ok(Json(totals).into_response());
         };
-        file.rewind().map_err(no_room)?;
+        file.rewind().map_err(cannot_store)?;
         let chunks = stream::unfold(tokio::fs::File::from_std(file), |mut file| async {
             let mut chunk = vec![0; CHUNK];
             match file.read(&mut chunk).await {
@@ -110,13 +110,7 @@ impl Report {
         let Some(file) = &mut self.every_row else {
             return Ok(());
         };
-        serde_json::to_writer(&mut *file, line).map_err(|error| no_room(error.into()))?;
-        file.write_all(b"\n").map_err(no_room)
+        serde_json::to_writer(&mut *file, line).map_err(|error| cannot_store(error.into()))?;
+        file.write_all(b"\n").map_err(cannot_store)
     }
-}
-
-fn no_room(error: std::io::Error) -> Error {
-    tracing::error!(%error, "a report cannot be kept");
-    let detail = "The server cannot keep the report; it may have no room left.";
-    Error::refused(Kind::Unavailable, detail)
 }

@@ -8,12 +8,12 @@ use serde_json::{Value, json};
 use sqlx::AssertSqlSafe;
 use stockroom_common::{FieldError, Kind, Problem, change::Op, document, partition::Family, table};
 
-use super::{Import, Step, file::Line, report::Report};
+use super::{Import, Step, lines::Line, report::Report};
 use crate::{
     http::error::{Error, Result},
     rows::{
         entity::Entity,
-        many::{self, MAX_FAULTS, Place},
+        many::{self, MAX_FAULTS, RowLocation},
     },
     shop::order,
     store::{
@@ -108,7 +108,7 @@ fn read<E: Entity>((line, value): Line) -> (u64, Result<E, Problem>) {
             faults => Err(Problem::fields(Kind::Invalid, faults)),
         }
     });
-    let row = row.map_err(|problem| Place::Line(line).blame(problem));
+    let row = row.map_err(|problem| RowLocation::Line(line).locate(problem));
     (line, row)
 }
 
@@ -143,7 +143,7 @@ pub(crate) async fn refuse_faults<E: Entity>(
                     let is_told = problem.errors.iter().any(|fault| fault.line.is_some());
                     faulty.push(match is_told {
                         true => *problem,
-                        false => Place::Line(line).blame(*problem),
+                        false => RowLocation::Line(line).locate(*problem),
                     });
                 }
                 made => made?,
@@ -229,7 +229,7 @@ fn at_fault<E: Entity>(error: Error, first: u64, rows: &[(u64, E)]) -> Error {
         Some(*line)
     });
     match (line, rows.last()) {
-        (Some(line), _) => Place::Line(line).blame(*problem).into(),
+        (Some(line), _) => RowLocation::Line(line).locate(*problem).into(),
         (None, last) => {
             let last = last.map_or(first, |(line, _)| *line);
             let detail = format!("Between the lines {first} and {last}: {}", problem.detail);

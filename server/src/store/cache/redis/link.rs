@@ -26,7 +26,10 @@ use tokio::{
 };
 
 use super::{KeyPrefix, RedisAddress, millis};
-use crate::store::cache::store::{StoreError, TAG_TTL, fresh_nonce};
+use crate::store::cache::{
+    nonce::fresh_nonce,
+    store::{StoreError, TAG_TTL},
+};
 
 /// How long the nodes of a cluster may take to say who they are.
 const CHECK_LIMIT: Duration = Duration::from_millis(500);

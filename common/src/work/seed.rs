@@ -3,11 +3,7 @@
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use crate::{
-    FieldError,
-    check::Checks,
-    job::{Job, JobRequest},
-};
+use crate::{FieldError, check::Checks};
 
 /// Products that one job may make at the most: it keeps their prices in memory.
 pub const MAX_PRODUCTS: i64 = 1_000_000;
@@ -80,16 +76,6 @@ impl NewSeedJob {
             (job.seed, sizes, job.months, job.until)
         };
         rows(self) == rows(other)
-    }
-
-    /// Whether that job is on its way to do what this one asks for.
-    pub fn is_done_by(&self, job: &Job) -> bool {
-        let JobRequest::Seed(request) = &job.request else {
-            return false;
-        };
-        let mut same = self.clone();
-        same.until = same.until.or(request.until);
-        !job.state.is_final() && same.gives_the_rows_of(request)
     }
 
     pub fn check(&self) -> Vec<FieldError> {

@@ -160,6 +160,16 @@ pub struct Step {
 }
 
 impl Job {
+    /// Whether the job is about to load exactly these rows.
+    pub fn will_load(&self, sizes: &NewSeedJob) -> bool {
+        let JobRequest::Seed(request) = &self.request else {
+            return false;
+        };
+        let mut same = sizes.clone();
+        same.until = same.until.or(request.until);
+        !self.state.is_final() && same.gives_the_rows_of(request)
+    }
+
     /// The step that is worked on, or the last one.
     pub fn present(&self) -> Option<&Step> {
         let unfinished = self

@@ -9,15 +9,15 @@ use stockroom_common::{
 };
 use uuid::Uuid;
 
-use super::{Row, Sent};
+use super::{InputRow, row::Row};
 use crate::{
     http::error::Result,
-    rows::{entity::Entity, list},
+    rows::{entity::Entity, list::select},
     store::write::Write,
 };
 
 /// The rows that are there already, by position in what was sent.
-pub(super) struct Twins<E> {
+pub(super) struct ExistingRows<E> {
     pub(super) by_id: HashMap<Uuid, E>,
     by_key: HashMap<String, Uuid>,
     key_of: HashMap<Uuid, String>,
@@ -25,14 +25,14 @@ pub(super) struct Twins<E> {
     keys: Vec<Option<String>>,
 }
 
-impl<E: Entity> Twins<E> {
-    pub(super) async fn lock(write: &mut Write, rows: &[Sent<E>]) -> Result<Self> {
+impl<E: Entity> ExistingRows<E> {
+    pub(super) async fn lock(write: &mut Write, rows: &[InputRow<E>]) -> Result<Self> {
         let sent = || rows.iter().map(|sent| sent.row.as_ref().ok());
         let named: Vec<Option<&str>> = sent().map(|row| row?.key()).collect();
         let keys = match E::NATURAL_KEY {
             Some(key) => {
                 let named = named.iter().flatten().map(|name| (*name).to_owned());
-                list::unique_parts(write.conn().await?, key, &named.collect::<Vec<_>>()).await?
+                select::unique_parts(write.conn().await?, key, &named.collect::<Vec<_>>()).await?
             }
             None => Vec::new(),
         };
@@ -48,7 +48,7 @@ impl<E: Entity> Twins<E> {
         let new: Vec<&Value> = sent().filter_map(|row| Some(&row?.fields)).collect();
         E::lock_shared(write, &old, &new).await?;
         let mut keys = keys.into_iter();
-        let mut twins = Self {
+        let mut existing = Self {
             by_id: HashMap::new(),
             by_key: HashMap::new(),
             key_of: HashMap::new(),
@@ -58,16 +58,16 @@ impl<E: Entity> Twins<E> {
                 .collect(),
         };
         for (row, key) in locked {
-            twins.key_of.insert(row.id().uuid(), key.clone());
-            twins.by_key.insert(key, row.id().uuid());
-            twins.by_id.insert(row.id().uuid(), row);
+            existing.key_of.insert(row.id().uuid(), key.clone());
+            existing.by_key.insert(key, row.id().uuid());
+            existing.by_id.insert(row.id().uuid(), row);
         }
-        Ok(twins)
+        Ok(existing)
     }
 
     /// The order to write the rows in: theirs, but that those to be created take each other's places until they stand
     /// in the order of their keys. Two calls that create the same rows then never wait for each other in a circle.
-    pub(super) fn order(&self, rows: &[Sent<E>]) -> Vec<usize> {
+    pub(super) fn order(&self, rows: &[InputRow<E>]) -> Vec<usize> {
         let mut order: Vec<usize> = (0..rows.len()).collect();
         let id_of = |index: usize| rows[index].row.as_ref().ok().and_then(|row| row.id);
         let mut named: HashMap<Uuid, usize> = HashMap::new();

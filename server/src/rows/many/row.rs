@@ -1,0 +1,201 @@
+//! A row as it was sent: where, what it says, and what is wrong with it by itself.
+
+use serde_json::{Map, Value};
+use stockroom_common::{FieldError, Id, Kind, Problem, document, table};
+
+use crate::{
+    http::error::{Error, Result},
+    rows::{
+        entity::{Entity, Prepare},
+        table::NaturalKey,
+    },
+    store::Store,
+};
+
+/// Faults that a refused call names.
+pub(crate) const MAX_FAULTS: usize = 100;
+
+/// Where a row was sent.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum RowLocation {
+    /// In an array, from 0.
+    Index(usize),
+    /// In a file, from 1.
+    Line(u64),
+}
+
+/// A row that was sent: what is wrong with it by itself, or what it says.
+#[derive(Clone, Debug)]
+pub(crate) struct InputRow<E: Entity> {
+    pub(crate) location: RowLocation,
+    pub(crate) row: Result<Row<E>, Problem>,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct Row<E: Entity> {
+    pub(super) id: Option<Id<E>>,
+    /// The version that the caller has seen.
+    pub(super) version: Option<i64>,
+    pub(super) fields: Value,
+    /// The document that the fields make by themselves.
+    pub(super) whole: Result<E::New, FieldError>,
+}
+
+impl<E: Entity> InputRow<E> {
+    /// Reads a row and applies the rules that need no database.
+    pub(crate) fn read(location: RowLocation, value: Result<Value, FieldError>) -> Self {
+        let row = value.and_then(Row::read);
+        let row = row.map_err(|fault| Problem::fields(Kind::Unreadable, vec![fault]));
+        let row = row.and_then(|row| match &row.whole {
+            Ok(new) => {
+                let mut faults = E::check(new);
+                if row.id.is_some() || row.key().is_some() {
+                    // It may be there and so already; that is seen once the row was looked for.
+                    faults.retain(|fault| !E::may_be_stored(new, fault));
+                }
+                refused(faults).map(|()| row)
+            }
+            Err(_) => Ok(row),
+        });
+        Self { location, row }
+    }
+
+    /// Makes what the row needs to be there, on connections of its own: to be called before the
+    /// transaction that writes it. Tells whether there is anything to make, where it is only to foresee that.
+    pub(crate) async fn prepare(&mut self, store: &Store, how: Prepare) -> Result<bool> {
+        let Ok(row) = &self.row else {
+            return Ok(false);
+        };
+        match E::prepare(store, (row.id, row.version), &row.fields, how).await {
+            Err(Error::Refused(problem)) if !problem.is(Kind::Unavailable) => {
+                self.row = Err(*problem);
+                Ok(false)
+            }
+            prepared => prepared,
+        }
+    }
+
+    /// What is wrong with it, with its location.
+    pub(crate) fn errors(&self) -> Option<Problem> {
+        let problem = self.row.as_ref().err()?;
+        Some(self.location.locate(problem.clone()))
+    }
+}
+
+impl<E: Entity> Row<E> {
+    fn read(mut value: Value) -> Result<Self, FieldError> {
+        let Some(members) = value.as_object_mut() else {
+            let message = "must be an object with the fields of a row";
+            return Err(FieldError::new("", "wrong_type", message));
+        };
+        if let Some(NaturalKey { field, .. }) = E::NATURAL_KEY
+            && members
+                .get(field)
+                .and_then(Value::as_str)
+                .is_some_and(|key| key.contains('\0'))
+        {
+            let message = "holds a NUL character";
+            return Err(FieldError::new(
+                format!("/{field}"),
+                "invalid_text",
+                message,
+            ));
+        }
+        let id = take(members, "id")?;
+        let version = take(members, "version")?;
+        document::strip_read_only(&mut value);
+        table::normalize(E::TABLE_COLUMNS, &mut value);
+        let mut alone = Value::Object(Map::new());
+        document::merge(&mut alone, value.clone());
+        let whole: Result<E::New, FieldError> = document::from_value(&alone);
+        if let Ok(new) = &whole {
+            document::refuse_null(&value, &document::to_value(new))?;
+        }
+        if let Err(fault) = &whole {
+            let key = E::NATURAL_KEY.and_then(|key| value[key.field].as_str());
+            // A row that is there may be changed in part.
+            let is_part = fault.code == "required" && fault.pointer.rfind('/') == Some(0);
+            if !is_part || id.is_none() && key.is_none() {
+                return Err(fault.clone());
+            }
+        }
+        Ok(Self {
+            id,
+            version,
+            fields: value,
+            whole,
+        })
+    }
+
+    /// The value of its natural key.
+    pub(super) fn key(&self) -> Option<&str> {
+        self.fields[E::NATURAL_KEY?.field].as_str()
+    }
+}
+
+fn take<T: serde::de::DeserializeOwned + serde::Serialize>(
+    members: &mut Map<String, Value>,
+    name: &str,
+) -> Result<Option<T>, FieldError> {
+    let Some(value) = members.remove(name) else {
+        return Ok(None);
+    };
+    document::from_value(&value)
+        .map(Some)
+        .map_err(|fault| FieldError::new(format!("/{name}"), fault.code, fault.message))
+}
+
+pub(super) fn refused(faults: Vec<FieldError>) -> Result<(), Problem> {
+    match faults.is_empty() {
+        true => Ok(()),
+        false => Err(Problem::fields(Kind::Invalid, faults)),
+    }
+}
+
+impl RowLocation {
+    /// A problem of the row there, as that of the whole call.
+    pub(crate) fn locate(self, problem: Problem) -> Problem {
+        let located = |fault: FieldError| match self {
+            Self::Index(index) => FieldError {
+                pointer: format!("/{index}{}", fault.pointer),
+                ..fault
+            },
+            Self::Line(line) => fault.at_line(line),
+        };
+        let detail = match self {
+            Self::Index(index) => format!("Row {index}: {}", problem.detail),
+            Self::Line(line) => format!("Line {line}: {}", problem.detail),
+        };
+        Problem {
+            detail,
+            errors: problem.errors.into_iter().map(located).collect(),
+            ..problem
+        }
+    }
+}
+
+/// Refuses a call for what is wrong with its rows by themselves, all of it at once.
+///
+/// # Errors
+/// The problem of the first of them, with the faults of all.
+pub(crate) fn refuse(faulty: Vec<Problem>) -> Result<()> {
+    let Some(first) = faulty.first() else {
+        return Ok(());
+    };
+    if first.errors.is_empty() {
+        return Err(first.clone().into());
+    }
+    let first = first.clone();
+    let errors = faulty.into_iter().flat_map(|problem| problem.errors);
+    let errors: Vec<FieldError> = errors.take(MAX_FAULTS).collect();
+    Err(Problem {
+        detail: match errors.len() {
+            1 => first.detail,
+            MAX_FAULTS => format!("{} ({MAX_FAULTS} faults or more)", first.detail),
+            faults => format!("{} ({faults} faults)", first.detail),
+        },
+        errors,
+        ..first
+    }
+    .into())
+}

@@ -1,0 +1,47 @@
+//! Each row of many can be undone without the others.
+
+use crate::{
+    http::error::Result,
+    store::{database::Connection, write::Write},
+};
+use stockroom_common::Kind;
+
+/// Begins what may be undone without the rest of the write.
+pub(super) async fn begin_row(write: &mut Write) -> Result<()> {
+    if let Some(stock) = &mut write.stock {
+        stock.begin_row();
+    }
+    execute(write.conn().await?, "savepoint row").await
+}
+
+/// Keeps what was done since, or undoes it where it was refused.
+pub(super) async fn end_row<T>(write: &mut Write, outcome: Result<T>) -> Result<T> {
+    match outcome {
+        Ok(done) => {
+            execute(write.conn().await?, "release savepoint row").await?;
+            Ok(done)
+        }
+        // All of it is to begin again.
+        Err(error) if error.is_lost_race() => Err(error),
+        Err(error) => {
+            let problem = error.into_problem();
+            if !problem.is(Kind::Internal) && !problem.is(Kind::Unavailable) {
+                undo_row(write).await?;
+            }
+            Err(problem.into())
+        }
+    }
+}
+
+pub(super) async fn undo_row(write: &mut Write) -> Result<()> {
+    if let Some(stock) = &mut write.stock {
+        stock.undo_row();
+    }
+    let undo = "rollback to savepoint row; release savepoint row";
+    execute(write.conn().await?, undo).await
+}
+
+async fn execute(conn: &mut Connection, statement: &'static str) -> Result<()> {
+    sqlx::raw_sql(statement).execute(conn).await?;
+    Ok(())
+}

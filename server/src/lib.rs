@@ -39,7 +39,7 @@ pub mod seed {
     mod generate;
     mod job;
     mod load;
-    mod pace;
+    mod rate_limit;
     mod words;
 
     pub use self::{command::command, generate::Generator};
@@ -94,15 +94,15 @@ mod jobs {
 
     pub(crate) use self::{
         events::{all_events, events, watch_all},
-        file::{Pieces, Spool, fetch, keep},
+        file::{ChunkWriter, FileChunks, fetch, store_file},
         outcome::Outcome,
         queue::{COLUMNS, NewJob, from_row, insert},
         routes::{
             accept, accepted, apply, as_preferred, cancel, find, forget, get, is_busy,
             is_preferred, list, of_kind,
         },
-        run::{Ended, Run, Stop},
-        runner::{run, work_off},
+        run::{JobError, Run, StopReason},
+        runner::{run, run_next},
     };
 }
 
@@ -229,7 +229,7 @@ pub async fn serve<L>(
     state.lifecycle.advance_to(Phase::Over);
     background.stop().await;
     // What is not marked now would be relayed once more by the next server, for nothing.
-    if let Err(error) = store::log::relay::mark(&state).await {
+    if let Err(error) = store::log::relay::mark_relayed(&state).await {
         tracing::warn!(%error, "the last changes could not be marked as relayed");
     }
 }

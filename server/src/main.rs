@@ -19,7 +19,7 @@ use sqlx::postgres::PgConnectOptions;
 use stockroom_common::{LogSink, environment, local_paths};
 use stockroom_server::{
     AppState, Database, Options, Pooling,
-    cache::{CacheOptions, Place, RedisAddress},
+    cache::{CacheOptions, RedisAddress, StoreKind},
     check_pooling,
     local::{self, Durability, LocalPostgres, ServerLock},
     migrate, run, seed,
@@ -150,7 +150,7 @@ async fn serve_database(
     signals: &Signals,
     log: &LogSink,
 ) -> Result<(), Failure> {
-    let place = cache_place(settings, server)?;
+    let store = cache_store(settings, server)?;
     let seconds = |seconds: u32| Duration::from_secs(seconds.into());
     let prepare = async {
         wait_for(&server.options, seconds(settings.start_timeout)).await?;
@@ -167,15 +167,16 @@ async fn serve_database(
             partition_interval: settings.partition_interval,
             orders_retention: settings.orders_retention,
             changes_retention: settings.changes_retention,
-            leave_delay: match settings.local {
-                true => Duration::ZERO,
-                false => seconds(settings.leave_delay),
+            leave_delay: if settings.local {
+                Duration::ZERO
+            } else {
+                seconds(settings.leave_delay)
             },
             drain_limit: seconds(settings.drain_limit),
             log: Some(log.clone()),
             log_without_queries: settings.log_without_queries,
             cache: CacheOptions {
-                place,
+                store,
                 memory_bytes: u64::from(settings.cache_memory) << 20,
                 ..CacheOptions::default()
             },
@@ -221,7 +222,7 @@ async fn serve_database(
 async fn shutdown(state: AppState, signals: Signals, leaves: bool) {
     tokio::select! {
         () = signals.first() => tracing::info!("stopping; a second signal does so at once"),
-        () = state.deserted(), if leaves => tracing::info!("the last client has gone"),
+        () = state.wait_until_idle(), if leaves => tracing::info!("the last client has gone"),
     }
     tokio::spawn(async move {
         signals.second().await;
@@ -230,20 +231,20 @@ async fn shutdown(state: AppState, signals: Signals, leaves: bool) {
 }
 
 /// Where to cache: as told, or with a private PostgreSQL in the Redis beside it or in memory.
-fn cache_place(settings: &Settings, server: &Server) -> Result<Place, Failure> {
+fn cache_store(settings: &Settings, server: &Server) -> Result<StoreKind, Failure> {
     if let Some(address) = settings.redis()? {
-        return Ok(Place::Redis(address));
+        return Ok(StoreKind::Redis(address));
     }
     let Some((postgres, _)) = &server.private else {
         tracing::warn!(
             "caching is off, for another server of this database could not tell this one what it \
              changed; set {REDIS_URL} to where they meet"
         );
-        return Ok(Place::Off);
+        return Ok(StoreKind::Off);
     };
     match postgres.redis_socket() {
-        Some(socket) => Ok(Place::Redis(RedisAddress::socket(&socket)?)),
-        None => Ok(Place::Memory),
+        Some(socket) => Ok(StoreKind::Redis(RedisAddress::socket(&socket)?)),
+        None => Ok(StoreKind::Memory),
     }
 }
 

@@ -344,7 +344,7 @@ async fn what_has_come_of_age_is_archived_or_dropped() {
         sweep_every: Duration::from_millis(50),
         // The unrelayed entry must stay one.
         cache: stockroom_server::cache::CacheOptions {
-            place: stockroom_server::cache::Place::Off,
+            store: stockroom_server::cache::StoreKind::Off,
             ..Default::default()
         },
         ..options()

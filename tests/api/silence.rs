@@ -86,11 +86,14 @@ async fn no_route_takes_a_parameter_that_it_does_not_know() {
         let request = shop
             .request(method.clone(), &format!("{path}?colour=red"))
             .header("content-type", "application/json");
-        let request = match path.ends_with("/import") {
-            true => request.header("content-type", "text/csv").body(""),
-            false if method == Method::GET || method == Method::DELETE => request,
-            false if path.contains("/bulk") => request.body("[]"),
-            false => request.body("{}"),
+        let request = if path.ends_with("/import") {
+            request.header("content-type", "text/csv").body("")
+        } else if method == Method::GET || method == Method::DELETE {
+            request
+        } else if path.contains("/bulk") {
+            request.body("[]")
+        } else {
+            request.body("{}")
         };
         let answer = shop.send(request).await;
         assert_eq!(

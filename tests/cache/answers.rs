@@ -13,7 +13,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use stockroom_server::{
     Clock, Options,
-    cache::{CacheOptions, Place},
+    cache::{CacheOptions, StoreKind},
 };
 use stockroom_tests::{Answer, RedisProcess, Shop, caching_in, connect, fresh_database, path};
 
@@ -347,7 +347,7 @@ async fn a_hit_costs_one_round_trip_at_the_most_and_those_who_wait_share_it() {
 async fn a_server_that_is_alone_caches_in_its_memory_and_one_without_a_place_not_at_all() {
     let pool = connect(fresh_database().await, 4).await.unwrap();
     let cache = CacheOptions {
-        place: Place::Memory,
+        store: StoreKind::Memory,
         ..CacheOptions::default()
     };
     let shop = Shop::serve(

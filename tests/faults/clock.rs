@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use sqlx::{AssertSqlSafe, PgPool};
 use stockroom_server::{
     Age, Clock, Options, Retention,
-    cache::{CacheOptions, Place},
+    cache::{CacheOptions, StoreKind},
 };
 use stockroom_tests::{Node, Shop, connect, database_url, fresh_database};
 
@@ -181,7 +181,7 @@ async fn partitions_that_a_wrong_clock_has_taken_off_come_back_with_the_next_sta
         pool,
         Options {
             cache: CacheOptions {
-                place: Place::Off,
+                store: StoreKind::Off,
                 ..CacheOptions::default()
             },
             ..Options::default()

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use sqlx::{AssertSqlSafe, PgPool, Postgres, Transaction};
 use stockroom_server::{
     AppState, Database, Options, Pooling,
-    cache::{CacheOptions, Place},
+    cache::{CacheOptions, StoreKind},
     run,
 };
 use tokio::{net::TcpListener, sync::oneshot, task::JoinHandle};
@@ -38,7 +38,7 @@ pub(crate) fn install_tls() {
 pub fn caching_in(url: &str) -> Options {
     Options {
         cache: CacheOptions {
-            place: Place::Redis(url.parse().unwrap()),
+            store: StoreKind::Redis(url.parse().unwrap()),
             ..CacheOptions::default()
         },
         ..Options::default()
@@ -68,9 +68,9 @@ impl Shop {
     /// Serves the database behind the pool with as many connections; several servers may share one. They cache in the Redis of
     /// the test binary unless the options say where else.
     pub async fn serve(pool: PgPool, mut options: Options) -> Self {
-        let is_shared = matches!(options.cache.place, Place::Off);
+        let is_shared = matches!(options.cache.store, StoreKind::Off);
         if is_shared {
-            options.cache.place = Place::Redis(shared_redis().await);
+            options.cache.store = StoreKind::Redis(shared_redis().await);
             // What is tested here is not how a busy machine keeps time.
             options.cache.budget = PATIENCE;
         }

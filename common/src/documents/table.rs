@@ -128,9 +128,10 @@ fn whole(text: &str) -> Option<i64> {
 /// Text with its letters and their marks in one character where there is one (NFC): the form of all that is stored, and
 /// so of all that is looked for.
 pub fn composed(text: &str) -> Cow<'_, str> {
-    match is_nfc(text) {
-        true => Cow::Borrowed(text),
-        false => Cow::Owned(text.nfc().collect()),
+    if is_nfc(text) {
+        Cow::Borrowed(text)
+    } else {
+        Cow::Owned(text.nfc().collect())
     }
 }
 

@@ -7,9 +7,10 @@ use clap::{ArgAction, Command};
 pub fn forgiving(command: Command) -> Command {
     let command = command.mut_args(|arg| {
         let value = arg.get_env().and_then(std::env::var_os);
-        let arg = match value.is_some_and(|value| value.is_empty()) {
-            true => arg.env(None),
-            false => arg,
+        let arg = if value.is_some_and(|value| value.is_empty()) {
+            arg.env(None)
+        } else {
+            arg
         };
         match arg.get_action() {
             ArgAction::SetTrue => arg.value_parser(parse_switch),

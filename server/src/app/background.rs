@@ -35,8 +35,8 @@ impl Background {
     pub(crate) fn start(state: &AppState) -> Self {
         let store = Store::from_ref(state);
         Self {
-            keeper: tokio::spawn(keep_house(store.clone())),
-            watch: tokio::spawn(watch_over(store.clone())),
+            keeper: tokio::spawn(maintenance(store.clone())),
+            watch: tokio::spawn(report_problems(store.clone())),
             relay: tokio::spawn(relay::run(store.clone())),
             feed: tokio::spawn(feed::run(store.clone(), state.feed.clone())),
             jobs: tokio::spawn(jobs::run(store.clone(), dispatch)),
@@ -61,7 +61,7 @@ impl Background {
     }
 }
 
-async fn keep_house(state: Store) {
+async fn maintenance(state: Store) {
     let mut ticks = tokio::time::interval(state.options.sweep_every);
     loop {
         ticks.tick().await;
@@ -80,7 +80,7 @@ async fn keep_house(state: Store) {
 }
 
 /// Says what an operator should know of and no request tells.
-async fn watch_over(state: Store) {
+async fn report_problems(state: Store) {
     let mut ticks = tokio::time::interval(WATCH_PERIOD);
     let mut reported = 0;
     loop {

@@ -57,9 +57,10 @@ pub(crate) async fn serve<L: Listener>(
         };
         // Who comes when half of the places are taken must not hold one for long without asking anything.
         let is_crowded = places.available_permits() < max / 2;
-        let head_limit = match is_crowded {
-            true => head_limit.min(CROWDED_HEAD_LIMIT),
-            false => head_limit,
+        let head_limit = if is_crowded {
+            head_limit.min(CROWDED_HEAD_LIMIT)
+        } else {
+            head_limit
         };
         let caller = ConnectInfo(Caller::new(&address));
         let router = router

@@ -7,7 +7,7 @@ use stockroom_common::job::JobRequest;
 
 use crate::{
     archive,
-    jobs::{Ended, Outcome, Run},
+    jobs::{JobError, Outcome, Run},
     seed,
     transfer::{export, import},
 };
@@ -16,7 +16,7 @@ use crate::{
 pub(crate) fn dispatch(
     run: Arc<Run>,
     request: JobRequest,
-) -> BoxFuture<'static, Result<Outcome, Ended>> {
+) -> BoxFuture<'static, Result<Outcome, JobError>> {
     async move {
         match &request {
             JobRequest::Seed(request) => seed::load(&run, request).await,

@@ -20,7 +20,7 @@ use tokio::sync::{OwnedSemaphorePermit, watch};
 
 pub(crate) use self::recent::{Feed, run};
 use crate::{
-    app::session::{Attached, Sessions},
+    app::session::{ClientGuard, Sessions},
     http::{
         error::{Error, Result},
         parameters::{Parameters, unreadable},
@@ -34,13 +34,13 @@ const ENTITIES: [&str; 4] = [Category::NAME, Product::NAME, Customer::NAME, Orde
 
 /// Which entries a caller wants.
 #[derive(Debug)]
-struct Wanted(Option<Vec<String>>);
+struct ReadRequest(Option<Vec<String>>);
 
 /// One caller's way through the log.
 struct Follower {
     store: Store,
     feed: Arc<Feed>,
-    wanted: Wanted,
+    wanted: ReadRequest,
     /// The last position that was read.
     position: i64,
     /// The last that the caller knows.
@@ -50,7 +50,7 @@ struct Follower {
     /// When something was told last.
     told_at: Instant,
     /// A local server stays while somebody follows it.
-    _attached: Attached,
+    _attached: ClientGuard,
     _permit: OwnedSemaphorePermit,
 }
 
@@ -62,7 +62,7 @@ pub(crate) async fn changes(
     RawQuery(query): RawQuery,
     headers: HeaderMap,
 ) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>> {
-    let wanted = Wanted::parse(query.as_deref().unwrap_or_default())?;
+    let wanted = ReadRequest::parse(query.as_deref().unwrap_or_default())?;
     let after = match headers.get("last-event-id") {
         None => None,
         Some(value) => Some(parse_position(value.as_bytes())?),
@@ -81,7 +81,7 @@ pub(crate) async fn changes(
         told: -1,
         ready: VecDeque::new(),
         told_at: Instant::now(),
-        _attached: Attached::new(sessions),
+        _attached: ClientGuard::new(sessions),
         _permit: permit,
         moved: feed.subscribe(),
         store,
@@ -94,7 +94,7 @@ pub(crate) async fn changes(
     Ok(Sse::new(events).keep_alive(keep_alive))
 }
 
-impl Wanted {
+impl ReadRequest {
     fn parse(query: &str) -> Result<Self> {
         let mut parameters = Parameters::read(query)?;
         let entities = parameters.take("entity");

@@ -53,9 +53,10 @@ pub fn wrap(routes: Router<AppState>, state: &AppState) -> Router<AppState> {
                 String::from_utf8_lossy(value.unwrap_or_default())
             };
             let (id, actor) = (header(REQUEST_ID.as_str()), header(Actor::HEADER));
-            let uri = match without_queries {
-                true => request.uri().path().to_owned(),
-                false => request.uri().to_string(),
+            let uri = if without_queries {
+                request.uri().path().to_owned()
+            } else {
+                request.uri().to_string()
             };
             let caller = request.extensions().get::<ConnectInfo<Caller>>();
             let caller = caller.map_or_else(String::new, |ConnectInfo(caller)| caller.to_string());

@@ -1,4 +1,4 @@
-//! Attached clients: each holds `GET /v1/session`, or the feed of changes, open. A client learns at once when its server
+//! ClientGuard clients: each holds `GET /v1/session`, or the feed of changes, open. A client learns at once when its server
 //! goes; a local server learns when its last client has gone.
 
 use std::{convert::Infallible, sync::Arc, time::Duration};
@@ -30,7 +30,7 @@ pub(crate) struct Sessions(watch::Sender<usize>);
 impl Sessions {
     /// Ready once no client has been attached for a while and no job runs or
     /// waits.
-    pub(crate) async fn deserted(&self, store: &Store) {
+    pub(crate) async fn wait_until_idle(&self, store: &Store) {
         let mut attached = self.0.subscribe();
         let mut grace = FIRST_CLIENT;
         loop {
@@ -48,16 +48,16 @@ impl Sessions {
 }
 
 /// Counts one client as long as it lives.
-pub(crate) struct Attached(Arc<Sessions>);
+pub(crate) struct ClientGuard(Arc<Sessions>);
 
-impl Attached {
+impl ClientGuard {
     pub(crate) fn new(sessions: Arc<Sessions>) -> Self {
         sessions.0.send_modify(|count| *count += 1);
         Self(sessions)
     }
 }
 
-impl Drop for Attached {
+impl Drop for ClientGuard {
     fn drop(&mut self) {
         self.0.0.send_modify(|count| *count -= 1);
     }
@@ -69,7 +69,7 @@ pub(crate) async fn attach(
     State(sessions): State<Arc<Sessions>>,
 ) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>> {
     let permit = store.streams.take()?;
-    let attached = Attached::new(sessions);
+    let attached = ClientGuard::new(sessions);
     let hello = stream::iter([Ok(Event::default().event("attached").data(""))]);
     let until_stop = async move {
         let (_attached, _permit) = (attached, permit);

@@ -281,9 +281,10 @@ impl Settings {
 
     /// The names under which the server may be called.
     pub fn hosts(&self) -> Hosts {
-        match self.listen.is_remote() && self.allow_host.is_empty() {
-            true => Hosts::Any,
-            false => Hosts::Local(self.allow_host.clone()),
+        if self.listen.is_remote() && self.allow_host.is_empty() {
+            Hosts::Any
+        } else {
+            Hosts::Local(self.allow_host.clone())
         }
     }
 

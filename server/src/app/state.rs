@@ -33,8 +33,8 @@ impl AppState {
     }
 
     /// Ready once no client has been attached for a while: see `session.rs`.
-    pub async fn deserted(&self) {
-        self.sessions.deserted(&self.store).await;
+    pub async fn wait_until_idle(&self) {
+        self.sessions.wait_until_idle(&self.store).await;
     }
 
     /// Ends the wait of a server that is about to stop.

@@ -24,14 +24,14 @@ use crate::{
     rows::{entity::Entity, list::total},
     store::{
         Store,
-        cache::{Answer, EntryKey, Loaded, Reader, Served, Tag, Wanted},
+        cache::{Answer, CacheControl, CachedResponse, EntryKey, Loaded, ReadRequest, Tag},
         database::Connection,
         partitions::archived,
     },
 };
 
 /// Months that are asked for at one time.
-const AT_ONCE: usize = 4;
+const MAX_CONCURRENT: usize = 4;
 
 /// A table that the planner takes for smaller than this is counted.
 const COUNTED: i64 = 50_000;
@@ -40,16 +40,16 @@ const COUNTED: i64 = 50_000;
 pub(crate) async fn get(
     State(store): State<Store>,
     RawQuery(query): RawQuery,
-    reader: Reader,
+    cache_control: CacheControl,
 ) -> Result<Response> {
     let months = parse_months(query.as_deref().unwrap_or_default())?;
     let now = store.options.clock.now();
     let this_month = month_start(now, 0);
-    let mut parts = vec![counts(&store, &reader).await?];
-    let months: Vec<Served> = stream::iter(0..months)
+    let mut parts = vec![counts(&store, &cache_control).await?];
+    let months: Vec<CachedResponse> = stream::iter(0..months)
         .filter_map(|back| async move { this_month.checked_sub_months(Months::new(back)) })
-        .map(|begin| month(&store, begin, &reader))
-        .buffered(AT_ONCE)
+        .map(|begin| month(&store, begin, &cache_control))
+        .buffered(MAX_CONCURRENT)
         .try_collect()
         .await?;
     parts.extend(months);
@@ -65,10 +65,10 @@ pub(crate) async fn get(
         etag,
         ..Answer::from_body(body)
     };
-    Ok(Served::whole(answer, &parts, now).respond(&reader, now))
+    Ok(CachedResponse::whole(answer, &parts, now).respond(&cache_control, now))
 }
 
-async fn counts(store: &Store, reader: &Reader) -> Result<Served> {
+async fn counts(store: &Store, cache_control: &CacheControl) -> Result<CachedResponse> {
     let tags = || {
         let lists = [
             Tag::list::<Category>(),
@@ -92,12 +92,12 @@ async fn counts(store: &Store, reader: &Reader) -> Result<Served> {
             depends_on: Some(tags().collect()),
         })
     };
-    let wanted = Wanted {
+    let request = ReadRequest {
         key: EntryKey::new("stats", "counts"),
         tags: || tags().collect(),
         load: || load,
     };
-    store.cache.read(wanted, reader).await
+    store.cache.read(request, cache_control).await
 }
 
 /// Counts what is quickly counted, and takes the planner's word for the rest.
@@ -110,7 +110,11 @@ async fn estimate<E: Entity>(conn: &mut Connection) -> Result<Total> {
     total::count::<E>(conn, &everything, None).await
 }
 
-async fn month(store: &Store, begin: DateTime<Utc>, reader: &Reader) -> Result<Served> {
+async fn month(
+    store: &Store,
+    begin: DateTime<Utc>,
+    cache_control: &CacheControl,
+) -> Result<CachedResponse> {
     let pool = store.database.reads.clone();
     let load = async move {
         let stats = select_month(&mut *pool.acquire().await?, begin).await?;
@@ -121,12 +125,12 @@ async fn month(store: &Store, begin: DateTime<Utc>, reader: &Reader) -> Result<S
         })
     };
     let query = begin.format("%Y-%m").to_string();
-    let wanted = Wanted {
+    let request = ReadRequest {
         key: EntryKey::new("stats/months", &query),
         tags: || vec![Tag::orders_in(begin)],
         load: || load,
     };
-    store.cache.read(wanted, reader).await
+    store.cache.read(request, cache_control).await
 }
 
 async fn select_month(conn: &mut Connection, begin: DateTime<Utc>) -> Result<MonthStats> {

@@ -1,4 +1,4 @@
-//! Partitions that are taken off their tables and put back. Both tables of a piece go in one short
+//! Partitions that are taken off their tables and put back. Both tables of a partition go in one short
 //! transaction and stay as tables in the schema `archive`, with their keys: what they refer to cannot
 //! be deleted meanwhile.
 
@@ -23,7 +23,7 @@ use crate::{
         log::Change,
         partitions::{
             attach,
-            catalogue::{Catalogue, Piece, day},
+            catalogue::{Catalogue, PartitionInfo, day},
             execute,
             lock::{self, Mode},
             referenced, tables,
@@ -43,7 +43,7 @@ const SETTLES_IN: TimeDelta = TimeDelta::minutes(15);
 /// 404 for one that there never was, 409 for one that still fills, holds changes that no cache was
 /// told of or was dropped, 503 where the tables are never free for a moment.
 pub(crate) async fn archive(store: &Store, actor: &Actor, name: &str) -> Result<Invalidation> {
-    let done = lock::patiently(|| detach(store, actor, name)).await?;
+    let done = lock::with_lock_retry(|| detach(store, actor, name)).await?;
     // Now that nobody reads it, its bounds are checked, so that it can be attached without a scan.
     if let Err(error) = validate(store, name).await {
         // It is archived all the same, and restoring it checks once more.
@@ -58,7 +58,7 @@ pub(crate) async fn archive(store: &Store, actor: &Actor, name: &str) -> Result<
 /// 404 for one that there never was, 409 for one that was dropped, 503 as for [`archive`].
 pub(crate) async fn restore(store: &Store, actor: &Actor, name: &str) -> Result<Invalidation> {
     validate(store, name).await?;
-    lock::patiently(|| reattach(store, actor, name)).await
+    lock::with_lock_retry(|| reattach(store, actor, name)).await
 }
 
 /// Deletes an archived partition for good.
@@ -66,23 +66,23 @@ pub(crate) async fn restore(store: &Store, actor: &Actor, name: &str) -> Result<
 /// # Errors
 /// 404 for one that there never was, 409 for one that is not archived, 503 as for [`archive`].
 pub(crate) async fn delete(store: &Store, actor: &Actor, name: &str) -> Result<Invalidation> {
-    lock::patiently(|| drop_tables(store, actor, name)).await
+    lock::with_lock_retry(|| drop_tables(store, actor, name)).await
 }
 
 /// Begins a write to the partition of that name, while no other server changes any.
-async fn begin(store: &Store, actor: &Actor, name: &str) -> Result<(Write, Piece)> {
+async fn begin(store: &Store, actor: &Actor, name: &str) -> Result<(Write, PartitionInfo)> {
     let mut write = Write::bulk(store.clone(), actor.clone());
     let conn = write.conn().await?;
-    lock::take_turns(conn).await?;
-    let piece = find(conn, name).await?;
-    Ok((write, piece))
+    lock::lock_partition_ddl(conn).await?;
+    let partition = find(conn, name).await?;
+    Ok((write, partition))
 }
 
 async fn detach(store: &Store, actor: &Actor, name: &str) -> Result<Invalidation> {
-    let (mut write, piece) = begin(store, actor, name).await?;
+    let (mut write, partition) = begin(store, actor, name).await?;
     let at = write.at;
     let conn = write.conn().await?;
-    match piece.state {
+    match partition.state {
         PartitionState::Archived => return acknowledge(store).await,
         PartitionState::Dropped => return Err(dropped(name)),
         PartitionState::Attached => {
@@ -90,25 +90,28 @@ async fn detach(store: &Store, actor: &Actor, name: &str) -> Result<Invalidation
             let database: DateTime<Utc> = sqlx::query_scalar("select clock_timestamp()")
                 .fetch_one(&mut *conn)
                 .await?;
-            may_leave(conn, &piece, at.min(database)).await?;
+            check_archivable(conn, &partition, at.min(database)).await?;
         }
     }
-    let own: Vec<String> = piece.tables().collect();
-    let parents = tables(piece.family);
-    lock::calm(conn, parents).await?;
-    lock::calm(conn, &own).await?;
-    lock::calm(conn, referenced(piece.family)).await?;
+    let own: Vec<String> = partition.tables().collect();
+    let parents = tables(partition.family);
+    lock::hold_off_vacuum(conn, parents).await?;
+    lock::hold_off_vacuum(conn, &own).await?;
+    lock::hold_off_vacuum(conn, referenced(partition.family)).await?;
     let parents = parents.iter().map(|table| (*table).to_owned());
     let from_all = parents.chain(own).map(|table| (table, Mode::Everybody));
-    let from_writers = referenced(piece.family).iter();
+    let from_writers = referenced(partition.family).iter();
     let from_writers = from_writers.map(|table| ((*table).to_owned(), Mode::Writers));
     lock::take(conn, from_all.chain(from_writers).collect()).await?;
 
-    let (from, to) = (piece.range.start.to_rfc3339(), piece.range.end.to_rfc3339());
-    for parent in tables(piece.family) {
+    let (from, to) = (
+        partition.range.start.to_rfc3339(),
+        partition.range.end.to_rfc3339(),
+    );
+    for parent in tables(partition.family) {
         let (table, column) = (
-            format!("{parent}_{}", piece.suffix),
-            time_column(piece.family),
+            format!("{parent}_{}", partition.suffix),
+            time_column(partition.family),
         );
         let statement = format!(
             "alter table {parent} detach partition {table};
@@ -123,9 +126,9 @@ async fn detach(store: &Store, actor: &Actor, name: &str) -> Result<Invalidation
         values ($1, $2, $3, $4, 'archived', $5)",
     )
     .bind(name)
-    .bind(piece.family.as_str())
-    .bind(piece.range.start)
-    .bind(piece.range.end)
+    .bind(partition.family.as_str())
+    .bind(partition.range.start)
+    .bind(partition.range.end)
     .bind(at)
     .execute(&mut *conn)
     .await?;
@@ -133,28 +136,28 @@ async fn detach(store: &Store, actor: &Actor, name: &str) -> Result<Invalidation
 }
 
 async fn reattach(store: &Store, actor: &Actor, name: &str) -> Result<Invalidation> {
-    let (mut write, piece) = begin(store, actor, name).await?;
+    let (mut write, partition) = begin(store, actor, name).await?;
     let conn = write.conn().await?;
-    match piece.state {
+    match partition.state {
         PartitionState::Attached => return acknowledge(store).await,
         PartitionState::Dropped => return Err(dropped(name)),
         PartitionState::Archived => {}
     }
-    lock::calm(conn, tables(piece.family)).await?;
-    take_archived(conn, &piece).await?;
+    lock::hold_off_vacuum(conn, tables(partition.family)).await?;
+    take_archived(conn, &partition).await?;
 
     let home: String = sqlx::query_scalar("select quote_ident(current_schema())")
         .fetch_one(&mut *conn)
         .await?;
-    for table in piece.tables() {
+    for table in partition.tables() {
         execute(
             conn,
             &format!("alter table {SCHEMA}.{table} set schema {home}"),
         )
         .await?;
     }
-    attach(conn, piece.family, &piece.suffix, &piece.range).await?;
-    for table in piece.tables() {
+    attach(conn, partition.family, &partition.suffix, &partition.range).await?;
+    for table in partition.tables() {
         let statement = format!("alter table {table} drop constraint {table}_range_check");
         execute(conn, &statement).await?;
     }
@@ -166,10 +169,10 @@ async fn reattach(store: &Store, actor: &Actor, name: &str) -> Result<Invalidati
 }
 
 async fn drop_tables(store: &Store, actor: &Actor, name: &str) -> Result<Invalidation> {
-    let (mut write, piece) = begin(store, actor, name).await?;
+    let (mut write, partition) = begin(store, actor, name).await?;
     let at = write.at;
     let conn = write.conn().await?;
-    match piece.state {
+    match partition.state {
         PartitionState::Dropped => return acknowledge(store).await,
         PartitionState::Archived => {}
         PartitionState::Attached => {
@@ -177,8 +180,8 @@ async fn drop_tables(store: &Store, actor: &Actor, name: &str) -> Result<Invalid
             return Err(Error::refused(Kind::Conflict, detail));
         }
     }
-    take_archived(conn, &piece).await?;
-    let tables: Vec<_> = piece
+    take_archived(conn, &partition).await?;
+    let tables: Vec<_> = partition
         .tables()
         .map(|table| format!("{SCHEMA}.{table}"))
         .collect();
@@ -193,16 +196,16 @@ async fn drop_tables(store: &Store, actor: &Actor, name: &str) -> Result<Invalid
 
 /// Locks the tables of an archived partition, and then those that they refer to, which lose the triggers
 /// that watched over it alone.
-async fn take_archived(conn: &mut Connection, piece: &Piece) -> Result<()> {
-    let own: Vec<String> = piece
+async fn take_archived(conn: &mut Connection, partition: &PartitionInfo) -> Result<()> {
+    let own: Vec<String> = partition
         .tables()
         .map(|table| format!("{SCHEMA}.{table}"))
         .collect();
-    let referenced = referenced(piece.family)
+    let referenced = referenced(partition.family)
         .iter()
         .map(|table| (*table).to_owned());
     let wanted: Vec<String> = own.into_iter().chain(referenced).collect();
-    lock::calm(conn, &wanted).await?;
+    lock::hold_off_vacuum(conn, &wanted).await?;
     let wanted = wanted.into_iter().map(|table| (table, Mode::Everybody));
     lock::take(conn, wanted.collect()).await
 }
@@ -243,12 +246,12 @@ async fn acknowledge(store: &Store) -> Result<Invalidation> {
 /// Checks that an archived partition holds nothing out of its bounds. Quick where it was done before.
 async fn validate(store: &Store, name: &str) -> Result<()> {
     let mut transaction = store.database.bulk.begin().await?;
-    let piece = find(&mut transaction, name).await?;
-    if piece.state != PartitionState::Archived {
+    let partition = find(&mut transaction, name).await?;
+    if partition.state != PartitionState::Archived {
         return Ok(());
     }
     execute(&mut transaction, "set local statement_timeout = 0").await?;
-    for table in piece.tables() {
+    for table in partition.tables() {
         let statement =
             format!("alter table {SCHEMA}.{table} validate constraint {table}_range_check");
         execute(&mut transaction, &statement).await?;
@@ -258,21 +261,25 @@ async fn validate(store: &Store, name: &str) -> Result<()> {
 }
 
 /// The rules on what may be taken off.
-async fn may_leave(conn: &mut Connection, piece: &Piece, now: DateTime<Utc>) -> Result<()> {
-    let name = piece.name();
+async fn check_archivable(
+    conn: &mut Connection,
+    partition: &PartitionInfo,
+    now: DateTime<Utc>,
+) -> Result<()> {
+    let name = partition.name();
     let refuse = |detail| Err(Error::refused(Kind::Conflict, detail));
     // A write that began before the end of the log's partition may not have committed.
-    let settled = match piece.family {
+    let settled = match partition.family {
         Family::Orders => now,
         Family::Changes => now - SETTLES_IN,
     };
-    if piece.range.end > settled {
-        let end = day(piece.range.end);
+    if partition.range.end > settled {
+        let end = day(partition.range.end);
         return refuse(format!(
             "{name} still fills: it can be archived from {end} on."
         ));
     }
-    if piece.family == Family::Changes {
+    if partition.family == Family::Changes {
         let sql = format!("select exists (select from {name} where relayed_at is null)");
         let unrelayed: bool = sqlx::query_scalar(sqlx::AssertSqlSafe(sql))
             .fetch_one(conn)
@@ -286,17 +293,17 @@ async fn may_leave(conn: &mut Connection, piece: &Piece, now: DateTime<Utc>) -> 
     Ok(())
 }
 
-pub(crate) async fn find(conn: &mut Connection, name: &str) -> Result<Piece> {
+pub(crate) async fn find(conn: &mut Connection, name: &str) -> Result<PartitionInfo> {
     let catalogue = Catalogue::read(conn).await?;
-    let piece = catalogue.named(name).ok_or_else(|| unknown(name))?;
-    if !piece.is_plain() {
+    let partition = catalogue.named(name).ok_or_else(|| unknown(name))?;
+    if !partition.is_plain() {
         let detail = format!(
             "{name} was attached by hand, under a name that this server does not take; rename its tables to \
             lower-case letters, digits and underscores."
         );
         return Err(Error::refused(Kind::Conflict, detail));
     }
-    Ok(piece.clone())
+    Ok(partition.clone())
 }
 
 pub(crate) fn unknown(name: &str) -> Error {

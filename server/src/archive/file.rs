@@ -21,14 +21,14 @@ use crate::{
         extract::{Actor, Name},
         parameters::Parameters,
     },
-    rows::crud::tell,
+    rows::crud::with_invalidation_header,
     shop::order,
     store::{
         Store,
         cache::Invalidation,
         database::Connection,
         partitions::{
-            catalogue::Piece,
+            catalogue::PartitionInfo,
             execute,
             lock::{self, Mode},
             referenced, tables,
@@ -37,7 +37,7 @@ use crate::{
     },
     transfer::{
         export::{self, Source},
-        import::{Asked, Import, PARAMETERS, receive::receive, report::Report, restore},
+        import::{Import, ImportParams, PARAMETERS, receive::receive, report::Report, restore},
         interrupt::Interrupt,
         parameters::parse_format,
     },
@@ -53,10 +53,10 @@ pub(crate) async fn export(
     let format = parameters.take("format");
     let format = parse_format(format.as_deref().unwrap_or("ndjson"))?;
     parameters.refuse_rest(&["format"])?;
-    let piece = of_orders(&mut *store.database.bulk.acquire().await?, &name).await?;
-    let tables = match piece.state {
-        PartitionState::Attached => named(&piece, ""),
-        PartitionState::Archived => named(&piece, &format!("{SCHEMA}.")),
+    let partition = of_orders(&mut *store.database.bulk.acquire().await?, &name).await?;
+    let tables = match partition.state {
+        PartitionState::Attached => named(&partition, ""),
+        PartitionState::Archived => named(&partition, &format!("{SCHEMA}.")),
         PartitionState::Dropped => {
             let detail = format!("{name} was deleted; nothing is left to export.");
             return Err(Error::refused(Kind::Gone, detail));
@@ -94,15 +94,15 @@ pub(crate) async fn import(
 ) -> Result<Response> {
     let parameters = Parameters::read(&query.unwrap_or_default())?;
     parameters.refuse_rest(PARAMETERS)?;
-    let piece = of_orders(&mut *store.database.bulk.acquire().await?, &name).await?;
-    refuse_unless_dropped(&piece)?;
-    let asked = Asked::take(parameters, &headers, &name)?;
+    let partition = of_orders(&mut *store.database.bulk.acquire().await?, &name).await?;
+    refuse_unless_dropped(&partition)?;
+    let asked = ImportParams::take(parameters, &headers, &name)?;
     let (interrupt, _waiting) = Interrupt::of_caller(&store);
     let interrupted = interrupt.interrupted.clone();
     let file = receive(&store, body, asked.request.format, interrupted).await?;
     let import = Import::new(store, actor, asked, (file, interrupt));
-    let (report, done) = detached(async move { bring_back(&import, piece).await }).await?;
-    Ok(tell(done, report.respond()?))
+    let (report, done) = detached(async move { import_dropped(&import, partition).await }).await?;
+    Ok(with_invalidation_header(done, report.respond()?))
 }
 
 /// Loads the orders of a deleted partition into tables that nobody else knows of, and then tells of them.
@@ -110,13 +110,16 @@ pub(crate) async fn import(
 /// # Errors
 /// What is wrong with the file; 409 where the partition is there; 503 where the tables that orders refer
 /// to are never free for a moment.
-async fn bring_back(import: &Import, piece: Piece) -> Result<(Report, Invalidation)> {
+async fn import_dropped(
+    import: &Import,
+    partition: PartitionInfo,
+) -> Result<(Report, Invalidation)> {
     let _turn = crate::transfer::import::turn(&import.store).await?;
-    restore::refuse_faults::<Order>(import, Some(&piece.range)).await?;
-    lock::patiently(|| make_tables(&import.store, &piece)).await?;
-    let loaded = load(import, &piece).await;
+    restore::refuse_faults::<Order>(import, Some(&partition.range)).await?;
+    lock::with_lock_retry(|| make_tables(&import.store, &partition)).await?;
+    let loaded = load(import, &partition).await;
     if import.is_dry_run() || loaded.is_err() {
-        let dropped = lock::patiently(|| drop_tables(&import.store, &piece)).await;
+        let dropped = lock::with_lock_retry(|| drop_tables(&import.store, &partition)).await;
         if let Err(error) = dropped {
             // They are in nobody's way, and dropped when the partition is imported again.
             tracing::warn!(%error, "empty tables of a partition are left");
@@ -126,13 +129,13 @@ async fn bring_back(import: &Import, piece: Piece) -> Result<(Report, Invalidati
 }
 
 /// Makes the empty tables, with all that those of an archived partition have.
-async fn make_tables(store: &Store, piece: &Piece) -> Result<()> {
+async fn make_tables(store: &Store, partition: &PartitionInfo) -> Result<()> {
     let mut transaction = store.database.bulk.begin().await?;
-    lock::take_turns(&mut transaction).await?;
-    refuse_unless_dropped(&actions::find(&mut transaction, &piece.name()).await?)?;
-    take_referenced(&mut transaction, piece).await?;
-    let [orders, items] = named(piece, &format!("{SCHEMA}."));
-    let suffix = &piece.suffix;
+    lock::lock_partition_ddl(&mut transaction).await?;
+    refuse_unless_dropped(&actions::find(&mut transaction, &partition.name()).await?)?;
+    take_referenced(&mut transaction, partition).await?;
+    let [orders, items] = named(partition, &format!("{SCHEMA}."));
+    let suffix = &partition.suffix;
     execute(
         &mut transaction,
         &format!(
@@ -149,12 +152,15 @@ async fn make_tables(store: &Store, piece: &Piece) -> Result<()> {
         ),
     )
     .await?;
-    let (from, to) = (piece.range.start.to_rfc3339(), piece.range.end.to_rfc3339());
-    for (table, own) in named(piece, &format!("{SCHEMA}."))
+    let (from, to) = (
+        partition.range.start.to_rfc3339(),
+        partition.range.end.to_rfc3339(),
+    );
+    for (table, own) in named(partition, &format!("{SCHEMA}."))
         .iter()
-        .zip(piece.tables())
+        .zip(partition.tables())
     {
-        let column = time_column(piece.family);
+        let column = time_column(partition.family);
         let statement = format!(
             "alter table {table} add constraint {own}_range_check
                 check ({column} >= '{from}' and {column} < '{to}')"
@@ -165,12 +171,12 @@ async fn make_tables(store: &Store, piece: &Piece) -> Result<()> {
     Ok(())
 }
 
-async fn drop_tables(store: &Store, piece: &Piece) -> Result<()> {
+async fn drop_tables(store: &Store, partition: &PartitionInfo) -> Result<()> {
     let mut transaction = store.database.bulk.begin().await?;
-    lock::take_turns(&mut transaction).await?;
-    refuse_unless_dropped(&actions::find(&mut transaction, &piece.name()).await?)?;
-    take_referenced(&mut transaction, piece).await?;
-    let [orders, items] = named(piece, &format!("{SCHEMA}."));
+    lock::lock_partition_ddl(&mut transaction).await?;
+    refuse_unless_dropped(&actions::find(&mut transaction, &partition.name()).await?)?;
+    take_referenced(&mut transaction, partition).await?;
+    let [orders, items] = named(partition, &format!("{SCHEMA}."));
     execute(
         &mut transaction,
         &format!("drop table if exists {items}, {orders}"),
@@ -180,9 +186,9 @@ async fn drop_tables(store: &Store, piece: &Piece) -> Result<()> {
     Ok(())
 }
 
-async fn load(import: &Import, piece: &Piece) -> Result<(Report, Invalidation)> {
-    let name = piece.name();
-    let tables = named(piece, &format!("{SCHEMA}."));
+async fn load(import: &Import, partition: &PartitionInfo) -> Result<(Report, Invalidation)> {
+    let name = partition.name();
+    let tables = named(partition, &format!("{SCHEMA}."));
     let mut report = import.report()?;
     let mut write = Write::bulk(import.store.clone(), import.actor.clone());
     let copy = |orders: Vec<Order>| order::copy_to(orders.into_iter(), |_| Ok(tables.clone()));
@@ -213,34 +219,34 @@ async fn load(import: &Import, piece: &Piece) -> Result<(Report, Invalidation)> 
 }
 
 /// Keys that come or go need the tables that they refer to, for a moment.
-async fn take_referenced(conn: &mut Connection, piece: &Piece) -> Result<()> {
-    let referenced = referenced(piece.family);
-    lock::calm(conn, referenced).await?;
+async fn take_referenced(conn: &mut Connection, partition: &PartitionInfo) -> Result<()> {
+    let referenced = referenced(partition.family);
+    lock::hold_off_vacuum(conn, referenced).await?;
     let wanted = referenced.iter().map(|table| (*table, Mode::Everybody));
     lock::take(conn, wanted.collect()).await
 }
 
 /// The names of the tables of orders and of their lines.
-fn named(piece: &Piece, schema: &str) -> [String; 2] {
+fn named(partition: &PartitionInfo, schema: &str) -> [String; 2] {
     let parents = tables(Family::Orders);
-    [parents[0], parents[1]].map(|parent| format!("{schema}{parent}_{}", piece.suffix))
+    [parents[0], parents[1]].map(|parent| format!("{schema}{parent}_{}", partition.suffix))
 }
 
-async fn of_orders(conn: &mut Connection, name: &str) -> Result<Piece> {
-    let piece = actions::find(conn, name).await?;
-    if piece.family == Family::Orders {
-        return Ok(piece);
+async fn of_orders(conn: &mut Connection, name: &str) -> Result<PartitionInfo> {
+    let partition = actions::find(conn, name).await?;
+    if partition.family == Family::Orders {
+        return Ok(partition);
     }
     let detail = format!("{name} holds changes; only partitions of orders go to files and back.");
     Err(Error::refused(Kind::Conflict, detail))
 }
 
-fn refuse_unless_dropped(piece: &Piece) -> Result<()> {
-    let what = match piece.state {
+fn refuse_unless_dropped(partition: &PartitionInfo) -> Result<()> {
+    let what = match partition.state {
         PartitionState::Dropped => return Ok(()),
         PartitionState::Archived => "is archived; restore it, or delete it first",
         PartitionState::Attached => "is in use; only one that was deleted is brought back",
     };
-    let detail = format!("{} {what}.", piece.name());
+    let detail = format!("{} {what}.", partition.name());
     Err(Error::refused(Kind::Conflict, detail))
 }

@@ -15,7 +15,7 @@ use crate::{
         error::{Error, Result},
         extract::{Actor, Document},
     },
-    jobs::{self, Ended, NewJob, Outcome, Run},
+    jobs::{self, JobError, NewJob, Outcome, Run},
     store::{Store, partitions::catalogue::Catalogue},
 };
 
@@ -83,10 +83,10 @@ async fn create(
 }
 
 /// Does the same to each partition; the first that refuses ends it.
-pub(crate) async fn work(run: &Arc<Run>, request: &PartitionsRequest) -> Result<Outcome, Ended> {
+pub(crate) async fn work(run: &Arc<Run>, request: &PartitionsRequest) -> Result<Outcome, JobError> {
     run.progress().began(0);
     for name in &request.names {
-        run.go_on()?;
+        run.check_running()?;
         // Exports and long imports hold the tables for as long as they take.
         while let Err(error) = once(run, request.action, name).await {
             match error {
@@ -97,7 +97,7 @@ pub(crate) async fn work(run: &Arc<Run>, request: &PartitionsRequest) -> Result<
                 () = tokio::time::sleep(AGAIN) => {}
                 () = run.until_stopped() => {}
             }
-            run.go_on()?;
+            run.check_running()?;
         }
         run.progress().done(0, 1);
     }

@@ -9,7 +9,7 @@ use crate::{
     store::{
         Store,
         database::Connection,
-        partitions::{catalogue::Piece, policy::Retention},
+        partitions::{catalogue::PartitionInfo, policy::Retention},
     },
 };
 
@@ -26,9 +26,11 @@ pub(crate) async fn keep(store: &Store) -> Result<()> {
         .await?;
     // Nobody can archive what still fills, but a clock that was wrong.
     let known = partitions.known();
-    let is_due = |piece: &&Piece| piece.state == PartitionState::Archived && piece.range.end > now;
-    for piece in known.pieces().filter(is_due) {
-        let name = piece.name();
+    let is_due = |partition: &&PartitionInfo| {
+        partition.state == PartitionState::Archived && partition.range.end > now
+    };
+    for partition in known.all().filter(is_due) {
+        let name = partition.name();
         tracing::warn!(
             partition = name,
             "an archived partition is needed now; it is restored"
@@ -51,7 +53,7 @@ async fn sweep(store: &Store) -> Result<()> {
     drop(conn);
     let Some(now) = now else { return Ok(()) };
     let known = store.partitions.known();
-    for (name, policy) in due(known.pieces(), &policies, now) {
+    for (name, policy) in due(known.all(), &policies, now) {
         let is_drop = matches!(policy, Retention::Drop(_));
         if is_drop && !store.partitions.announced.announce(&name) {
             tracing::warn!(
@@ -75,7 +77,7 @@ async fn sweep(store: &Store) -> Result<()> {
 
 /// The partitions that a sweep takes off, the oldest of each family first, with the policy that says so.
 fn due<'p>(
-    pieces: impl Iterator<Item = &'p Piece> + Clone,
+    partitions: impl Iterator<Item = &'p PartitionInfo> + Clone,
     policies: &[(Family, Retention)],
     now: DateTime<Utc>,
 ) -> Vec<(String, Retention)> {
@@ -84,18 +86,18 @@ fn due<'p>(
         let (Retention::Archive(age) | Retention::Drop(age)) = policy else {
             continue;
         };
-        let of_age = pieces.clone().filter(|piece| {
+        let of_age = partitions.clone().filter(|partition| {
             let is_old = age
                 .before(now)
-                .is_some_and(|limit| piece.range.end <= limit);
+                .is_some_and(|limit| partition.range.end <= limit);
             // A partition that is to be dropped may be archived already, by hand or by an earlier sweep.
             let is_due = match policy {
-                Retention::Drop(_) => piece.state != PartitionState::Dropped,
-                _ => piece.state == PartitionState::Attached,
+                Retention::Drop(_) => partition.state != PartitionState::Dropped,
+                _ => partition.state == PartitionState::Attached,
             };
-            piece.family == family && is_due && is_old
+            partition.family == family && is_due && is_old
         });
-        due.extend(of_age.map(|piece| (piece.name(), policy)));
+        due.extend(of_age.map(|partition| (partition.name(), policy)));
     }
     let mut drops = 0;
     due.retain(|(_, policy)| {
@@ -126,22 +128,22 @@ mod tests {
         let at = |month: u32| -> DateTime<Utc> {
             format!("2020-{month:02}-01T00:00:00Z").parse().unwrap()
         };
-        let piece = |family, month, state| Piece {
+        let partition = |family, month, state| PartitionInfo {
             family,
             suffix: format!("2020_{month:02}"),
             range: at(month)..at(month + 1),
             state,
         };
-        let mut pieces = Vec::new();
+        let mut partitions = Vec::new();
         for month in 1..=6 {
-            pieces.push(piece(Family::Changes, month, PartitionState::Attached));
-            pieces.push(piece(Family::Orders, month, PartitionState::Attached));
+            partitions.push(partition(Family::Changes, month, PartitionState::Attached));
+            partitions.push(partition(Family::Orders, month, PartitionState::Attached));
         }
-        pieces[0].state = PartitionState::Dropped;
+        partitions[0].state = PartitionState::Dropped;
         let now = at(6);
         let names = |orders, changes| -> Vec<String> {
             let policies = [(Family::Orders, orders), (Family::Changes, changes)];
-            let due = due(pieces.iter(), &policies, now).into_iter();
+            let due = due(partitions.iter(), &policies, now).into_iter();
             due.map(|(name, _)| name).collect()
         };
         let day = Age::Days(1);

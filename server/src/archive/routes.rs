@@ -18,12 +18,12 @@ use crate::{
         error::Result,
         extract::{Actor, Name},
     },
-    rows::crud::tell,
+    rows::crud::with_invalidation_header,
     store::{
         Store,
         cache::Invalidation,
         database::Connection,
-        partitions::catalogue::{Catalogue, Piece},
+        partitions::catalogue::{Catalogue, PartitionInfo},
         write::detached,
     },
 };
@@ -70,16 +70,22 @@ pub(crate) async fn delete(
     actor: Actor,
 ) -> Result<Response> {
     let done = detached(async move { archive::delete(&store, &actor, &name).await }).await?;
-    Ok(tell(done, StatusCode::NO_CONTENT.into_response()))
+    Ok(with_invalidation_header(
+        done,
+        StatusCode::NO_CONTENT.into_response(),
+    ))
 }
 
 async fn changed(done: Invalidation, store: &Store, name: &str) -> Result<Response> {
-    Ok(tell(done, Json(find(store, name).await?).into_response()))
+    Ok(with_invalidation_header(
+        done,
+        Json(find(store, name).await?).into_response(),
+    ))
 }
 
 async fn find(store: &Store, name: &str) -> Result<Partition> {
     let mut conn = store.database.reads.acquire().await?;
-    let found = measured(&mut conn, |piece| piece.name() == name)
+    let found = measured(&mut conn, |partition| partition.name() == name)
         .await?
         .pop();
     found.ok_or_else(|| archive::unknown(name))
@@ -88,29 +94,32 @@ async fn find(store: &Store, name: &str) -> Result<Partition> {
 /// The partitions that are wanted, with their sizes.
 async fn measured(
     conn: &mut Connection,
-    is_wanted: impl Fn(&Piece) -> bool,
+    is_wanted: impl Fn(&PartitionInfo) -> bool,
 ) -> Result<Vec<Partition>> {
     let catalogue = Catalogue::read(conn).await?;
-    let wanted: Vec<&Piece> = catalogue
-        .pieces()
-        .filter(|piece| is_wanted(piece))
+    let wanted: Vec<&PartitionInfo> = catalogue
+        .all()
+        .filter(|partition| is_wanted(partition))
         .collect();
-    let tables: Vec<String> = wanted.iter().flat_map(|piece| piece.tables()).collect();
+    let tables: Vec<String> = wanted
+        .iter()
+        .flat_map(|partition| partition.tables())
+        .collect();
     let sizes = select_sizes(conn, &tables).await?;
     let archived_at = select_archived_at(conn).await?;
-    let partition = |piece: &Piece| {
-        let [own, lines] = piece.sizes(&sizes);
+    let partition = |partition: &PartitionInfo| {
+        let [own, lines] = partition.sizes(&sizes);
         Partition {
-            name: piece.name(),
-            family: piece.family,
-            from: piece.range.start,
-            to: piece.range.end,
-            state: piece.state,
+            name: partition.name(),
+            family: partition.family,
+            from: partition.range.start,
+            to: partition.range.end,
+            state: partition.state,
             rows: own.rows,
             lines: lines.rows,
             bytes: own.bytes + lines.bytes,
             index_bytes: own.index_bytes + lines.index_bytes,
-            archived_at: archived_at.get(&piece.name()).copied(),
+            archived_at: archived_at.get(&partition.name()).copied(),
         }
     };
     Ok(wanted.into_iter().map(partition).collect())
@@ -123,7 +132,7 @@ struct Size {
     index_bytes: i64,
 }
 
-impl Piece {
+impl PartitionInfo {
     /// The sizes of the table that stands for it, and of the other where there is one.
     fn sizes(&self, of: &HashMap<String, Size>) -> [Size; 2] {
         let mut sizes = self

@@ -91,9 +91,10 @@ impl ReadConditions {
         if !self.matching.is_absent() && !self.matching.include(etag) {
             return Verdict::Failed;
         }
-        match self.known.include(etag) {
-            true => Verdict::Known,
-            false => Verdict::Answer,
+        if self.known.include(etag) {
+            Verdict::Known
+        } else {
+            Verdict::Answer
         }
     }
 }

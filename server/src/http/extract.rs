@@ -154,9 +154,10 @@ async fn json<S: Send + Sync>(
         .take(limit as u64 + 1)
         .read_to_end(&mut unpacked)
         .map_err(|_| Error::refused(Kind::Unreadable, "The body is not what gzip makes."))?;
-    match unpacked.len() <= limit {
-        true => Ok(unpacked.into()),
-        false => Err(too_large()),
+    if unpacked.len() <= limit {
+        Ok(unpacked.into())
+    } else {
+        Err(too_large())
     }
 }
 
@@ -296,9 +297,10 @@ pub(crate) fn checked_change<R: Resource>(old: &R, new: R::New) -> Result<R::New
         );
         errors.retain(|error| before.pointer(&error.pointer) != after.pointer(&error.pointer));
     }
-    match errors.is_empty() {
-        true => Ok(new),
-        false => Err(Error::fields(Kind::Invalid, errors)),
+    if errors.is_empty() {
+        Ok(new)
+    } else {
+        Err(Error::fields(Kind::Invalid, errors))
     }
 }
 

@@ -24,9 +24,9 @@ use crate::{
 };
 
 /// How often jobs are looked at while some are under way: they may be on another server.
-const LOOK_EVERY: Duration = Duration::from_millis(200);
+const POLL_INTERVAL: Duration = Duration::from_millis(200);
 /// How often while none is.
-const LOOK_AT_REST_EVERY: Duration = Duration::from_secs(2);
+const IDLE_POLL_INTERVAL: Duration = Duration::from_secs(2);
 
 /// `GET /v1/jobs/{id}/events`: `job` each time it has come further, as lists tell of it, and in the end as
 /// `GET /v1/jobs/{id}` does.
@@ -54,7 +54,7 @@ pub(crate) async fn events(
                     let event = Event::default().event("job").json_data(&job).ok()?;
                     return Some((Ok(event), (store, Some(job), permit)));
                 }
-                wait(&store, LOOK_EVERY).await?;
+                wait(&store, POLL_INTERVAL).await?;
             }
         },
     );
@@ -140,9 +140,10 @@ pub(crate) async fn watch_all(store: Store) {
             let mut jobs = jobs.iter();
             jobs.any(|job| !job.state.is_final())
         });
-        let pause = match is_any_under_way {
-            true => LOOK_EVERY,
-            false => LOOK_AT_REST_EVERY,
+        let pause = if is_any_under_way {
+            POLL_INTERVAL
+        } else {
+            IDLE_POLL_INTERVAL
         };
         tokio::select! {
             () = tokio::time::sleep(pause) => {}

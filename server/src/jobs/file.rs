@@ -1,4 +1,4 @@
-//! The files of jobs, kept in pieces in the database: whatever happens to a server, another has them.
+//! The files of jobs, kept in chunks in the database: whatever happens to a server, another has them.
 
 use std::io::{self, Read};
 
@@ -15,7 +15,7 @@ use stockroom_common::{
     job::{Job, JobRequest, JobState},
 };
 
-use super::{find, queue::PIECES_AT_ONCE, run::Run};
+use super::{find, queue::MAX_CHUNKS, run::Run};
 use crate::{
     http::{
         error::{Error, Result},
@@ -28,8 +28,8 @@ use crate::{
     },
 };
 
-/// Bytes of a piece.
-const PIECE: usize = 1 << 20;
+/// Bytes of a chunk.
+const CHUNK_BYTES: usize = 1 << 20;
 
 /// `GET /v1/jobs/{id}/file`: what an export has written, or an import was sent.
 pub(crate) async fn fetch(State(store): State<Store>, RowId(id): RowId<Job>) -> Result<Response> {
@@ -56,12 +56,12 @@ pub(crate) async fn fetch(State(store): State<Store>, RowId(id): RowId<Job>) -> 
         };
         return Err(Error::refused(kind, detail));
     };
-    let pieces = stream::try_unfold((store, 0), move |(store, number)| async move {
-        let piece = select(&store.database.background, id, number).await;
-        let piece = piece.map_err(|error| io::Error::other(error.to_string()))?;
-        Ok::<_, io::Error>(piece.map(|bytes| (Bytes::from(bytes), (store, number + 1))))
+    let chunks = stream::try_unfold((store, 0), move |(store, number)| async move {
+        let chunk = select(&store.database.background, id, number).await;
+        let chunk = chunk.map_err(|error| io::Error::other(error.to_string()))?;
+        Ok::<_, io::Error>(chunk.map(|bytes| (Bytes::from(bytes), (store, number + 1))))
     });
-    let mut response = attachment(Body::from_stream(pieces), name, format);
+    let mut response = attachment(Body::from_stream(chunks), name, format);
     // A file that is deleted meanwhile breaks off, and does not seem whole.
     let length = HeaderValue::from(bytes);
     response
@@ -71,66 +71,68 @@ pub(crate) async fn fetch(State(store): State<Store>, RowId(id): RowId<Job>) -> 
 }
 
 /// Keeps a file that was received, for the job whose transaction this is.
-pub(crate) async fn keep(
+pub(crate) async fn store_file(
     conn: &mut Connection,
     id: Id<Job>,
     mut file: std::fs::File,
 ) -> Result<()> {
     for number in 0.. {
         let read = move || {
-            let mut piece = Vec::new();
-            file.by_ref().take(PIECE as u64).read_to_end(&mut piece)?;
-            Ok::<_, io::Error>((file, piece))
+            let mut chunk = Vec::new();
+            file.by_ref()
+                .take(CHUNK_BYTES as u64)
+                .read_to_end(&mut chunk)?;
+            Ok::<_, io::Error>((file, chunk))
         };
-        let (rest, piece) = tokio::task::spawn_blocking(read).await?.map_err(lost)?;
-        if piece.is_empty() {
+        let (rest, chunk) = tokio::task::spawn_blocking(read).await?.map_err(lost)?;
+        if chunk.is_empty() {
             break;
         }
         file = rest;
         sqlx::query("insert into job_pieces (job_id, number, bytes) values ($1, $2, $3)")
             .bind(id.uuid())
             .bind(number)
-            .bind(piece)
+            .bind(chunk)
             .execute(&mut *conn)
             .await?;
     }
     Ok(())
 }
 
-/// The pieces of a job's file, to be read one after the other.
-pub(crate) struct Pieces<'a> {
+/// The chunks of a job's file, to be read one after the other.
+pub(crate) struct FileChunks<'a> {
     run: &'a Run,
     number: i32,
 }
 
-impl<'a> Pieces<'a> {
+impl<'a> FileChunks<'a> {
     pub(crate) const fn of(run: &'a Run) -> Self {
         Self { run, number: 0 }
     }
 
     /// The next one; none after the last.
     pub(crate) async fn next(&mut self) -> Result<Option<Vec<u8>>> {
-        let piece = select(
+        let chunk = select(
             &self.run.store.database.background,
             self.run.id,
             self.number,
         )
         .await?;
         self.number += 1;
-        Ok(piece)
+        Ok(chunk)
     }
 }
 
 /// Takes a file in, in place of what another server may have left of it.
-pub(crate) struct Spool<'a> {
+pub(crate) struct ChunkWriter<'a> {
     run: &'a Run,
     number: i32,
     bytes: i64,
-    /// What is no whole piece yet.
+    /// What is no whole chunk yet.
     rest: Vec<u8>,
 }
 
-impl<'a> Spool<'a> {
+impl<'a> ChunkWriter<'a> {
     pub(crate) async fn begin(run: &'a Run) -> Result<Self> {
         let delete = async || {
             let deleted = sqlx::query(
@@ -144,7 +146,7 @@ impl<'a> Spool<'a> {
             )
             .bind(run.id.uuid())
             .bind(run.runner)
-            .bind(PIECES_AT_ONCE)
+            .bind(MAX_CHUNKS)
             .execute(&mut *run.store.database.background.acquire().await?)
             .await?;
             Ok::<_, Error>(deleted.rows_affected())
@@ -154,7 +156,7 @@ impl<'a> Spool<'a> {
             run,
             number: 0,
             bytes: 0,
-            rest: Vec::with_capacity(PIECE),
+            rest: Vec::with_capacity(CHUNK_BYTES),
         })
     }
 
@@ -162,12 +164,12 @@ impl<'a> Spool<'a> {
         self.rest.extend_from_slice(bytes);
     }
 
-    /// Writes the pieces that are whole.
+    /// Writes the chunks that are whole.
     pub(crate) async fn store(&mut self) -> Result<()> {
-        while self.rest.len() >= PIECE {
-            let after = self.rest.split_off(PIECE);
-            let piece = std::mem::replace(&mut self.rest, after);
-            self.put(piece).await?;
+        while self.rest.len() >= CHUNK_BYTES {
+            let after = self.rest.split_off(CHUNK_BYTES);
+            let chunk = std::mem::replace(&mut self.rest, after);
+            self.put(chunk).await?;
         }
         Ok(())
     }
@@ -182,9 +184,9 @@ impl<'a> Spool<'a> {
         Ok(self.bytes)
     }
 
-    async fn put(&mut self, piece: Vec<u8>) -> Result<()> {
-        self.bytes += piece.len() as i64;
-        // A server that was taken for dead must not mix its pieces with those of the next.
+    async fn put(&mut self, chunk: Vec<u8>) -> Result<()> {
+        self.bytes += chunk.len() as i64;
+        // A server that was taken for dead must not mix its chunks with those of the next.
         let put = sqlx::query(
             "insert into job_pieces (job_id, number, bytes)
             select id, $3, $4 from jobs
@@ -193,11 +195,11 @@ impl<'a> Spool<'a> {
         .bind(self.run.id.uuid())
         .bind(self.run.runner)
         .bind(self.number)
-        .bind(piece)
+        .bind(chunk)
         .execute(&mut *self.run.store.database.background.acquire().await?)
         .await?;
         if put.rows_affected() == 0 {
-            return Err(self.run.lost());
+            return Err(self.run.ownership_lost());
         }
         self.number += 1;
         Ok(())

@@ -84,18 +84,18 @@ impl Progress {
         count.done
     }
 
-    pub(super) fn told(&self) -> Vec<Step> {
-        self.counts.iter().map(Count::told).collect()
+    pub(super) fn steps(&self) -> Vec<Step> {
+        self.counts.iter().map(Count::step).collect()
     }
 
     /// The same, where this server knows it.
     pub(super) fn known(&self) -> Option<Vec<Step>> {
-        self.is_known.then(|| self.told())
+        self.is_known.then(|| self.steps())
     }
 }
 
 impl Count {
-    fn told(&self) -> Step {
+    fn step(&self) -> Step {
         let rate = self.rate();
         let left = self.total.map(|total| (total - self.done).max(0) as f64);
         let left = left.filter(|_| rate > 0.0);

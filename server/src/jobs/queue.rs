@@ -26,7 +26,7 @@ const KEEP_FILES: TimeDelta = TimeDelta::days(1);
 /// Likewise the jobs themselves, but for seeds: those say which data is in the shop.
 const KEEP_JOBS: TimeDelta = TimeDelta::days(30);
 /// Pieces of files that one statement deletes.
-pub(super) const PIECES_AT_ONCE: i64 = 64;
+pub(super) const MAX_CHUNKS: i64 = 64;
 
 pub(crate) const COLUMNS: &str = "id, state, request, actor, progress, report, file_bytes, problem, \
     created_at, finished_at";
@@ -37,8 +37,8 @@ const LISTED: &str = "id, state, request - 'ids' as request, actor, progress, \
 /// Jobs of a kind that may run or wait.
 const MAX_WAITING: i64 = 32;
 /// Jobs that a list holds: those under way, and those that have ended.
-const MOST_UNFINISHED: i64 = 1_000;
-const MOST_ENDED: i64 = 100;
+const MAX_UNFINISHED: i64 = 1_000;
+const MAX_ENDED: i64 = 100;
 
 /// A job that is to be put into the queue.
 #[derive(Debug)]
@@ -85,7 +85,7 @@ pub(crate) async fn insert(conn: &mut Connection, new: NewJob) -> Result<Job> {
     let job = Job {
         id: Id::mint(new.at, rand::random()),
         state: JobState::Queued,
-        progress: Progress::of(&new.request).told(),
+        progress: Progress::of(&new.request).steps(),
         request: new.request,
         actor: new.actor,
         report: None,
@@ -147,8 +147,8 @@ pub(super) async fn select_latest(pool: &Pool, kinds: &[JobKind]) -> Result<Vec<
     );
     let jobs = sqlx::query(AssertSqlSafe(sql))
         .bind(words(kinds))
-        .bind(MOST_UNFINISHED)
-        .bind(MOST_ENDED)
+        .bind(MAX_UNFINISHED)
+        .bind(MAX_ENDED)
         .try_map(|row| from_row(&row))
         .fetch_all(&mut *pool.acquire().await?)
         .await?;
@@ -246,7 +246,7 @@ pub(super) async fn claim(pool: &Pool, runner: Uuid, kinds: &[JobKind]) -> Resul
 
 /// Says that the job lives and how far it is; tells whether it is to stop, none where it is no longer
 /// this server's.
-pub(super) async fn beat(
+pub(super) async fn heartbeat(
     pool: &Pool,
     (id, runner): (Id<Job>, Uuid),
     progress: Option<Vec<Step>>,
@@ -286,7 +286,7 @@ pub(super) async fn mark(
 }
 
 /// Writes down how this server has left the job: ended, or back in the queue.
-pub(super) async fn leave(
+pub(super) async fn release(
     pool: &Pool,
     now: DateTime<Utc>,
     (id, runner): (Id<Job>, Uuid),
@@ -334,7 +334,7 @@ pub(super) async fn sweep(pool: &Pool) -> Result<()> {
                 limit $1
             )",
         )
-        .bind(PIECES_AT_ONCE)
+        .bind(MAX_CHUNKS)
         .execute(&mut *pool.acquire().await?)
         .await?;
         Ok::<_, Error>(deleted.rows_affected())

@@ -56,7 +56,7 @@ pub(crate) async fn apply(
 ) -> Result<Response> {
     match queue::apply(&store.database.background, id, &actor.0).await? {
         Some(job) => {
-            store.jobs.tell();
+            store.jobs.notify();
             Ok(accepted(&job, "jobs"))
         }
         None => {
@@ -75,7 +75,7 @@ pub(crate) async fn apply(
 /// Puts a job into the queue and answers 202 with where it is told of.
 pub(crate) async fn accept(store: &Store, job: NewJob) -> Result<Response> {
     let job = insert(&mut *store.database.background.acquire().await?, job).await?;
-    store.jobs.tell();
+    store.jobs.notify();
     Ok(accepted(&job, "jobs"))
 }
 

@@ -18,9 +18,9 @@ use crate::{
     store::{Store, database::Connection},
 };
 
-/// Why a job stops before its end.
+/// BypassReason a job stops before its end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Stop {
+pub(crate) enum StopReason {
     Cancelled,
     ServerStops,
     /// A part of it failed; what else is under way is finished.
@@ -31,12 +31,12 @@ pub(crate) enum Stop {
 
 /// How a job comes to no good end.
 #[derive(Debug)]
-pub(crate) enum Ended {
-    Stopped(Stop),
+pub(crate) enum JobError {
+    Stopped(StopReason),
     Failed(Error),
 }
 
-impl<E: Into<Error>> From<E> for Ended {
+impl<E: Into<Error>> From<E> for JobError {
     fn from(error: E) -> Self {
         Self::Failed(error.into())
     }
@@ -53,7 +53,7 @@ pub(crate) struct Run {
     pub(crate) report: ImportReport,
     pub(super) runner: Uuid,
     progress: Mutex<Progress>,
-    stop: watch::Sender<Option<Stop>>,
+    stop: watch::Sender<Option<StopReason>>,
 }
 
 impl Run {
@@ -76,7 +76,7 @@ impl Run {
     }
 
     /// Begins nothing more; the first reason counts.
-    pub(crate) fn halt(&self, why: Stop) {
+    pub(crate) fn request_stop(&self, why: StopReason) {
         self.stop.send_if_modified(|stop| {
             let is_first = stop.is_none();
             stop.get_or_insert(why);
@@ -84,14 +84,14 @@ impl Run {
         });
     }
 
-    /// Why it is to stop, if it is.
-    pub(crate) fn stopped(&self) -> Option<Stop> {
+    /// BypassReason it is to stop, if it is.
+    pub(crate) fn stopped(&self) -> Option<StopReason> {
         *self.stop.borrow()
     }
 
-    pub(crate) fn go_on(&self) -> Result<(), Ended> {
+    pub(crate) fn check_running(&self) -> Result<(), JobError> {
         self.stopped()
-            .map_or(Ok(()), |stop| Err(Ended::Stopped(stop)))
+            .map_or(Ok(()), |stop| Err(JobError::Stopped(stop)))
     }
 
     /// Ready once it is to stop.
@@ -111,30 +111,31 @@ impl Run {
         report: &ImportReport,
     ) -> Result<()> {
         let rows_done = i64::try_from(rows_done).unwrap_or(i64::MAX);
-        match queue::mark(conn, (self.id, self.runner), rows_done, report).await? {
-            true => Ok(()),
-            false => Err(self.lost()),
+        if queue::mark(conn, (self.id, self.runner), rows_done, report).await? {
+            Ok(())
+        } else {
+            Err(self.ownership_lost())
         }
     }
 
     /// Stops, for another server has the job.
-    pub(super) fn lost(&self) -> Error {
-        self.halt(Stop::Lost);
+    pub(super) fn ownership_lost(&self) -> Error {
+        self.request_stop(StopReason::Lost);
         Error::refused(Kind::Unavailable, "Another server has the job.")
     }
 
     /// Says that it lives and how far it is; false where it is lost. Where it was cancelled, it is told to
     /// stop.
-    pub(super) async fn beat(&self) -> Result<bool> {
+    pub(super) async fn heartbeat(&self) -> Result<bool> {
         let told = self.progress().known();
-        let cancelled = queue::beat(
+        let cancelled = queue::heartbeat(
             &self.store.database.background,
             (self.id, self.runner),
             told,
         )
         .await?;
         if cancelled == Some(true) {
-            self.halt(Stop::Cancelled);
+            self.request_stop(StopReason::Cancelled);
         }
         Ok(cancelled.is_some())
     }

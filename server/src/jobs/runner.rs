@@ -17,7 +17,7 @@ use uuid::Uuid;
 use super::{
     outcome::Outcome,
     queue::{self, Claimed},
-    run::{Ended, Run, Stop},
+    run::{JobError, Run, StopReason},
 };
 use crate::{
     http::error::{Error, Result},
@@ -26,14 +26,15 @@ use crate::{
 };
 
 /// How often a server looks for a job that nobody told it of.
-const LOOK_EVERY: Duration = Duration::from_secs(2);
+const POLL_INTERVAL: Duration = Duration::from_secs(2);
 /// How often it says how far a job is.
-const BEAT_EVERY: Duration = Duration::from_millis(250);
+const HEARTBEAT_INTERVAL: Duration = Duration::from_millis(250);
 /// How often a job is taken over before it is given up.
-const MOST_TAKEN_OVER: i32 = 5;
+const MAX_TAKEOVERS: i32 = 5;
 
 /// Who does a job: what each kind of work is stands above the queue.
-pub(crate) type Dispatch = fn(Arc<Run>, JobRequest) -> BoxFuture<'static, Result<Outcome, Ended>>;
+pub(crate) type Dispatch =
+    fn(Arc<Run>, JobRequest) -> BoxFuture<'static, Result<Outcome, JobError>>;
 
 /// Takes jobs until the server stops, and then waits for those that it has.
 pub(crate) async fn run(store: Store, dispatch: Dispatch) {
@@ -45,7 +46,7 @@ pub(crate) async fn run(store: Store, dispatch: Dispatch) {
         }
         tokio::select! {
             () = store.jobs.queued.notified() => {}
-            () = tokio::time::sleep(LOOK_EVERY) => {}
+            () = tokio::time::sleep(POLL_INTERVAL) => {}
             Some(_) = running.join_next() => {}
             () = store.lifecycle.until(Phase::Stopping) => {}
         }
@@ -76,7 +77,7 @@ async fn next(
     let store = store.clone();
     Some(async move {
         let _turn: OwnedSemaphorePermit = turn;
-        work(&store, runner, claimed, dispatch).await;
+        run_claimed(&store, runner, claimed, dispatch).await;
     })
 }
 
@@ -84,10 +85,10 @@ async fn next(
 ///
 /// # Errors
 /// Where the database cannot be reached. What goes wrong in the job is written down there.
-pub(crate) async fn work_off(store: &Store, kinds: &[JobKind], dispatch: Dispatch) -> Result<bool> {
+pub(crate) async fn run_next(store: &Store, kinds: &[JobKind], dispatch: Dispatch) -> Result<bool> {
     match claim(store, kinds).await? {
         Some((runner, claimed)) => {
-            work(store, runner, claimed, dispatch).await;
+            run_claimed(store, runner, claimed, dispatch).await;
             Ok(true)
         }
         None => Ok(false),
@@ -100,50 +101,56 @@ async fn claim(store: &Store, kinds: &[JobKind]) -> Result<Option<(Uuid, Claimed
     Ok(claimed.map(|claimed| (runner, claimed)))
 }
 
-async fn work(store: &Store, runner: Uuid, claimed: Claimed, dispatch: Dispatch) {
+async fn run_claimed(store: &Store, runner: Uuid, claimed: Claimed, dispatch: Dispatch) {
     let request = claimed.job.request.clone();
     let taken_over = claimed.taken_over;
     let run = Arc::new(Run::new(store, runner, claimed));
     let id = run.id;
     tracing::info!(%id, what = %request, "a job begins");
     let ended = tokio::select! {
-        ended = dispatch(run.clone(), request.clone()), if taken_over <= MOST_TAKEN_OVER => ended,
-        lost = keep_beating(&run), if taken_over <= MOST_TAKEN_OVER => Err(lost),
-        else => Err(Ended::Failed(given_up())),
+        ended = dispatch(run.clone(), request.clone()), if taken_over <= MAX_TAKEOVERS => ended,
+        lost = send_heartbeats(&run), if taken_over <= MAX_TAKEOVERS => Err(lost),
+        else => Err(JobError::Failed(abandoned())),
     };
     // How far it came in the end.
-    if let Err(error) = run.beat().await {
+    if let Err(error) = run.heartbeat().await {
         tracing::warn!(%error, "the job cannot say how far it came");
     }
     // Whatever went wrong once it was to stop went wrong for that.
     let ended = match (ended, run.stopped()) {
-        (Err(Ended::Failed(_)), Some(stop)) if stop != Stop::Failed => Err(Ended::Stopped(stop)),
+        (Err(JobError::Failed(_)), Some(stop)) if stop != StopReason::Failed => {
+            Err(JobError::Stopped(stop))
+        }
         (ended, _) => ended,
     };
     let (outcome, left_as, problem) = match ended {
         Ok(outcome) => (outcome, JobState::Done, None),
-        Err(Ended::Stopped(Stop::Cancelled)) => (Outcome::default(), JobState::Cancelled, None),
-        Err(Ended::Stopped(Stop::ServerStops)) => (Outcome::default(), JobState::Queued, None),
-        Err(Ended::Stopped(Stop::Lost | Stop::Failed)) => return,
-        Err(Ended::Failed(error)) if error.may_pass() && taken_over <= MOST_TAKEN_OVER => {
+        Err(JobError::Stopped(StopReason::Cancelled)) => {
+            (Outcome::default(), JobState::Cancelled, None)
+        }
+        Err(JobError::Stopped(StopReason::ServerStops)) => {
+            (Outcome::default(), JobState::Queued, None)
+        }
+        Err(JobError::Stopped(StopReason::Lost | StopReason::Failed)) => return,
+        Err(JobError::Failed(error)) if error.may_pass() && taken_over <= MAX_TAKEOVERS => {
             // As if this server had died: whoever takes it over finds the database there again, or what
             // was locked free.
             tracing::warn!(%id, error = ?error.to_string(), "the job is left to be taken over");
             return;
         }
-        Err(Ended::Failed(error)) => {
+        Err(JobError::Failed(error)) => {
             // What callers sent stands in it.
             tracing::warn!(%id, error = ?error.to_string(), "the job failed");
             (
                 Outcome::default(),
                 JobState::Failed,
-                Some(told(error, &request)),
+                Some(problem_of(error, &request)),
             )
         }
     };
     let now = store.options.clock.now();
     let what = (&outcome, problem.as_ref());
-    match queue::leave(&store.database.background, now, (id, runner), left_as, what).await {
+    match queue::release(&store.database.background, now, (id, runner), left_as, what).await {
         Ok(()) => tracing::info!(%id, state = left_as.as_str(), "a job was left"),
         // It is taken over once nobody has said for a while that it lives.
         Err(error) => tracing::warn!(%id, %error, "a job could not be left"),
@@ -154,16 +161,16 @@ async fn work(store: &Store, runner: Uuid, claimed: Claimed, dispatch: Dispatch)
 }
 
 /// What is said of a job that servers do not come to the end of: it may be what ends them.
-fn given_up() -> Error {
+fn abandoned() -> Error {
     let detail = format!(
-        "It was taken over {MOST_TAKEN_OVER} times from servers that did not come to its end; their logs \
+        "It was taken over {MAX_TAKEOVERS} times from servers that did not come to its end; their logs \
          may say why."
     );
     Error::refused(Kind::Unavailable, detail)
 }
 
 /// What is said of a job that failed.
-fn told(error: Error, request: &JobRequest) -> Problem {
+fn problem_of(error: Error, request: &JobRequest) -> Problem {
     let mut problem = match error {
         Error::Refused(problem) => *problem,
         _ => Problem::new(
@@ -179,16 +186,16 @@ fn told(error: Error, request: &JobRequest) -> Problem {
 
 /// Beats until the job is lost; what else makes it stop is told to those who work on it, who finish what
 /// they have begun.
-async fn keep_beating(run: &Run) -> Ended {
-    let mut ticks = tokio::time::interval(BEAT_EVERY);
+async fn send_heartbeats(run: &Run) -> JobError {
+    let mut ticks = tokio::time::interval(HEARTBEAT_INTERVAL);
     loop {
         ticks.tick().await;
         if run.store.lifecycle.has_reached(Phase::Stopping) {
-            run.halt(Stop::ServerStops);
+            run.request_stop(StopReason::ServerStops);
         }
-        match run.beat().await {
+        match run.heartbeat().await {
             Ok(true) => {}
-            Ok(false) => return Ended::Stopped(Stop::Lost),
+            Ok(false) => return JobError::Stopped(StopReason::Lost),
             // Those who work will find out as well, or it was for a moment.
             Err(error) => tracing::warn!(%error, "the job cannot say how far it is"),
         }

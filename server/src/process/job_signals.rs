@@ -17,7 +17,7 @@ pub(crate) struct JobSignals {
 
 impl JobSignals {
     /// Says that there is a job in the queue.
-    pub(crate) fn tell(&self) {
+    pub(crate) fn notify(&self) {
         self.queued.notify_one();
         self.asked.notify_one();
     }

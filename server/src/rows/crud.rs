@@ -25,7 +25,7 @@ use crate::{
     },
     store::{
         Store,
-        cache::{Answer, EntryKey, Invalidation, Loaded, Reader, Tag, Wanted},
+        cache::{Answer, CacheControl, EntryKey, Invalidation, Loaded, ReadRequest, Tag},
         database::Connection,
         log,
         partitions::archived,
@@ -41,7 +41,7 @@ const COUNT_CAP: i64 = 1_000;
 pub(crate) async fn list<E: Entity>(
     State(store): State<Store>,
     RawQuery(query): RawQuery,
-    reader: Reader,
+    cache_control: CacheControl,
 ) -> Result<Response> {
     let now = store.options.clock.now();
     let cache = store.cache.clone();
@@ -50,7 +50,7 @@ pub(crate) async fn list<E: Entity>(
         ListQuery::Ids(ids) => {
             let names: Vec<String> = ids.iter().map(Id::to_string).collect();
             let ids: Arc<[Id<E>]> = ids.into();
-            let wanted = Wanted {
+            let request = ReadRequest {
                 key: EntryKey::new(E::PATH, &format!("id={}", names.join(","))),
                 tags: || {
                     ids.iter()
@@ -60,19 +60,19 @@ pub(crate) async fn list<E: Entity>(
                 },
                 load: || load_rows::<E>(store, ids.clone()),
             };
-            cache.read(wanted, &reader).await?
+            cache.read(request, &cache_control).await?
         }
         ListQuery::Page(request) => {
             let request = Arc::new(request);
-            let wanted = Wanted {
+            let request = ReadRequest {
                 key: EntryKey::new(E::PATH, &request.canonical(&store.cursor_key)),
                 tags: || E::page_tags(&request, now),
                 load: || load_page::<E>(store, request.clone()),
             };
-            cache.read(wanted, &reader).await?
+            cache.read(request, &cache_control).await?
         }
     };
-    Ok(served.respond(&reader, now))
+    Ok(served.respond(&cache_control, now))
 }
 
 async fn load_page<E: Entity>(store: Store, request: Arc<ListRequest<E>>) -> Result<Loaded> {
@@ -89,7 +89,7 @@ async fn load_page<E: Entity>(store: Store, request: Arc<ListRequest<E>>) -> Res
         links,
         ..Answer::of(&page)
     };
-    let depends_on = Some(E::kept_tags(&request, now, end.as_ref()));
+    let depends_on = Some(E::actual_tags(&request, now, end.as_ref()));
     Ok(Loaded { answer, depends_on })
 }
 
@@ -107,27 +107,27 @@ async fn load_rows<E: Entity>(store: Store, ids: Arc<[Id<E>]>) -> Result<Loaded>
 pub(crate) async fn get<E: Entity>(
     State(store): State<Store>,
     RowId(id): RowId<E>,
-    reader: Reader,
+    cache_control: CacheControl,
 ) -> Result<Response> {
     let (cache, now) = (store.cache.clone(), store.options.clock.now());
-    let wanted = Wanted {
+    let request = ReadRequest {
         key: EntryKey::new(E::PATH, &id.to_string()),
         // Of a load in bulk, which names no rows, those that come after it must not join those before.
         tags: || vec![Tag::row(id), Tag::list::<E>()],
         load: || load_row(store, id),
     };
-    let served = cache.read(wanted, &reader).await?;
-    Ok(served.respond(&reader, now))
+    let served = cache.read(request, &cache_control).await?;
+    Ok(served.respond(&cache_control, now))
 }
 
 pub(crate) async fn load_row<E: Entity>(store: Store, id: Id<E>) -> Result<Loaded> {
     let mut conn = store.database.reads.acquire().await?;
     let mut row = E::by_ids(&store.partitions, &mut conn, &[id]).await?.pop();
-    for _ in 0..looks::<E>() {
+    for _ in 0..retries::<E>() {
         if row.is_some() {
             break;
         }
-        absent(&mut conn, id).await?;
+        check_archived(&mut conn, id).await?;
         row = E::by_ids(&store.partitions, &mut conn, &[id]).await?.pop();
     }
     let row = row.ok_or_else(|| not_found(id))?;
@@ -248,7 +248,8 @@ pub(crate) async fn delete<E: Entity>(
         Err(error) if error.is_foreign_key_violation() => {
             Err(referenced(&mut *pool.acquire().await?, id).await?)
         }
-        deleted => deleted.map(|done| tell(done, StatusCode::NO_CONTENT.into_response())),
+        deleted => deleted
+            .map(|done| with_invalidation_header(done, StatusCode::NO_CONTENT.into_response())),
     }
 }
 
@@ -272,7 +273,7 @@ async fn insert<E: Entity>(
         error.on_constraint(E::CONSTRAINTS)
     })?;
     let location = format!("/v1/{}/{}", E::PATH, row.id());
-    let mut response = tell(done, respond(StatusCode::CREATED, &row));
+    let mut response = with_invalidation_header(done, respond(StatusCode::CREATED, &row));
     if let Ok(location) = location.parse() {
         response.headers_mut().insert(header::LOCATION, location);
     }
@@ -292,7 +293,7 @@ async fn update<E: Entity>(
         let old = lock(&mut write, id).await?;
         conditions::check_version(&headers, &old, required)?;
         let new = change(&old)?;
-        if old.is_as(&new) {
+        if old.is_unchanged_by(&new) {
             // Nothing changes, so there is nothing to tell anybody. But who wrote the row as it is may
             // not have come to its tags, and from here on it is acknowledged.
             let mut tags = log::unrelayed_tags(write.conn().await?, &[id]).await?;
@@ -307,7 +308,10 @@ async fn update<E: Entity>(
     })
     .await
     .map_err(|error| error.on_constraint(E::CONSTRAINTS))?;
-    Ok(tell(done, respond(StatusCode::OK, &row)))
+    Ok(with_invalidation_header(
+        done,
+        respond(StatusCode::OK, &row),
+    ))
 }
 
 /// The row, which nobody else can change until the write ends.
@@ -316,8 +320,8 @@ async fn lock<E: Entity>(write: &mut Write, id: Id<E>) -> Result<E> {
     if let Some(row) = E::lock(conn, id).await? {
         return Ok(row);
     }
-    for _ in 0..looks::<E>() {
-        absent(conn, id).await?;
+    for _ in 0..retries::<E>() {
+        check_archived(conn, id).await?;
         if let Some(row) = E::lock(conn, id).await? {
             return Ok(row);
         }
@@ -327,7 +331,7 @@ async fn lock<E: Entity>(write: &mut Write, id: Id<E>) -> Result<E> {
 
 /// How often one looks again for a row that is not there: its partition may have come back between the looks
 /// at the two places where it may be, and gone again.
-const fn looks<E: Entity>() -> usize {
+const fn retries<E: Entity>() -> usize {
     const AGAIN: usize = 5;
     match E::FAMILY {
         Some(_) => AGAIN,
@@ -339,7 +343,7 @@ const fn looks<E: Entity>() -> usize {
 ///
 /// # Errors
 /// 410 where its partition is archived or dropped.
-pub(crate) async fn absent<E: Entity>(conn: &mut Connection, id: Id<E>) -> Result<()> {
+pub(crate) async fn check_archived<E: Entity>(conn: &mut Connection, id: Id<E>) -> Result<()> {
     let (Some(family), Some(at)) = (E::FAMILY, id.time()) else {
         return Ok(());
     };
@@ -373,10 +377,11 @@ pub(crate) async fn referenced<E: Entity>(conn: &mut Connection, id: Id<E>) -> R
         reasons.push(format!("{}: {count}; {}", reference.what, reference.advice));
     }
     if reasons.is_empty() {
-        reasons.push(match archived::is_any(conn).await? {
-            true => "orders in an archived partition may refer to it; restore that first".into(),
-            // Whoever held it has let go meanwhile.
-            false => "something still refers to it; try again".into(),
+        reasons.push(if archived::is_any(conn).await? {
+            "orders in an archived partition may refer to it; restore that first".into()
+        } else {
+            // The row that referred to it was deleted after the database refused.
+            "another row still refers to it; try again".into()
         });
     }
     let detail = format!("The {} cannot be deleted: {}.", E::NAME, reasons.join(". "));
@@ -384,7 +389,7 @@ pub(crate) async fn referenced<E: Entity>(conn: &mut Connection, id: Id<E>) -> R
 }
 
 /// Says so where cached answers may be old until the relay has seen to them.
-pub(crate) fn tell(done: Invalidation, mut response: Response) -> Response {
+pub(crate) fn with_invalidation_header(done: Invalidation, mut response: Response) -> Response {
     if done == Invalidation::Deferred {
         let deferred = HeaderValue::from_static("deferred");
         response.headers_mut().insert(INVALIDATION, deferred);

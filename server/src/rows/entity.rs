@@ -24,7 +24,7 @@ pub(crate) trait Entity: Table {
     const REFERENCES: &'static [Reference];
 
     /// Whether the document would leave the row as it is.
-    fn is_as(&self, new: &Self::New) -> bool {
+    fn is_unchanged_by(&self, new: &Self::New) -> bool {
         document::to_value(new) == document::to_value(&self.document())
     }
 
@@ -38,7 +38,7 @@ pub(crate) trait Entity: Table {
 
     /// Which of those it does depend on, now that it was read as far as the row with the key `end`;
     /// none where the list ends with the page.
-    fn kept_tags(
+    fn actual_tags(
         request: &ListRequest<Self>,
         now: DateTime<Utc>,
         _end: Option<&KeyValue>,

@@ -22,7 +22,7 @@ use crate::{
     rows::{crud, entity::Entity, list::parse_limit},
     store::{
         Store,
-        cache::{Answer, EntryKey, Loaded, Reader, Tag, Wanted},
+        cache::{Answer, CacheControl, EntryKey, Loaded, ReadRequest, Tag},
         database::Connection,
         log::Difference,
         partitions::archived,
@@ -32,37 +32,43 @@ use crate::{
 /// Where a page of a history begins: entries of one row are told apart by their version and by whether they
 /// deleted it.
 #[derive(Clone, Copy, Debug)]
-struct Place(i64);
+struct HistoryCursor(i64);
 
 /// `GET /v1/{r}/{id}/history?limit&cursor`
 pub(crate) async fn history<E: Entity>(
     State(store): State<Store>,
     RowId(id): RowId<E>,
     RawQuery(query): RawQuery,
-    reader: Reader,
+    cache_control: CacheControl,
 ) -> Result<Response> {
     let (limit, before) = parse(query.as_deref().unwrap_or_default())?;
     let (cache, now) = (store.cache.clone(), store.options.clock.now());
     let query = format!("{id}?limit={limit}&before={}", before.0);
-    let wanted = Wanted {
+    let request = ReadRequest {
         key: EntryKey::new(&format!("{}/history", E::PATH), &query),
         // As for the row itself.
         tags: || vec![Tag::row(id), Tag::list::<E>()],
         load: || load(store, id, limit, before),
     };
-    let served = cache.read(wanted, &reader).await?;
-    Ok(served.respond(&reader, now))
+    let served = cache.read(request, &cache_control).await?;
+    Ok(served.respond(&cache_control, now))
 }
 
-async fn load<E: Entity>(store: Store, id: Id<E>, limit: u32, before: Place) -> Result<Loaded> {
+async fn load<E: Entity>(
+    store: Store,
+    id: Id<E>,
+    limit: u32,
+    before: HistoryCursor,
+) -> Result<Loaded> {
     let mut conn = store.database.reads.acquire().await?;
     let mut items = select(&mut conn, id, limit + 1, before).await?;
-    let next = match items.len() > limit as usize {
-        true => {
-            items.truncate(limit as usize);
-            items.last().map(|entry| Place::of(entry).0.to_string())
-        }
-        false => None,
+    let next = if items.len() > limit as usize {
+        items.truncate(limit as usize);
+        items
+            .last()
+            .map(|entry| HistoryCursor::of(entry).0.to_string())
+    } else {
+        None
     };
     let history = History {
         items,
@@ -84,7 +90,7 @@ async fn select<E: Entity>(
     conn: &mut Connection,
     id: Id<E>,
     limit: u32,
-    before: Place,
+    before: HistoryCursor,
 ) -> Result<Vec<HistoryEntry>> {
     let entries = sqlx::query(
         "select at, actor, op, version, before, after from changes
@@ -122,7 +128,7 @@ fn read(row: &PgRow) -> sqlx::Result<HistoryEntry> {
     })
 }
 
-impl Place {
+impl HistoryCursor {
     const NEWEST: Self = Self(i64::MAX);
 
     fn of(entry: &HistoryEntry) -> Self {
@@ -130,16 +136,20 @@ impl Place {
     }
 }
 
-fn parse(query: &str) -> Result<(u32, Place)> {
+fn parse(query: &str) -> Result<(u32, HistoryCursor)> {
     let mut parameters = Parameters::read(query)?;
     let limit = parameters.take("limit");
     let cursor = parameters.take("cursor");
     parameters.refuse_rest(&["limit", "cursor"])?;
     let limit = limit.map_or(Ok(page::DEFAULT_LIMIT), |text| parse_limit(&text))?;
     let Some(text) = cursor else {
-        return Ok((limit, Place::NEWEST));
+        return Ok((limit, HistoryCursor::NEWEST));
     };
-    let place = text.parse().ok().filter(|place| *place >= 0).map(Place);
+    let place = text
+        .parse()
+        .ok()
+        .filter(|place| *place >= 0)
+        .map(HistoryCursor);
     let place = place.ok_or_else(|| {
         let message = "is no cursor of a history; take `next` of the page before";
         unreadable("cursor", "invalid_cursor", message)

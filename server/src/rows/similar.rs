@@ -21,7 +21,7 @@ use crate::{
     },
     store::{
         Store,
-        cache::{Answer, EntryKey, Loaded, Reader, Tag, Wanted},
+        cache::{Answer, CacheControl, EntryKey, Loaded, ReadRequest, Tag},
         database::Connection,
     },
 };
@@ -39,7 +39,7 @@ struct SimilarParams<E: Entity> {
 pub(crate) async fn similar<E: Entity>(
     State(store): State<Store>,
     RawQuery(query): RawQuery,
-    reader: Reader,
+    cache_control: CacheControl,
 ) -> Result<Response> {
     let (cache, now) = (store.cache.clone(), store.options.clock.now());
     let mut parameters = Parameters::read(&query.unwrap_or_default())?;
@@ -63,12 +63,15 @@ pub(crate) async fn similar<E: Entity>(
         limit,
         filter,
     });
-    let wanted = Wanted {
+    let request = ReadRequest {
         key: EntryKey::new(E::PATH, &key),
         tags: || vec![Tag::list::<E>()],
         load: || load(store, params.clone()),
     };
-    Ok(cache.read(wanted, &reader).await?.respond(&reader, now))
+    Ok(cache
+        .read(request, &cache_control)
+        .await?
+        .respond(&cache_control, now))
 }
 
 async fn load<E: Entity>(store: Store, params: Arc<SimilarParams<E>>) -> Result<Loaded> {

@@ -17,17 +17,17 @@ use stockroom_common::{
 use super::{enqueue::enqueue, load};
 use crate::{
     http::error::{Error, Result},
-    jobs::{self, Ended, Outcome, Run, find},
+    jobs::{self, JobError, Outcome, Run, find},
     process::lifecycle::Phase,
     store::Store,
 };
 
 /// How often the progress is told to a terminal, and to a log.
-const TELL_EVERY: Duration = Duration::from_millis(250);
+const PRINT_INTERVAL: Duration = Duration::from_millis(250);
 const LOG_EVERY: Duration = Duration::from_secs(5);
 
 /// Does a seed job; no other is asked for here.
-fn dispatch(run: Arc<Run>, request: JobRequest) -> BoxFuture<'static, Result<Outcome, Ended>> {
+fn dispatch(run: Arc<Run>, request: JobRequest) -> BoxFuture<'static, Result<Outcome, JobError>> {
     async move {
         match &request {
             JobRequest::Seed(sizes) => load(&run, sizes).await,
@@ -62,8 +62,8 @@ pub async fn command(
             if job.state.is_final() || store.lifecycle.has_reached(Phase::Stopping) {
                 return Ok(job);
             }
-            if !jobs::work_off(store, &[JobKind::Seed], dispatch).await? {
-                tokio::time::sleep(TELL_EVERY).await;
+            if !jobs::run_next(store, &[JobKind::Seed], dispatch).await? {
+                tokio::time::sleep(PRINT_INTERVAL).await;
             }
         }
     };
@@ -75,9 +75,9 @@ pub async fn command(
     let job = tokio::select! {
         done = work => done,
         never = pass_on => never,
-        never = tell(store, &job) => never,
+        never = print_progress(store, &job) => never,
     }?;
-    tell_end(&job);
+    print_result(&job);
     match job.state {
         JobState::Done => Ok(()),
         state if state.is_final() => Err(Error::refused(Kind::Unavailable, job.to_string())),
@@ -89,23 +89,28 @@ pub async fn command(
 }
 
 /// Says on standard error how far the job is, for ever.
-async fn tell(store: &Store, job: &Job) -> Result<Job> {
+async fn print_progress(store: &Store, job: &Job) -> Result<Job> {
     let is_terminal = std::io::stderr().is_terminal();
-    let every = if is_terminal { TELL_EVERY } else { LOG_EVERY };
+    let every = if is_terminal {
+        PRINT_INTERVAL
+    } else {
+        LOG_EVERY
+    };
     loop {
         tokio::time::sleep(every).await;
         let Ok(job) = find(&store.database.background, job.id).await else {
             continue;
         };
         // A terminal that is gone is no reason to stop.
-        let _ = match is_terminal {
-            true => write!(std::io::stderr(), "\r\x1b[K{job}"),
-            false => writeln!(std::io::stderr(), "{job}"),
+        let _ = if is_terminal {
+            write!(std::io::stderr(), "\r\x1b[K{job}")
+        } else {
+            writeln!(std::io::stderr(), "{job}")
         };
     }
 }
 
-fn tell_end(job: &Job) {
+fn print_result(job: &Job) {
     let start = if std::io::stderr().is_terminal() {
         "\r\x1b[K"
     } else {

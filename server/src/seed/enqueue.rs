@@ -26,9 +26,9 @@ use crate::{
 };
 
 /// Whether the job is refused where people have written rows. It is read before the body.
-pub(crate) struct SparesShopsInUse(bool);
+pub(crate) struct UnlessInUse(bool);
 
-impl<S: Sync> FromRequestParts<S> for SparesShopsInUse {
+impl<S: Sync> FromRequestParts<S> for UnlessInUse {
     type Rejection = Error;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self> {
@@ -43,7 +43,7 @@ impl<S: Sync> FromRequestParts<S> for SparesShopsInUse {
 /// `POST /v1/seed-jobs?unless_in_use`: puts a job into the queue, answers 202 at once.
 pub(crate) async fn create(
     State(store): State<Store>,
-    SparesShopsInUse(is_spared): SparesShopsInUse,
+    UnlessInUse(is_spared): UnlessInUse,
     actor: Actor,
     Document(request): Document<NewSeedJob>,
 ) -> Result<Response> {
@@ -77,8 +77,8 @@ pub(super) async fn enqueue(store: &Store, actor: &str, mut request: NewSeedJob)
         return Err(Error::fields(Kind::Invalid, errors));
     }
     let now = store.options.clock.now();
-    let given_up = job::select_given_up(&store.database.background, request.seed).await?;
-    let began_with = given_up.as_ref().and_then(|job| match &job.request {
+    let abandoned = job::select_abandoned(&store.database.background, request.seed).await?;
+    let began_with = abandoned.as_ref().and_then(|job| match &job.request {
         JobRequest::Seed(request) => Some((job, request)),
         _ => None,
     });
@@ -90,10 +90,10 @@ pub(super) async fn enqueue(store: &Store, actor: &str, mut request: NewSeedJob)
     let until = *request.until.get_or_insert(default_until);
     check_times(store, &request, until, now)?;
     let job = match began_with {
-        Some(given_up) => job::take_up(&store.database.background, given_up, request).await?,
+        Some(abandoned) => job::resume(&store.database.background, abandoned, request).await?,
         None => job::insert(&store.database.background, now, actor, request).await?,
     };
-    store.jobs.tell();
+    store.jobs.notify();
     Ok(job)
 }
 
@@ -115,7 +115,7 @@ fn check_times(
         let message = "lies in the future; the made-up past must end by now";
         return refuse("/until", message.into());
     }
-    let earliest = store.options.orders_from + generate::LEAD;
+    let earliest = store.options.orders_from + generate::WARMUP;
     if generate::begins_at(until, request.months).is_none_or(|begin| begin < earliest) {
         return refuse(
             "/months",

@@ -32,9 +32,9 @@ use crate::process::clock::month_start;
 /// How often a product of rank r is bought: r to the power of minus this.
 const POPULARITY: f64 = 1.07;
 /// How far before the first order the first customers and the products come.
-pub(super) const LEAD: Duration = Duration::days(60);
+pub(super) const WARMUP: Duration = Duration::days(60);
 /// How strongly early customers come back more often.
-const FAITH: f64 = 2.5;
+const REPEAT_EXPONENT: f64 = 2.5;
 
 /// Makes the rows of one job.
 #[derive(Debug)]
@@ -109,7 +109,7 @@ impl Generator {
 
     pub fn category(&self, index: i64) -> Category {
         let (department, _) = DEPARTMENTS[index as usize % DEPARTMENTS.len()];
-        let at = self.begins_at - LEAD;
+        let at = self.begins_at - WARMUP;
         // The seed keeps two jobs, and the index two rounds through the departments, apart.
         let name = format!("{department} {}-{}", self.request.seed, index + 1);
         Category {
@@ -261,32 +261,32 @@ impl Generator {
 
     /// One of the customers who were there by then, early ones more often.
     fn buyer(&self, at: DateTime<Utc>, rng: &mut ChaCha8Rng) -> Id<Customer> {
-        let passed = (at - (self.begins_at - LEAD)).num_seconds() as f64;
+        let passed = (at - (self.begins_at - WARMUP)).num_seconds() as f64;
         let there = passed / self.customer_span() * self.request.customers as f64;
         let there = (there.floor() as i64).clamp(1, self.request.customers);
-        let index = (there as f64 * rng.random::<f64>().powf(FAITH)) as i64;
+        let index = (there as f64 * rng.random::<f64>().powf(REPEAT_EXPONENT)) as i64;
         self.customer_id(index.min(there - 1))
     }
 
     /// Seconds from the first customer to the last, who comes a little before the end.
     fn customer_span(&self) -> f64 {
-        (self.until - (self.begins_at - LEAD)).num_seconds() as f64 * 0.99
+        (self.until - (self.begins_at - WARMUP)).num_seconds() as f64 * 0.99
     }
 
     fn customer_time(&self, index: i64) -> DateTime<Utc> {
         let share = index as f64 / self.request.customers.max(1) as f64;
-        self.begins_at - LEAD + Duration::seconds((self.customer_span() * share) as i64)
+        self.begins_at - WARMUP + Duration::seconds((self.customer_span() * share) as i64)
     }
 
     fn product_time(&self, index: i64) -> DateTime<Utc> {
         let share = index as f64 / self.request.products.max(1) as f64;
-        let days = LEAD.num_seconds() as f64 * 0.9 * share;
-        self.begins_at - LEAD + Duration::seconds(days as i64 + 1)
+        let days = WARMUP.num_seconds() as f64 * 0.9 * share;
+        self.begins_at - WARMUP + Duration::seconds(days as i64 + 1)
     }
 
     fn category_id(&self, index: i64) -> Id<Category> {
         Id::mint(
-            self.begins_at - LEAD,
+            self.begins_at - WARMUP,
             self.rng(Stream::Category, index).random(),
         )
     }

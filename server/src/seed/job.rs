@@ -35,7 +35,7 @@ pub(super) async fn insert(
 }
 
 /// The job that began with this seed, if it was cancelled or failed with rows in the shop.
-pub(super) async fn select_given_up(pool: &Pool, seed: u32) -> Result<Option<Job>> {
+pub(super) async fn select_abandoned(pool: &Pool, seed: u32) -> Result<Option<Job>> {
     let sql = format!(
         "select {COLUMNS} from jobs where seed = $1 and state in ('cancelled', 'failed')
             and exists (select from seed_batches where job_id = jobs.id)
@@ -50,9 +50,9 @@ pub(super) async fn select_given_up(pool: &Pool, seed: u32) -> Result<Option<Job
 }
 
 /// Puts a job that was given up back into the queue; it goes on where it stopped.
-pub(super) async fn take_up(
+pub(super) async fn resume(
     pool: &Pool,
-    (given_up, began_with): (&Job, &NewSeedJob),
+    (abandoned, began_with): (&Job, &NewSeedJob),
     request: NewSeedJob,
 ) -> Result<Job> {
     let seed = request.seed;
@@ -70,7 +70,7 @@ pub(super) async fn take_up(
         returning {COLUMNS}"
     );
     let job = sqlx::query(AssertSqlSafe(sql))
-        .bind(given_up.id.uuid())
+        .bind(abandoned.id.uuid())
         .bind(Json(JobRequest::Seed(request)))
         .try_map(|row| from_row(&row))
         .fetch_optional(&mut *pool.acquire().await?)
@@ -104,9 +104,10 @@ pub(super) async fn insert_batch(
 }
 
 fn taken(error: Error, seed: u32) -> Error {
-    match error.is_unique_violation_of("jobs_seed_key") {
-        true => duplicate(seed),
-        false => error,
+    if error.is_unique_violation_of("jobs_seed_key") {
+        duplicate(seed)
+    } else {
+        error
     }
 }
 

@@ -11,11 +11,11 @@ use super::{
     batch_spec::{BatchSpec, SeedEntity},
     generate::Generator,
     job,
-    pace::Pace,
+    rate_limit::RateLimit,
 };
 use crate::{
     http::error::Result,
-    jobs::{Ended, Outcome, Run, Stop},
+    jobs::{JobError, Outcome, Run, StopReason},
     store::{
         cache::Invalidation,
         log::{self, Change},
@@ -24,25 +24,25 @@ use crate::{
 
 /// Batches that are under way at a time: one is generated while others are loaded. A job with a rate
 /// is to disturb nobody and does one after the other.
-const AT_ONCE: usize = 3;
+const MAX_CONCURRENT: usize = 3;
 
 /// A seed job in the hands of this server.
 struct Task<'a> {
     run: &'a Run,
     at_once: usize,
     generator: Arc<Generator>,
-    pace: Pace,
+    pace: RateLimit,
 }
 
 /// Loads what the job asks for.
-pub(crate) async fn load(run: &Arc<Run>, request: &NewSeedJob) -> Result<Outcome, Ended> {
+pub(crate) async fn load(run: &Arc<Run>, request: &NewSeedJob) -> Result<Outcome, JobError> {
     let of = request.clone();
     let generate = move || Generator::new(&of, of.until.unwrap_or_default());
     let task = Task {
         run,
-        at_once: request.rate.map_or(AT_ONCE, |_| 1),
+        at_once: request.rate.map_or(MAX_CONCURRENT, |_| 1),
         generator: Arc::new(tokio::task::spawn_blocking(generate).await?),
-        pace: Pace::new(request.rate),
+        pace: RateLimit::new(request.rate),
     };
     let done = task.find_done().await?;
     task.load_all(done).await?;
@@ -50,7 +50,7 @@ pub(crate) async fn load(run: &Arc<Run>, request: &NewSeedJob) -> Result<Outcome
 }
 
 impl Task<'_> {
-    async fn load_all(&self, done: HashSet<i64>) -> Result<(), Ended> {
+    async fn load_all(&self, done: HashSet<i64>) -> Result<(), JobError> {
         let store = &self.run.store;
         let partitions = &store.partitions;
         // Other servers may have changed them since they were read.
@@ -76,7 +76,7 @@ impl Task<'_> {
             "orders",
             "order_items",
         ] {
-            self.run.go_on()?;
+            self.run.check_running()?;
             self.analyze(table).await?;
         }
         Ok(())
@@ -84,19 +84,19 @@ impl Task<'_> {
 
     /// Loads some batches at a time. Where one fails or the job is to stop, no other is begun, and those
     /// under way are finished.
-    async fn load_each(&self, parts: impl Iterator<Item = BatchSpec>) -> Result<(), Ended> {
-        let parts = parts.take_while(|_| self.run.go_on().is_ok());
+    async fn load_each(&self, parts: impl Iterator<Item = BatchSpec>) -> Result<(), JobError> {
+        let parts = parts.take_while(|_| self.run.check_running().is_ok());
         let mut loads = stream::iter(parts)
             .map(|part| self.load(part))
             .buffer_unordered(self.at_once);
         let mut first = None;
         while let Some(loaded) = loads.next().await {
             if let Err(error) = loaded {
-                self.run.halt(Stop::Failed);
+                self.run.request_stop(StopReason::Failed);
                 first.get_or_insert(error);
             }
         }
-        first.map_or_else(|| self.run.go_on(), Err)
+        first.map_or_else(|| self.run.check_running(), Err)
     }
 
     /// Which batches a server has loaded before.
@@ -113,12 +113,12 @@ impl Task<'_> {
     }
 
     /// Generates and loads one batch, with its entry in the log and in the list of batches.
-    async fn load(&self, part: BatchSpec) -> Result<(), Ended> {
+    async fn load(&self, part: BatchSpec) -> Result<(), JobError> {
         tokio::select! {
             () = self.pace.wait(part.len()) => {}
             () = self.run.until_stopped() => {}
         }
-        self.run.go_on()?;
+        self.run.check_running()?;
         let run = self.run;
         let (generator, store, of) = (self.generator.clone(), run.store.clone(), part.clone());
         let generate = move || Batch::generate(&generator, &store.partitions, &of);

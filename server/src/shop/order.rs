@@ -3,9 +3,9 @@
 
 mod copy;
 mod lines;
+mod month_range;
 mod read;
 mod rules;
-mod span;
 mod stock;
 
 use std::collections::BTreeMap;
@@ -21,7 +21,9 @@ use stockroom_common::{
 pub(crate) use self::{copy::copy_to, read::select_partition, rules::may_be_placed};
 use self::{
     read::{lock_by_ids, lock_one, page_as_of_now, select_many, select_one},
-    rules::{allow_first_status, allow_update, given_id, make_partition, placed_at, taken_off},
+    rules::{
+        allow_first_status, allow_update, given_id, make_partition, partition_gone, placed_at,
+    },
     stock::Movement,
 };
 use crate::{
@@ -118,7 +120,7 @@ impl Entity for Order {
     const REFERENCES: &'static [Reference] = &[];
 
     /// What is left out says nothing.
-    fn is_as(&self, new: &NewOrder) -> bool {
+    fn is_unchanged_by(&self, new: &NewOrder) -> bool {
         let is_placed_then = |at: DateTime<Utc>| at.trunc_subsecs(3) == self.placed_at;
         new.placed_at.is_none_or(is_placed_then)
             && (new.customer_id, new.status) == (self.customer_id, self.status)
@@ -136,15 +138,15 @@ impl Entity for Order {
     }
 
     fn page_tags(request: &ListRequest<Self>, now: DateTime<Utc>) -> Vec<Tag> {
-        span::tags(request, now)
+        month_range::tags(request, now)
     }
 
-    fn kept_tags(
+    fn actual_tags(
         request: &ListRequest<Self>,
         now: DateTime<Utc>,
         end: Option<&KeyValue>,
     ) -> Vec<Tag> {
-        span::kept(request, now, end)
+        month_range::dependency_tags(request, now, end)
     }
 
     async fn page(
@@ -263,7 +265,7 @@ impl Entity for Order {
         // What deleting gives back, bringing back takes again.
         let wanted = lines::wanted(&new, new.status.gives_back_on_delete());
         let prices = stock::apply(write, &new.items, Movement::between(&[], &wanted)).await?;
-        let items = lines::priced(&new.items, &prices)?;
+        let items = lines::with_prices(&new.items, &prices)?;
         let total_minor = lines::total(&items)?;
         let order = sqlx::query(
             "insert into orders (placed_at, id, version, created_at, updated_at,
@@ -284,7 +286,7 @@ impl Entity for Order {
         .await;
         let mut order = match order.map_err(Error::from) {
             Err(error) if error.is_missing_partition() => {
-                return Err(taken_off(write, placed_at).await?);
+                return Err(partition_gone(write, placed_at).await?);
             }
             order => order?,
         };
@@ -303,11 +305,12 @@ impl Entity for Order {
         let held = lines::wanted(&old.document(), old.status.holds_stock());
         let wanted = lines::wanted(&new, new.status.holds_stock());
         let prices = stock::apply(write, &new.items, Movement::between(&held, &wanted)).await?;
-        let items = lines::priced(&new.items, &prices)?;
-        let total_minor = match items == old.items {
-            // As it was agreed on, whatever the limit is by now.
-            true => old.total_minor,
-            false => lines::total(&items)?,
+        let items = lines::with_prices(&new.items, &prices)?;
+        let total_minor = if items == old.items {
+            // The agreed total stays valid, whatever the limit is by now.
+            old.total_minor
+        } else {
+            lines::total(&items)?
         };
         let at = write.at;
         let mut order = sqlx::query(

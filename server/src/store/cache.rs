@@ -1,22 +1,22 @@
 //! The read cache, never stale after an acknowledged write: nonce-validated tags.
 //!
 //! Each tag has a random nonce in the store. An entry holds the nonces that its tags had before it
-//! was loaded, and answers a reader only if all of them are still the present ones. A write deletes
+//! was loaded, and answers a cache_control only if all of them are still the present ones. A write deletes
 //! its tags after its commit and before its answer; a nonce never comes back. `docs/cache.md` has the
 //! proof.
 //!
 //! Whatever goes wrong with the store, reads go to the database and writes go on.
 
+mod batch;
 mod counters;
 mod entry;
-mod far;
-mod flight;
-mod group;
 mod memory;
 mod nonce;
 mod options;
 mod redis;
-mod served;
+mod remote;
+mod response;
+mod single_flight;
 pub mod store;
 mod tag;
 
@@ -24,7 +24,7 @@ use std::{future::Future, pin::Pin, sync::Arc, time::Duration};
 
 use chrono::{DateTime, Utc};
 use prometheus_client::registry::Registry;
-use quick_cache::sync::Cache as NearCache;
+use quick_cache::sync::Cache as LocalCache;
 use sha2::{Digest, Sha256};
 
 use stockroom_common::stats::CacheStats;
@@ -32,24 +32,24 @@ use stockroom_common::stats::CacheStats;
 pub use axum::body::Bytes;
 
 use self::{
+    batch::{Batcher, Check, Fetch},
     counters::Counters,
-    far::Looked,
-    flight::Flights,
-    group::{Check, Fetch, Group},
     memory::MemoryStore,
     redis::{KeyPrefix, RedisStore},
+    remote::Lookup,
+    single_flight::Flights,
 };
 pub use self::{
     entry::EntryKey,
     nonce::Nonce,
-    options::{CacheOptions, Place, Wrap},
+    options::{CacheOptions, StoreKind, Wrap},
     redis::RedisAddress,
     store::{EntryStore, Key, StoreError, StoreFuture},
     tag::Tag,
 };
 pub(crate) use self::{
     entry::{Answer, Entry},
-    served::{Reader, Served, Status, Why},
+    response::{BypassReason, CacheControl, CachedResponse, Status},
 };
 use crate::{http::error::Result, process::clock::Clock, store::database::Database};
 
@@ -66,7 +66,7 @@ pub(crate) struct Cache(Arc<Shared>);
 #[derive(Debug)]
 struct Shared {
     backend: Option<Arc<Backend>>,
-    flights: Flights<Landed>,
+    flights: Flights<LoadOutcome>,
     counters: Counters,
     clock: Clock,
 }
@@ -76,9 +76,9 @@ struct Backend {
     name: &'static str,
     store: Arc<dyn EntryStore>,
     /// What this server has read before. It is never trusted: each use is checked in the store.
-    near: NearCache<EntryKey, Arc<Entry>, Bytewise>,
-    checks: Group<Check>,
-    fetches: Group<Fetch>,
+    local: LocalCache<EntryKey, Arc<Entry>, Bytewise>,
+    checks: Batcher<Check>,
+    fetches: Batcher<Fetch>,
 }
 
 #[derive(Clone, Debug)]
@@ -90,9 +90,9 @@ impl quick_cache::Weighter<EntryKey, Arc<Entry>> for Bytewise {
     }
 }
 
-/// What a reader wants. What it takes to come by it is made only where it is not at hand: a hit must
+/// What a cache_control wants. What it takes to come by it is made only where it is not at hand: a hit must
 /// not pay for it.
-pub(crate) struct Wanted<T, L> {
+pub(crate) struct ReadRequest<T, L> {
     pub(crate) key: EntryKey,
     /// Names everything that the answer may depend on.
     pub(crate) tags: T,
@@ -112,7 +112,7 @@ pub(crate) struct Loaded {
 }
 
 /// What became of an entry in the server's own memory.
-enum Near {
+enum LocalEntry {
     Absent,
     Stale,
     /// The store did not say.
@@ -121,7 +121,7 @@ enum Near {
 
 /// What a flight brings.
 #[derive(Clone, Debug)]
-struct Landed {
+struct LoadOutcome {
     entry: Arc<Entry>,
     is_stored: bool,
     /// Whether another server loaded it.
@@ -131,7 +131,7 @@ struct Landed {
 /// What became of the tags of a write.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Invalidation {
-    /// No reader finds the old rows any more.
+    /// No cache_control finds the old rows any more.
     Done,
     /// The relay will do it.
     Deferred,
@@ -150,13 +150,13 @@ impl Cache {
         clock: Clock,
     ) -> Result<Self> {
         let counters = Counters::default();
-        let (name, store): (_, Arc<dyn EntryStore>) = match &options.place {
-            Place::Off => return Ok(Self::new(None, database, counters, clock)),
-            Place::Memory => (
+        let (name, store): (_, Arc<dyn EntryStore>) = match &options.store {
+            StoreKind::Off => return Ok(Self::new(None, database, counters, clock)),
+            StoreKind::Memory => (
                 "memory",
                 Arc::new(MemoryStore::new(options.memory_bytes / 2)),
             ),
-            Place::Redis(address) => {
+            StoreKind::Redis(address) => {
                 let prefix = KeyPrefix {
                     shop: shop_prefix(database).await?.into(),
                     timeline: database.timeline(),
@@ -169,16 +169,16 @@ impl Cache {
         };
         let store = options.wrap.map_or(store.clone(), |wrap| wrap(store));
         // The store in memory holds the same answers once more.
-        let bytes = match options.place {
-            Place::Memory => options.memory_bytes / 2,
-            Place::Off | Place::Redis(_) => options.memory_bytes,
+        let bytes = match options.store {
+            StoreKind::Memory => options.memory_bytes / 2,
+            StoreKind::Off | StoreKind::Redis(_) => options.memory_bytes,
         };
         let items = usize::try_from(bytes / 1_024).unwrap_or(usize::MAX);
         let backend = Backend {
             name,
-            near: NearCache::with_weighter(items, bytes, Bytewise),
-            checks: Group::start(store.clone(), counters.clone(), MAX_CHECKS),
-            fetches: Group::start(store.clone(), counters.clone(), MAX_FETCHES),
+            local: LocalCache::with_weighter(items, bytes, Bytewise),
+            checks: Batcher::start(store.clone(), counters.clone(), MAX_CHECKS),
+            fetches: Batcher::start(store.clone(), counters.clone(), MAX_FETCHES),
             store,
         };
         Ok(Self::new(
@@ -209,59 +209,59 @@ impl Cache {
     /// Those of the load.
     pub(crate) async fn read<T, L, F>(
         &self,
-        wanted: Wanted<T, L>,
-        reader: &Reader,
-    ) -> Result<Served>
+        wanted: ReadRequest<T, L>,
+        cache_control: &CacheControl,
+    ) -> Result<CachedResponse>
     where
         T: FnOnce() -> Vec<Tag>,
         L: FnOnce() -> F,
         F: Future<Output = Result<Loaded>> + Send + 'static,
     {
-        let Wanted { key, tags, load } = wanted;
+        let ReadRequest { key, tags, load } = wanted;
         let now = self.0.clock.now();
-        let near = self.0.backend.as_ref().filter(|_| !reader.is_bypass);
-        let near = near.and_then(|backend| Some((backend, backend.near.get(&key)?)));
-        let checked = match near {
+        let local = self.0.backend.as_ref().filter(|_| !cache_control.is_bypass);
+        let local = local.and_then(|backend| Some((backend, backend.local.get(&key)?)));
+        let checked = match local {
             Some((backend, entry)) if !entry.is_expired(now) => {
                 match backend.checks.ask(Check(entry.clone())).await {
                     Ok(true) => return Ok(self.hit(entry, now)),
                     Ok(false) => {
                         let is_same = |other: &Arc<Entry>| Arc::ptr_eq(other, &entry);
-                        backend.near.remove_if(&key, is_same);
-                        Near::Stale
+                        backend.local.remove_if(&key, is_same);
+                        LocalEntry::Stale
                     }
-                    Err(error) => Near::Unknown(error),
+                    Err(error) => LocalEntry::Unknown(error),
                 }
             }
-            _ => Near::Absent,
+            _ => LocalEntry::Absent,
         };
         // On the heap, and out of the way of hits: futures that load are large.
         let load: Load = Box::pin(load());
         let why = match (&self.0.backend, checked) {
-            (None, _) => Why::Off,
-            _ if reader.is_bypass => Why::Told,
-            (Some(_), Near::Unknown(error)) => Why::of(&error),
-            (Some(backend), near) => {
+            (None, _) => BypassReason::Off,
+            _ if cache_control.is_bypass => BypassReason::Requested,
+            (Some(_), LocalEntry::Unknown(error)) => BypassReason::of(&error),
+            (Some(backend), local) => {
                 let tags = std::iter::once(Tag::epoch()).chain(tags()).collect();
-                return Box::pin(self.read_far(backend, key, tags, near, load)).await;
+                return Box::pin(self.read_remote(backend, key, tags, local, load)).await;
             }
         };
         Box::pin(self.bypass(key, why, load)).await
     }
 
-    /// Reads what is not near: from the store, by a flight, or past a store that does not answer.
-    async fn read_far(
+    /// Reads what is not local: from the store, by a flight, or past a store that does not answer.
+    async fn read_remote(
         &self,
         backend: &Arc<Backend>,
         key: EntryKey,
         tags: Arc<[Tag]>,
-        near: Near,
+        local: LocalEntry,
         load: Load,
-    ) -> Result<Served> {
-        let was_stale = matches!(near, Near::Stale);
+    ) -> Result<CachedResponse> {
+        let was_stale = matches!(local, LocalEntry::Stale);
         let (counters, now) = (&self.0.counters, self.0.clock.now());
-        let nonces = match far::look(backend, key, tags, now).await {
-            Ok(Looked::Found(entry)) if was_stale => {
+        let nonces = match remote::lookup(backend, key, tags, now).await {
+            Ok(Lookup::Found(entry)) if was_stale => {
                 // Another server was first. By its one round trip alone this would not be a hit.
                 counters.misses.inc();
                 counters.collapsed.inc();
@@ -270,56 +270,58 @@ impl Cache {
                     is_stored: true,
                     is_collapsed: true,
                 };
-                return Ok(Served { entry, status });
+                return Ok(CachedResponse { entry, status });
             }
-            Ok(Looked::Found(entry)) => return Ok(self.hit(entry, now)),
-            Ok(Looked::Missing(nonces)) => nonces,
-            Err(error) => return self.bypass(key, Why::of(&error), load).await,
+            Ok(Lookup::Found(entry)) => return Ok(self.hit(entry, now)),
+            Ok(Lookup::Missing(nonces)) => nonces,
+            Err(error) => return self.bypass(key, BypassReason::of(&error), load).await,
         };
         counters.misses.inc();
         let joined_by = key.with(&nonces);
-        let flight = self.clone().fly(backend.clone(), key, nonces, load);
-        let (landed, is_first) = self.0.flights.join(joined_by, flight).await?;
-        let is_collapsed = landed.is_collapsed || !is_first;
+        let flight = self
+            .clone()
+            .load_and_fill(backend.clone(), key, nonces, load);
+        let (outcome, is_first) = self.0.flights.join(joined_by, flight).await?;
+        let is_collapsed = outcome.is_collapsed || !is_first;
         if is_collapsed {
             counters.collapsed.inc();
         }
         let status = Status::Miss {
             was_stale,
-            is_stored: landed.is_stored,
+            is_stored: outcome.is_stored,
             is_collapsed,
         };
-        Ok(Served {
-            entry: landed.entry,
+        Ok(CachedResponse {
+            entry: outcome.entry,
             status,
         })
     }
 
-    fn hit(&self, entry: Arc<Entry>, now: DateTime<Utc>) -> Served {
+    fn hit(&self, entry: Arc<Entry>, now: DateTime<Utc>) -> CachedResponse {
         self.0.counters.hits.inc();
         let ttl = (entry.expires_at - now).num_seconds();
         let status = Status::Hit { ttl };
-        Served { entry, status }
+        CachedResponse { entry, status }
     }
 
     /// Loads past the cache. Joins only a load that has not begun: it sees whatever was written before.
-    async fn bypass(&self, key: EntryKey, why: Why, load: Load) -> Result<Served> {
+    async fn bypass(&self, key: EntryKey, why: BypassReason, load: Load) -> Result<CachedResponse> {
         self.0.counters.bypasses.inc();
         let cache = self.clone();
         let load = async move {
             let loaded_at = cache.0.clock.now();
             cache.0.counters.loads.inc();
             let answer = load.await?.answer;
-            Ok(Landed {
+            Ok(LoadOutcome {
                 entry: Arc::new(Entry::new(answer, Vec::new(), loaded_at, Duration::ZERO)),
                 is_stored: false,
                 is_collapsed: false,
             })
         };
-        let (landed, _) = self.0.flights.join_unstarted(key, load).await?;
+        let (outcome, _) = self.0.flights.join_unstarted(key, load).await?;
         let status = Status::Bypass(why);
-        Ok(Served {
-            entry: landed.entry,
+        Ok(CachedResponse {
+            entry: outcome.entry,
             status,
         })
     }

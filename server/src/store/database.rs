@@ -162,7 +162,7 @@ fn shares(max_connections: u32) -> [u32; 4] {
 /// Waits for so long at the most until the database takes connections.
 ///
 /// # Errors
-/// Why it does not; at once where waiting cannot help.
+/// BypassReason it does not; at once where waiting cannot help.
 pub async fn wait_for(options: &PgConnectOptions, limit: Duration) -> Result<()> {
     let options = plain(options.clone());
     let deadline = Instant::now() + limit;

@@ -18,7 +18,7 @@ use sqlx::AssertSqlSafe;
 use stockroom_common::partition::{Family, PartitionState};
 
 use self::{
-    catalogue::{Catalogue, Piece},
+    catalogue::{Catalogue, PartitionInfo},
     lock::Mode,
     policy::Announced,
 };
@@ -105,7 +105,8 @@ impl Partitions {
         if self.has(family, at) {
             return Ok(());
         }
-        let catalogue = lock::patiently(|| self.make(pool, family, at, Dropped::Stays)).await?;
+        let catalogue =
+            lock::with_lock_retry(|| self.make(pool, family, at, Dropped::Stays)).await?;
         self.replace(catalogue);
         Ok(())
     }
@@ -113,11 +114,12 @@ impl Partitions {
     /// As [`Partitions::ensure`], of a partition that is needed now or soon.
     async fn ensure_due(&self, pool: &Pool, family: Family, at: DateTime<Utc>) -> Result<()> {
         let known = self.known();
-        match known.find(family, at).map(|piece| piece.state) {
+        match known.find(family, at).map(|partition| partition.state) {
             Some(PartitionState::Attached | PartitionState::Archived) => return Ok(()),
             Some(PartitionState::Dropped) | None => {}
         }
-        let catalogue = lock::patiently(|| self.make(pool, family, at, Dropped::ComesBack)).await?;
+        let catalogue =
+            lock::with_lock_retry(|| self.make(pool, family, at, Dropped::ComesBack)).await?;
         self.replace(catalogue);
         Ok(())
     }
@@ -144,15 +146,15 @@ impl Partitions {
     /// `2026_11` for `orders_2026_11` and `order_items_2026_11`.
     pub(crate) fn suffix_of(&self, family: Family, at: DateTime<Utc>) -> Option<String> {
         let known = self.known();
-        let piece = known.find(family, at)?;
-        piece.is_plain().then(|| piece.suffix.clone())
+        let partition = known.find(family, at)?;
+        partition.is_plain().then(|| partition.suffix.clone())
     }
 
     /// Whether rows of that instant have a partition to go to, as far as this server knows.
     pub(crate) fn has(&self, family: Family, at: DateTime<Utc>) -> bool {
         let known = self.known();
-        let piece = known.find(family, at);
-        piece.is_some_and(|piece| piece.state == PartitionState::Attached)
+        let partition = known.find(family, at);
+        partition.is_some_and(|partition| partition.state == PartitionState::Attached)
     }
 
     /// Whether there is no partition for that instant, not even one that was taken off, as far as this server knows.
@@ -163,9 +165,9 @@ impl Partitions {
     /// As [`Partitions::suffix_of`], of one that is attached as far as this server knows.
     pub(crate) fn attached_suffix(&self, family: Family, at: DateTime<Utc>) -> Option<String> {
         let known = self.known();
-        let piece = known.find(family, at)?;
-        let is_attached = piece.state == PartitionState::Attached;
-        (is_attached && piece.is_plain()).then(|| piece.suffix.clone())
+        let partition = known.find(family, at)?;
+        let is_attached = partition.state == PartitionState::Attached;
+        (is_attached && partition.is_plain()).then(|| partition.suffix.clone())
     }
 
     /// Reads again what there is, where a statement found it otherwise.
@@ -177,8 +179,10 @@ impl Partitions {
     /// Where the partition ends that holds `at`, or would.
     fn end_of(&self, family: Family, at: Instant) -> Instant {
         let known = self.known();
-        let piece = known.find(family, at);
-        piece.map_or(self.interval.around(at).end, |piece| piece.range.end)
+        let partition = known.find(family, at);
+        partition.map_or(self.interval.around(at).end, |partition| {
+            partition.range.end
+        })
     }
 
     async fn make(
@@ -189,27 +193,29 @@ impl Partitions {
         dropped: Dropped,
     ) -> Result<Catalogue> {
         let mut transaction = pool.begin().await?;
-        lock::take_turns(&mut transaction).await?;
+        lock::lock_partition_ddl(&mut transaction).await?;
         // Another server may have been first.
         let catalogue = Catalogue::read(&mut transaction).await?;
         match catalogue.find(family, at) {
-            Some(piece) if piece.state == PartitionState::Attached => return Ok(catalogue),
-            Some(piece)
-                if piece.state == PartitionState::Dropped && dropped == Dropped::ComesBack =>
+            Some(partition) if partition.state == PartitionState::Attached => {
+                return Ok(catalogue);
+            }
+            Some(partition)
+                if partition.state == PartitionState::Dropped && dropped == Dropped::ComesBack =>
             {
                 tracing::warn!(
-                    partition = piece.name(),
+                    partition = partition.name(),
                     "a deleted partition is needed now; it is made anew, without the rows that it had"
                 );
-                forget_dropped(&mut transaction, piece).await?;
+                forget_dropped(&mut transaction, partition).await?;
             }
-            Some(piece) => return Err(piece.refuses()),
+            Some(partition) => return Err(partition.refuses()),
             None => {}
         }
         let (range, suffix) = match catalogue.find(family, at) {
-            Some(piece) => (piece.range.clone(), piece.suffix.clone()),
+            Some(partition) => (partition.range.clone(), partition.suffix.clone()),
             None => {
-                let range = catalogue.free_around(family, at, self.interval.around(at));
+                let range = catalogue.gap_around(family, at, self.interval.around(at));
                 let suffix = self.interval.suffix(&range);
                 (range, suffix)
             }
@@ -230,8 +236,8 @@ impl Partitions {
             execute(&mut transaction, &key).await?;
         }
         let referenced = referenced(family);
-        lock::calm(&mut transaction, tables(family)).await?;
-        lock::calm(&mut transaction, referenced).await?;
+        lock::hold_off_vacuum(&mut transaction, tables(family)).await?;
+        lock::hold_off_vacuum(&mut transaction, referenced).await?;
         let wanted = referenced.iter().map(|table| (*table, Mode::Writers));
         lock::take(&mut transaction, wanted.collect()).await?;
         attach(&mut transaction, family, &suffix, &range).await?;
@@ -271,9 +277,9 @@ pub(crate) async fn attach(
 }
 
 /// Takes a deleted partition off the list of those that may not be made.
-async fn forget_dropped(conn: &mut Connection, piece: &Piece) -> Result<()> {
+async fn forget_dropped(conn: &mut Connection, partition: &PartitionInfo) -> Result<()> {
     sqlx::query("delete from archived_partitions where name = $1 and state = 'dropped'")
-        .bind(piece.name())
+        .bind(partition.name())
         .execute(conn)
         .await?;
     Ok(())

@@ -19,7 +19,7 @@ use crate::{
         parameters::Parameters,
     },
     rows::{
-        crud::tell,
+        crud::with_invalidation_header,
         entity::Entity,
         many::{self, ATTEMPTS, InputRow, RowLocation},
     },
@@ -65,7 +65,7 @@ pub(crate) async fn bulk<E: Entity>(
         Ok((report, write.commit().await?))
     })
     .await?;
-    Ok(tell(done, Json(report).into_response()))
+    Ok(with_invalidation_header(done, Json(report).into_response()))
 }
 
 /// `POST /v1/{r}/bulk-delete?on_error`
@@ -93,7 +93,7 @@ pub(crate) async fn delete<E: Entity>(
         Ok((report, write.commit().await?))
     })
     .await?;
-    Ok(tell(done, Json(report).into_response()))
+    Ok(with_invalidation_header(done, Json(report).into_response()))
 }
 
 fn check_size(rows: usize) -> Result<()> {

@@ -46,7 +46,7 @@ pub(crate) async fn export<E: Entity>(
     let format = parse_format(format.as_deref().unwrap_or("ndjson"))?;
     if let Some(ids) = parameters.take("id") {
         parameters.refuse_rest(&["format", "id"])?;
-        let rows = Named::new(&store, ListQuery::<E>::parse_ids(&ids)?);
+        let rows = ByIds::new(&store, ListQuery::<E>::parse_ids(&ids)?);
         return respond(&store, rows, format, E::PATH).await;
     }
     let mut request = ListRequest::<E>::whole(parameters, &store.cursor_key)?;
@@ -83,13 +83,13 @@ impl<E: Entity> Source for List<E> {
 }
 
 /// Rows that are named; those that are not there are left out.
-struct Named<E: Entity> {
+struct ByIds<E: Entity> {
     store: Store,
     /// The last first.
     ids: Vec<Id<E>>,
 }
 
-impl<E: Entity> Named<E> {
+impl<E: Entity> ByIds<E> {
     fn new(store: &Store, mut ids: Vec<Id<E>>) -> Self {
         ids.sort_by_key(|id| std::cmp::Reverse(*id));
         ids.dedup();
@@ -98,7 +98,7 @@ impl<E: Entity> Named<E> {
     }
 }
 
-impl<E: Entity> Source for Named<E> {
+impl<E: Entity> Source for ByIds<E> {
     type Row = E;
 
     async fn next(&mut self, conn: &mut Connection) -> Result<(Vec<E>, bool)> {

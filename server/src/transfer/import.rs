@@ -37,7 +37,7 @@ use crate::{
         parameters::{Parameters, unreadable},
     },
     jobs::{self, Run},
-    rows::{crud::tell, entity::Entity},
+    rows::{crud::with_invalidation_header, entity::Entity},
     store::{
         Store,
         cache::{Invalidation, Tag},
@@ -55,7 +55,7 @@ const TURN: Duration = Duration::from_secs(60);
 pub(crate) const PARAMETERS: &[&str] = &["dry_run", "report", "format"];
 
 /// What is to be done with a file.
-pub(crate) struct Asked {
+pub(crate) struct ImportParams {
     pub(crate) request: ImportRequest,
     wants_every_row: bool,
 }
@@ -100,7 +100,7 @@ pub(crate) async fn import<E: Entity>(
     }
     let name = parameters.file_name()?;
     parameters.refuse_rest(&[&["mode", "on_error", "name"], PARAMETERS].concat())?;
-    let mut asked = Asked::take(parameters, &headers, E::PATH)?;
+    let mut asked = ImportParams::take(parameters, &headers, E::PATH)?;
     asked.request = ImportRequest {
         mode,
         on_error,
@@ -119,7 +119,7 @@ pub(crate) async fn import<E: Entity>(
         run::<E>(&import).await
     })
     .await?;
-    Ok(tell(done, report.respond()?))
+    Ok(with_invalidation_header(done, report.respond()?))
 }
 
 async fn run<E: Entity>(import: &Import) -> Result<(Report, Invalidation)> {
@@ -156,11 +156,11 @@ fn take_format(parameters: &mut Parameters, headers: &HeaderMap) -> Result<Forma
 }
 
 /// What ends an import that is to stop; nobody is told of it.
-fn to_stop() -> Error {
+fn cancelled() -> Error {
     Error::refused(Kind::Unavailable, "The job is to stop.")
 }
 
-impl Asked {
+impl ImportParams {
     /// Reads what every import may be asked for with; it is loaded whole or not at all.
     pub(crate) fn take(
         mut parameters: Parameters,
@@ -190,10 +190,10 @@ impl Import {
     pub(crate) fn new(
         store: Store,
         actor: Actor,
-        asked: Asked,
+        asked: ImportParams,
         (file, interrupt): (File, Interrupt),
     ) -> Self {
-        let Asked {
+        let ImportParams {
             request,
             wants_every_row,
         } = asked;
@@ -238,7 +238,7 @@ impl Import {
     fn check_running(&self) -> Result<()> {
         let run = self.run.as_ref();
         run.and_then(|run| run.stopped())
-            .map_or(Ok(()), |_| Err(to_stop()))?;
+            .map_or(Ok(()), |_| Err(cancelled()))?;
         self.interrupt.interrupted.check()
     }
 
@@ -247,7 +247,7 @@ impl Import {
     async fn found(&self) -> Option<(u64, Report)> {
         let run = self.run.as_ref().filter(|run| run.rows_done > 0)?;
         self.store.cache.invalidate(&[Tag::epoch()]).await;
-        Some((run.rows_done, Report::go_on(run.report.clone())))
+        Some((run.rows_done, Report::resume(run.report.clone())))
     }
 
     /// Writes down in the write's own transaction what it does, for whoever takes the job over.

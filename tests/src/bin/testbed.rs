@@ -8,7 +8,7 @@ use axum::{Router, body::Bytes, http::header, routing::get};
 use sqlx::postgres::PgConnectOptions;
 use stockroom_server::{
     AppState, Database, Options, Pooling, app,
-    cache::{CacheOptions, Place},
+    cache::{CacheOptions, StoreKind},
     middleware, migrate, serve,
 };
 use stockroom_tests::sabotage;
@@ -35,7 +35,7 @@ async fn run() -> Result<(), Box<dyn std::error::Error>> {
     migrate(&database, Pooling::Session).await?;
     let database = Database::new(database, Pooling::Session, 24);
     let cache = CacheOptions {
-        place: Place::Redis(env::var("REDIS_URL")?.parse()?),
+        store: StoreKind::Redis(env::var("REDIS_URL")?.parse()?),
         wrap: env::var("STOCKROOM_BREAK")
             .ok()
             .map(|how| sabotage::wrap(&how)),

@@ -88,9 +88,10 @@ async fn dispatch(settings: &Settings, config: &Config, command: Command) -> Res
     match command {
         Command::Keys { markdown } => {
             let map = config.keymap().map_err(Trouble::Usage)?;
-            let page = match markdown {
-                true => keys::markdown(&map),
-                false => keys::plain(&map),
+            let page = if markdown {
+                keys::markdown(&map)
+            } else {
+                keys::plain(&map)
             };
             return Ok(write_out(page.trim_end())?);
         }
@@ -154,12 +155,13 @@ async fn stats(shop: &Shop, months: u32, json: bool) -> Result<(), Failure> {
         title("Revenue", RIGHT),
     ]];
     for month in &stats.months {
-        let (orders, revenue) = match month.archived && month.orders == 0 {
-            true => ("archived".to_owned(), String::new()),
-            false => (
+        let (orders, revenue) = if month.archived && month.orders == 0 {
+            ("archived".to_owned(), String::new())
+        } else {
+            (
                 text::integer(month.orders),
                 text::money(month.revenue_minor),
-            ),
+            )
         };
         lines.push(vec![
             (text::clean(&month.month).into_owned(), LEFT),
@@ -191,9 +193,12 @@ async fn changes(
         let ended = shop.follow(path, begun.as_deref(), |id, change: Option<ChangeEvent>| {
             last = id.map(str::to_owned);
             retries = 0;
-            let line = change.map(|change| match json {
-                true => document::to_value(&change).to_string(),
-                false => told(&change),
+            let line = change.map(|change| {
+                if json {
+                    document::to_value(&change).to_string()
+                } else {
+                    told(&change)
+                }
             });
             if let Some(line) = line {
                 written = write_out(&line);
@@ -276,11 +281,12 @@ fn list_partitions(partitions: &[Partition], output: Output) -> Result<(), Failu
         .map(|(title, side)| (title.to_owned(), side))
         .to_vec();
     let lines: Vec<Vec<(String, bool)>> = std::iter::once(titles).chain(cells).collect();
-    match output.csv {
-        true => table::csv(lines.into_iter().map(|line| {
+    if output.csv {
+        table::csv(lines.into_iter().map(|line| {
             let cells = line.into_iter().map(|(cell, _)| cell);
             cells.collect()
-        })),
-        false => table::aligned(&lines),
+        }))
+    } else {
+        table::aligned(&lines)
     }
 }

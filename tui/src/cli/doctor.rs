@@ -162,9 +162,10 @@ async fn health(shop: &Shop) -> Vec<Finding> {
             let version = ready["version"].as_str().unwrap_or("unknown").to_owned();
             let is_same = version == env!("CARGO_PKG_VERSION");
             let words = format!("{name}: ready in {took} ms, version {version}");
-            vec![match is_same {
-                true => well("server", words),
-                false => wrong("server", format!("{words}, not the client's")),
+            vec![if is_same {
+                well("server", words)
+            } else {
+                wrong("server", format!("{words}, not the client's"))
             }]
         }
         Ok(Err(failure)) => return vec![wrong("server", format!("{name}: {}", failure.message()))],
@@ -178,9 +179,10 @@ async fn health(shop: &Shop) -> Vec<Finding> {
     match shop.get::<Stats>("/v1/stats?months=1").await {
         Ok(stats) => {
             let cache = format!("{}, {} hits", stats.cache.store, stats.cache.hits);
-            findings.push(match stats.cache.store == "off" || stats.cache.is_up {
-                true => well("cache", cache),
-                false => wrong("cache", format!("{cache}, down: reads go to the database")),
+            findings.push(if stats.cache.store == "off" || stats.cache.is_up {
+                well("cache", cache)
+            } else {
+                wrong("cache", format!("{cache}, down: reads go to the database"))
             });
             let counts = &stats.counts;
             findings.push(well(

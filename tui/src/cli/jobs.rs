@@ -171,9 +171,10 @@ impl Shop {
 }
 
 fn print(job: &Job, json: bool) -> Result<(), Failure> {
-    match json {
-        true => write_out(&document::to_value(job).to_string()),
-        false => write_out(&told(job)),
+    if json {
+        write_out(&document::to_value(job).to_string())
+    } else {
+        write_out(&told(job))
     }
 }
 
@@ -181,9 +182,10 @@ fn told(job: &Job) -> String {
     let mut line = format!("{}  {}: {job}", job.id, job.request);
     if let (Some(report), JobRequest::Import(import)) = (&job.report, &job.request) {
         let counts = super::rows::counts(report);
-        line.push_str(&match import.dry_run {
-            true => format!("; preview: {counts}"),
-            false => format!("; {counts}"),
+        line.push_str(&if import.dry_run {
+            format!("; preview: {counts}")
+        } else {
+            format!("; {counts}")
         });
     }
     text::clean(&line).into_owned()

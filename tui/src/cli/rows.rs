@@ -260,9 +260,10 @@ fn read_fields<R: Entity>(fields: Fields) -> Result<Value, Failure> {
 
 fn read_all(file: &Path) -> Result<Vec<u8>, Failure> {
     let mut text = Vec::new();
-    let read = match file == Path::new("-") {
-        true => std::io::stdin().read_to_end(&mut text).map(|_| ()),
-        false => std::fs::read(file).map(|read| text = read),
+    let read = if file == Path::new("-") {
+        std::io::stdin().read_to_end(&mut text).map(|_| ())
+    } else {
+        std::fs::read(file).map(|read| text = read)
     };
     read.map_err(|error| unusable(format!("{} cannot be read: {error}.", file.display())))?;
     Ok(text)
@@ -346,9 +347,10 @@ async fn history<R: Entity>(shop: &Shop, id: Uuid, json: bool) -> Result<(), Fai
         );
         let history: History = shop.get(&path).await?;
         for entry in &history.items {
-            match json {
-                true => write_out(&document::to_value(entry).to_string())?,
-                false => write_out(&told(entry))?,
+            if json {
+                write_out(&document::to_value(entry).to_string())?
+            } else {
+                write_out(&told(entry))?
             }
         }
         match history.next {

@@ -96,9 +96,10 @@ pub(crate) fn aligned(rows: &[Vec<(String, bool)>]) -> Result<(), Failure> {
     for row in rows {
         let cells = row.iter().zip(&widths).map(|((cell, is_number), width)| {
             let pad = " ".repeat(width.saturating_sub(text::width(cell)));
-            match is_number {
-                true => format!("{pad}{cell}"),
-                false => format!("{cell}{pad}"),
+            if *is_number {
+                format!("{pad}{cell}")
+            } else {
+                format!("{cell}{pad}")
             }
         });
         write_out(cells.collect::<Vec<_>>().join("  ").trim_end())?;

@@ -64,9 +64,10 @@ pub fn width(text: &str) -> usize {
 /// The text with a full stop at its end, where another sentence is to follow.
 pub fn sentence(text: &str) -> String {
     let text = text.trim_end();
-    match text.ends_with(['.', '!', '?', '…', ':']) {
-        true => text.to_owned(),
-        false => format!("{text}."),
+    if text.ends_with(['.', '!', '?', '…', ':']) {
+        text.to_owned()
+    } else {
+        format!("{text}.")
     }
 }
 

@@ -172,12 +172,11 @@ impl JobsScreen {
 
     fn take(&mut self, news: Vec<Job>, ctx: &mut Context<'_>) {
         let selected = self.selected().map(|job| job.id.uuid());
-        let known = match std::mem::take(&mut self.is_first) {
-            true => {
-                self.look_up_others(&news, ctx);
-                std::mem::take(&mut self.jobs)
-            }
-            false => self.jobs.clone(),
+        let known = if std::mem::take(&mut self.is_first) {
+            self.look_up_others(&news, ctx);
+            std::mem::take(&mut self.jobs)
+        } else {
+            self.jobs.clone()
         };
         (self.is_loaded, self.error) = (true, None);
         for job in news {

@@ -25,9 +25,10 @@ pub(super) fn draw_tabs(frame: &mut Frame<'_>, area: Rect, app: &App, ctx: Rende
     let mut way = crumbs.join(" › ");
     let mut spans = Vec::new();
     for (tab, title) in tab_titles(app, usize::from(area.width)) {
-        let style = match tab == app.navigation.tab {
-            true => ctx.theme.active_tab,
-            false => ctx.theme.plain,
+        let style = if tab == app.navigation.tab {
+            ctx.theme.active_tab
+        } else {
+            ctx.theme.plain
         };
         spans.push(Span::styled(title, style));
     }
@@ -53,9 +54,10 @@ pub(super) fn tab_titles(app: &App, width: usize) -> Vec<(Tab, String)> {
         .into_iter()
         .map(Tab::title)
         .collect();
-    let way_back = match crumbs.is_empty() {
-        true => 0,
-        false => text::width(&crumbs.join(" › ")) + 4,
+    let way_back = if crumbs.is_empty() {
+        0
+    } else {
+        text::width(&crumbs.join(" › ")) + 4
     };
     let titles = |show: fn(usize, Tab, bool) -> String| {
         let tabs = Tab::ALL.into_iter().zip(1..);
@@ -65,9 +67,12 @@ pub(super) fn tab_titles(app: &App, width: usize) -> Vec<(Tab, String)> {
     let ways: [fn(usize, Tab, bool) -> String; 3] = [
         |number, tab, _| format!(" {number} {} ", tab.title()),
         |number, tab, _| format!(" {number} {}", tab.title()),
-        |number, tab, is_active| match is_active {
-            true => format!(" {number} {} ", tab.title()),
-            false => format!(" {number} "),
+        |number, tab, is_active| {
+            if is_active {
+                format!(" {number} {} ", tab.title())
+            } else {
+                format!(" {number} ")
+            }
         },
     ];
     let fits = |titles: &[(Tab, String)]| {
@@ -126,9 +131,10 @@ pub(super) fn draw_status(frame: &mut Frame<'_>, area: Rect, app: &App, ctx: Ren
         text::clean(&app.connection.server),
         latency.trim_end()
     );
-    let [good, bad, mark] = match ctx.is_plain {
-        true => ["done: ", "error: ", ""],
-        false => ["✓ ", "✗ ", mark],
+    let [good, bad, mark] = if ctx.is_plain {
+        ["done: ", "error: ", ""]
+    } else {
+        ["✓ ", "✗ ", mark]
     };
     let (left, style): (String, Style) = match &app.toast {
         Some(Toast::Info(message)) => (format!(" {good}{message}"), ctx.theme.good),

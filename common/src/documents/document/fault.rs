@@ -50,9 +50,10 @@ pub(super) fn of(pointer: String, error: &Error) -> FieldError {
         let message = format!("names `{}` twice", quoted(rest).unwrap_or_default());
         return FieldError::new(pointer, "repeated", message);
     }
-    let code = match text.starts_with("unknown variant ") {
-        true => "unknown_value",
-        false => "wrong_type",
+    let code = if text.starts_with("unknown variant ") {
+        "unknown_value"
+    } else {
+        "wrong_type"
     };
     FieldError::new(pointer, code, words(text))
 }

@@ -17,7 +17,7 @@ use crate::{
 };
 
 /// How often one looks whether the log has moved; entries may be placed by any server.
-const LOOK_EVERY: Duration = Duration::from_millis(150);
+const POLL_INTERVAL: Duration = Duration::from_millis(150);
 /// Entries that are read at once.
 const PAGE: i64 = 500;
 /// Entries that are kept in memory for those who are nearly up to date.
@@ -74,9 +74,10 @@ impl Feed {
         }
         // Where much has happened, whoever is that far behind reads for themselves.
         let is_near = (1..=PAGE).contains(&(last - known));
-        let events = match is_near {
-            true => select_after(pool, known).await?,
-            false => Vec::new(),
+        let events = if is_near {
+            select_after(pool, known).await?
+        } else {
+            Vec::new()
         };
         let reached = events.last().map_or(last, |event| event.position);
         let mut recent = self.recent.lock().unwrap_or_else(PoisonError::into_inner);
@@ -95,7 +96,7 @@ impl Feed {
 
 /// Looks at the log as long as anybody follows it. Works until it is aborted.
 pub(crate) async fn run(store: Store, feed: Arc<Feed>) {
-    let mut ticks = tokio::time::interval(LOOK_EVERY);
+    let mut ticks = tokio::time::interval(POLL_INTERVAL);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         ticks.tick().await;

@@ -72,7 +72,7 @@ async fn lock<E: Entity>(write: &mut Write, rows: &[RowToDelete]) -> Result<Hash
 
 async fn missing<E: Entity>(write: &mut Write, id: Uuid) -> Result<Error> {
     let id = Id::<E>::new(id);
-    match crud::absent(write.conn().await?, id).await {
+    match crud::check_archived(write.conn().await?, id).await {
         Ok(()) => Ok(crud::not_found(id)),
         Err(error @ Error::Refused(_)) => Ok(error),
         Err(error) => Err(error),

@@ -146,9 +146,10 @@ fn take<T: serde::de::DeserializeOwned + serde::Serialize>(
 }
 
 pub(super) fn refused(faults: Vec<FieldError>) -> Result<(), Problem> {
-    match faults.is_empty() {
-        true => Ok(()),
-        false => Err(Problem::fields(Kind::Invalid, faults)),
+    if faults.is_empty() {
+        Ok(())
+    } else {
+        Err(Problem::fields(Kind::Invalid, faults))
     }
 }
 

@@ -37,7 +37,7 @@ pub(super) async fn upsert<E: Entity>(
         return Err(version_required());
     }
     let new = checked_change(old, crud::merged(old, row.fields)?)?;
-    if old.is_as(&new) {
+    if old.is_unchanged_by(&new) {
         return Ok((Outcome::Unchanged, old.clone()));
     }
     if row.version.is_some_and(|seen| seen != old.version()) {
@@ -80,9 +80,10 @@ async fn create<E: Entity>(write: &mut Write, row: Row<E>) -> Result<E> {
             Some(_) => error.is_duplicate_key_of(E::TABLE),
             None => error.is_unique_violation(),
         };
-        match is_found {
-            true => Error::CreatedMeanwhile(Box::new(refusal::<E>(error).into_problem())),
-            false => error,
+        if is_found {
+            Error::CreatedMeanwhile(Box::new(refusal::<E>(error).into_problem()))
+        } else {
+            error
         }
     })?;
     E::record(write, Op::Create, None, Some(&created));

@@ -108,8 +108,8 @@ pub(super) fn wanted(order: &NewOrder, holds: bool) -> Vec<(Id<Product>, i64)> {
 }
 
 /// Numbers the lines and fills in the prices that the caller left to the products.
-pub(super) fn priced(items: &[NewOrderItem], prices: &Prices) -> Result<Vec<OrderItem>> {
-    let priced = items.iter().zip(1..).map(|(item, line_no)| {
+pub(super) fn with_prices(items: &[NewOrderItem], prices: &Prices) -> Result<Vec<OrderItem>> {
+    let with_prices = items.iter().zip(1..).map(|(item, line_no)| {
         let price = item
             .unit_price_minor
             .or_else(|| prices.get(&item.product_id).copied());
@@ -121,7 +121,7 @@ pub(super) fn priced(items: &[NewOrderItem], prices: &Prices) -> Result<Vec<Orde
             unit_price_minor,
         })
     });
-    priced.collect()
+    with_prices.collect()
 }
 
 /// The sum of the lines, in minor units.

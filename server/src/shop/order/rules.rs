@@ -51,18 +51,14 @@ pub(super) async fn make_partition(
     if partitions.has(Family::Orders, placed_at) {
         return Ok(false);
     }
-    refuse_in_vain(&mut *pool.acquire().await?, id, new).await?;
+    refuse_early(&mut *pool.acquire().await?, id, new).await?;
     if how == Prepare::Create || !partitions.is_unknown(Family::Orders, placed_at) {
         partitions.ensure(pool, Family::Orders, placed_at).await?;
     }
     Ok(true)
 }
 
-async fn refuse_in_vain(
-    conn: &mut Connection,
-    id: Option<Id<Order>>,
-    new: &NewOrder,
-) -> Result<()> {
+async fn refuse_early(conn: &mut Connection, id: Option<Id<Order>>, new: &NewOrder) -> Result<()> {
     allow_first_status(conn, id, new).await?;
     let has_customer: bool =
         sqlx::query_scalar("select exists (select from customers where id = $1)")
@@ -83,7 +79,7 @@ async fn refuse_in_vain(
     let wanted = lines::wanted(new, new.status.gives_back_on_delete());
     stock::check(&new.items, &shelves, &Movement::between(&[], &wanted))?;
     let prices = shelves.iter().map(|(id, row)| (*id, row.price_minor));
-    lines::total(&lines::priced(&new.items, &prices.collect())?)?;
+    lines::total(&lines::with_prices(&new.items, &prices.collect())?)?;
     Ok(())
 }
 
@@ -111,7 +107,7 @@ pub(super) fn given_id(
 }
 
 /// What to say where the partition that was there a moment ago is not: another server has archived it.
-pub(super) async fn taken_off(write: &mut Write, placed_at: DateTime<Utc>) -> Result<Error> {
+pub(super) async fn partition_gone(write: &mut Write, placed_at: DateTime<Utc>) -> Result<Error> {
     write.abandon().await?;
     let store = &write.store;
     store

@@ -7,7 +7,7 @@ use super::{redis::RedisAddress, store::EntryStore};
 /// What may differ between the caches of servers.
 #[derive(Clone, Debug)]
 pub struct CacheOptions {
-    pub place: Place,
+    pub store: StoreKind,
     /// Bytes of answers that the server keeps in its own memory.
     pub memory_bytes: u64,
     /// How long Redis may take to answer a reader before the database is asked instead. Deletes of
@@ -22,7 +22,7 @@ pub type Wrap = fn(Arc<dyn EntryStore>) -> Arc<dyn EntryStore>;
 
 /// Where servers meet to tell each other what is old.
 #[derive(Clone, Debug)]
-pub enum Place {
+pub enum StoreKind {
     /// Nowhere: every read goes to the database.
     Off,
     /// In the memory of the one server that there is.
@@ -33,7 +33,7 @@ pub enum Place {
 impl Default for CacheOptions {
     fn default() -> Self {
         Self {
-            place: Place::Off,
+            store: StoreKind::Off,
             memory_bytes: 64 << 20,
             budget: Duration::from_millis(80),
             wrap: None,

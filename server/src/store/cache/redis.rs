@@ -167,7 +167,7 @@ impl EntryStore for RedisStore {
         Box::pin(async move {
             let cmd = self.keys("DEL", keys);
             self.link
-                .call_again(&cmd, self.budget.max(DELETE_BUDGET))
+                .retry_call(&cmd, self.budget.max(DELETE_BUDGET))
                 .await
                 .map(|_| ())
         })

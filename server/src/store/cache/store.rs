@@ -32,7 +32,7 @@ pub trait EntryStore: Send + Sync + fmt::Debug {
     fn is_up(&self) -> bool;
 }
 
-/// Why a store did not answer. Readers then go to the database, writers leave it to the relay.
+/// BypassReason a store did not answer. Readers then go to the database, writers leave it to the relay.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum StoreError {
     #[error("no connection")]
@@ -61,6 +61,6 @@ impl fmt::Display for Key<'_> {
     }
 }
 
-/// How long a tag lives that nobody deletes: far longer than the entries that hold its nonce, so
+/// How long a tag lives that nobody deletes: remote longer than the entries that hold its nonce, so
 /// that its end costs a hot row one miss now and then.
 pub(crate) const TAG_TTL: Duration = Duration::from_secs(6 * 3_600);

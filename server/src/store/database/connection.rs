@@ -22,7 +22,7 @@ use sqlx::{
 };
 
 use super::{
-    session::{Named, Session},
+    session::{NamedStatement, Session},
     watch::Watch,
 };
 use crate::http::error::Result;
@@ -164,8 +164,8 @@ impl Connection {
         self.session.is_shared() && !self.in_transaction
     }
 
-    fn named<E>(&self, query: E) -> Named<E> {
-        Named {
+    fn named<E>(&self, query: E) -> NamedStatement<E> {
+        NamedStatement {
             query,
             is_kept: !self.session.is_shared(),
         }
@@ -235,13 +235,14 @@ impl Call<'_> {
 
     fn ended(&mut self) {
         *self.is_unread = false;
-        self.watch.heard();
+        self.watch.mark_alive();
     }
 
     fn failed(&mut self, error: sqlx::Error) -> sqlx::Error {
-        match ends_link(&error) {
-            true => *self.is_broken = true,
-            false => self.watch.heard(),
+        if ends_link(&error) {
+            *self.is_broken = true
+        } else {
+            self.watch.mark_alive()
         }
         error
     }

@@ -109,12 +109,12 @@ pub(super) fn plain(options: PgConnectOptions) -> PgConnectOptions {
 
 /// A query whose statement is given a name, and kept under it, only where a connection has a backend of its
 /// own: others would meet the name.
-pub(super) struct Named<E> {
+pub(super) struct NamedStatement<E> {
     pub(super) query: E,
     pub(super) is_kept: bool,
 }
 
-impl<'q, E: Execute<'q, Postgres>> Execute<'q, Postgres> for Named<E> {
+impl<'q, E: Execute<'q, Postgres>> Execute<'q, Postgres> for NamedStatement<E> {
     fn sql(self) -> SqlStr {
         self.query.sql()
     }

@@ -23,15 +23,15 @@ use tokio::{
 use crate::http::error::{Error, Result};
 
 /// How long a call waits before its backend is checked.
-const DOUBTED_AFTER: Duration = Duration::from_secs(2);
+const SUSPECT_AFTER: Duration = Duration::from_secs(2);
 /// How often the backend is checked from then on.
-const ASK_EVERY: Duration = Duration::from_millis(500);
+const PROBE_INTERVAL: Duration = Duration::from_millis(500);
 /// Checks in a row that must find the backend idle.
-const SURE_AFTER: u32 = 2;
+const CONFIRMATIONS: u32 = 2;
 /// A call is given up if the check itself has failed for so long: longer than `statement_timeout`.
 const MAX_SILENCE: Duration = Duration::from_secs(35);
 /// Time limit of one check.
-const ASK_LIMIT: Duration = Duration::from_secs(1);
+const PROBE_TIMEOUT: Duration = Duration::from_secs(1);
 /// Checks share an answer that is no older than this.
 const FRESH: Duration = Duration::from_millis(250);
 /// Pause after a failed attempt to connect.
@@ -49,8 +49,8 @@ pub(super) struct Watch {
     timeline: watch::Sender<Arc<str>>,
     began: Instant,
     /// When a call last got an answer, in milliseconds since `began`.
-    heard: AtomicU64,
-    /// Calls that have waited for longer than [`DOUBTED_AFTER`].
+    mark_alive: AtomicU64,
+    /// Calls that have waited for longer than [`SUSPECT_AFTER`].
     doubted: AtomicUsize,
 }
 
@@ -64,7 +64,7 @@ struct Link {
 /// For each backend whether it is working on a statement.
 type Activity = HashMap<i32, bool>;
 
-/// Why the database cannot be reached.
+/// BypassReason the database cannot be reached.
 #[derive(Debug)]
 struct Outage {
     words: Arc<str>,
@@ -92,15 +92,15 @@ impl Watch {
             outage: Mutex::default(),
             timeline: watch::Sender::new("".into()),
             began: Instant::now(),
-            heard: AtomicU64::new(0),
+            mark_alive: AtomicU64::new(0),
             doubted: AtomicUsize::new(0),
         }
     }
 
     /// Resolves when backend `pid` is no longer working on the call that waits for it.
     pub(super) async fn lost(self: Arc<Self>, pid: i32) {
-        sleep(DOUBTED_AFTER).await;
-        let _doubt = Doubt::new(&self.doubted);
+        sleep(SUSPECT_AFTER).await;
+        let _doubt = SuspectGuard::new(&self.doubted);
         let (mut idle, mut answered) = (0, Instant::now());
         loop {
             match self.activity().await {
@@ -113,10 +113,10 @@ impl Watch {
                 }
             }
             // Not the first time: the answer may be on its way.
-            if idle >= SURE_AFTER {
+            if idle >= CONFIRMATIONS {
                 return;
             }
-            sleep(ASK_EVERY).await;
+            sleep(PROBE_INTERVAL).await;
         }
     }
 
@@ -138,9 +138,9 @@ impl Watch {
         self.timeline.subscribe()
     }
 
-    pub(super) fn heard(&self) {
+    pub(super) fn mark_alive(&self) {
         let now = self.began.elapsed().as_millis();
-        self.heard
+        self.mark_alive
             .store(u64::try_from(now).unwrap_or(u64::MAX), Relaxed);
     }
 
@@ -149,8 +149,8 @@ impl Watch {
         if self.doubted.load(Relaxed) == 0 {
             return None;
         }
-        let heard = Duration::from_millis(self.heard.load(Relaxed));
-        let silent = self.began.elapsed().saturating_sub(heard);
+        let mark_alive = Duration::from_millis(self.mark_alive.load(Relaxed));
+        let silent = self.began.elapsed().saturating_sub(mark_alive);
         (silent > STALLED_AFTER).then_some(silent)
     }
 
@@ -160,7 +160,7 @@ impl Watch {
     /// Where it does not answer within a second.
     pub(super) async fn health(&self) -> Result<Health> {
         let ask = async { self.link.lock().await.health(&self.options).await };
-        match timeout(ASK_LIMIT, ask).await {
+        match timeout(PROBE_TIMEOUT, ask).await {
             Ok(health) => health.map_err(|error| Error::Unreachable(error.to_string().into())),
             Err(_) => Err(Error::Unreachable("it does not answer".into())),
         }
@@ -174,7 +174,7 @@ impl Watch {
         {
             return last.clone();
         }
-        let asked = timeout(ASK_LIMIT, link.ask(&self.options)).await;
+        let asked = timeout(PROBE_TIMEOUT, link.ask(&self.options)).await;
         let activity = match asked {
             Ok(Ok(activity)) => Some(Arc::new(activity)),
             _ => None,
@@ -301,16 +301,16 @@ impl Drop for Probe<'_> {
 }
 
 /// Counts a call as doubted while it is alive.
-struct Doubt<'w>(&'w AtomicUsize);
+struct SuspectGuard<'w>(&'w AtomicUsize);
 
-impl<'w> Doubt<'w> {
+impl<'w> SuspectGuard<'w> {
     fn new(doubted: &'w AtomicUsize) -> Self {
         doubted.fetch_add(1, Relaxed);
         Self(doubted)
     }
 }
 
-impl Drop for Doubt<'_> {
+impl Drop for SuspectGuard<'_> {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Relaxed);
     }

@@ -19,13 +19,13 @@ const BATCH: usize = 1_000;
 const RUNS: usize = 200;
 
 /// Marks entries as relayed and places those among them that are not yet.
-pub(crate) async fn mark(store: &Store, runs: &[LogRun]) -> Result<()> {
+pub(crate) async fn mark_relayed(store: &Store, runs: &[LogRun]) -> Result<()> {
     place(store, runs, Some(store.options.clock.now())).await
 }
 
 /// Places what nobody has: entries of writers that died, or whose tags could not be deleted, or that have
 /// no cache.
-pub(crate) async fn leftovers(store: &Store) -> Result<()> {
+pub(crate) async fn assign_stale(store: &Store) -> Result<()> {
     loop {
         let now = store.options.clock.now();
         let left = sqlx::query(

@@ -20,7 +20,7 @@ use crate::{
 /// How often what writers have done themselves is written down.
 const MARK_PERIOD: Duration = Duration::from_millis(250);
 /// So many of those periods between two looks for changes that were left over.
-const LOOK_EVERY: u32 = 2;
+const POLL_INTERVAL: u32 = 2;
 /// A change so young may still be on its way through its writer. Clocks of servers differ a little;
 /// what seems to come from the future is not waited for.
 const GRACE: TimeDelta = TimeDelta::seconds(1);
@@ -36,30 +36,30 @@ pub(crate) async fn run(store: Store) {
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     for tick in 0_u32.. {
         ticks.tick().await;
-        if let Err(error) = mark(&store).await {
+        if let Err(error) = mark_relayed(&store).await {
             // They stay as they were; the next look takes them for left over and deletes once more.
             tracing::warn!(%error, "changes could not be marked as relayed");
         }
-        if tick % LOOK_EVERY != 0 {
+        if tick % POLL_INTERVAL != 0 {
             continue;
         }
         if let Err(error) = look(&store).await {
             tracing::warn!(%error, "the relay could not look at the change log");
         }
-        if let Err(error) = position::leftovers(&store).await {
+        if let Err(error) = position::assign_stale(&store).await {
             tracing::warn!(%error, "changes could not be given their positions");
         }
     }
 }
 
 /// Writes down what writers have done. Also done once more when the server stops.
-pub(crate) async fn mark(store: &Store) -> Result<()> {
+pub(crate) async fn mark_relayed(store: &Store) -> Result<()> {
     loop {
         let done = store.relay.take();
         if done.is_empty() {
             return Ok(());
         }
-        position::mark(store, &done).await?;
+        position::mark_relayed(store, &done).await?;
     }
 }
 

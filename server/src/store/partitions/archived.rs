@@ -21,11 +21,15 @@ pub(crate) async fn gone(
     at: DateTime<Utc>,
 ) -> Result<Option<Error>> {
     let catalogue = Catalogue::read_archived(conn).await?;
-    let Some(piece) = catalogue.find(family, at) else {
+    let Some(partition) = catalogue.find(family, at) else {
         return Ok(None);
     };
-    let (name, from, to) = (piece.name(), day(piece.range.start), day(piece.range.end));
-    let what = match piece.state {
+    let (name, from, to) = (
+        partition.name(),
+        day(partition.range.start),
+        day(partition.range.end),
+    );
+    let what = match partition.state {
         PartitionState::Dropped => format!(
             "were deleted. POST /v1/partitions/{name}/import brings them back from an export, where \
             there is one."

@@ -17,10 +17,10 @@ use crate::{
 
 /// All partitions as of one moment, by where they begin. None overlaps another, archived ones included.
 #[derive(Debug, Default)]
-pub(crate) struct Catalogue(BTreeMap<(Family, Instant), Piece>);
+pub(crate) struct Catalogue(BTreeMap<(Family, Instant), PartitionInfo>);
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Piece {
+pub(crate) struct PartitionInfo {
     pub(crate) family: Family,
     /// What its tables are called after the name of the parent and `_`.
     pub(crate) suffix: String,
@@ -30,7 +30,7 @@ pub(crate) struct Piece {
 
 impl Catalogue {
     pub(crate) async fn read(conn: &mut Connection) -> Result<Self> {
-        let pieces = sqlx::query(
+        let partitions = sqlx::query(
             r"select i.inhparent::regclass::text as family, c.relname::text as name,
                 (bound.found)[1]::timestamptz as lower, (bound.found)[2]::timestamptz as upper,
                 'attached' as state
@@ -42,62 +42,62 @@ impl Catalogue {
             union all
             select family, name, lower, upper, state from archived_partitions",
         )
-        .try_map(|row: PgRow| Piece::from_row(&row))
+        .try_map(|row: PgRow| PartitionInfo::from_row(&row))
         .fetch_all(conn)
         .await?;
-        Ok(Self::of(pieces))
+        Ok(Self::of(partitions))
     }
 
     /// Those alone that are not attached.
     pub(crate) async fn read_archived(conn: &mut Connection) -> Result<Self> {
-        let pieces =
+        let partitions =
             sqlx::query("select family, name, lower, upper, state from archived_partitions")
-                .try_map(|row: PgRow| Piece::from_row(&row))
+                .try_map(|row: PgRow| PartitionInfo::from_row(&row))
                 .fetch_all(conn)
                 .await?;
-        Ok(Self::of(pieces))
+        Ok(Self::of(partitions))
     }
 
-    fn of(pieces: Vec<Piece>) -> Self {
-        let by_start = pieces
+    fn of(partitions: Vec<PartitionInfo>) -> Self {
+        let by_start = partitions
             .into_iter()
-            .map(|piece| ((piece.family, piece.range.start), piece));
+            .map(|partition| ((partition.family, partition.range.start), partition));
         Self(by_start.collect())
     }
 
-    /// The piece that holds the instant.
-    pub(crate) fn find(&self, family: Family, at: Instant) -> Option<&Piece> {
+    /// The partition that holds the instant.
+    pub(crate) fn find(&self, family: Family, at: Instant) -> Option<&PartitionInfo> {
         let (_, before) = self.0.range(..=(family, at)).next_back()?;
         (before.family == family && at < before.range.end).then_some(before)
     }
 
-    pub(crate) fn named(&self, name: &str) -> Option<&Piece> {
-        self.0.values().find(|piece| piece.name() == name)
+    pub(crate) fn named(&self, name: &str) -> Option<&PartitionInfo> {
+        self.0.values().find(|partition| partition.name() == name)
     }
 
-    pub(crate) fn pieces(&self) -> impl Iterator<Item = &Piece> + Clone {
+    pub(crate) fn all(&self) -> impl Iterator<Item = &PartitionInfo> + Clone {
         self.0.values()
     }
 
-    /// What of `wanted` around `at` no piece takes; none holds `at` itself.
-    pub(crate) fn free_around(
+    /// What of `wanted` around `at` no partition takes; none holds `at` itself.
+    pub(crate) fn gap_around(
         &self,
         family: Family,
         at: Instant,
         mut wanted: Range<Instant>,
     ) -> Range<Instant> {
-        for piece in self.pieces().filter(|piece| piece.family == family) {
-            if piece.range.end <= at {
-                wanted.start = wanted.start.max(piece.range.end);
+        for partition in self.all().filter(|partition| partition.family == family) {
+            if partition.range.end <= at {
+                wanted.start = wanted.start.max(partition.range.end);
             } else {
-                wanted.end = wanted.end.min(piece.range.start);
+                wanted.end = wanted.end.min(partition.range.start);
             }
         }
         wanted
     }
 }
 
-impl Piece {
+impl PartitionInfo {
     pub(crate) fn name(&self) -> String {
         format!("{}_{}", self.family, self.suffix)
     }
@@ -114,7 +114,7 @@ impl Piece {
         parents.map(|parent| format!("{parent}_{}", self.suffix))
     }
 
-    /// Why no row can be written to it.
+    /// BypassReason no row can be written to it.
     pub(crate) fn refuses(&self) -> Error {
         let (name, from, to) = (self.name(), day(self.range.start), day(self.range.end));
         let what_to_do = match self.state {
@@ -155,13 +155,13 @@ mod tests {
     }
 
     fn catalogue(ranges: &[(&str, &str)]) -> Catalogue {
-        let pieces = ranges.iter().map(|(from, to)| Piece {
+        let partitions = ranges.iter().map(|(from, to)| PartitionInfo {
             family: Family::Orders,
             suffix: from.replace('-', "_"),
             range: at(from)..at(to),
             state: PartitionState::Attached,
         });
-        Catalogue::of(pieces.collect())
+        Catalogue::of(partitions.collect())
     }
 
     #[test]
@@ -184,10 +184,10 @@ mod tests {
 
     #[test]
     fn only_plain_names_may_stand_in_statements() {
-        let named = |suffix: &str| Piece {
+        let named = |suffix: &str| PartitionInfo {
             suffix: suffix.into(),
             ..catalogue(&[("2026-11-01", "2026-12-01")])
-                .pieces()
+                .all()
                 .next()
                 .unwrap()
                 .clone()
@@ -209,10 +209,10 @@ mod tests {
     fn a_new_piece_gets_the_room_that_others_leave() {
         let catalogue = catalogue(&[("2026-11-30", "2026-12-07"), ("2026-12-15", "2026-12-16")]);
         let december = at("2026-12-01")..at("2027-01-01");
-        let free = |instant| catalogue.free_around(Family::Orders, at(instant), december.clone());
+        let free = |instant| catalogue.gap_around(Family::Orders, at(instant), december.clone());
         assert_eq!(free("2026-12-10"), at("2026-12-07")..at("2026-12-15"));
         assert_eq!(free("2026-12-20"), at("2026-12-16")..at("2027-01-01"));
-        let other = catalogue.free_around(Family::Changes, at("2026-12-10"), december.clone());
+        let other = catalogue.gap_around(Family::Changes, at("2026-12-10"), december.clone());
         assert_eq!(other, december);
     }
 }

@@ -14,7 +14,7 @@ use crate::{
 /// What all locks of one attempt may make others wait for.
 const WAIT: Duration = Duration::from_millis(90);
 /// For how long it is tried again; requests may take 30 s.
-const PATIENCE: Duration = Duration::from_secs(15);
+const RETRY_LIMIT: Duration = Duration::from_secs(15);
 /// Between two attempts, in milliseconds: others get their turn.
 const PAUSE: std::ops::Range<u64> = 20..80;
 /// Longer than PostgreSQL's deadlock_timeout (1 s), when a vacuum is told to give way.
@@ -37,11 +37,11 @@ pub(crate) enum Mode {
 ///
 /// # Errors
 /// 503 where others never leave room.
-pub(crate) async fn patiently<T, F>(mut attempt: impl FnMut() -> F) -> Result<T>
+pub(crate) async fn with_lock_retry<T, F>(mut attempt: impl FnMut() -> F) -> Result<T>
 where
     F: Future<Output = Result<T>>,
 {
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + RETRY_LIMIT;
     while Instant::now() < deadline {
         match attempt().await {
             Err(error) if error.is_lost_lock() => {
@@ -56,13 +56,13 @@ where
     Err(Error::refused(stockroom_common::Kind::Unavailable, detail))
 }
 
-/// As [`take_turns`], for one who has done too much to give way.
+/// As [`lock_partition_ddl`], for one who has done too much to give way.
 pub(crate) async fn wait_for_turn(conn: &mut Connection) -> Result<()> {
     turn(conn, LONGEST_TURN).await
 }
 
 /// Waits until no other server changes partitions; until the transaction ends none will.
-pub(crate) async fn take_turns(conn: &mut Connection) -> Result<()> {
+pub(crate) async fn lock_partition_ddl(conn: &mut Connection) -> Result<()> {
     turn(conn, TURN_TIMEOUT).await
 }
 
@@ -78,7 +78,10 @@ async fn turn(conn: &mut Connection, timeout: &str) -> Result<()> {
 /// Keeps vacuums off the tables until the transaction ends. The lock for that stops neither readers
 /// nor writers, even while it is waited for, so it may wait until a vacuum gives way: which would be
 /// far too long for the locks of [`take`].
-pub(crate) async fn calm(conn: &mut Connection, tables: &[impl AsRef<str>]) -> Result<()> {
+pub(crate) async fn hold_off_vacuum(
+    conn: &mut Connection,
+    tables: &[impl AsRef<str>],
+) -> Result<()> {
     set_timeout(conn, VACUUM_TIMEOUT).await?;
     for table in tables {
         let table = table.as_ref();

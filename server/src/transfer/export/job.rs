@@ -13,14 +13,14 @@ use stockroom_common::{
     job::{ExportRequest, JobRequest, NamedRows},
 };
 
-use super::{List, Named, Rows, Source};
+use super::{ByIds, List, Rows, Source};
 use crate::{
     http::{
         error::{Error, Result},
         extract::{Actor, Document},
         parameters::{Parameters, unreadable},
     },
-    jobs::{self, Ended, NewJob, Outcome, Run, Spool},
+    jobs::{self, ChunkWriter, JobError, NewJob, Outcome, Run},
     rows::{
         entity::Entity,
         list::{ListRequest, total},
@@ -45,21 +45,17 @@ pub(crate) async fn create<E: Entity>(
     let name = parameters.file_name()?;
     let query = parameters.encoded();
     // Read now, so that what is wrong with it shows at once.
-    let ids = match request.headers().contains_key(header::CONTENT_TYPE) {
-        true => {
-            parameters.refuse_rest(&["format", "name"])?;
-            let Document(NamedRows { ids }) = Document::from_request(request, &store).await?;
-            check_size(ids.len())?;
-            Some(ids)
-        }
-        false if is_sent(request.headers()) => {
-            let detail = "Send the ids as `Content-Type: application/json`.";
-            return Err(Error::refused(Kind::UnsupportedMediaType, detail));
-        }
-        false => {
-            list_of::<E>(&store, &query)?;
-            None
-        }
+    let ids = if request.headers().contains_key(header::CONTENT_TYPE) {
+        parameters.refuse_rest(&["format", "name"])?;
+        let Document(NamedRows { ids }) = Document::from_request(request, &store).await?;
+        check_size(ids.len())?;
+        Some(ids)
+    } else if is_sent(request.headers()) {
+        let detail = "Send the ids as `Content-Type: application/json`.";
+        return Err(Error::refused(Kind::UnsupportedMediaType, detail));
+    } else {
+        list_of::<E>(&store, &query)?;
+        None
     };
     let export = ExportRequest {
         resource: E::PATH.into(),
@@ -104,7 +100,7 @@ fn list_of<E: Entity>(store: &Store, query: &str) -> Result<ListRequest<E>> {
 }
 
 /// Writes the file of a job, from the start where another server has begun it.
-pub(crate) async fn work(run: &Arc<Run>, request: &ExportRequest) -> Result<Outcome, Ended> {
+pub(crate) async fn work(run: &Arc<Run>, request: &ExportRequest) -> Result<Outcome, JobError> {
     match request.resource.as_str() {
         Category::PATH => export::<Category>(run, request).await,
         Product::PATH => export::<Product>(run, request).await,
@@ -117,12 +113,12 @@ pub(crate) async fn work(run: &Arc<Run>, request: &ExportRequest) -> Result<Outc
     }
 }
 
-async fn export<E: Entity>(run: &Run, request: &ExportRequest) -> Result<Outcome, Ended> {
+async fn export<E: Entity>(run: &Run, request: &ExportRequest) -> Result<Outcome, JobError> {
     let store = &run.store;
     if let Some(ids) = &request.ids {
         run.progress().expect(0, ids.len() as i64);
         let ids = ids.iter().map(|id| Id::new(*id)).collect();
-        return spool(run, Named::<E>::new(store, ids), request).await;
+        return spool(run, ByIds::<E>::new(store, ids), request).await;
     }
     let list = list_of::<E>(store, &request.query)?;
     let search = list.search.as_deref();
@@ -133,19 +129,23 @@ async fn export<E: Entity>(run: &Run, request: &ExportRequest) -> Result<Outcome
     spool(run, List(list), request).await
 }
 
-async fn spool<S: Source>(run: &Run, source: S, request: &ExportRequest) -> Result<Outcome, Ended> {
+async fn spool<S: Source>(
+    run: &Run,
+    source: S,
+    request: &ExportRequest,
+) -> Result<Outcome, JobError> {
     let turn = tokio::select! {
         turn = run.store.transfers.clone().acquire_owned() => turn,
-        () = run.until_stopped() => return run.go_on().map(|()| Outcome::default()),
+        () = run.until_stopped() => return run.check_running().map(|()| Outcome::default()),
     };
     let Ok(turn) = turn else {
         return Err(Error::refused(Kind::Unavailable, "The server stops.").into());
     };
-    let mut file = Spool::begin(run).await?;
+    let mut file = ChunkWriter::begin(run).await?;
     let mut rows = Rows::of(&run.store, source, request.format, turn).await?;
     run.progress().began(0);
     loop {
-        run.go_on()?;
+        run.check_running()?;
         let before = rows.rows;
         // What was read is kept while more is read.
         let (batch, ()) = tokio::try_join!(rows.next(), file.store())?;

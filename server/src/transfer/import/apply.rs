@@ -36,7 +36,7 @@ pub(super) async fn apply<E: Entity>(import: &Import) -> Result<(Report, Invalid
             import.count(Step::Reading, rows)?;
         }
         import.is_read();
-        return by_batches::<E>(import).await;
+        return in_batches::<E>(import).await;
     }
     if let Some((_, report)) = import.found().await {
         return Ok((report, Invalidation::Done));
@@ -48,7 +48,7 @@ pub(super) async fn apply<E: Entity>(import: &Import) -> Result<(Report, Invalid
     }
     let mut attempt = 1;
     loop {
-        match in_one::<E>(import).await {
+        match all_or_nothing::<E>(import).await {
             Err(error) if error.is_lost_race() && attempt < WHOLE_ATTEMPTS => attempt += 1,
             outcome => return outcome,
         }
@@ -80,7 +80,7 @@ async fn prepare_all<E: Entity>(import: &Import, how: Prepare) -> Result<(Vec<Pr
     }
 }
 
-async fn in_one<E: Entity>(import: &Import) -> Result<(Report, Invalidation)> {
+async fn all_or_nothing<E: Entity>(import: &Import) -> Result<(Report, Invalidation)> {
     let mut report = import.report()?;
     let mut write = Write::bulk(import.store.clone(), import.actor.clone());
     let mut rows_read = 0;
@@ -143,7 +143,7 @@ async fn lock_all<E: Entity>(import: &Import, write: &mut Write) -> Result<()> {
     }
 }
 
-async fn by_batches<E: Entity>(import: &Import) -> Result<(Report, Invalidation)> {
+async fn in_batches<E: Entity>(import: &Import) -> Result<(Report, Invalidation)> {
     let mut lines = import.file.lines(E::TABLE_COLUMNS).await?;
     let (seen_to, mut report) = match import.found().await {
         Some(found) => found,

@@ -45,7 +45,7 @@ pub(super) fn lines(
     }
     let columns = table::read_header(columns, header.into_iter())?;
     if watch.seen().has_stray_quote(table.position().byte()) {
-        return Err(stray_quote().at_line(line));
+        return Err(unexpected_quote().at_line(line));
     }
     let mut record = csv::ByteRecord::new();
     let mut is_over = false;
@@ -73,7 +73,7 @@ pub(super) fn lines(
                 return Some(Err(FieldError::new("", "syntax", message).at_line(line)));
             }
             if watch.seen().has_stray_quote(table.position().byte()) {
-                return Some(Ok((line, Err(stray_quote()))));
+                return Some(Ok((line, Err(unexpected_quote()))));
             }
             // Spreadsheets leave rows of separators alone behind a table.
             let is_blank =
@@ -146,7 +146,7 @@ fn cells(record: &csv::ByteRecord) -> Result<Vec<&str>, FieldError> {
         .map_err(|_| not_utf8(record.as_slice()))
 }
 
-fn stray_quote() -> FieldError {
+fn unexpected_quote() -> FieldError {
     let message = "a quote ends in the middle of a cell; within quotes, write each quote twice";
     FieldError::new("", "syntax", message)
 }

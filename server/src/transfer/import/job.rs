@@ -10,13 +10,13 @@ use stockroom_common::{
     job::{ImportRequest, JobRequest},
 };
 
-use super::{Import, Step, file::File, receive::copy_of_job, run as write_rows, to_stop, turn};
+use super::{Import, Step, cancelled, file::File, receive::copy_of_job, run as write_rows, turn};
 use crate::{
     http::{
         error::{Error, Result},
         extract::Actor,
     },
-    jobs::{self, Ended, NewJob, Outcome, Run},
+    jobs::{self, JobError, NewJob, Outcome, Run},
     rows::entity::Entity,
     store::Store,
     transfer::interrupt::Interrupt,
@@ -41,14 +41,14 @@ pub(super) async fn enqueue(
     let _turn = turn(store).await?;
     let mut transaction = store.database.bulk.begin().await?;
     let job = jobs::insert(&mut transaction, new).await?;
-    jobs::keep(&mut transaction, job.id, file).await?;
+    jobs::store_file(&mut transaction, job.id, file).await?;
     transaction.commit().await?;
-    store.jobs.tell();
+    store.jobs.notify();
     Ok(jobs::as_preferred(jobs::accepted(&job, "jobs")))
 }
 
 /// Imports the file of a job. Where another server has seen to some of its rows, the others.
-pub(crate) async fn work(run: &Arc<Run>, request: &ImportRequest) -> Result<Outcome, Ended> {
+pub(crate) async fn work(run: &Arc<Run>, request: &ImportRequest) -> Result<Outcome, JobError> {
     let done = match request.resource.as_str() {
         Category::PATH => import::<Category>(run, request).await,
         Product::PATH => import::<Product>(run, request).await,
@@ -76,7 +76,7 @@ async fn import<E: Entity>(run: &Arc<Run>, request: &ImportRequest) -> Result<Ou
     };
     let _turn = tokio::select! {
         turn = run.store.transfers.clone().acquire_owned() => turn,
-        () = run.until_stopped() => return Err(to_stop()),
+        () = run.until_stopped() => return Err(cancelled()),
     };
     // Where the cache could not be told, the relay does it.
     let written = write_rows::<E>(&import).await;

@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     http::error::{Error, Result},
-    jobs::{Pieces, Run},
+    jobs::{FileChunks, Run},
     process::interrupted::Interrupted,
     store::Store,
 };
@@ -91,7 +91,7 @@ pub(super) async fn copy_of_job(
 ) -> Result<File> {
     let mut file = tokio::fs::File::from_std(tempfile::tempfile().map_err(cannot_store)?);
     let mut space = DiskSpace::of(&run.store);
-    let mut pieces = Pieces::of(run);
+    let mut pieces = FileChunks::of(run);
     while let Some(piece) = pieces.next().await? {
         space.grow(piece.len())?;
         file.write_all(&piece).await.map_err(cannot_store)?;

@@ -41,7 +41,7 @@ impl Report {
     }
 
     /// Goes on with what was told so far.
-    pub(super) const fn go_on(totals: ImportReport) -> Self {
+    pub(super) const fn resume(totals: ImportReport) -> Self {
         Self {
             totals,
             every_row: None,

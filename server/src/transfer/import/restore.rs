@@ -141,9 +141,10 @@ pub(crate) async fn refuse_faults<E: Entity>(
             match made {
                 Err(Error::Refused(problem)) if !problem.is(Kind::Unavailable) => {
                     let is_told = problem.errors.iter().any(|fault| fault.line.is_some());
-                    faulty.push(match is_told {
-                        true => *problem,
-                        false => RowLocation::Line(line).locate(*problem),
+                    faulty.push(if is_told {
+                        *problem
+                    } else {
+                        RowLocation::Line(line).locate(*problem)
                     });
                 }
                 made => made?,
@@ -207,12 +208,11 @@ async fn refuse_rows<E: Entity>(conn: &mut Connection) -> Result<()> {
 fn at_fault<E: Entity>(error: Error, first: u64, rows: &[(u64, E)]) -> Error {
     let value = error.value_at_fault();
     let is_twice = error.is_duplicate_key_of(E::TABLE);
-    let error = match is_twice {
-        true => {
-            let message = "stands there twice, or was created meanwhile";
-            Error::field(Kind::Conflict, "/id", "duplicate", message)
-        }
-        false => error.on_constraint(E::CONSTRAINTS),
+    let error = if is_twice {
+        let message = "stands there twice, or was created meanwhile";
+        Error::field(Kind::Conflict, "/id", "duplicate", message)
+    } else {
+        error.on_constraint(E::CONSTRAINTS)
     };
     let Error::Refused(problem) = error else {
         return error;

@@ -82,9 +82,10 @@ impl Keymap {
                 is_prefix |= sequence.starts_with(pressed);
             }
         }
-        match is_prefix {
-            true => Found::Prefix,
-            false => Found::Nothing,
+        if is_prefix {
+            Found::Prefix
+        } else {
+            Found::Nothing
         }
     }
 

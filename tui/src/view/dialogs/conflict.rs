@@ -49,9 +49,10 @@ pub(crate) fn draw(frame: &mut Frame<'_>, body: Rect, conflict: &Conflict, ctx: 
             selected_line = lines.len();
         }
         let is_selected = index == conflict.selected;
-        match room >= WIDE {
-            true => beside(&mut lines, clash, is_selected, room, ctx),
-            false => below(&mut lines, clash, is_selected, room, ctx),
+        if room >= WIDE {
+            beside(&mut lines, clash, is_selected, room, ctx)
+        } else {
+            below(&mut lines, clash, is_selected, room, ctx)
         }
     }
     let left = match conflict.undecided() {

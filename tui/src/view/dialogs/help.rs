@@ -28,9 +28,10 @@ pub(crate) fn draw(frame: &mut Frame<'_>, body: Rect, help: &Help, ctx: RenderCo
     let lines: Vec<Line<'_>> = help.lines.iter().map(line).collect();
     let shown = usize::from(body.height.saturating_sub(2)).min(lines.len());
     let top = help.top.min(lines.len() - shown);
-    let title = match shown < lines.len() {
-        true => format!("Keys {}–{} of {}", top + 1, top + shown, lines.len()),
-        false => "Keys".into(),
+    let title = if shown < lines.len() {
+        format!("Keys {}–{} of {}", top + 1, top + shown, lines.len())
+    } else {
+        "Keys".into()
     };
     let inner = open(frame, body, 78, lines.len() as u16 + 2, &title, ctx);
     for (row, line) in lines.into_iter().skip(top).enumerate() {

@@ -81,9 +81,10 @@ pub(crate) fn draw(
         (true, _) => "y imports them; Esc cancels.".into(),
         (false, _) => "Enter closes this.".into(),
     };
-    let note = match more {
-        true => format!("{note} More below: ↓."),
-        false => note,
+    let note = if more {
+        format!("{note} More below: ↓.")
+    } else {
+        note
     };
     line_at(
         frame,

@@ -41,9 +41,10 @@ pub(crate) fn draw(
     let inner = open(frame, body, width, height, &outcome.title, ctx);
     let shown = usize::from(inner.height).saturating_sub(2);
     let close = ctx.keys.shown("report-close");
-    let note = match lines.len() > shown {
-        true => format!("{close} closes this. More below."),
-        false => format!("{close} closes this."),
+    let note = if lines.len() > shown {
+        format!("{close} closes this. More below.")
+    } else {
+        format!("{close} closes this.")
     };
     for (row, line) in lines.into_iter().take(shown).enumerate() {
         line_at(frame, inner, row, line);

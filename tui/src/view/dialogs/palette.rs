@@ -37,9 +37,10 @@ pub(crate) fn draw(frame: &mut Frame<'_>, body: Rect, palette: &Palette, ctx: Re
     let shown = palette.shown.iter().enumerate().skip(top).take(height);
     for (row, (index, entry)) in shown.enumerate() {
         let is_selected = index == palette.selected;
-        let (mark, style) = match is_selected {
-            true => ("› ", ctx.theme.selected),
-            false => ("  ", ctx.theme.plain),
+        let (mark, style) = if is_selected {
+            ("› ", ctx.theme.selected)
+        } else {
+            ("  ", ctx.theme.plain)
         };
         let name = cell::fit(&format!("{mark}{}", entry.name), NAME, Align::Left);
         let room = width.saturating_sub(NAME + KEYS);

@@ -79,9 +79,10 @@ pub(crate) fn draw_input(
     let (typed, column) = line.view(room.saturating_sub(start));
     frame.render_widget(Clear, area);
     let rest = room.saturating_sub(start + text::width(&typed));
-    let style = match line.is_selected() {
-        true => ctx.theme.selected,
-        false => ctx.theme.plain,
+    let style = if line.is_selected() {
+        ctx.theme.selected
+    } else {
+        ctx.theme.plain
     };
     let mut spans = vec![
         Span::styled(prompt, ctx.theme.label),

@@ -42,9 +42,10 @@ pub(crate) fn draw(frame: &mut Frame<'_>, area: Rect, screen: &JobsScreen, ctx: 
     for (index, job) in shown.take(listed) {
         let is_selected = index == screen.selected;
         let line = row(job, (width, is_selected), ctx);
-        lines.push(match is_selected {
-            true => line.patch_style(ctx.theme.selected),
-            false => line,
+        lines.push(if is_selected {
+            line.patch_style(ctx.theme.selected)
+        } else {
+            line
         });
     }
     if screen.is_loaded && screen.jobs.is_empty() {
@@ -175,9 +176,10 @@ fn progress(job: &Job) -> String {
 
 /// In percent; what is not done yet is never all of it.
 fn share(done: i64, total: i64) -> i64 {
-    match done < total {
-        true => (done * 100 / total.max(1)).min(99),
-        false => 100,
+    if done < total {
+        (done * 100 / total.max(1)).min(99)
+    } else {
+        100
     }
 }
 
@@ -209,9 +211,10 @@ fn detail(
         lines.push(Line::styled("─".repeat(width), ctx.theme.dim));
     }
     // What it does stands above; what has become of it is news.
-    let words = match is_roomy {
-        true => format!(" {what} {words}."),
-        false => format!(" It {words}."),
+    let words = if is_roomy {
+        format!(" {what} {words}.")
+    } else {
+        format!(" It {words}.")
     };
     lines.push(Line::styled(
         cell::fit(&words, width, Align::Left),
@@ -249,9 +252,10 @@ fn counts(report: &ImportReport, job: &Job) -> String {
         number(report.updated),
         number(report.unchanged),
         number(report.failed),
-        match job.can_be_applied() {
-            true => "shows and imports them",
-            false => "shows them",
+        if job.can_be_applied() {
+            "shows and imports them"
+        } else {
+            "shows them"
         }
     )
 }

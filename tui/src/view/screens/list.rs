@@ -93,9 +93,10 @@ fn draw_title<R: Entity>(
         let arrivals = text::integer(list.live.arrivals);
         let key = ctx.keys.shown("refresh");
         // Whether they belong into a list that is narrowed the server alone knows.
-        parts.push(match is_narrowed {
-            true => format!("{arrivals} new in the shop ({key} refreshes)"),
-            false => format!("{arrivals} new ({key} refreshes)"),
+        parts.push(if is_narrowed {
+            format!("{arrivals} new in the shop ({key} refreshes)")
+        } else {
+            format!("{arrivals} new ({key} refreshes)")
         });
     }
     if let Some(before) = list.archived_before {
@@ -152,9 +153,10 @@ fn draw_table<R: Entity>(
     for fitted in &columns {
         let align = sample.map_or(Align::Left, |row| cell::align(&(fitted.column.cell)(row)));
         let title = cell::fit(fitted.column.title, fitted.width, align);
-        let style = match fitted.is_selected {
-            true => ctx.theme.header.patch(ctx.theme.input),
-            false => ctx.theme.header,
+        let style = if fitted.is_selected {
+            ctx.theme.header.patch(ctx.theme.input)
+        } else {
+            ctx.theme.header
         };
         header.push_span(Span::styled(title, style));
         header.push_span(Span::raw(" ".repeat(GAP)));

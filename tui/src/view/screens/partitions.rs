@@ -53,9 +53,10 @@ pub(crate) fn draw(
             usize::from(area.width),
             ctx,
         );
-        lines.push(match is_selected {
-            true => line.patch_style(ctx.theme.selected),
-            false => line,
+        lines.push(if is_selected {
+            line.patch_style(ctx.theme.selected)
+        } else {
+            line
         });
     }
     for (line, y) in lines.into_iter().zip(area.y..area.bottom()) {

@@ -88,7 +88,7 @@ impl Link {
 
     /// As [`Link::call`], and where the connection turns out to be gone once more on the next one, all
     /// of it within `budget`. The command must be one that may be done twice.
-    pub(super) async fn call_again(
+    pub(super) async fn retry_call(
         &self,
         cmd: &Cmd,
         budget: Duration,
@@ -117,8 +117,8 @@ impl Link {
     ) -> Result<Value, StoreError> {
         match timeout_at(deadline, live.connection.call(cmd)).await {
             Ok(Ok(value)) => Ok(value),
-            Ok(Err(error)) if is_about_the_command(&error) => {
-                self.tell_if_full(&error);
+            Ok(Err(error)) if is_command_error(&error) => {
+                self.log_if_full(&error);
                 Err(StoreError::Failed(error.to_string()))
             }
             Ok(Err(error)) => {
@@ -133,7 +133,7 @@ impl Link {
     }
 
     /// Says once that Redis takes no more: nothing else shows it but that there are no hits.
-    fn tell_if_full(&self, error: &RedisError) {
+    fn log_if_full(&self, error: &RedisError) {
         if error.code() == Some("OOM") && !self.is_full.swap(true, Ordering::Relaxed) {
             tracing::warn!(
                 "Redis is at its memory limit and evicts nothing: answers are not cached; set its \
@@ -234,14 +234,14 @@ async fn keep(address: RedisAddress, prefix: KeyPrefix, live: Arc<watch::Sender<
                     delays = backoff();
                 }
             }
-            Ok(Err(error)) => was_down = tell_once(was_down, &error.to_string()),
-            Err(error) => was_down = tell_once(was_down, &error),
+            Ok(Err(error)) => was_down = log_once(was_down, &error.to_string()),
+            Err(error) => was_down = log_once(was_down, &error),
         }
         tokio::time::sleep(delays.next().unwrap_or(LAST_RETRY)).await;
     }
 }
 
-fn tell_once(was_down: bool, error: &str) -> bool {
+fn log_once(was_down: bool, error: &str) -> bool {
     if !was_down {
         tracing::warn!(
             error,
@@ -326,7 +326,7 @@ fn collect_texts(value: Value, texts: &mut Vec<String>) {
 
 /// Whether Redis refused this command but will take others: full memory, say. A replica that was a
 /// primary before is to be left.
-fn is_about_the_command(error: &RedisError) -> bool {
+fn is_command_error(error: &RedisError) -> bool {
     !(error.is_unrecoverable_error()
         || error.is_io_error()
         || error.is_connection_dropped()

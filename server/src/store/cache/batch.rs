@@ -1,4 +1,4 @@
-//! Group commit, for reads: requests that arrive while a round trip is under way form the next group,
+//! Batcher commit, for reads: requests that arrive while a round trip is under way form the next group,
 //! and one read of the store, sent after the last of them arrived, decides for all of them.
 
 use std::{collections::HashMap, fmt, sync::Arc};
@@ -15,7 +15,7 @@ use super::{
 };
 
 /// What one reader wants to know of the store.
-pub(super) trait Question: Send + Sync + 'static {
+pub(super) trait BatchRequest: Send + Sync + 'static {
     type Answer: Send + 'static;
 
     /// The keys whose values decide.
@@ -36,13 +36,13 @@ pub(super) struct Fetch {
 }
 
 /// A question and the way back to who asked it.
-type Asking<Q> = (
+type Pending<Q> = (
     Q,
-    oneshot::Sender<Result<<Q as Question>::Answer, StoreError>>,
+    oneshot::Sender<Result<<Q as BatchRequest>::Answer, StoreError>>,
 );
 
 /// The way to the task that asks the store questions of one kind.
-pub(super) struct Group<Q: Question>(mpsc::UnboundedSender<Asking<Q>>);
+pub(super) struct Batcher<Q: BatchRequest>(mpsc::UnboundedSender<Pending<Q>>);
 
 /// What the store had of an entry.
 #[derive(Debug)]
@@ -53,7 +53,7 @@ pub(super) struct Fetched {
     pub(super) nonces: Vec<Option<Nonce>>,
 }
 
-impl<Q: Question> Group<Q> {
+impl<Q: BatchRequest> Batcher<Q> {
     /// Starts the task, which answers so many questions at a time at the most; it ends when this is
     /// dropped.
     pub(super) fn start(store: Arc<dyn EntryStore>, counters: Counters, most: usize) -> Self {
@@ -71,15 +71,15 @@ impl<Q: Question> Group<Q> {
     }
 }
 
-impl<Q: Question> fmt::Debug for Group<Q> {
+impl<Q: BatchRequest> fmt::Debug for Batcher<Q> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Group")
+        f.write_str("Batcher")
     }
 }
 
-async fn drive<Q: Question>(
+async fn drive<Q: BatchRequest>(
     store: Arc<dyn EntryStore>,
-    mut questions: mpsc::UnboundedReceiver<Asking<Q>>,
+    mut questions: mpsc::UnboundedReceiver<Pending<Q>>,
     counters: Counters,
     most: usize,
 ) {
@@ -117,9 +117,9 @@ struct Asked<'a> {
 }
 
 impl<'a> Asked<'a> {
-    fn by(group: &'a [impl Question]) -> Self {
+    fn by(group: &'a [impl BatchRequest]) -> Self {
         let (mut keys, mut index) = (Vec::new(), HashMap::with_capacity(2 * group.len()));
-        for key in group.iter().flat_map(Question::keys) {
+        for key in group.iter().flat_map(BatchRequest::keys) {
             index.entry(key).or_insert_with(|| {
                 keys.push(key);
                 keys.len() - 1
@@ -146,7 +146,7 @@ impl Values<'_> {
     }
 }
 
-impl Question for Check {
+impl BatchRequest for Check {
     type Answer = bool;
 
     fn keys(&self) -> impl Iterator<Item = Key<'_>> + Send {
@@ -158,7 +158,7 @@ impl Question for Check {
     }
 }
 
-impl Question for Fetch {
+impl BatchRequest for Fetch {
     type Answer = Fetched;
 
     fn keys(&self) -> impl Iterator<Item = Key<'_>> + Send {

@@ -9,13 +9,13 @@ use tokio::time::Instant;
 
 /// Hands out times to load at, so that no more rows come on average than the rate allows.
 #[derive(Debug)]
-pub(super) struct Pace {
+pub(super) struct RateLimit {
     /// Rows a second; none for as fast as it goes.
     rate: Option<u32>,
     next: Mutex<Instant>,
 }
 
-impl Pace {
+impl RateLimit {
     pub(super) fn new(rate: Option<u32>) -> Self {
         let next = Mutex::new(Instant::now());
         Self { rate, next }
@@ -44,7 +44,7 @@ mod tests {
 
     #[test]
     fn turns_are_as_far_apart_as_the_rows_before_them_take() {
-        let pace = Pace::new(Some(1_000));
+        let pace = RateLimit::new(Some(1_000));
         let turns: Vec<Instant> = [250, 500, 1].map(|rows| pace.reserve(1_000, rows)).into();
         assert_eq!(turns[1] - turns[0], Duration::from_millis(250));
         assert_eq!(turns[2] - turns[1], Duration::from_millis(500));

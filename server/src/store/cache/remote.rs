@@ -1,4 +1,4 @@
-//! Reading what is not near: from the store, or by a load that one server makes for all.
+//! Reading what is not local: from the store, or by a load that one server makes for all.
 
 use std::{
     sync::Arc,
@@ -9,9 +9,9 @@ use chrono::{DateTime, Utc};
 use futures_util::future;
 
 use super::{
-    Backend, Bytes, Cache, Landed, Load, Loaded,
+    Backend, Bytes, Cache, Load, LoadOutcome, Loaded,
+    batch::Fetch,
     entry::{Entry, EntryKey, TTL},
-    group::Fetch,
     nonce::Nonce,
     store::{EntryStore, Key, StoreError},
     tag::Tag,
@@ -21,25 +21,25 @@ use crate::http::error::Result;
 /// How long one server may load for all others before another tries.
 const LEASE: Duration = Duration::from_secs(3);
 /// How often a server looks whether another has filled an entry: at first, and in the end.
-const FIRST_LOOK: Duration = Duration::from_millis(2);
-const LAST_LOOK: Duration = Duration::from_millis(50);
+const FIRST_POLL: Duration = Duration::from_millis(2);
+const LAST_POLL: Duration = Duration::from_millis(50);
 
 /// A larger answer stays in the server's own memory: on the one connection to the store everybody
 /// else would wait behind it.
 const MAX_STORED: usize = 1 << 20;
 /// What the store had for a reader.
-pub(super) enum Looked {
+pub(super) enum Lookup {
     Found(Arc<Entry>),
     Missing(Vec<(Tag, Nonce)>),
 }
 
-/// Asks the store for an entry that is not near, and for the nonces that a new one would have.
-pub(super) async fn look(
+/// Asks the store for an entry that is not local, and for the nonces that a new one would have.
+pub(super) async fn lookup(
     backend: &Backend,
     key: EntryKey,
     tags: Arc<[Tag]>,
     now: DateTime<Utc>,
-) -> Result<Looked, StoreError> {
+) -> Result<Lookup, StoreError> {
     let fetched = backend
         .fetches
         .ask(Fetch {
@@ -49,8 +49,8 @@ pub(super) async fn look(
         .await?;
     if let Some(entry) = fetched.entry.filter(|entry| !entry.is_expired(now)) {
         let entry = Arc::new(entry);
-        backend.near.insert(key, entry.clone());
-        return Ok(Looked::Found(entry));
+        backend.local.insert(key, entry.clone());
+        return Ok(Lookup::Found(entry));
     }
     let pairs = tags.iter().zip(&fetched.nonces);
     let missing = pairs.filter(|(_, nonce)| nonce.is_none());
@@ -69,7 +69,7 @@ pub(super) async fn look(
     let complete = complete.map(|(tag, nonce)| Some((tag, nonce?)));
     let nonces = complete.collect::<Option<Vec<_>>>();
     let vanished = || StoreError::Failed("a tag vanished at once".into());
-    nonces.map(Looked::Missing).ok_or_else(vanished)
+    nonces.map(Lookup::Missing).ok_or_else(vanished)
 }
 
 /// Who loads.
@@ -94,7 +94,7 @@ pub(super) async fn take_lease(
         .chain(nonces.iter().map(|(tag, _)| Key::Tag(tag)))
         .collect();
     let deadline = Instant::now() + LEASE;
-    let mut pause = FIRST_LOOK;
+    let mut pause = FIRST_POLL;
     let mut is_taken = false;
     while Instant::now() < deadline {
         if !is_taken {
@@ -105,7 +105,7 @@ pub(super) async fn take_lease(
             }
         }
         tokio::time::sleep(pause).await;
-        pause = (pause * 2).min(LAST_LOOK);
+        pause = (pause * 2).min(LAST_POLL);
         let Ok(values) = store.read(&keys).await else {
             return Lease::Ours;
         };
@@ -132,19 +132,19 @@ pub(super) async fn take_lease(
 
 impl Cache {
     /// Loads an entry and fills the store with it, unless another server does so for the same nonces.
-    pub(super) async fn fly(
+    pub(super) async fn load_and_fill(
         self,
         backend: Arc<Backend>,
         key: EntryKey,
         nonces: Vec<(Tag, Nonce)>,
         load: Load,
-    ) -> Result<Landed> {
+    ) -> Result<LoadOutcome> {
         let lease = key.with(&nonces);
         let store = &*backend.store;
         if let Lease::Filled(entry) = take_lease(store, key, lease, &nonces).await {
             let entry = Arc::new(entry);
-            backend.near.insert(key, entry.clone());
-            return Ok(Landed {
+            backend.local.insert(key, entry.clone());
+            return Ok(LoadOutcome {
                 entry,
                 is_stored: true,
                 is_collapsed: true,
@@ -158,8 +158,8 @@ impl Cache {
             }
             Err(error) => Err(error),
         };
-        let landed = match loaded {
-            Ok((loaded, at)) => Ok(self.keep(&backend, key, &nonces, loaded, at).await),
+        let outcome = match loaded {
+            Ok((loaded, at)) => Ok(self.fill(&backend, key, &nonces, loaded, at).await),
             Err(error) => Err(error),
         };
         // Those who wait elsewhere look for the entry first; without one they load it themselves. Nobody
@@ -167,29 +167,34 @@ impl Cache {
         tokio::spawn(async move {
             let _ = backend.store.delete(&[Key::Lease(lease)]).await;
         });
-        landed
+        outcome
     }
 
-    async fn keep(
+    async fn fill(
         &self,
         backend: &Backend,
         key: EntryKey,
         nonces: &[(Tag, Nonce)],
         loaded: Loaded,
         loaded_at: DateTime<Utc>,
-    ) -> Landed {
-        let kept = loaded.depends_on.and_then(|tags| {
+    ) -> LoadOutcome {
+        let dependencies = loaded.depends_on.and_then(|tags| {
             let tags = std::iter::once(Tag::epoch()).chain(tags);
             let pair = |tag: Tag| nonces.iter().find(|(known, _)| *known == tag).cloned();
             tags.map(pair).collect::<Option<Vec<_>>>()
         });
         let ttl = TTL.mul_f64(1.0 - rand::random::<f64>() / 10.0);
-        let is_kept = kept.is_some();
-        let entry = Entry::new(loaded.answer, kept.unwrap_or_default(), loaded_at, ttl);
+        let is_cacheable = dependencies.is_some();
+        let entry = Entry::new(
+            loaded.answer,
+            dependencies.unwrap_or_default(),
+            loaded_at,
+            ttl,
+        );
         let entry = Arc::new(entry);
         let mut is_stored = false;
-        if is_kept {
-            backend.near.insert(key, entry.clone());
+        if is_cacheable {
+            backend.local.insert(key, entry.clone());
             let encoded = entry.encode();
             is_stored = encoded.len() > MAX_STORED
                 || backend
@@ -201,7 +206,7 @@ impl Cache {
         if is_stored {
             self.0.counters.fills.inc();
         }
-        Landed {
+        LoadOutcome {
             entry,
             is_stored,
             is_collapsed: false,

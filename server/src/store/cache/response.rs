@@ -39,14 +39,14 @@ pub(crate) enum Status {
         /// Whether another request's load answered this one as well.
         is_collapsed: bool,
     },
-    Bypass(Why),
+    Bypass(BypassReason),
 }
 
-/// Why the cache was not asked.
+/// BypassReason the cache was not asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Why {
+pub(crate) enum BypassReason {
     /// The caller said so.
-    Told,
+    Requested,
     /// There is no cache.
     Off,
     /// The store does not answer.
@@ -55,7 +55,7 @@ pub(crate) enum Why {
     Failed,
 }
 
-impl Why {
+impl BypassReason {
     pub(crate) fn of(error: &StoreError) -> Self {
         match error {
             StoreError::Down | StoreError::Budget => Self::Down,
@@ -83,23 +83,27 @@ impl fmt::Display for Status {
                 }
                 Ok(())
             }
-            Self::Bypass(Why::Told) => f.write_str("stockroom; fwd=bypass"),
-            Self::Bypass(Why::Off) => f.write_str("stockroom; fwd=bypass; detail=off"),
-            Self::Bypass(Why::Failed) => f.write_str("stockroom; fwd=bypass; detail=store-error"),
-            Self::Bypass(Why::Down) => f.write_str("stockroom; fwd=bypass; detail=store-down"),
+            Self::Bypass(BypassReason::Requested) => f.write_str("stockroom; fwd=bypass"),
+            Self::Bypass(BypassReason::Off) => f.write_str("stockroom; fwd=bypass; detail=off"),
+            Self::Bypass(BypassReason::Failed) => {
+                f.write_str("stockroom; fwd=bypass; detail=store-error")
+            }
+            Self::Bypass(BypassReason::Down) => {
+                f.write_str("stockroom; fwd=bypass; detail=store-down")
+            }
         }
     }
 }
 
 /// What a reader says in its headers about caching and about what it has. Most requests say nothing.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Reader {
+pub(crate) struct CacheControl {
     /// Whether it wants the answer from the database: `Cache-Control: no-cache` or `no-store`.
     pub(crate) is_bypass: bool,
     conditions: ReadConditions,
 }
 
-impl Reader {
+impl CacheControl {
     fn of(headers: &HeaderMap) -> Self {
         let values = headers.get_all(header::CACHE_CONTROL).iter();
         let directives = values.flat_map(|value| value.to_str().unwrap_or_default().split(','));
@@ -113,7 +117,7 @@ impl Reader {
     }
 }
 
-impl<S: Send + Sync> FromRequestParts<S> for Reader {
+impl<S: Send + Sync> FromRequestParts<S> for CacheControl {
     type Rejection = Infallible;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
@@ -123,12 +127,12 @@ impl<S: Send + Sync> FromRequestParts<S> for Reader {
 
 /// An answer and how it was come by.
 #[derive(Clone, Debug)]
-pub(crate) struct Served {
+pub(crate) struct CachedResponse {
     pub(crate) entry: Arc<Entry>,
     pub(crate) status: Status,
 }
 
-impl Served {
+impl CachedResponse {
     /// An answer that was put together from parts: told as the one that was furthest from the cache,
     /// and as old as the oldest.
     pub(crate) fn whole(answer: Answer, parts: &[Self], now: DateTime<Utc>) -> Self {
@@ -142,12 +146,12 @@ impl Served {
         let entry = Entry::new(answer, Vec::new(), oldest.unwrap_or(now), Duration::ZERO);
         Self {
             entry: Arc::new(entry),
-            status: furthest.map_or(Status::Bypass(Why::Off), |part| part.status),
+            status: furthest.map_or(Status::Bypass(BypassReason::Off), |part| part.status),
         }
     }
 
     /// The response to the reader: 304 where it has the answer already, 412 where it wants another.
-    pub(crate) fn respond(&self, reader: &Reader, now: DateTime<Utc>) -> Response {
+    pub(crate) fn respond(&self, reader: &CacheControl, now: DateTime<Utc>) -> Response {
         let answer = &self.entry.answer;
         let mut response = Response::default();
         let mut headers = HeaderMap::with_capacity(HEADERS + answer.links.len());
@@ -210,7 +214,7 @@ mod tests {
             "stockroom; fwd=stale; stored; collapsed"
         );
         assert_eq!(
-            Status::Bypass(Why::Told).to_string(),
+            Status::Bypass(BypassReason::Requested).to_string(),
             "stockroom; fwd=bypass"
         );
     }
@@ -220,11 +224,11 @@ mod tests {
         let wants = |value: &'static str| {
             let mut headers = HeaderMap::new();
             headers.insert(header::CACHE_CONTROL, HeaderValue::from_static(value));
-            Reader::of(&headers).is_bypass
+            CacheControl::of(&headers).is_bypass
         };
         assert!(wants("no-cache"));
         assert!(wants("max-age=0, No-Store"));
         assert!(!wants("max-age=60"));
-        assert!(!Reader::of(&HeaderMap::new()).is_bypass);
+        assert!(!CacheControl::of(&HeaderMap::new()).is_bypass);
     }
 }

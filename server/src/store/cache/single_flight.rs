@@ -21,12 +21,12 @@ use crate::http::error::{Error, Result};
 const TURN_LIMIT: Duration = Duration::from_secs(5);
 
 /// What a flight brings, for each of its passengers.
-type Landed<T> = Result<T, Problem>;
-type Flying<T> = HashMap<EntryKey, watch::Receiver<Option<Landed<T>>>>;
+type Outcome<T> = Result<T, Problem>;
+type InFlight<T> = HashMap<EntryKey, watch::Receiver<Option<Outcome<T>>>>;
 
 #[derive(Debug)]
 pub(super) struct Flights<T> {
-    flying: Arc<Mutex<Flying<T>>>,
+    in_flight: Arc<Mutex<InFlight<T>>>,
     /// Loads at one time: the rest of the connections are for writes.
     loads: Arc<Semaphore>,
 }
@@ -34,7 +34,7 @@ pub(super) struct Flights<T> {
 impl<T: Clone + Send + Sync + 'static> Flights<T> {
     pub(super) fn new(loads: usize) -> Self {
         Self {
-            flying: Arc::default(),
+            in_flight: Arc::default(),
             loads: Arc::new(Semaphore::new(loads)),
         }
     }
@@ -49,10 +49,10 @@ impl<T: Clone + Send + Sync + 'static> Flights<T> {
         key: EntryKey,
         flight: impl Future<Output = Result<T>> + Send + 'static,
     ) -> Result<(T, bool)> {
-        self.board(key, |ticket| async move {
-            let landed = flight.await;
+        self.join_or_start(key, |ticket| async move {
+            let outcome = flight.await;
             drop(ticket);
-            landed
+            outcome
         })
         .await
     }
@@ -64,7 +64,7 @@ impl<T: Clone + Send + Sync + 'static> Flights<T> {
         load: impl Future<Output = Result<T>> + Send + 'static,
     ) -> Result<(T, bool)> {
         let turns = self.loads.clone();
-        self.board(key, |ticket| async move {
+        self.join_or_start(key, |ticket| async move {
             let turn = take_turn(turns).await;
             drop(ticket);
             let _turn = turn?;
@@ -81,7 +81,7 @@ impl<T: Clone + Send + Sync + 'static> Flights<T> {
         take_turn(self.loads.clone()).await
     }
 
-    async fn board<F>(
+    async fn join_or_start<F>(
         &self,
         key: EntryKey,
         flight: impl FnOnce(Ticket<T>) -> F,
@@ -89,29 +89,29 @@ impl<T: Clone + Send + Sync + 'static> Flights<T> {
     where
         F: Future<Output = Result<T>> + Send + 'static,
     {
-        let (land, fresh) = watch::channel(None);
-        let under_way = match lock(&self.flying).entry(key) {
-            Entry::Occupied(flying) => Some(flying.get().clone()),
+        let (finish, fresh) = watch::channel(None);
+        let running = match lock(&self.in_flight).entry(key) {
+            Entry::Occupied(in_flight) => Some(in_flight.get().clone()),
             Entry::Vacant(vacant) => {
                 vacant.insert(fresh.clone());
                 None
             }
         };
-        let is_first = under_way.is_none();
-        let mut landing = under_way.unwrap_or(fresh);
+        let is_first = running.is_none();
+        let mut outcome = running.unwrap_or(fresh);
         if is_first {
-            let flying = self.flying.clone();
-            let flight = flight(Ticket { key, flying });
-            let fly = async move {
-                let landed = flight.await.map_err(Error::into_problem);
+            let in_flight = self.in_flight.clone();
+            let flight = flight(Ticket { key, in_flight });
+            let load_and_fill = async move {
+                let outcome = flight.await.map_err(Error::into_problem);
                 // Its passengers may all have hung up.
-                let _ = land.send(Some(landed));
+                let _ = finish.send(Some(outcome));
             };
-            tokio::spawn(fly.in_current_span());
+            tokio::spawn(load_and_fill.in_current_span());
         }
-        let landed = landing.wait_for(Option::is_some).await;
-        let landed = landed.ok().and_then(|landed| landed.clone());
-        match landed {
+        let outcome = outcome.wait_for(Option::is_some).await;
+        let outcome = outcome.ok().and_then(|outcome| outcome.clone());
+        match outcome {
             Some(Ok(value)) => Ok((value, is_first)),
             Some(Err(problem)) => Err(Error::Refused(Box::new(problem))),
             // It panicked; the hook has logged where.
@@ -126,12 +126,12 @@ impl<T: Clone + Send + Sync + 'static> Flights<T> {
 /// Keeps a flight open for others to join. Gone, however the flight ends, it is closed.
 struct Ticket<T> {
     key: EntryKey,
-    flying: Arc<Mutex<Flying<T>>>,
+    in_flight: Arc<Mutex<InFlight<T>>>,
 }
 
 impl<T> Drop for Ticket<T> {
     fn drop(&mut self) {
-        lock(&self.flying).remove(&self.key);
+        lock(&self.in_flight).remove(&self.key);
     }
 }
 
@@ -142,8 +142,8 @@ async fn take_turn(loads: Arc<Semaphore>) -> Result<OwnedSemaphorePermit> {
     turn.ok_or_else(|| Error::Database(sqlx::Error::PoolTimedOut))
 }
 
-fn lock<T>(flying: &Mutex<Flying<T>>) -> MutexGuard<'_, Flying<T>> {
-    flying.lock().unwrap_or_else(PoisonError::into_inner)
+fn lock<T>(in_flight: &Mutex<InFlight<T>>) -> MutexGuard<'_, InFlight<T>> {
+    in_flight.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]
@@ -165,7 +165,7 @@ mod tests {
             Arc::new(Notify::new()),
             Arc::new(AtomicU32::new(0)),
         );
-        let fly = |name: &str| {
+        let load_and_fill = |name: &str| {
             let (gate, begun) = (gate.clone(), begun.clone());
             flights.join(key(name), async move {
                 let number = begun.fetch_add(1, Ordering::SeqCst);
@@ -179,7 +179,12 @@ mod tests {
             }
             gate.notify_waiters();
         };
-        let (first, second, other, ()) = tokio::join!(fly("a"), fly("a"), fly("b"), open);
+        let (first, second, other, ()) = tokio::join!(
+            load_and_fill("a"),
+            load_and_fill("a"),
+            load_and_fill("b"),
+            open
+        );
         assert_eq!(first.unwrap(), (0, true));
         assert_eq!(second.unwrap(), (0, false));
         assert_eq!(other.unwrap(), (1, true));

@@ -16,7 +16,7 @@ const MAX_MONTHS: u32 = 24;
 
 /// The stretch of time that a page is read from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Span {
+struct MonthRange {
     /// Where the reading starts; none for the oldest order.
     start: Option<DateTime<Utc>>,
     /// Where it stops at the latest, of the page itself or because there is nothing beyond.
@@ -32,7 +32,7 @@ pub(super) fn tags(request: &ListRequest<Order>, now: DateTime<Utc>) -> Vec<Tag>
     let mut tags = vec![Tag::all_orders()];
     if request.count != Count::Exact {
         tags.extend(
-            Span::of(request, now)
+            MonthRange::of(request, now)
                 .months()
                 .into_iter()
                 .map(Tag::orders_in),
@@ -42,7 +42,7 @@ pub(super) fn tags(request: &ListRequest<Order>, now: DateTime<Utc>) -> Vec<Tag>
 }
 
 /// What a page depends on that was read as far as an order placed at `end`; none where the list ended.
-pub(super) fn kept(
+pub(super) fn dependency_tags(
     request: &ListRequest<Order>,
     now: DateTime<Utc>,
     end: Option<&KeyValue>,
@@ -54,7 +54,7 @@ pub(super) fn kept(
     if request.count == Count::Exact {
         return everything();
     }
-    let span = Span::of(request, now);
+    let span = MonthRange::of(request, now);
     let end = match end {
         Some(KeyValue::Time(at)) => Some(*at),
         _ => span.stop,
@@ -63,7 +63,7 @@ pub(super) fn kept(
     months.unwrap_or_else(everything)
 }
 
-impl Span {
+impl MonthRange {
     fn of(request: &ListRequest<Order>, now: DateTime<Utc>) -> Self {
         // No order is placed later than a day from now, and no answer lives longer than minutes.
         let newest = month_start(now, 1);
@@ -109,9 +109,12 @@ impl Span {
             return Vec::new();
         };
         let (first, stop) = (month_start(start, 0), self.stop);
-        let month = |months| match self.goes_back {
-            true => first.checked_sub_months(Months::new(months)),
-            false => first.checked_add_months(Months::new(months)),
+        let month = |months| {
+            if self.goes_back {
+                first.checked_sub_months(Months::new(months))
+            } else {
+                first.checked_add_months(Months::new(months))
+            }
         };
         let is_within = |month: &DateTime<Utc>| match stop {
             Some(stop) if self.goes_back => *month >= month_start(stop, 0),
@@ -146,8 +149,8 @@ mod tests {
         format!("{text}T10:00:00Z").parse().unwrap()
     }
 
-    fn span(start: Option<&str>, stop: Option<&str>, goes_back: bool) -> Span {
-        Span {
+    fn span(start: Option<&str>, stop: Option<&str>, goes_back: bool) -> MonthRange {
+        MonthRange {
             start: start.map(at),
             stop: stop.map(at),
             goes_back,

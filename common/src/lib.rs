@@ -1,5 +1,5 @@
-//! What the server and the client say to each other: wire types, and the rules that both check; where a local pair of
-//! them meets; and the log that blocks neither of them. No async runtime in here, and no SQL types.
+//! Shared by the server and the client: the wire types and the rules that both check; the paths where a local client
+//! finds a local server; a log that never blocks the program. No async runtime and no SQL types.
 
 mod entities {
     pub mod category;
@@ -37,7 +37,7 @@ mod host {
     pub mod log_sink;
 }
 
-// Users name a module without its folder, which is only for whoever reads the sources.
+// Callers name a module without its folder: the folders only organise the source.
 pub use self::{
     documents::{check, document, format, table},
     entities::{category, customer, id, order, product, resource},

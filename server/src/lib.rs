@@ -1,15 +1,15 @@
-//! Stockroom's server: a REST API over PostgreSQL. [`app()`] builds the router that tests drive,
-//! [`run`] serves it until told to stop.
+//! Stockroom's server: a REST API over PostgreSQL. [`app()`] builds the router, which tests use directly; [`run`]
+//! serves it until it is asked to stop. The modules below are listed from the top layer to the bottom.
 
 pub mod app {
-    //! What stands on top: it wires features together and serves them.
+    //! The top layer: connects the features and serves them.
 
     pub(crate) mod background;
     pub(crate) mod connections;
     mod dispatch;
+    mod entities;
     mod feed;
     mod health;
-    mod known_parameters;
     mod metrics;
     pub mod middleware;
     pub(crate) mod router;
@@ -20,7 +20,7 @@ pub mod app {
 }
 
 mod archive {
-    //! Partitions as a feature: taken off, put back, deleted, kept in files.
+    //! Partitions as a feature: archive, restore, delete, export to and import from files.
 
     pub(crate) mod actions;
     pub(crate) mod file;
@@ -30,7 +30,7 @@ mod archive {
 }
 
 pub mod seed {
-    //! Test data in bulk.
+    //! Generates test data in bulk.
 
     mod batch;
     mod batch_spec;
@@ -50,7 +50,7 @@ pub mod seed {
 }
 
 mod transfer {
-    //! Many rows at once: in one call, from a file, into a file.
+    //! Many rows at once: bulk calls, imports and exports.
 
     pub(crate) mod bulk;
     pub(crate) mod export;
@@ -69,20 +69,22 @@ mod shop {
 }
 
 mod rows {
-    //! What every entity can do: lists, single rows, many rows, history.
+    //! What all entities have in common: lists, single rows, many rows, history.
 
     pub(crate) mod crud;
     pub(crate) mod entity;
     pub(crate) mod history;
     pub(crate) mod list;
     pub(crate) mod many;
+    mod referenced;
     pub(crate) mod similar;
     pub(crate) mod table;
 }
 
 mod jobs {
-    //! Work that goes on whoever waits for it, and on another server where its own is gone.
+    //! Background jobs. They run even if no client waits, and another server takes over if theirs is gone.
 
+    mod cleanup;
     mod events;
     mod file;
     mod outcome;
@@ -98,8 +100,8 @@ mod jobs {
         outcome::Outcome,
         queue::{COLUMNS, NewJob, from_row, insert},
         routes::{
-            accept, accepted, apply, as_preferred, cancel, find, forget, get, is_busy,
-            is_preferred, list, of_kind,
+            accept, accepted, apply, cancel, find, forget, get, is_busy, is_preferred, list,
+            of_kind, with_preference_applied,
         },
         run::{JobError, Run, StopReason},
         runner::{run, run_next},
@@ -107,7 +109,7 @@ mod jobs {
 }
 
 pub mod store {
-    //! What every feature may reach. It knows no handler.
+    //! The state that every feature uses: database, cache, partitions, change log. It must not know any handler.
 
     pub mod cache;
     pub(crate) mod copy;
@@ -123,7 +125,7 @@ pub mod store {
 }
 
 mod http {
-    //! What a request may say and how it is refused.
+    //! Parses requests, and turns errors into responses.
 
     pub(crate) mod conditions;
     pub(crate) mod cursor;
@@ -136,7 +138,7 @@ mod http {
 }
 
 mod process {
-    //! What this process knows of itself: the time, whether it is to stop, how much of anything there may be.
+    //! The state of this process: its clock, its phases of shutdown, and its limits.
 
     pub(crate) mod clock;
     pub(crate) mod interrupted;
@@ -147,7 +149,7 @@ mod process {
 }
 
 pub mod local {
-    //! The private PostgreSQL and Redis of a server on its own machine.
+    //! The private PostgreSQL and Redis that a server on the user's machine starts for itself.
 
     pub mod guard;
     mod install;
@@ -184,7 +186,7 @@ use axum::{Router, serve::Listener};
 
 use crate::{app::background::Background, process::lifecycle::Phase};
 
-/// Serves the API on `listener` until `shutdown` is ready, then lets open requests finish.
+/// Serves the API on `listener` until `shutdown` resolves, then lets open requests finish.
 pub async fn run<L>(
     listener: L,
     state: AppState,
@@ -196,7 +198,7 @@ pub async fn run<L>(
     serve(listener, app(state.clone()), state, shutdown).await
 }
 
-/// As [`run`], with routes beside those of [`app()`].
+/// Like [`run`], but serves `router`, which may have more routes than [`app()`].
 pub async fn serve<L>(
     listener: L,
     router: Router,
@@ -212,7 +214,7 @@ pub async fn serve<L>(
         shutdown.await;
         of.lifecycle.advance_to(Phase::Leaving);
         tokio::time::sleep(of.options.leave_delay).await;
-        // Streams have no end of their own; this ends them.
+        // Event streams never end by themselves; this phase ends them.
         of.lifecycle.advance_to(Phase::Stopping);
     });
     let limit = state.options.drain_limit;
@@ -223,12 +225,12 @@ pub async fn serve<L>(
     tokio::select! {
         () = serve => {}
         () = drained => {
-            tracing::warn!("some requests did not finish in {limit:?}; they are cut off");
+            tracing::warn!("some requests did not finish within {limit:?} and are cut off");
         }
     }
     state.lifecycle.advance_to(Phase::Over);
     background.stop().await;
-    // What is not marked now would be relayed once more by the next server, for nothing.
+    // Otherwise the next server would relay these changes again, needlessly.
     if let Err(error) = store::log::relay::mark_relayed(&state).await {
         tracing::warn!(%error, "the last changes could not be marked as relayed");
     }

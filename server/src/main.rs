@@ -1,4 +1,4 @@
-//! The `stockroom-server` binary: reads the settings and wires the parts together.
+//! The `stockroom-server` binary: reads the settings, starts the private PostgreSQL if needed, and serves.
 
 use std::{
     fs,
@@ -32,14 +32,15 @@ use tokio::{
     sync::watch,
 };
 
-/// Bytes that wait in the kernel for a caller at the most; Linux counts double.
+/// Send buffer of a connection, in bytes: the most that the kernel holds for a client that does not read. Linux
+/// doubles the value.
 const SEND_BUFFER: usize = 256 << 10;
-/// How long callers may take to read what they have begun to, once the server stops.
+/// How long clients may take to read the responses that they have begun to read, after the server has stopped.
 const LAST_ANSWERS: Duration = Duration::from_secs(5);
 
 type Failure = Box<dyn std::error::Error + Send + Sync>;
 
-/// How long the last lines of the log may take to be written.
+/// How long to wait at the end until the last lines of the log are written.
 const LAST_LINES: Duration = Duration::from_secs(1);
 
 #[tokio::main]
@@ -63,10 +64,10 @@ async fn main() -> ExitCode {
     }
 }
 
-/// Reads the settings; a local server that is not told where to listen uses its private socket.
+/// Reads the settings. A local server without `--listen` uses its private socket.
 fn parse() -> Settings {
     let matches = environment::forgiving(Settings::command()).get_matches();
-    let told = matches.value_source("listen") != Some(ValueSource::DefaultValue);
+    let is_explicit = matches.value_source("listen") != Some(ValueSource::DefaultValue);
     let mut settings = Settings::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
     let urls = settings.database().map(drop);
     let checked = urls.and(settings.redis().map(drop));
@@ -76,7 +77,7 @@ fn parse() -> Settings {
             .exit();
     }
     if settings.local
-        && !told
+        && !is_explicit
         && let Ok(data_dir) = local::data_dir(settings.data_dir.as_deref())
     {
         settings.listen = Listen::Unix(local_paths::api_socket(&data_dir));
@@ -90,12 +91,13 @@ fn check_folder(settings: &Settings) -> Result<(), String> {
     }
     match local::data_dir(settings.data_dir.as_deref()) {
         Ok(data_dir) => settings.check_folder(&data_dir),
-        // Told when it is needed.
+        // Reported later, when the folder is needed.
         Err(_) => Ok(()),
     }
 }
 
-/// Logs to standard error, which may be full, stuck or gone: that must not hold up or end the server.
+/// Starts logging to standard error, through a sink that never blocks: a full, stuck or closed standard error must not
+/// stop the server.
 fn start_log(settings: &Settings) -> std::io::Result<LogSink> {
     let sink = LogSink::start(std::io::stderr())?;
     let filter = tracing_subscriber::EnvFilter::new(&settings.log);
@@ -104,7 +106,7 @@ fn start_log(settings: &Settings) -> std::io::Result<LogSink> {
         .with_env_filter(filter)
         .with_ansi(std::io::stderr().is_terminal())
         .with_writer(move || writer.clone())
-        // What goes wrong in writing is counted; saying so on standard error would go wrong as well.
+        // The sink counts lost lines. Reporting the failure on standard error would fail as well.
         .log_internal_errors(false);
     if settings.log_json {
         log.json().init();
@@ -130,7 +132,7 @@ async fn serve(settings: Settings, log: &LogSink) -> Result<(), Failure> {
             authentication yet; listen on 127.0.0.1, or add --insecure-remote if that is what you want";
         return Err(format!("listening on {} {message}", settings.listen).into());
     }
-    // Fails if there is a provider already, which is as good.
+    // Fails only if a provider is already installed, which is fine.
     let _ = rustls::crypto::ring::default_provider().install_default();
 
     raise_file_limit();
@@ -205,24 +207,25 @@ async fn serve_database(
     let database = state.database().clone();
     match &settings.listen {
         Listen::Tcp(address) => run(bind_tcp(address).await?, state, shutdown).await,
-        // The socket stays behind: by now it may be that of the next server.
+        // The socket file is not removed: it may already belong to the next server.
         Listen::Unix(path) => run(bind_unix(path)?, state, shutdown).await,
     }
-    // A caller who takes his time with an export keeps its connection; he is cut off with the process.
+    // A client that reads an export slowly still holds a connection; it is cut off when the process ends.
     if tokio::time::timeout(LAST_ANSWERS, database.close())
         .await
         .is_err()
     {
-        tracing::warn!("some answers were not taken in {LAST_ANSWERS:?}; they are cut off");
+        tracing::warn!("some responses were not read within {LAST_ANSWERS:?} and are cut off");
     }
     Ok(())
 }
 
-/// Ready once the server is to stop; whoever then asks once more does not want to wait.
+/// Resolves when the server must stop: on the first signal or, if `leaves`, once the last client has disconnected.
+/// A second signal then ends event streams and begins the drain limit without waiting for the leave delay.
 async fn shutdown(state: AppState, signals: Signals, leaves: bool) {
     tokio::select! {
-        () = signals.first() => tracing::info!("stopping; a second signal does so at once"),
-        () = state.wait_until_idle(), if leaves => tracing::info!("the last client has gone"),
+        () = signals.first() => tracing::info!("stopping; send the signal again to stop at once"),
+        () = state.wait_until_idle(), if leaves => tracing::info!("the last client has disconnected"),
     }
     tokio::spawn(async move {
         signals.second().await;
@@ -230,15 +233,15 @@ async fn shutdown(state: AppState, signals: Signals, leaves: bool) {
     });
 }
 
-/// Where to cache: as told, or with a private PostgreSQL in the Redis beside it or in memory.
+/// The cache store: the configured Redis; otherwise, with a private PostgreSQL, its private Redis or this process's
+/// memory; otherwise none.
 fn cache_store(settings: &Settings, server: &Server) -> Result<StoreKind, Failure> {
     if let Some(address) = settings.redis()? {
         return Ok(StoreKind::Redis(address));
     }
     let Some((postgres, _)) = &server.private else {
         tracing::warn!(
-            "caching is off, for another server of this database could not tell this one what it \
-             changed; set {REDIS_URL} to where they meet"
+            "caching is off: servers that share a database must share a Redis; set {REDIS_URL}"
         );
         return Ok(StoreKind::Off);
     };
@@ -251,15 +254,15 @@ fn cache_store(settings: &Settings, server: &Server) -> Result<StoreKind, Failur
 async fn bind_tcp(address: &std::net::SocketAddr) -> Result<TcpListener, Failure> {
     let failed = |error: std::io::Error| format!("cannot listen on {address}: {error}");
     let listener = TcpListener::bind(address).await.map_err(failed)?;
-    // Connections inherit both. Callers who have gone without a word are found out, and one who takes nothing
-    // costs no more than this.
+    // Accepted connections inherit both options. Keepalive detects clients that vanished without closing; the buffer
+    // size limits the memory for a client that does not read.
     sockopt::set_socket_keepalive(&listener, true).map_err(|error| failed(error.into()))?;
     sockopt::set_socket_send_buffer_size(&listener, SEND_BUFFER)
         .map_err(|error| failed(error.into()))?;
     Ok(listener)
 }
 
-/// Binds a socket that only this user can open, in place of one that an earlier server left.
+/// Binds a socket that only this user can open. Replaces a socket file that an earlier server has left.
 fn bind_unix(path: &Path) -> Result<UnixListener, Failure> {
     let failed = |error: std::io::Error| format!("cannot listen on {}: {error}", path.display());
     if std::os::unix::net::UnixStream::connect(path).is_ok() {
@@ -267,10 +270,11 @@ fn bind_unix(path: &Path) -> Result<UnixListener, Failure> {
     }
     match fs::symlink_metadata(path) {
         Ok(found) if found.file_type().is_socket() => fs::remove_file(path).map_err(failed)?,
-        Ok(_) => return Err(format!("{} is there and no socket", path.display()).into()),
+        Ok(_) => return Err(format!("{} exists and is not a socket", path.display()).into()),
         Err(_) => {}
     }
-    // From the first moment on: whoever connects before the permissions are set stays connected.
+    // The umask makes the socket private from the start: a client that connects before the permissions are set would
+    // stay connected.
     let before = umask(Mode::from_raw_mode(0o177));
     let bound = UnixListener::bind(path);
     umask(before);
@@ -279,7 +283,7 @@ fn bind_unix(path: &Path) -> Result<UnixListener, Failure> {
     Ok(listener)
 }
 
-/// How to reach the database to serve from, and, where it is private, what keeps it running.
+/// How to connect to the database and, if it is private, the handles that keep it running and locked.
 struct Server {
     options: PgConnectOptions,
     private: Option<(LocalPostgres, ServerLock)>,
@@ -316,16 +320,16 @@ impl Server {
     }
 }
 
-/// Raises the soft limit of open files to the hard one. The soft one is 1,024 on many systems, for programs that
-/// use `select`; each caller takes one.
+/// Raises the soft limit of open files to the hard one, as each connection takes one file. Many systems keep the soft
+/// limit at 1,024 for programs that use `select`.
 fn raise_file_limit() {
     let mut limit = getrlimit(Resource::Nofile);
     limit.current = limit.maximum;
-    // Where that is not allowed, the limit is what it was.
+    // If that is not allowed, the limit stays unchanged.
     let _ = setrlimit(Resource::Nofile, limit);
 }
 
-/// Counts ctrl-c, SIGTERM and SIGHUP.
+/// Counts the signals SIGINT (ctrl-c), SIGTERM and SIGHUP.
 #[derive(Clone)]
 struct Signals(watch::Receiver<u32>);
 

@@ -1,4 +1,4 @@
-//! Many rows by one call.
+//! Many rows in one call.
 
 use serde_json::{Value, json};
 use stockroom_tests::{Shop, path};
@@ -16,7 +16,7 @@ fn outcomes(report: &Value) -> Vec<&str> {
         .collect()
 }
 
-/// Entries of the change log by entity and operation.
+/// Number of entries in the change log, by entity and operation.
 async fn logged(shop: &Shop, entity: &str, op: &str) -> i64 {
     sqlx::query_scalar("select count(*) from changes where entity = $1 and op = $2")
         .bind(entity)
@@ -27,7 +27,7 @@ async fn logged(shop: &Shop, entity: &str, op: &str) -> i64 {
 }
 
 #[tokio::test]
-async fn rows_are_created_or_written_over_by_what_people_know_them_by() {
+async fn bulk_creates_or_updates_rows_by_natural_key() {
     let shop = Shop::open().await;
     let tea = shop.category("Tea").await;
     shop.get("/v1/categories").await.ok(200);
@@ -54,7 +54,7 @@ async fn rows_are_created_or_written_over_by_what_people_know_them_by() {
         (&report["rows"][0]["id"], &report["rows"][0]["version"]),
         (&tea["id"], &json!(2))
     );
-    // The list was cached before.
+    // The list had been cached.
     assert_eq!(
         shop.get("/v1/categories").await.ok(200)["items"]
             .as_array()
@@ -83,7 +83,7 @@ async fn rows_are_created_or_written_over_by_what_people_know_them_by() {
 }
 
 #[tokio::test]
-async fn one_row_at_fault_and_nothing_is_written() {
+async fn bulk_with_one_invalid_row_writes_nothing() {
     let shop = Shop::open().await;
     let tea = shop.category("Tea").await;
     let before = shop.fingerprint().await;
@@ -101,14 +101,14 @@ async fn one_row_at_fault_and_nothing_is_written() {
         .iter()
         .map(|fault| fault["pointer"].as_str().unwrap())
         .collect();
-    assert_eq!(pointers, ["/1/name", "/2/name"], "all of them are told");
+    assert_eq!(pointers, ["/1/name", "/2/name"], "all of them are reported");
     shop.post(
         "/v1/categories/bulk",
         &json!([{"name": "Coffee"}, {"colour": 1}]),
     )
     .await
     .refused_at(400, "/1/colour", "unknown_field");
-    // What only the database can tell.
+    // A fault that only the database can detect.
     let product = |sku: &str, category: &Value| json!({"category_id": category, "sku": sku, "name": sku, "price_minor": 100});
     let rows = json!([
         product("A", &tea["id"]),
@@ -121,7 +121,7 @@ async fn one_row_at_fault_and_nothing_is_written() {
 }
 
 #[tokio::test]
-async fn rows_that_fail_leave_the_others_alone_where_that_is_wanted() {
+async fn bulk_with_reject_failed_writes_the_valid_rows() {
     let shop = Shop::open().await;
     let (customer, product) = (
         shop.customer("ada@example.org").await,
@@ -156,7 +156,7 @@ async fn rows_that_fail_leave_the_others_alone_where_that_is_wanted() {
     assert_eq!(orders["items"].as_array().unwrap().len(), 2);
     assert_eq!(logged(&shop, "order", "create").await, 2);
 
-    // Orders are known by their ids alone.
+    // Orders have no natural key, so they are matched by id only.
     let id = &report["rows"][0]["id"];
     let mut again = order(1);
     again["id"] = id.clone();
@@ -166,7 +166,7 @@ async fn rows_that_fail_leave_the_others_alone_where_that_is_wanted() {
 }
 
 #[tokio::test]
-async fn a_call_that_cannot_be_is_refused() {
+async fn bulk_refuses_malformed_calls_and_accepts_ten_thousand_rows() {
     let shop = Shop::open().await;
     let rows: Vec<Value> = (0..10_001)
         .map(|i| json!({"name": i.to_string()}))
@@ -184,7 +184,7 @@ async fn a_call_that_cannot_be_is_refused() {
         .await
         .refused_at(400, "?colour", "unknown_parameter");
     assert_eq!(outcomes(&post("", json!([])).await.ok(200)), [""; 0]);
-    // Ten thousand go in one call, and more tags than a write deletes by name.
+    // Ten thousand rows are allowed in one call; they touch more tags than a write deletes by name.
     let report = post("", json!(rows[1..])).await.ok(200);
     assert_eq!(report["created"], 10_000);
     let total = shop.get("/v1/categories?limit=1&count=exact").await.ok(200);
@@ -192,7 +192,7 @@ async fn a_call_that_cannot_be_is_refused() {
 }
 
 #[tokio::test]
-async fn a_row_in_an_archived_month_fails_and_the_others_do_not() {
+async fn bulk_row_in_an_archived_month_fails_alone() {
     let shop = Shop::open().await;
     let (customer, product) = (
         shop.customer("ada@example.org").await,
@@ -218,7 +218,7 @@ async fn a_row_in_an_archived_month_fails_and_the_others_do_not() {
 }
 
 #[tokio::test]
-async fn rows_are_deleted_by_one_call_with_a_report_for_each() {
+async fn bulk_delete_reports_each_row() {
     let shop = Shop::open().await;
     let (kept, product) = (shop.category("Tea").await, shop.product("A-1", 9).await);
     let (customer, gone) = (
@@ -260,11 +260,11 @@ async fn rows_are_deleted_by_one_call_with_a_report_for_each() {
             .unwrap()
             .contains("products in it: 1")
     );
-    // The list was cached before.
+    // The list had been cached.
     let left = shop.get("/v1/categories").await.ok(200);
     assert_eq!(left["items"].as_array().unwrap().len(), 2);
     assert_eq!(logged(&shop, "category", "delete").await, 1);
-    // Orders that are deleted give back what they hold.
+    // Deleting orders returns their pieces to stock.
     let report = bulk(&shop, "orders/bulk-delete", &[json!({"id": order["id"]})]).await;
     assert_eq!(outcomes(&report), ["deleted"]);
     assert_eq!(shop.stock(&product).await, 9);
@@ -274,7 +274,7 @@ async fn rows_are_deleted_by_one_call_with_a_report_for_each() {
 }
 
 #[tokio::test]
-async fn a_status_is_given_to_many_orders_by_one_call() {
+async fn bulk_sets_the_status_of_many_orders() {
     let shop = Shop::open().await;
     let (product, customer) = (
         shop.product("A-1", 9).await,

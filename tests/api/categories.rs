@@ -1,4 +1,4 @@
-//! Categories, and with them everything that all resources do alike.
+//! Categories, and with them the behaviour that all resources share.
 
 use reqwest::Method;
 use serde_json::json;
@@ -7,7 +7,7 @@ use stockroom_tests::{Shop, path};
 use uuid::Uuid;
 
 #[tokio::test]
-async fn a_row_is_created_read_changed_and_deleted() {
+async fn row_is_created_read_changed_and_deleted() {
     let shop = Shop::open().await;
     let created = shop.post("/v1/categories", &json!({"name": "Tea"})).await;
     assert_eq!(created.header("etag"), "\"1\"");
@@ -43,7 +43,7 @@ async fn a_row_is_created_read_changed_and_deleted() {
 }
 
 #[tokio::test]
-async fn a_patch_that_changes_nothing_writes_nothing() {
+async fn patch_that_changes_nothing_writes_nothing() {
     let shop = Shop::open().await;
     let row = shop.category("Tea").await;
     let before = shop.fingerprint().await;
@@ -83,7 +83,7 @@ async fn reads_and_writes_are_conditional_on_the_version() {
     for stale in ["\"2\"", "W/\"2\"", "\"x\""] {
         patch(stale).await.refused(412);
     }
-    // A proxy that compresses weakens the tag, which is a version all the same.
+    // A compressing proxy weakens the ETag, which still names the same version.
     patch("W/\"1\"").await.ok(200);
     patch("\"1\"").await.refused(412);
     let delete = |tag: &str| shop.send(shop.request(Method::DELETE, &path).header("if-match", tag));
@@ -92,7 +92,7 @@ async fn reads_and_writes_are_conditional_on_the_version() {
 }
 
 #[tokio::test]
-async fn a_strict_server_demands_the_version() {
+async fn strict_server_requires_if_match() {
     let options = Options {
         require_if_match: true,
         ..Options::default()
@@ -107,7 +107,7 @@ async fn a_strict_server_demands_the_version() {
 }
 
 #[tokio::test]
-async fn a_deleted_row_is_brought_back_under_its_id() {
+async fn deleted_row_can_be_created_again_under_its_id() {
     let shop = Shop::open().await;
     let row = shop.category("Tea").await;
     let path = path("categories", &row);
@@ -125,7 +125,7 @@ async fn a_deleted_row_is_brought_back_under_its_id() {
     shop.patch(&path, &json!({"name": "Teas"})).await.ok(200);
     shop.delete(&path).await.ok(204);
     let back = create(path.clone()).await.ok(201);
-    // No ETag that anybody holds fits the new row.
+    // The version continues, so no ETag that a client still holds matches the new row.
     assert_eq!((&back["id"], &back["version"]), (&row["id"], &json!(3)));
 
     let fresh = create(format!("/v1/categories/{}", Uuid::from_u128(9))).await;
@@ -139,7 +139,7 @@ async fn a_deleted_row_is_brought_back_under_its_id() {
 }
 
 #[tokio::test]
-async fn names_are_unique_whatever_their_case() {
+async fn category_names_are_unique_ignoring_case() {
     let shop = Shop::open().await;
     shop.category("Tea").await;
     let other = shop.category("Coffee").await;
@@ -152,7 +152,7 @@ async fn names_are_unique_whatever_their_case() {
 }
 
 #[tokio::test]
-async fn a_category_in_use_stays_and_says_by_how_many() {
+async fn category_in_use_is_not_deleted_and_its_products_are_counted() {
     let shop = Shop::open().await;
     let product = shop.product("A-1", 0).await;
     let category = json!({"id": product["category_id"]});

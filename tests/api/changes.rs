@@ -1,4 +1,4 @@
-//! The change log: each row that a write changes has its entry, in the write's own transaction.
+//! The change log: each row that a write changes has its entry, committed in the transaction of that write.
 
 use serde_json::{Value, json};
 use stockroom_tests::{Shop, path};
@@ -15,7 +15,7 @@ async fn log(shop: &Shop) -> Vec<Value> {
 }
 
 #[tokio::test]
-async fn a_row_s_life_is_told_with_its_actor() {
+async fn change_log_records_every_write_with_its_actor() {
     let shop = Shop::open().await;
     let row = shop.category("Tea").await;
     let path = path("categories", &row);
@@ -39,7 +39,7 @@ async fn a_row_s_life_is_told_with_its_actor() {
 }
 
 #[tokio::test]
-async fn a_refused_write_is_not_told() {
+async fn change_log_omits_refused_writes() {
     let shop = Shop::open().await;
     shop.category("Tea").await;
     shop.post("/v1/categories", &json!({"name": "tea"}))
@@ -49,11 +49,11 @@ async fn a_refused_write_is_not_told() {
 }
 
 #[tokio::test]
-async fn a_write_goes_on_when_its_caller_hangs_up() {
+async fn write_continues_when_its_caller_disconnects() {
     let shop = Shop::open().await;
-    // The row that the write needs is locked, so that the caller is gone before it goes on.
+    // Locks the row that the write needs, so that the caller disconnects before the write continues.
     let row = shop.category("Tea").await;
-    let holder = shop.hold("categories").await;
+    let holder = shop.lock_rows("categories").await;
     let request = shop
         .request(reqwest::Method::PATCH, &path("categories", &row))
         .header("content-type", "application/json")
@@ -63,8 +63,8 @@ async fn a_write_goes_on_when_its_caller_hangs_up() {
     caller.abort();
     assert!(caller.await.unwrap_err().is_cancelled());
     holder.commit().await.unwrap();
-    let told = "select count(*) from changes where op = 'update'";
-    while sqlx::query_scalar::<_, i64>(told)
+    let reported = "select count(*) from changes where op = 'update'";
+    while sqlx::query_scalar::<_, i64>(reported)
         .fetch_one(&shop.pool)
         .await
         .unwrap()

@@ -4,7 +4,7 @@ use serde_json::json;
 use stockroom_tests::{Shop, path};
 
 #[tokio::test]
-async fn an_address_is_patched_in_part() {
+async fn address_can_be_patched_partially() {
     let shop = Shop::open().await;
     let customer = json!({
         "name": "Ada",
@@ -21,7 +21,7 @@ async fn an_address_is_patched_in_part() {
 }
 
 #[tokio::test]
-async fn an_email_is_unique_whatever_its_case() {
+async fn email_is_unique_ignoring_case() {
     let shop = Shop::open().await;
     shop.customer("ada@example.org").await;
     let twin = json!({"name": "Other", "email": "ADA@Example.org"});
@@ -31,7 +31,7 @@ async fn an_email_is_unique_whatever_its_case() {
 }
 
 #[tokio::test]
-async fn a_customer_with_orders_stays() {
+async fn customer_with_orders_is_not_deleted() {
     let shop = Shop::open().await;
     let (product, customer) = (
         shop.product("A-1", 5).await,
@@ -47,7 +47,7 @@ async fn a_customer_with_orders_stays() {
 }
 
 #[tokio::test]
-async fn the_count_of_what_holds_a_row_is_capped() {
+async fn count_of_referring_rows_is_capped() {
     let shop = Shop::open().await;
     let (product, customer) = (
         shop.product("A-1", 5_000).await,
@@ -88,7 +88,7 @@ async fn customers_are_found_by_name_and_email() {
         ("a", 2),
         ("nobody", 0),
         ("example.org", 1),
-        // All words, in any order and anywhere.
+        // All words must match, in any order and anywhere in the text.
         ("lace+ada+example", 1),
         ("+ada++", 1),
         ("ada+navy", 0),

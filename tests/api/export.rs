@@ -1,9 +1,9 @@
-//! Whole lists as a stream.
+//! Exports: whole lists as a stream.
 
 use serde_json::{Value, json};
-use stockroom_tests::{Shop, connect, fresh_database, path};
+use stockroom_tests::{Deadline, Shop, connect, fresh_database, path};
 
-/// The body of an answer as text, with what it says it is.
+/// The content type and the body of a response as text.
 async fn text(shop: &Shop, path: &str) -> (String, String) {
     let request = shop.request(reqwest::Method::GET, path);
     let response = request.send().await.unwrap();
@@ -37,7 +37,7 @@ async fn pages(shop: &Shop, path: &str) -> Vec<Value> {
 }
 
 #[tokio::test]
-async fn an_export_is_the_list_whole_in_its_order_and_with_its_filters() {
+async fn export_contains_the_whole_list_in_its_order_and_with_its_filters() {
     let shop = Shop::open().await;
     let job = json!({
         "seed": 1, "categories": 3, "products": 50, "customers": 1_200, "orders": 2_500, "months": 3,
@@ -69,7 +69,7 @@ async fn an_export_is_the_list_whole_in_its_order_and_with_its_filters() {
 }
 
 #[tokio::test]
-async fn a_table_has_a_header_and_a_value_in_each_column() {
+async fn csv_export_has_a_header_and_a_value_in_each_column() {
     let shop = Shop::open().await;
     let empty = "id,version,created_at,updated_at,name,description\n";
     let (kind, table) = text(&shop, "/v1/categories/export?format=csv").await;
@@ -103,7 +103,7 @@ async fn a_table_has_a_header_and_a_value_in_each_column() {
 }
 
 #[tokio::test]
-async fn an_export_that_cannot_be_is_refused_before_it_begins() {
+async fn export_with_invalid_parameters_is_refused() {
     let shop = Shop::open().await;
     let get = async |query: &str| shop.get(&format!("/v1/orders/export?{query}")).await;
     get("format=xml")
@@ -122,7 +122,7 @@ async fn an_export_that_cannot_be_is_refused_before_it_begins() {
 }
 
 #[tokio::test]
-async fn an_export_shows_one_instant_and_leaves_connections_for_others() {
+async fn export_is_a_snapshot_and_leaves_connections_for_other_requests() {
     let pool = connect(fresh_database().await, 4).await.unwrap();
     let shop = Shop::serve(pool, stockroom_server::Options::default()).await;
     let job = json!({"seed": 1, "categories": 1, "products": 1, "customers": 60_000});
@@ -130,7 +130,7 @@ async fn an_export_shows_one_instant_and_leaves_connections_for_others() {
     let request = shop.request(reqwest::Method::GET, "/v1/customers/export?sort=created_at");
     let mut response = request.send().await.unwrap();
     let mut body = response.chunk().await.unwrap().unwrap().to_vec();
-    // It is under way now, far from its end, and one is all that four connections allow.
+    // The export is running and far from its end, and four connections allow only one export at a time.
     shop.get("/v1/categories/export").await.refused(503);
     let late = shop.customer("late@example.org").await;
     while let Some(chunk) = response.chunk().await.unwrap() {
@@ -140,13 +140,15 @@ async fn an_export_shows_one_instant_and_leaves_connections_for_others() {
     assert_eq!(text.lines().count(), 60_000);
     assert!(!text.contains("late@example.org"));
     assert_eq!(shop.get(&path("customers", &late)).await.ok(200), late);
+    let deadline = Deadline::new("an export that is admitted", 120);
     while shop.get("/v1/categories/export").await.status == 503 {
+        deadline.check();
         tokio::time::sleep(std::time::Duration::from_millis(2)).await;
     }
 }
 
 #[tokio::test]
-async fn a_caller_who_takes_nothing_does_not_keep_others_from_exporting() {
+async fn export_to_a_stalled_caller_does_not_block_other_exports() {
     let pool = connect(fresh_database().await, 4).await.unwrap();
     let options = stockroom_server::Options {
         request_timeout: std::time::Duration::from_secs(2),
@@ -158,10 +160,12 @@ async fn a_caller_who_takes_nothing_does_not_keep_others_from_exporting() {
     let request = shop.request(reqwest::Method::GET, "/v1/customers/export");
     let mut stalled = request.send().await.unwrap();
     assert!(stalled.chunk().await.unwrap().is_some());
+    let deadline = Deadline::new("an export that is admitted", 120);
     while shop.get("/v1/categories/export").await.status == 503 {
+        deadline.check();
         tokio::time::sleep(std::time::Duration::from_millis(2)).await;
     }
-    // And what it has not taken by then does not look like the end.
+    // The truncated body must not look complete.
     let broke_off = loop {
         match stalled.chunk().await {
             Ok(Some(_)) => {}
@@ -173,7 +177,7 @@ async fn a_caller_who_takes_nothing_does_not_keep_others_from_exporting() {
 }
 
 #[tokio::test]
-async fn rows_that_are_named_are_exported() {
+async fn export_by_ids_contains_only_those_rows() {
     let shop = Shop::open().await;
     let (first, second) = (shop.category("Tea").await, shop.category("Coffee").await);
     shop.category("Milk").await;

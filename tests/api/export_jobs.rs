@@ -1,4 +1,4 @@
-//! Exports as jobs: their files, and what is refused before there is a job.
+//! Export jobs: their files, and requests that are refused before a job is created.
 
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -7,7 +7,7 @@ use stockroom_tests::{Shop, path};
 use super::jobs::{job, text};
 
 #[tokio::test]
-async fn an_export_is_written_without_its_caller_and_is_what_a_stream_would_be() {
+async fn export_job_writes_the_same_file_as_a_streamed_export() {
     let shop = Shop::open().await;
     let seed = json!({
         "seed": 5, "categories": 4, "products": 30, "customers": 700, "orders": 2_600, "months": 5,
@@ -38,7 +38,7 @@ async fn an_export_is_written_without_its_caller_and_is_what_a_stream_would_be()
             (&json!(resource), &json!(rows), &json!(rows))
         );
     }
-    // Of more rows than a URL has room for.
+    // More ids than fit into a URL.
     let all = text(&shop, "/v1/customers/export?format=ndjson").await;
     let mut customers: Vec<Value> = all
         .lines()
@@ -65,7 +65,7 @@ async fn an_export_is_written_without_its_caller_and_is_what_a_stream_would_be()
 }
 
 #[tokio::test]
-async fn an_export_that_cannot_be_is_refused_before_there_is_a_job() {
+async fn export_job_with_invalid_parameters_is_refused_before_it_is_created() {
     let shop = Shop::open().await;
     let post = async |query: &str| {
         let path = format!("/v1/orders/export?{query}");
@@ -103,7 +103,7 @@ async fn an_export_that_cannot_be_is_refused_before_there_is_a_job() {
 }
 
 #[tokio::test]
-async fn what_a_caller_calls_a_file_is_no_path() {
+async fn export_file_name_must_not_be_a_path() {
     let shop = Shop::open().await;
     for name in ["..%2Fx.csv", "%00", "%1B%5D0;x"] {
         let path = format!("/v1/orders/export?format=csv&name={name}");

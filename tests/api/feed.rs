@@ -1,4 +1,4 @@
-//! `GET /v1/changes`: no entry is left out and none told twice, whatever breaks and whoever writes.
+//! `GET /v1/changes`: no entry is omitted or repeated, whatever fails and whoever writes.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -16,10 +16,10 @@ async fn follow(shop: &Shop, query: &str, after: Option<i64>) -> Events {
 }
 
 #[tokio::test]
-async fn a_write_is_told_with_its_row_and_what_it_touched() {
+async fn feed_event_contains_the_row_and_what_it_touched() {
     let shop = Shop::open().await;
     let mut events = follow(&shop, "", None).await;
-    // Where to go on from, should nothing come before the connection breaks.
+    // The position to resume from if the connection breaks before the first entry.
     let hello = events.next().await.unwrap();
     assert_eq!((hello.data, hello.id), (Value::Null, Some(0)));
     let (product, customer) = (
@@ -31,18 +31,18 @@ async fn a_write_is_told_with_its_row_and_what_it_touched() {
         .patch(&path("orders", &order), &json!({"status": "paid"}))
         .await
         .ok(200);
-    let mut told = Vec::new();
+    let mut reported = Vec::new();
     for _ in 0..5 {
-        told.push(events.next_with_data().await);
+        reported.push(events.next_with_data().await);
     }
-    let positions: Vec<i64> = told.iter().map(|event| event.id.unwrap()).collect();
+    let positions: Vec<i64> = reported.iter().map(|event| event.id.unwrap()).collect();
     assert_eq!(positions, [1, 2, 3, 4, 5]);
-    let entities: Vec<&Value> = told.iter().map(|event| &event.data["entity"]).collect();
+    let entities: Vec<&Value> = reported.iter().map(|event| &event.data["entity"]).collect();
     assert_eq!(
         entities,
         ["category", "product", "customer", "order", "order"]
     );
-    let (placed, changed) = (&told[3].data, &told[4].data);
+    let (placed, changed) = (&reported[3].data, &reported[4].data);
     let stock = json!([{"entity": "product", "id": product["id"]}]);
     assert_eq!(placed["touched"], stock);
     assert_eq!(placed["row"], order);
@@ -51,7 +51,7 @@ async fn a_write_is_told_with_its_row_and_what_it_touched() {
         (&json!(["/status"]), &paid)
     );
     assert_eq!(
-        (&told[4].name, &changed["version"]),
+        (&reported[4].name, &changed["version"]),
         (&"change".to_owned(), &json!(2))
     );
     shop.delete(&path("orders", &order)).await.ok(204);
@@ -60,13 +60,13 @@ async fn a_write_is_told_with_its_row_and_what_it_touched() {
         (&gone["op"], &gone["row"], &gone["entity_id"]),
         (&json!("delete"), &Value::Null, &order["id"])
     );
-    // The streams of a server that stops end.
+    // The streams end when the server stops.
     shop.close().await;
     while events.next().await.is_some() {}
 }
 
 #[tokio::test]
-async fn entries_are_told_by_what_they_are_about() {
+async fn feed_can_be_filtered_by_entity() {
     let shop = Shop::open_with(Options {
         heartbeat: Duration::from_millis(50),
         ..Options::default()
@@ -81,7 +81,7 @@ async fn entries_are_told_by_what_they_are_about() {
     let order = shop.order(&customer, &product, 2).await;
     let created = products.next_with_data().await;
     assert_eq!(created.data["entity_id"], product["id"]);
-    // The order takes stock, so it tells of the product too.
+    // The order takes stock, so its entry also concerns the product.
     let placed = products.next_with_data().await;
     assert_eq!(placed.data["entity_id"], order["id"]);
     let entities = [
@@ -89,7 +89,7 @@ async fn entries_are_told_by_what_they_are_about() {
         people.next_with_data().await.data["entity"].clone(),
     ];
     assert_eq!(entities, ["category", "customer"]);
-    // Of what is not asked for one learns only how far the log has come.
+    // Of other entities a follower only learns the current position of the log.
     let mut products = follow(&shop, "?entity=category", Some(1)).await;
     loop {
         let event = products.next().await.unwrap();
@@ -106,10 +106,9 @@ async fn entries_are_told_by_what_they_are_about() {
         .refused_at(400, "?since", "unknown_parameter");
 }
 
-/// Writers on two servers, a follower who loses the connection again and again and goes on at the other
-/// server, and entries of a writer whose commit comes late.
+/// Writers on two servers, and a follower that keeps losing its connection and resumes on the other server.
 #[tokio::test]
-async fn nothing_is_left_out_and_nothing_told_twice_across_lost_connections_and_servers() {
+async fn feed_omits_and_repeats_nothing_across_reconnects_and_servers() {
     const WRITERS: usize = 4;
     const WRITES: i64 = 40;
     let pool = connect(fresh_database().await, 12).await.unwrap();
@@ -135,7 +134,7 @@ async fn nothing_is_left_out_and_nothing_told_twice_across_lost_connections_and_
         let mut last = 0;
         for turn in 0.. {
             let mut events = follow(&servers[turn % 2], "", Some(last)).await;
-            // Each time a little further, and then the connection is gone.
+            // Reads a little further each time, then drops the connection.
             for _ in 0..(3 + turn % 9) {
                 let event = events.next().await.unwrap();
                 if event.data.is_null() {
@@ -156,14 +155,14 @@ async fn nothing_is_left_out_and_nothing_told_twice_across_lost_connections_and_
     };
     let (_, versions) = tokio::join!(writing, following);
     assert_eq!(versions.len(), WRITERS);
-    for told in versions.values() {
-        // Of one row even in the order of its versions.
-        assert_eq!(*told, (1..=WRITES).collect::<Vec<_>>());
+    for reported in versions.values() {
+        // The entries of one row even arrive in the order of its versions.
+        assert_eq!(*reported, (1..=WRITES).collect::<Vec<_>>());
     }
 }
 
 #[tokio::test]
-async fn however_much_others_hear_one_learns_how_far_the_log_has_come() {
+async fn filtered_feed_still_reports_the_position_of_the_log() {
     let options = Options {
         heartbeat: Duration::from_millis(300),
         ..Options::default()
@@ -172,7 +171,7 @@ async fn however_much_others_hear_one_learns_how_far_the_log_has_come() {
     let row = shop.customer("ada@example.org").await;
     let mut events = follow(&shop, "?entity=category", None).await;
     let writing = async {
-        // More often than the stream says that it lives.
+        // More often than the heartbeat of the stream.
         for n in 0.. {
             shop.patch(&path("customers", &row), &json!({"phone": n.to_string()}))
                 .await
@@ -188,7 +187,7 @@ async fn however_much_others_hear_one_learns_how_far_the_log_has_come() {
 }
 
 #[tokio::test]
-async fn what_commits_late_comes_late_but_comes() {
+async fn feed_delivers_an_entry_that_commits_late() {
     let shop = Shop::open().await;
     let mut events = follow(&shop, "", None).await;
     events.next().await.unwrap();
@@ -215,16 +214,16 @@ async fn what_commits_late_comes_late_but_comes() {
 }
 
 #[tokio::test]
-async fn a_server_without_a_cache_tells_as_well() {
+async fn feed_works_on_a_server_without_a_cache() {
     let pool = connect(fresh_database().await, 8).await.unwrap();
-    let shop = Shop::serve_as_told(pool, Options::default()).await;
+    let shop = Shop::serve_with_exactly(pool, Options::default()).await;
     let mut events = follow(&shop, "", None).await;
     let row = shop.category("Tea").await;
     assert_eq!(events.next_with_data().await.data["row"], row);
 }
 
 #[tokio::test]
-async fn whoever_was_away_for_too_long_is_told_to_read_again() {
+async fn feed_answers_gone_after_a_deleted_position() {
     let shop = Shop::open().await;
     let mut events = follow(&shop, "", None).await;
     shop.product("A-1", 5).await;
@@ -239,7 +238,7 @@ async fn whoever_was_away_for_too_long_is_told_to_read_again() {
         shop.send(request.header("last-event-id", position)).await
     };
     after("0").await.refused(410);
-    // The log was never there: it is that of another shop.
+    // The position is beyond the end of the log, so it belongs to another shop.
     after("3").await.refused(410);
     after("-1").await.refused(400);
     after("x").await.refused(400);
@@ -254,7 +253,7 @@ async fn whoever_was_away_for_too_long_is_told_to_read_again() {
 }
 
 #[tokio::test]
-async fn thousands_of_rows_of_one_write_are_told_in_their_order() {
+async fn feed_delivers_thousands_of_rows_of_one_write_in_order() {
     const ROWS: usize = 4_000;
     let shop = Shop::open().await;
     let mut events = follow(&shop, "", None).await;
@@ -274,13 +273,13 @@ async fn thousands_of_rows_of_one_write_are_told_in_their_order() {
 }
 
 #[tokio::test]
-async fn positions_are_given_in_few_steps_whatever_the_planner_believes() {
+async fn feed_positions_are_assigned_efficiently_with_outdated_statistics() {
     const ROWS: usize = 4_000;
     let shop = Shop::open().await;
     for n in 0..20 {
         shop.category(&format!("before {n}")).await;
     }
-    // The planner takes the log for a table of a few rows, all of which have a position.
+    // The planner believes that the log is a table of a few rows which all have a position.
     sqlx::raw_sql("alter table changes set (autovacuum_enabled = off)")
         .execute(&shop.pool)
         .await
@@ -303,7 +302,7 @@ async fn positions_are_given_in_few_steps_whatever_the_planner_believes() {
         .map(|n| json!({"name": format!("C{n:05}")}))
         .collect();
     shop.post("/v1/categories/bulk", &json!(rows)).await.ok(200);
-    // Until each has a position and the server's counters say so.
+    // Waits until each entry has a position and the server's statistics include the updates.
     let deadline = std::time::Instant::now() + std::time::Duration::from_secs(60);
     let touched = loop {
         let (touched, updated) = read().await;

@@ -1,4 +1,4 @@
-//! The history of a row: who changed it, when, and what of it.
+//! The history of a row: who changed it, when, and which fields.
 
 use serde_json::{Value, json};
 use stockroom_tests::{Shop, path};
@@ -8,7 +8,7 @@ async fn history(shop: &Shop, path: &str) -> Value {
 }
 
 #[tokio::test]
-async fn a_row_s_life_is_told_field_by_field_the_newest_first() {
+async fn history_lists_changes_by_field_newest_first() {
     let shop = Shop::open().await;
     let row = shop.customer("ada@example.org").await;
     let path = path("customers", &row);
@@ -19,12 +19,12 @@ async fn a_row_s_life_is_told_field_by_field_the_newest_first() {
         .header("stockroom-actor", "grace")
         .body(change.to_string());
     let changed = shop.send(request).await.ok(200);
-    let told = history(&shop, &path).await;
+    let reported = history(&shop, &path).await;
     assert_eq!(
-        (&told["next"], &told["begins_at"]),
+        (&reported["next"], &reported["begins_at"]),
         (&Value::Null, &Value::Null)
     );
-    let entries = told["items"].as_array().unwrap();
+    let entries = reported["items"].as_array().unwrap();
     assert_eq!(entries.len(), 2);
     let newest = &entries[0];
     assert_eq!(
@@ -55,15 +55,18 @@ async fn a_row_s_life_is_told_field_by_field_the_newest_first() {
         ),
         (&json!("create"), &Value::Null, &row)
     );
-    // It was cached: the next write must show all the same, and the end of the row as well.
+    // The history is cached; later writes and the deletion must still appear.
     shop.delete(&path).await.ok(204);
-    let told = history(&shop, &path).await;
+    let reported = history(&shop, &path).await;
     assert_eq!(
-        (&told["items"][0]["op"], &told["items"][0]["version"]),
+        (
+            &reported["items"][0]["op"],
+            &reported["items"][0]["version"]
+        ),
         (&json!("delete"), &json!(2))
     );
-    // Brought back from its history, it goes on where it ended.
-    let mut document = told["items"][0]["before"].clone();
+    // A row that is created again from its history continues with the next version.
+    let mut document = reported["items"][0]["before"].clone();
     for field in ["id", "version", "created_at", "updated_at"] {
         document.as_object_mut().unwrap().remove(field);
     }
@@ -87,7 +90,7 @@ async fn a_row_s_life_is_told_field_by_field_the_newest_first() {
 }
 
 #[tokio::test]
-async fn a_long_history_comes_in_pages() {
+async fn history_is_paged() {
     let shop = Shop::open().await;
     let row = shop.category("Tea").await;
     let path = path("categories", &row);
@@ -117,7 +120,7 @@ async fn a_long_history_comes_in_pages() {
 }
 
 #[tokio::test]
-async fn a_row_that_was_loaded_in_bulk_has_no_history_and_one_that_never_was_is_not_found() {
+async fn history_of_a_seeded_row_is_empty_and_of_an_unknown_row_not_found() {
     let shop = Shop::open().await;
     let sizes = json!({"seed": 1, "categories": 1, "products": 1, "customers": 1, "orders": 1, "months": 1});
     shop.seed(&sizes).await;
@@ -132,7 +135,7 @@ async fn a_row_that_was_loaded_in_bulk_has_no_history_and_one_that_never_was_is_
     shop.get(&format!("/v1/products/{nobody}/history"))
         .await
         .refused(404);
-    // Stock that an order takes is told in the order.
+    // Stock that an order takes is recorded in the entry of the order only.
     let product = shop.product("A-1", 5).await;
     let customer = shop.customer("ada@example.org").await;
     let order = shop.order(&customer, &product, 2).await;

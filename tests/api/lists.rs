@@ -1,4 +1,4 @@
-//! Lists: pages in both directions, cursors, totals, rows by id.
+//! Lists: pages in both directions, cursors, totals, and rows by id.
 
 use serde_json::{Value, json};
 use stockroom_server::{MIN_CONNECTIONS, Options};
@@ -7,7 +7,7 @@ use stockroom_tests::{Shop, connect, fresh_database, path};
 async fn shop_of(categories: usize) -> Shop {
     let shop = Shop::open().await;
     for n in 0..categories {
-        // Names in another order than ids.
+        // Creates names in another order than ids.
         shop.category(&format!("Name {:03}", n * 37 % 101)).await;
     }
     shop
@@ -22,7 +22,7 @@ fn names(page: &Value) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn pages_meet_every_row_once_in_both_directions() {
+async fn pages_contain_every_row_once_in_both_directions() {
     let shop = shop_of(23).await;
     for sort in ["name", "-name", "created_at", "-created_at"] {
         let whole = names(
@@ -64,7 +64,7 @@ async fn pages_meet_every_row_once_in_both_directions() {
 }
 
 #[tokio::test]
-async fn the_last_page_is_one_link_away() {
+async fn list_links_to_its_last_page() {
     let shop = shop_of(12).await;
     let first = shop.get("/v1/categories?limit=5").await;
     assert_eq!(
@@ -82,7 +82,7 @@ async fn the_last_page_is_one_link_away() {
 }
 
 #[tokio::test]
-async fn a_page_stays_put_while_rows_before_it_come_and_go() {
+async fn page_is_stable_while_rows_before_it_change() {
     let shop = shop_of(12).await;
     let first = shop.get("/v1/categories?limit=5").await.ok(200);
     let next = format!(
@@ -95,7 +95,7 @@ async fn a_page_stays_put_while_rows_before_it_come_and_go() {
 }
 
 #[tokio::test]
-async fn a_cursor_fits_its_own_query_only() {
+async fn cursor_is_valid_for_its_own_query_only() {
     let shop = shop_of(12).await;
     let first = shop.get("/v1/categories?limit=5&sort=name").await.ok(200);
     let cursor = first["next"].as_str().unwrap();
@@ -108,7 +108,7 @@ async fn a_cursor_fits_its_own_query_only() {
     shop.get(&format!("/v1/products?cursor={cursor}"))
         .await
         .refused_at(400, "?cursor", "invalid_cursor");
-    // The size of the page may change on the way.
+    // The page size may change between pages.
     shop.get(&format!("/v1/categories?limit=3&sort=name&cursor={cursor}"))
         .await
         .ok(200);
@@ -124,7 +124,7 @@ async fn a_cursor_fits_its_own_query_only() {
 }
 
 #[tokio::test]
-async fn totals_are_given_on_request() {
+async fn list_total_is_returned_on_request() {
     let shop = shop_of(12).await;
     assert!(
         shop.get("/v1/categories?limit=5")
@@ -155,7 +155,7 @@ async fn totals_are_given_on_request() {
 }
 
 #[tokio::test]
-async fn what_is_mistyped_is_found_by_likeness_and_never_stale() {
+async fn similar_finds_misspelt_names_and_is_never_stale() {
     let shop = Shop::open().await;
     for (name, email) in [
         ("Ada Lovelace", "ada@example.org"),
@@ -205,7 +205,7 @@ async fn what_is_mistyped_is_found_by_likeness_and_never_stale() {
     refused("q=x&sort=name", "?sort", "unknown_parameter").await;
     refused("q=x&limit=0", "?limit", "out_of_range").await;
     shop.get("/v1/orders/similar?q=x").await.refused(400);
-    // Older clients know it by this name.
+    // The old path still works for older clients.
     assert_eq!(similar("customers/alike?q=zzzz").await, ["Zzzza Johnson"]);
 }
 
@@ -240,7 +240,7 @@ async fn rows_are_read_by_a_list_of_ids() {
 }
 
 #[tokio::test]
-async fn a_page_may_begin_at_a_value_with_the_list_on_both_sides() {
+async fn seek_starts_a_page_at_a_value_with_links_both_ways() {
     let shop = Shop::open().await;
     for name in ["Apple", "banana", "Cherry", "damson", "Elder"] {
         shop.category(name).await;
@@ -268,7 +268,7 @@ async fn a_page_may_begin_at_a_value_with_the_list_on_both_sides() {
         .await
         .ok(200);
     assert_eq!(names(&page), ["Cherry", "banana"]);
-    // Beyond the last there is the way back to all before.
+    // A page beyond the last row still links back to the rows before it.
     let beyond = shop.get("/v1/categories?seek=zzz&limit=2").await.ok(200);
     assert_eq!((names(&beyond), &beyond["next"]), (vec![], &Value::Null));
     let back = format!(
@@ -291,7 +291,7 @@ async fn a_page_may_begin_at_a_value_with_the_list_on_both_sides() {
 }
 
 #[tokio::test]
-async fn orders_begin_at_a_time_and_other_lists_at_what_they_are_sorted_by() {
+async fn seek_takes_a_time_for_orders_and_the_sort_field_for_other_lists() {
     let shop = Shop::open().await;
     let product = shop.product("A-1", 9).await;
     let customer = shop.customer("ada@example.org").await;
@@ -333,7 +333,7 @@ async fn orders_begin_at_a_time_and_other_lists_at_what_they_are_sorted_by() {
 }
 
 #[tokio::test]
-async fn pages_of_all_sizes_share_a_few_statements() {
+async fn pages_of_all_sizes_share_a_few_prepared_statements() {
     let pool = connect(fresh_database().await, MIN_CONNECTIONS)
         .await
         .unwrap();

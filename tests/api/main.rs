@@ -1,8 +1,10 @@
-//! The REST API over a real socket and a real PostgreSQL. The files mirror the resources.
+//! The REST API over a real socket with a real PostgreSQL. One file per resource or subject.
 
 mod archive;
+mod archive_under_load;
 mod bad_input;
 mod bulk;
+mod bulk_effects;
 mod categories;
 mod changes;
 mod customers;
@@ -10,18 +12,24 @@ mod export;
 mod export_jobs;
 mod feed;
 mod history;
+mod ignored_input;
 mod import;
+mod import_effects;
+mod job_kinds;
 mod jobs;
 mod lists;
 mod migrations;
+mod misleading_input;
+mod order_stock;
 mod orders;
 mod partition_files;
 mod partitions;
+mod preconditions;
 mod products;
 mod pruning;
 mod readme;
+mod restore;
 mod seed;
 mod server;
-mod silence;
-mod strictness;
 mod takeover;
+mod unreadable_input;

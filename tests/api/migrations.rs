@@ -1,4 +1,4 @@
-//! What migrations make of rows that are there already.
+//! How migrations change existing rows.
 
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -6,14 +6,14 @@ use stockroom_server::{Pooling, migrate};
 use stockroom_tests::{Shop, path};
 
 #[tokio::test]
-async fn rows_of_before_are_composed_where_no_other_row_has_their_key() {
+async fn migration_normalises_old_rows_unless_another_row_has_their_key() {
     let shop = Shop::open().await;
     let customer = shop.customer("ada@example.org").await;
     let product = shop.product("A-1", 1).await;
     let taken = shop.category("Caf\u{e9}").await;
     let other = shop.category("Tea").await;
     let untouched = shop.customer("bob@example.org").await;
-    // As servers of before stored them.
+    // As older servers stored them.
     for sql in [
         "update customers set name = U&'Zoe\\0308', address = jsonb_set(address, '{city}', to_jsonb(U&'Nu\\0308rnberg'::text))
             where email = 'ada@example.org'",

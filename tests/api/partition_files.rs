@@ -1,4 +1,4 @@
-//! Partitions of orders as files: taken away, deleted, and brought back.
+//! Partitions of orders as files: exported, deleted and imported again.
 
 use chrono::{DateTime, Utc};
 use reqwest::Method;
@@ -8,7 +8,7 @@ use stockroom_tests::{Answer, Shop, path};
 
 const MAY: &str = "/v1/partitions/orders_2026_05";
 
-/// A shop with orders in several months, of which May is archived; and one order of May.
+/// A shop with orders in several months, with May archived, and one order of May.
 async fn archived() -> (Shop, Value) {
     let now: DateTime<Utc> = "2026-11-24T09:30:00Z".parse().unwrap();
     let options = Options {
@@ -47,7 +47,7 @@ async fn state(shop: &Shop) -> String {
 }
 
 #[tokio::test]
-async fn a_month_goes_to_a_file_and_comes_back_as_it_was() {
+async fn exported_month_is_imported_again_unchanged() {
     let (shop, mut order) = archived().await;
     let count = "/v1/orders?count=exact&limit=1";
     for format in ["ndjson", "csv"] {
@@ -66,7 +66,7 @@ async fn a_month_goes_to_a_file_and_comes_back_as_it_was() {
         assert_eq!(exported(&shop, format).await, file);
         let partition = shop.get(MAY).await.ok(200);
         assert_eq!(partition["rows"], report["created"]);
-        // What it refers to is kept again.
+        // The customer is referred to again, so it cannot be deleted.
         let customer = json!({"id": order["customer_id"]});
         shop.delete(&path("customers", &customer))
             .await
@@ -86,7 +86,7 @@ async fn a_month_goes_to_a_file_and_comes_back_as_it_was() {
             whole.as_i64().unwrap(),
             rest["value"].as_i64().unwrap() + added
         );
-        // It goes on where it was.
+        // The order continues with its next version.
         let noted = json!({"note": format!("back from {format}")});
         let version = order["version"].as_i64().unwrap();
         order = shop.patch(&path("orders", &order), &noted).await.ok(200);
@@ -98,7 +98,7 @@ async fn a_month_goes_to_a_file_and_comes_back_as_it_was() {
 }
 
 #[tokio::test]
-async fn what_does_not_belong_there_is_refused_and_leaves_nothing() {
+async fn month_import_refuses_foreign_rows_and_writes_nothing() {
     let (shop, order) = archived().await;
     let file = exported(&shop, "ndjson").await;
     let format = "format=ndjson";

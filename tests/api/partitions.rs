@@ -1,4 +1,4 @@
-//! Partitions: which there are, and who makes them.
+//! Partitions: which exist, and who creates them.
 
 use chrono::{DateTime, Utc};
 use serde_json::json;
@@ -24,7 +24,7 @@ async fn partitions(shop: &Shop, parent: &str) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn months_are_made_ahead_with_their_keys() {
+async fn partitions_are_created_ahead_with_their_foreign_keys() {
     let shop = Shop::open_with(options("2026-11-30T23:59:59Z")).await;
     for parent in ["orders", "order_items", "changes"] {
         let months = ["2026_11", "2026_12", "2027_01", "2027_02", "2027_03"];
@@ -48,7 +48,7 @@ async fn months_are_made_ahead_with_their_keys() {
 }
 
 #[tokio::test]
-async fn servers_that_race_for_a_partition_make_it_once() {
+async fn partition_is_created_once_by_racing_servers() {
     let options = options("2026-11-24T00:00:00Z");
     let database = fresh_database().await;
     let mut shops = Vec::new();

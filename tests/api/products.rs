@@ -4,7 +4,7 @@ use serde_json::json;
 use stockroom_tests::{Shop, path};
 
 #[tokio::test]
-async fn a_product_needs_its_category() {
+async fn product_requires_its_category() {
     let shop = Shop::open().await;
     let product = json!({
         "category_id": "0192d3f0-0000-7000-8000-000000000000",
@@ -18,7 +18,7 @@ async fn a_product_needs_its_category() {
 }
 
 #[tokio::test]
-async fn a_sku_is_unique() {
+async fn sku_is_unique() {
     let shop = Shop::open().await;
     let product = shop.product("A-1", 0).await;
     let twin = json!({
@@ -61,14 +61,14 @@ async fn products_are_found_by_text_category_and_activity() {
 }
 
 #[tokio::test]
-async fn an_ordered_product_stays() {
+async fn ordered_product_is_not_deleted() {
     let shop = Shop::open().await;
     let product = shop.product("A-1", 5).await;
     let customer = shop.customer("ada@example.org").await;
     shop.order(&customer, &product, 1).await;
     let detail = shop.delete(&path("products", &product)).await.refused(409);
     assert!(
-        detail.contains("order lines that name it: 1; set it inactive"),
+        detail.contains("order lines with it: 1; set it inactive"),
         "{detail}"
     );
 }

@@ -1,6 +1,6 @@
-//! How many partitions each statement of the server over orders touches, on ten years of months. The
-//! statements are the server's own: those that it has prepared while it was asked for everything that it
-//! can do with orders. One that has no expectation here fails the test.
+//! How many partitions each of the server's statements over orders touches, on ten years of monthly partitions. The
+//! statements are those that the server has prepared after every operation on orders was called once. A statement
+//! without an expectation here fails the test.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -14,12 +14,12 @@ use stockroom_tests::{Shop, connect, fresh_database, path};
 
 const NOW: &str = "2026-11-24T09:30:00Z";
 const MONTHS: u32 = 120;
-/// Months that are made ahead and hold nothing yet.
+/// Partitions that are created ahead and are still empty.
 const AHEAD: usize = 4;
 const ALL: usize = MONTHS as usize + AHEAD;
 
-/// A statement that begins like this and holds that, with these arguments, touches so many partitions
-/// of orders and so many of their lines.
+/// An expectation: a statement that contains `holds`, run with these arguments, touches this many partitions of
+/// orders and of order lines.
 struct Expected {
     holds: &'static str,
     arguments: String,
@@ -27,8 +27,8 @@ struct Expected {
     lines: usize,
 }
 
-/// Ten years of a shop, four orders a month, on one connection for each kind of work: their prepared
-/// statements are all there are.
+/// Ten years of a shop with four orders a month. Each kind of work has a single connection, so the prepared
+/// statements of these connections are all that exist.
 async fn ten_years() -> (Shop, Vec<Value>) {
     let pool = connect(fresh_database().await, MIN_CONNECTIONS)
         .await
@@ -65,7 +65,7 @@ async fn ten_years() -> (Shop, Vec<Value>) {
     (shop, newest)
 }
 
-/// Everything that the API can do with orders.
+/// Calls every operation of the API on orders.
 async fn use_all(shop: &Shop, orders: &[Value]) {
     let (order, other) = (&orders[0], &orders[100]);
     let at = |order: &Value| order["placed_at"].as_str().unwrap().to_owned();
@@ -127,7 +127,7 @@ async fn use_all(shop: &Shop, orders: &[Value]) {
         .refused(409);
 }
 
-/// What each of those statements is to touch.
+/// The expectations for these statements.
 fn expectations(orders: &[Value]) -> Vec<Expected> {
     let text = |order: &Value, field: &str| order[field].as_str().unwrap().to_owned();
     let order = &orders[1];
@@ -154,25 +154,25 @@ fn expectations(orders: &[Value]) -> Vec<Expected> {
         names.at
     );
     let mut expectations = vec![
-        // One partition by name, and the first that has a row.
+        // One partition by name, and the first one that contains a row.
         expected("coalesce($1, '-infinity'", "null, null".into(), 1, 1),
         expected("select exists (select from orders)", String::new(), 1, 0),
     ];
     expectations.extend(one_order(&names, &text(order, "id")));
     expectations.extend(lists(&names));
-    // Whatever lies between the two.
+    // Every partition between the two orders.
     expectations.push(expected("for update of o", many.clone(), 26, 0));
     expectations.push(expected("select o.* from unnest", many.clone(), 26, 0));
     expectations.push(expected("select i.* from unnest", many, 0, 26));
     expectations
 }
 
-/// An order, as arguments.
+/// The values of an order, as statement arguments.
 struct Names {
     at: String,
-    /// When it was placed, and its id.
+    /// The time and the id of the order.
     key: String,
-    /// From the order before it to itself.
+    /// The interval from the previous order to this one.
     day: String,
     customer: String,
     product: String,
@@ -186,14 +186,14 @@ fn one_order(names: &Names, id: &str) -> Vec<Expected> {
         product,
         ..
     } = names;
-    // The time in an id must be that of the order; its last digits are anything.
+    // The time in the id must match the order; its last digits are arbitrary.
     let another = format!("{}fffffff", &id[..id.len() - 7]);
     let inserted = format!("'{at}', '{another}', 1, now(), '{customer}', 'paid', 1, ''");
     let line = format!("{key}, '{{9}}', '{{{product}}}', '{{1}}', '{{1}}'");
     let updated = format!("{key}, now(), '{customer}', 'paid', 1, ''");
     let by_key = |holds, orders, lines| expected(holds, key.clone(), orders, lines);
     vec![
-        // A row that is inserted is led to its partition; nothing is scanned.
+        // An insert is routed to its partition without a scan.
         expected("insert into orders", inserted, 0, 0),
         expected("insert into order_items", line, 0, 0),
         by_key("select o.*, (", 1, 1),
@@ -205,7 +205,7 @@ fn one_order(names: &Names, id: &str) -> Vec<Expected> {
         by_key("select * from order_items where", 0, 1),
         expected("update orders", updated, 1, 0),
         by_key("delete from order_items", 0, 1),
-        // The lines of its partition that refer to it go with it, by a key between the two.
+        // The foreign key between the two partitions deletes the lines of the order.
         by_key("delete from orders", 1, 0),
     ]
 }
@@ -219,8 +219,7 @@ fn lists(names: &Names) -> Vec<Expected> {
         product,
     } = names;
     let page = |holds, arguments: String, orders| expected(holds, arguments, orders, 0);
-    // Pages are of three rows, and as many are left of this month; the months ahead are looked into
-    // and hold none.
+    // Pages have three rows, and this month still has that many. The empty months ahead are scanned first.
     let newest = AHEAD + 1;
     let november = "'2026-11-01', '2026-12-01'".to_owned();
     let of_product = format!("{day}, '{product}', {day}");
@@ -258,7 +257,7 @@ fn lists(names: &Names) -> Vec<Expected> {
             1,
         ),
         page("select count(*) from orders where true", String::new(), ALL),
-        // Few are counted; it reads on to no more than a thousand.
+        // Reads all partitions, because there are fewer rows than the limit of 1,000.
         page(
             "select count(*) from (select 1 from orders where true limit 1000)",
             String::new(),
@@ -266,7 +265,7 @@ fn lists(names: &Names) -> Vec<Expected> {
         ),
         page("group by status", november.clone(), 1),
         expected("group by product_id", format!("{november}, 10"), 1, 1),
-        // What may refer to a row is looked for everywhere, but no further than to 1,001 rows.
+        // Referring rows are searched in all partitions, but at most 1,001 are read.
         page(
             "select 1 from orders where customer_id",
             format!("'{customer}'"),
@@ -291,7 +290,7 @@ fn expected(holds: &'static str, arguments: String, orders: usize, lines: usize)
 }
 
 #[tokio::test]
-async fn every_statement_over_orders_touches_only_the_partitions_it_must() {
+async fn statements_over_orders_touch_only_the_necessary_partitions() {
     let (shop, orders) = ten_years().await;
     use_all(&shop, &orders).await;
     sqlx::raw_sql("analyze").execute(&shop.pool).await.unwrap();
@@ -336,7 +335,7 @@ async fn every_statement_over_orders_touches_only_the_partitions_it_must() {
     assert_eq!(unused, [""; 0], "no such statement was prepared");
 }
 
-/// The plan of a prepared statement as it ran; what it changed is undone.
+/// The plan of a prepared statement as executed; its changes are rolled back.
 async fn explain(conn: &mut Connection, mode: &str, name: &str, arguments: &str) -> Value {
     let arguments = match arguments {
         "" => String::new(),
@@ -357,7 +356,7 @@ async fn explain(conn: &mut Connection, mode: &str, name: &str, arguments: &str)
     plan[0]["Plan"].clone()
 }
 
-/// The partitions of `parent` that a plan has read, however often.
+/// Collects the partitions of `parent` that a plan has read, each once.
 fn touched(plan: &Value, parent: &str, into: &mut BTreeSet<String>) {
     let was_run = plan["Actual Loops"]
         .as_f64()

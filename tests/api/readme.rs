@@ -1,10 +1,10 @@
-//! The examples of the README are run as they stand there.
+//! Runs the examples of the README exactly as printed.
 
 use stockroom_tests::Shop;
 
 const README: &str = include_str!("../../README.md");
 
-/// The shell blocks that call the API, in their order.
+/// The shell blocks that call the API, in order.
 fn examples() -> Vec<&'static str> {
     let blocks = README.split("```sh\n").skip(1);
     let blocks = blocks.map(|block| block.split("```").next().unwrap());
@@ -12,7 +12,7 @@ fn examples() -> Vec<&'static str> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_examples_of_the_readme_work() {
+async fn readme_examples_work() {
     let shop = Shop::open().await;
     let examples = examples();
     assert!(examples.len() >= 3, "the README lost its examples");
@@ -22,7 +22,7 @@ async fn the_examples_of_the_readme_work() {
     let folder = tempfile::tempdir().unwrap();
     let output = tokio::process::Command::new("bash")
         .current_dir(folder.path())
-        // -f makes curl fail where the server refuses.
+        // `-f` makes curl fail if the server refuses the request.
         .args([
             "-euo",
             "pipefail",

@@ -7,7 +7,9 @@ use rustix::process::Signal;
 use serde_json::{Value, json};
 use sqlx::PgPool;
 use stockroom_server::Options;
-use stockroom_tests::{Answer, Node, Shop, connect, database_url, fresh_database, http_client};
+use stockroom_tests::{
+    Answer, Deadline, Node, Shop, connect, database_url, fresh_database, http_client,
+};
 
 fn sizes(seed: u32, orders: i64) -> Value {
     json!({
@@ -16,7 +18,7 @@ fn sizes(seed: u32, orders: i64) -> Value {
     })
 }
 
-/// A hash of all rows, whatever their order.
+/// A hash of all rows, independent of their order.
 async fn content(shop: &Shop) -> String {
     sqlx::query_scalar(
         "select md5(string_agg(row, '' order by row)) from (
@@ -32,7 +34,7 @@ async fn content(shop: &Shop) -> String {
 }
 
 #[tokio::test]
-async fn a_job_loads_what_was_asked_for() {
+async fn seed_job_loads_the_requested_rows() {
     let shop = Shop::open().await;
     let answer = shop.post("/v1/seed-jobs", &sizes(7, 2_000)).await;
     let location = answer.header("location").to_owned();
@@ -83,7 +85,7 @@ async fn a_job_loads_what_was_asked_for() {
 }
 
 #[tokio::test]
-async fn the_same_seed_gives_the_same_shop_and_another_goes_beside_it() {
+async fn same_seed_gives_the_same_rows_and_another_seed_adds_more() {
     let (one, two) = (Shop::open().await, Shop::open().await);
     for shop in [&one, &two] {
         assert_eq!(shop.seed(&sizes(7, 500)).await["state"], "done");
@@ -97,7 +99,7 @@ async fn the_same_seed_gives_the_same_shop_and_another_goes_beside_it() {
 }
 
 #[tokio::test]
-async fn a_cancelled_job_leaves_whole_batches() {
+async fn cancelled_seed_job_leaves_whole_batches() {
     let shop = Shop::open().await;
     let job = shop
         .post("/v1/seed-jobs", &sizes(7, 1_000_000))
@@ -113,17 +115,20 @@ async fn a_cancelled_job_leaves_whole_batches() {
     assert_ne!(job["progress"][3]["done"], 1_000_000);
 }
 
-/// Waits until some of the job's orders are in the shop; gives its path.
+/// Waits until some of the job's orders are in the shop; returns the path of the job.
 async fn has_orders(shop: &Shop, job: &Value) -> String {
     let path = format!("/v1/seed-jobs/{}", job["id"].as_str().unwrap());
+    let deadline = Deadline::new("the first orders", 120);
     while shop.get(&path).await.ok(200)["progress"][3]["done"] == 0 {
+        deadline.check();
         tokio::time::sleep(Duration::from_millis(2)).await;
     }
     path
 }
 
 #[tokio::test]
-async fn a_job_that_was_given_up_goes_on_where_it_stopped() {
+#[ignore = "slow: seeds enough rows to be stopped in the middle"]
+async fn cancelled_seed_job_resumes_where_it_stopped() {
     let (whole, shop) = (Shop::open().await, Shop::open().await);
     let request = sizes(7, 60_000);
     assert_eq!(whole.seed(&request).await["state"], "done");
@@ -136,7 +141,7 @@ async fn a_job_that_was_given_up_goes_on_where_it_stopped() {
     shop.post("/v1/seed-jobs", &sizes(7, 60_001))
         .await
         .refused_at(409, "/seed", "duplicate");
-    // Without an end it keeps the one that it had, and at another rate it loads the same batches.
+    // Without `until` the job keeps its original value, and at another rate it loads the same batches.
     let mut again = request.clone();
     again.as_object_mut().unwrap().remove("until");
     again["rate"] = json!(1_000_000);
@@ -155,7 +160,7 @@ async fn a_job_that_was_given_up_goes_on_where_it_stopped() {
     );
 }
 
-/// A job as it stands in the database: its state and how many of its batches are there.
+/// The state of the job in the database, and the number of its recorded batches.
 async fn stands(pool: &PgPool) -> (String, i64) {
     sqlx::query_as("select state, (select count(*) from seed_batches) from jobs")
         .fetch_one(pool)
@@ -164,7 +169,9 @@ async fn stands(pool: &PgPool) -> (String, i64) {
 }
 
 async fn until(pool: &PgPool, is_so: impl Fn(&str, i64) -> bool) {
+    let deadline = Deadline::new("the loop to end", 120);
     loop {
+        deadline.check();
         let (state, batches) = stands(pool).await;
         if is_so(&state, batches) {
             return;
@@ -174,7 +181,8 @@ async fn until(pool: &PgPool, is_so: impl Fn(&str, i64) -> bool) {
 }
 
 #[tokio::test]
-async fn a_job_whose_server_dies_or_stops_goes_on_on_the_next() {
+#[ignore = "slow: seeds enough rows to be stopped in the middle"]
+async fn seed_job_resumes_on_the_next_server() {
     let database = fresh_database().await;
     let url = database_url(&database);
     let mut node = Node::start("stockroom-server", vec![("DATABASE_URL", url)]);
@@ -185,12 +193,12 @@ async fn a_job_whose_server_dies_or_stops_goes_on_on_the_next() {
         .header("content-type", "application/json")
         .body(request.to_string());
     Answer::read(posted.send().await.unwrap()).await.ok(202);
-    // The categories, products and customers are one batch each.
+    // Categories, products and customers are one batch each.
     until(&pool, |_, batches| batches > 4).await;
     node.kill();
     let (state, batches) = stands(&pool).await;
     assert_eq!(state, "running");
-    // As if it had been dead for long enough.
+    // Simulates that the server has been dead long enough.
     sqlx::query("update jobs set beat_at = beat_at - interval '1 minute'")
         .execute(&pool)
         .await
@@ -215,7 +223,7 @@ async fn a_job_whose_server_dies_or_stops_goes_on_on_the_next() {
 }
 
 #[tokio::test]
-async fn jobs_wait_for_their_turn_and_may_be_taken_out() {
+async fn seed_jobs_are_queued_and_can_be_cancelled() {
     let shop = Shop::open().await;
     let post = async |seed| {
         shop.post("/v1/seed-jobs", &sizes(seed, 20_000))
@@ -240,13 +248,13 @@ async fn jobs_wait_for_their_turn_and_may_be_taken_out() {
 }
 
 #[tokio::test]
-async fn the_events_of_a_job_tell_it_to_its_end() {
+async fn seed_job_events_report_progress_to_the_end() {
     let shop = Shop::open().await;
     let job = shop.post("/v1/seed-jobs", &sizes(7, 20_000)).await.ok(202);
     let path = format!("/v1/seed-jobs/{}/events", job["id"].as_str().unwrap());
     let response = shop.request(Method::GET, &path).send().await.unwrap();
     assert_eq!(response.headers()["content-type"], "text/event-stream");
-    // Ends by itself, with the job.
+    // The stream ends with the job.
     let text = response.text().await.unwrap();
     let jobs: Vec<Value> = text
         .lines()
@@ -268,7 +276,7 @@ async fn the_events_of_a_job_tell_it_to_its_end() {
 }
 
 #[tokio::test]
-async fn a_job_with_a_rate_loads_small_batches() {
+async fn seed_job_with_a_rate_loads_small_batches() {
     let shop = Shop::open().await;
     let mut request = sizes(7, 2_000);
     request["rate"] = json!(4_000);
@@ -282,12 +290,12 @@ async fn a_job_with_a_rate_loads_small_batches() {
 }
 
 #[tokio::test]
-async fn shops_in_use_can_be_spared() {
+async fn seed_job_can_refuse_a_shop_in_use() {
     let shop = Shop::open().await;
     let spared = "/v1/seed-jobs?unless_in_use=true";
     let job = shop.post(spared, &sizes(1, 100)).await.ok(202);
     assert_eq!(shop.ended(&job).await["state"], "done");
-    // What was seeded is nobody's.
+    // Seeded rows do not count as use.
     let job = shop.post(spared, &sizes(2, 100)).await.ok(202);
     assert_eq!(shop.ended(&job).await["state"], "done");
     shop.category("Tea").await;

@@ -1,4 +1,4 @@
-//! The server itself: probes, request ids, limits, sessions, stopping.
+//! The server itself: probes, request ids, limits, sessions and shutdown.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use stockroom_server::Options;
 use stockroom_tests::{Shop, close_database, connect, fresh_database, path};
 
 #[tokio::test]
-async fn probes_tell_alive_from_ready() {
+async fn probes_distinguish_alive_from_ready() {
     let database = fresh_database().await;
     let pool = connect(database.clone(), 8).await.unwrap();
     let shop = Shop::serve(pool, Options::default()).await;
@@ -23,7 +23,7 @@ async fn probes_tell_alive_from_ready() {
 }
 
 #[tokio::test]
-async fn every_answer_bears_its_request_id() {
+async fn every_response_has_a_request_id() {
     let shop = Shop::open().await;
     let ours = shop.get("/v1/orders").await;
     assert_eq!(ours.header("x-request-id").len(), 36);
@@ -36,27 +36,24 @@ async fn every_answer_bears_its_request_id() {
 }
 
 #[tokio::test]
-async fn a_request_that_takes_too_long_is_told_so() {
+async fn slow_request_is_reported_as_timed_out() {
     let options = Options {
         request_timeout: Duration::from_secs(1),
         ..Options::default()
     };
     let shop = Shop::open_with(options).await;
     let row = shop.category("Tea").await;
-    let holder = shop.hold("categories").await;
+    let holder = shop.lock_rows("categories").await;
     let late = shop
         .patch(&path("categories", &row), &json!({"name": "Teas"}))
         .await;
-    // It may still be done, so the answer must not invite a second try.
+    // The write may still be committed, so the response must not suggest a retry.
     let detail = late.refused(504);
-    assert!(
-        detail.contains("it is not known whether it was done"),
-        "{detail}"
-    );
+    assert!(detail.contains("it may have been done"), "{detail}");
     assert!(detail.contains("`If-None-Match: *`"), "{detail}");
     holder.rollback().await.unwrap();
-    // A read that takes as long has done nothing.
-    let holder = shop.shut("categories").await;
+    // A read has no effect, so it may be retried.
+    let holder = shop.lock_table("categories").await;
     let late = shop.get("/v1/categories?sort=-name").await;
     assert_eq!(late.header("retry-after"), "1");
     late.refused(503);
@@ -64,7 +61,7 @@ async fn a_request_that_takes_too_long_is_told_so() {
 }
 
 #[tokio::test]
-async fn a_stopping_server_ends_its_sessions_and_answers_what_it_began() {
+async fn stopping_server_ends_sessions_and_finishes_running_requests() {
     let shop = Shop::open().await;
     let row = shop.category("Tea").await;
     let session = shop
@@ -76,7 +73,7 @@ async fn a_stopping_server_ends_its_sessions_and_answers_what_it_began() {
     let hello = events.next().await.unwrap().unwrap();
     assert!(hello.starts_with(b"event: attached"), "{hello:?}");
 
-    let holder = shop.hold("categories").await;
+    let holder = shop.lock_rows("categories").await;
     let patch = shop
         .request(reqwest::Method::PATCH, &path("categories", &row))
         .header("content-type", "application/json")
@@ -91,7 +88,7 @@ async fn a_stopping_server_ends_its_sessions_and_answers_what_it_began() {
 }
 
 #[tokio::test]
-async fn every_route_refuses_in_the_same_way() {
+async fn routes_refuse_in_a_uniform_way() {
     let shop = Shop::open().await;
     for path in [
         "/v1/products/import",
@@ -118,7 +115,7 @@ async fn every_route_refuses_in_the_same_way() {
 }
 
 #[tokio::test]
-async fn bodies_may_be_gzipped_whatever_the_letters_of_the_coding() {
+async fn gzip_bodies_are_accepted_ignoring_the_case_of_the_coding() {
     use std::io::Write;
 
     let shop = Shop::open().await;

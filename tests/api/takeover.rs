@@ -1,4 +1,4 @@
-//! Jobs whose server dies, or that are to stop: the next server goes on, and nothing is done twice.
+//! Jobs whose server dies or that must stop: the next server continues, and nothing is done twice.
 
 use std::time::Duration;
 
@@ -8,12 +8,12 @@ use serde_json::{Value, json};
 use sqlx::PgPool;
 use stockroom_server::Options;
 use stockroom_tests::{
-    Answer, Node, Shop, connect, database_url, fresh_database, http_client, path,
+    Answer, Deadline, Node, Shop, connect, database_url, fresh_database, http_client, path,
 };
 
 use super::jobs::{count, customers, job, lines, orders, send, text};
 
-/// A server of its own process with two products and two customers, the second of whom somebody holds.
+/// A server process with two products and two customers; the test locks the second customer.
 struct Crash {
     node: Node,
     pool: PgPool,
@@ -55,9 +55,9 @@ impl Crash {
         }
     }
 
-    /// Lets the server die amid the import of those orders, and another go on; gives that one and the job
-    /// as it ended.
-    async fn amid(
+    /// Kills the server in the middle of the import of those orders and lets another one continue. Returns the new
+    /// server and the finished job.
+    async fn crash_during_import(
         mut self,
         query: &str,
         write: impl Fn(&[Value]) -> String,
@@ -67,7 +67,7 @@ impl Crash {
         let [ada, bob] = &self.customers;
         let file = write(&orders([ada, bob], [one, two], 500));
         let mut holder = self.pool.begin().await.unwrap();
-        // Products are locked before anything is written, customers only where an order refers to them.
+        // An import locks products before it writes anything, but customers only when an order refers to them.
         sqlx::query("select 1 from customers where email = 'bob@example.org' for update")
             .execute(&mut *holder)
             .await
@@ -77,7 +77,9 @@ impl Crash {
             .header("prefer", "respond-async")
             .body(file);
         let job = Answer::read(request.send().await.unwrap()).await.ok(202);
+        let deadline = Deadline::new("the loop to end", 120);
         loop {
+            deadline.check();
             let (done, written): (i64, i64) = sqlx::query_as(
                 "select rows_done, (progress->1->>'done')::bigint from jobs where kind = 'import'",
             )
@@ -90,7 +92,7 @@ impl Crash {
             tokio::time::sleep(Duration::from_millis(2)).await;
         }
         self.node.kill();
-        // As if it had been dead for long enough.
+        // Simulates that the server has been dead long enough.
         sqlx::query("update jobs set beat_at = beat_at - interval '1 minute'")
             .execute(&self.pool)
             .await
@@ -129,23 +131,23 @@ async fn has_each_order_once(shop: &Shop, done: &Value) {
 }
 
 #[tokio::test]
-async fn an_import_whose_server_dies_goes_on_after_the_rows_that_are_in_the_shop() {
+async fn import_resumes_after_its_committed_rows_when_its_server_dies() {
     goes_on_after_a_batch("ndjson", lines).await;
 }
 
-/// Lets the server die when the first batch of a file is in the shop; the next writes the others alone.
+/// Kills the server after the first batch of a file was committed; the next server writes only the remaining rows.
 async fn goes_on_after_a_batch(format: &str, write: impl Fn(&[Value]) -> String) {
     let query = format!("format={format}&on_error=reject_failed");
     let crash = Crash::prepare().await;
     let (shop, done) = crash
-        .amid(&query, write, |rows_done| rows_done == 500)
+        .crash_during_import(&query, write, |rows_done| rows_done == 500)
         .await;
     has_each_order_once(&shop, &done).await;
 }
 
 #[tokio::test]
-async fn an_import_goes_on_also_where_all_rows_stand_in_one_line() {
-    // As old spreadsheets end their lines.
+async fn import_resumes_in_a_csv_file_with_carriage_returns_only() {
+    // Old spreadsheets end lines with a carriage return only.
     let table = |orders: &[Value]| {
         let row = |order: &Value| {
             let items = order["items"].to_string().replace('"', "\"\"");
@@ -158,13 +160,13 @@ async fn an_import_goes_on_also_where_all_rows_stand_in_one_line() {
 }
 
 #[tokio::test]
-async fn an_import_of_all_or_nothing_begins_again_on_the_next_server() {
+async fn all_or_nothing_import_restarts_on_the_next_server() {
     let crash = Crash::prepare().await;
     let (shop, done) = crash
-        .amid("format=ndjson", lines, |rows_done| rows_done == 0)
+        .crash_during_import("format=ndjson", lines, |rows_done| rows_done == 0)
         .await;
     has_each_order_once(&shop, &done).await;
-    // One that is in the shop, of which its server only did not come to say so, is not written again.
+    // The import was committed but its server died before it recorded the end. It is not written again.
     sqlx::query(
         "update jobs set state = 'running', beat_at = beat_at - interval '1 minute',
             runner = gen_random_uuid(), finished_at = null
@@ -178,7 +180,7 @@ async fn an_import_of_all_or_nothing_begins_again_on_the_next_server() {
 }
 
 #[tokio::test]
-async fn an_import_that_is_cancelled_leaves_whole_batches_or_nothing() {
+async fn cancelled_import_leaves_whole_batches_or_nothing() {
     let shop = Shop::open().await;
     let customers = [
         shop.customer("ada@example.org").await,
@@ -199,7 +201,9 @@ async fn an_import_that_is_cancelled_leaves_whole_batches_or_nothing() {
             .unwrap();
         let sent = send(&shop, &format!("orders/import{query}"), file.clone()).await;
         let sent = sent.ok(202);
+        let deadline = Deadline::new("the loop to end", 120);
         loop {
+            deadline.check();
             let job = job(&shop, &sent).await;
             assert_eq!(job["finished_at"], Value::Null, "{job:#}");
             if job["progress"][1]["done"].as_i64() >= Some(500) {
@@ -208,9 +212,12 @@ async fn an_import_that_is_cancelled_leaves_whole_batches_or_nothing() {
             tokio::time::sleep(Duration::from_millis(2)).await;
         }
         shop.delete(&path("jobs", &sent)).await.ok(202);
-        // With the second beat from here on the server knows it: the first may have been under way.
+        // The server learns of the cancellation with the second beat from here; the first may already have been in
+        // progress.
         let mut beats = std::collections::BTreeSet::new();
+        let deadline = Deadline::new("three heartbeats", 120);
         while beats.len() < 3 {
+            deadline.check();
             let beat: DateTime<Utc> =
                 sqlx::query_scalar("select beat_at from jobs where state = 'running'")
                     .fetch_one(&shop.pool)
@@ -231,7 +238,7 @@ async fn an_import_that_is_cancelled_leaves_whole_batches_or_nothing() {
 }
 
 #[tokio::test]
-async fn an_export_that_is_taken_over_has_no_piece_of_the_first() {
+async fn export_that_is_taken_over_contains_nothing_of_the_first_attempt() {
     let shop = Shop::open().await;
     let rows = lines(&customers(3_000));
     let done = send(&shop, "customers/import", rows).await.ok(202);
@@ -239,7 +246,7 @@ async fn an_export_that_is_taken_over_has_no_piece_of_the_first() {
     let path_of = "/v1/customers/export?format=csv";
     let export = shop.send(shop.request(Method::POST, path_of)).await.ok(202);
     shop.ended(&export).await;
-    // As a server would leave it that died before its end.
+    // As a server leaves it that died before the end of the export.
     sqlx::raw_sql(
         "insert into job_pieces select job_id, number + 1, bytes from job_pieces order by number desc;
         update jobs set state = 'running', runner = gen_random_uuid(), finished_at = null,
@@ -258,7 +265,7 @@ async fn an_export_that_is_taken_over_has_no_piece_of_the_first() {
 }
 
 #[tokio::test]
-async fn a_job_that_no_server_comes_to_the_end_of_is_given_up() {
+async fn job_fails_after_too_many_takeovers() {
     let shop = Shop::open().await;
     let job = send(&shop, "categories/import", lines(&[json!({"name": "Tea"})])).await;
     let job = shop.ended(&job.ok(202)).await;
@@ -272,11 +279,11 @@ async fn a_job_that_no_server_comes_to_the_end_of_is_given_up() {
     let given_up = shop.ended(&job).await;
     assert_eq!(given_up["state"], "failed");
     let detail = given_up["problem"]["detail"].as_str().unwrap();
-    assert!(detail.contains("taken over 5 times"), "{detail}");
+    assert!(detail.contains("5 servers failed"), "{detail}");
 }
 
 #[tokio::test]
-async fn a_job_whose_connection_breaks_goes_on_when_the_database_is_there_again() {
+async fn job_resumes_after_a_lost_database_connection() {
     let shop = Shop::open().await;
     let customer = shop.customer("ada@example.org").await;
     let products = [
@@ -295,8 +302,10 @@ async fn a_job_whose_connection_breaks_goes_on_when_the_database_is_there_again(
         .unwrap();
     let sent = send(&shop, "orders/import?on_error=reject_failed", file).await;
     let sent = sent.ok(202);
-    // The one that waits for the product is the import's.
+    // The backend that waits for the product belongs to the import.
+    let deadline = Deadline::new("the loop to end", 120);
     loop {
+        deadline.check();
         let ended: Vec<bool> = sqlx::query_scalar(
             "select pg_terminate_backend(pid) from pg_stat_activity
             where datname = current_database() and wait_event_type = 'Lock'",
@@ -310,8 +319,10 @@ async fn a_job_whose_connection_breaks_goes_on_when_the_database_is_there_again(
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
     holder.rollback().await.unwrap();
+    let deadline = Deadline::new("a finished job", 120);
     while job(&shop, &sent).await["finished_at"].is_null() {
-        // As if more time passed.
+        deadline.check();
+        // Simulates that more time has passed.
         sqlx::query(
             "update jobs set beat_at = beat_at - interval '1 minute' where rows_done = 500",
         )

@@ -1,6 +1,6 @@
-//! How fast a cached answer is: requests a second against a fixed body of the same size that passes
-//! the same layers in the same process, driven by `wrk` from another. Rounds of all kinds alternate, so
-//! that what else the machine does falls on all of them.
+//! Throughput of a cached response: requests per second, compared with a fixed body of the same size that passes
+//! through the same layers in the same process. `wrk` drives both from a separate process. Rounds of all kinds are
+//! interleaved, so other load on the machine affects them all equally.
 
 use std::{fmt::Write, process::Command, time::Duration};
 
@@ -16,8 +16,7 @@ const ROUNDS: usize = 7;
 const SECONDS: u32 = 3;
 const ROWS: usize = 10_000;
 
-/// Picks one of the ids at random for each request; the path before it and the file of ids are told by
-/// the environment.
+/// The `wrk` script: requests a random id each time. `PREFIX` holds the path before the id, `IDS` the file of ids.
 const AT_RANDOM: &str = r#"
 local ids = {}
 for line in io.lines(os.getenv("IDS")) do ids[#ids + 1] = line end
@@ -25,7 +24,7 @@ local prefix = os.getenv("PREFIX")
 request = function() return wrk.format("GET", prefix .. ids[math.random(#ids)]) end
 "#;
 
-/// Processes whose CPU time is told apart.
+/// The processes whose CPU time is measured separately.
 struct Rig {
     server: Node,
     redis: RedisProcess,
@@ -43,18 +42,18 @@ struct Kind {
     connections: u32,
 }
 
-/// The rounds of one kind, of which medians are told.
+/// The measurements of all rounds of one kind; the report shows their medians.
 #[derive(Debug, Default)]
 struct Measured {
     rate: Vec<f64>,
     p99_millis: Vec<f64>,
-    /// CPU microseconds a request: server, Redis, PostgreSQL.
+    /// CPU microseconds per request: server, Redis, PostgreSQL.
     cpu: [Vec<f64>; 3],
 }
 
 #[tokio::main]
 async fn main() {
-    // `cargo test` builds and runs benchmarks too, but with this flag.
+    // `cargo test` also builds and runs benchmarks, but with this flag.
     if std::env::args().any(|argument| argument == "--test") {
         return;
     }
@@ -132,7 +131,7 @@ async fn main() {
     write_section("cache", &text);
 }
 
-/// Starts the server on a shop of ten thousand products, all of them read once.
+/// Starts the server on a shop of ten thousand products, each read once to fill the cache.
 async fn start() -> (Rig, String, usize) {
     let database = fresh_database().await;
     let pid_file = database
@@ -234,7 +233,7 @@ fn measure(rig: &Rig, kind: &Kind, measured: &mut Measured) {
     }
 }
 
-/// Reads `950.00us`, `1.23ms` or `1.20s`.
+/// Parses a `wrk` duration such as `950.00us`, `1.23ms` or `1.20s` into milliseconds.
 fn millis(text: &str) -> f64 {
     let (factor, number) = match text {
         text if text.ends_with("us") => (1e-3, text.trim_end_matches("us")),
@@ -249,7 +248,7 @@ fn report(kinds: &[Kind], measured: &[Measured], stopped: &Measured, bytes: usiz
         let index = kinds.iter().position(|kind| kind.name == name).unwrap();
         &measured[index]
     };
-    // Round by round, for rounds that stand beside each other met the same machine.
+    // Compares round by round, because adjacent rounds ran under the same load on the machine.
     let ratio = |one: &str, other: &str| {
         let pairs = of(one).rate.iter().zip(&of(other).rate);
         median(pairs.map(|(one, other)| one / other).collect())

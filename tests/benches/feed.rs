@@ -1,5 +1,5 @@
-//! What those who follow the changes cost those who write: orders that eight writers place in a second, with
-//! more and more followers, in turns.
+//! What followers of the change stream cost writers: orders placed per second by eight writers, with a growing number
+//! of followers, in interleaved rounds.
 
 use std::{
     fmt::Write as _,
@@ -27,7 +27,7 @@ const SLICE: Duration = Duration::from_secs(3);
 
 #[tokio::main]
 async fn main() {
-    // `cargo test` builds and runs benchmarks too, but with this flag.
+    // `cargo test` also builds and runs benchmarks, but with this flag.
     if std::env::args().any(|argument| argument == "--test") {
         return;
     }
@@ -42,49 +42,49 @@ async fn main() {
         }));
     }
     let (orders, url) = (Arc::new(orders), format!("{}/v1", shop.base));
-    // The first slice warms up.
+    // The first slice only warms up.
     slice(&url, &orders, 0).await;
     let mut rates = FOLLOWERS.map(|_| (Vec::new(), Vec::new()));
     for _ in 0..ROUNDS {
         for (rates, followers) in rates.iter_mut().zip(FOLLOWERS) {
-            let (placed, told) = slice(&url, &orders, followers).await;
+            let (placed, reported) = slice(&url, &orders, followers).await;
             rates.0.push(placed);
-            rates.1.push(told);
+            rates.1.push(reported);
         }
     }
     let mut text = format!(
         "{WRITERS} writers place orders of one line as fast as they can, {} s for each number of followers, \
          {ROUNDS} rounds in turns; medians. Writers, followers, server and PostgreSQL on the same 2 cores.\n\n\
-         | followers | orders/s | of those without | changes told/s |\n|---|---|---|---|\n",
+         | followers | orders/s | of those without | changes reported/s |\n|---|---|---|---|\n",
         SLICE.as_secs()
     );
     let alone = median(rates[0].0.clone());
-    for ((placed, told), followers) in rates.into_iter().zip(FOLLOWERS) {
-        let (placed, told) = (median(placed), median(told));
+    for ((placed, reported), followers) in rates.into_iter().zip(FOLLOWERS) {
+        let (placed, reported) = (median(placed), median(reported));
         let share = placed / alone;
         let _ = writeln!(
             text,
-            "| {followers} | {placed:.0} | {share:.2} | {told:.0} |"
+            "| {followers} | {placed:.0} | {share:.2} | {reported:.0} |"
         );
     }
     say(&text);
     write_section("feed", text.trim_end());
 }
 
-/// Orders placed in a second, and changes told, while so many follow.
+/// Returns the orders placed per second and the change events received per second, with `followers` open streams.
 async fn slice(url: &str, orders: &Arc<Vec<Value>>, followers: usize) -> (f64, f64) {
-    let (is_over, told) = (
+    let (is_over, reported) = (
         Arc::new(AtomicBool::new(false)),
         Arc::new(AtomicU64::new(0)),
     );
     let mut following = JoinSet::new();
     for _ in 0..followers {
         let response = Client::new().get(format!("{url}/changes")).send().await;
-        let (mut response, told) = (response.unwrap(), told.clone());
+        let (mut response, reported) = (response.unwrap(), reported.clone());
         following.spawn(async move {
             while let Ok(Some(chunk)) = response.chunk().await {
                 let text = chunk.windows(6).filter(|window| window == b"\ndata:");
-                told.fetch_add(text.count() as u64, Relaxed);
+                reported.fetch_add(text.count() as u64, Relaxed);
             }
         });
     }
@@ -111,5 +111,8 @@ async fn slice(url: &str, orders: &Arc<Vec<Value>>, followers: usize) -> (f64, f
     let placed: usize = writers.join_all().await.into_iter().sum();
     let seconds = begun.elapsed().as_secs_f64();
     following.shutdown().await;
-    (placed as f64 / seconds, told.load(Relaxed) as f64 / seconds)
+    (
+        placed as f64 / seconds,
+        reported.load(Relaxed) as f64 / seconds,
+    )
 }

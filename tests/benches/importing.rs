@@ -1,5 +1,5 @@
-//! Files out of a shop and into others: how fast each way is, and that memory does not grow with the rows.
-//! `STOCKROOM_BENCH_ORDERS` sets the larger size; the smaller is a tenth of it.
+//! Exports from one shop and imports into others: the speed of each way, and proof that memory does not grow with the
+//! number of rows. `STOCKROOM_BENCH_ORDERS` sets the larger size; the smaller is a tenth of it.
 
 use std::{
     fmt::Write as _,
@@ -17,14 +17,14 @@ use stockroom_tests::{
 };
 
 const RESOURCES: [&str; 4] = ["categories", "products", "customers", "orders"];
-/// No request takes so long.
+/// A timeout that no request reaches.
 const LONG: Duration = Duration::from_secs(3_600);
-/// Orders that are placed anew from a file, of each hundred that were exported.
+/// Percentage of the exported orders that are written to the file of new orders.
 const PLACED: i64 = 5;
 
 #[tokio::main]
 async fn main() {
-    // `cargo test` builds and runs benchmarks too, but with this flag.
+    // `cargo test` also builds and runs benchmarks, but with this flag.
     if std::env::args().any(|argument| argument == "--test") {
         return;
     }
@@ -64,7 +64,7 @@ async fn main() {
 
 struct Figures {
     ways: Vec<Way>,
-    /// Of the servers that exported, restored and applied, in MiB.
+    /// Peak memory of the servers that exported, restored and applied, in MiB.
     memory: [f64; 3],
 }
 
@@ -143,7 +143,7 @@ fn file(folder: &Path, resource: &str) -> PathBuf {
     folder.join(format!("{resource}.ndjson"))
 }
 
-/// Writes some of the exported orders as new ones: without what the server sets, and pending.
+/// Writes some of the exported orders as new, pending ones, without the fields that the server sets.
 fn place_anew(exported: &Path, placed: &Path) {
     let lines = BufReader::new(std::fs::File::open(exported).unwrap()).lines();
     let mut out = std::io::BufWriter::new(std::fs::File::create(placed).unwrap());
@@ -199,7 +199,7 @@ impl Shop {
         }
     }
 
-    /// Writes the list to a file; gives the number of rows.
+    /// Writes the list to a file and returns the number of rows.
     async fn export(&self, resource: &str, to: &Path) -> u64 {
         let url = self.server.url(&format!("/v1/{resource}/export"));
         let request = self.client.get(url).timeout(LONG);
@@ -213,7 +213,7 @@ impl Shop {
         rows
     }
 
-    /// Sends the file; gives the number of rows that something was said of.
+    /// Sends the file and returns the number of rows in the report.
     async fn import(&self, path: &str, from: &Path) -> u64 {
         let file = tokio::fs::read(from).await.unwrap();
         let request = self.client.post(self.server.url(&format!("/v1/{path}")));

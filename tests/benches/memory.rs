@@ -1,5 +1,5 @@
-//! How much memory the server takes: after ten minutes of reads and writes with the default 64 MiB of cached
-//! answers, and after 24 bulk bodies of 6 MB at once, beside a probe of what a connection costs.
+//! Memory of the server: after ten minutes of reads and writes with the default 64 MiB of cached responses, and after
+//! 24 concurrent bulk bodies of 6 MB.
 
 use std::{
     fmt::Write,
@@ -20,12 +20,12 @@ use tokio::task::JoinSet;
 
 const CALLERS: u64 = 32;
 const BODIES: usize = 24;
-/// Rows of one body: each of some 600 bytes.
+/// Rows per bulk body; each row has about 600 bytes.
 const ROWS: usize = 10_000;
 
 #[tokio::main]
 async fn main() {
-    // `cargo test` builds and runs benchmarks too, but with this flag.
+    // `cargo test` also builds and runs benchmarks, but with this flag.
     if std::env::args().any(|argument| argument == "--test") {
         return;
     }
@@ -60,7 +60,7 @@ async fn main() {
     write_section("memory", &section);
 }
 
-/// Resident memory now, in MiB.
+/// Current resident memory, in MiB.
 fn resident(pid: u32) -> f64 {
     let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
@@ -94,7 +94,7 @@ async fn seed(client: &Client, node: &Node) {
     }
 }
 
-/// Reads rows and pages of all kinds and changes a product now and then; gives how many requests that were.
+/// Reads rows and pages of all kinds and occasionally changes a product; returns the number of requests.
 async fn mixed(client: &Client, node: &Node, seconds: u64) -> u64 {
     let mut products = Vec::new();
     let mut path = "/v1/products?sort=sku&limit=200".to_owned();
@@ -141,7 +141,7 @@ async fn mixed(client: &Client, node: &Node, seconds: u64) -> u64 {
     callers.join_all().await.into_iter().sum()
 }
 
-/// Sends the bodies all at once; gives how many were answered with which status.
+/// Sends all bodies at once and returns the number of responses by status.
 async fn bodies(node: &Node) -> String {
     let mut callers = JoinSet::new();
     for caller in 0..BODIES {

@@ -1,5 +1,5 @@
-//! How much a page costs by its depth, on a million orders. Rounds of both kinds alternate, so that
-//! what else the machine does falls on both; medians and their ratio are printed.
+//! The cost of a page by its depth, on a million orders. Rounds of both kinds are interleaved, so other load on the
+//! machine affects both equally. Prints medians and their ratio.
 
 use std::{fmt::Write, time::Instant};
 
@@ -18,7 +18,7 @@ const PAGE: usize = 200;
 
 #[tokio::main]
 async fn main() {
-    // `cargo test` builds and runs benchmarks too, but with this flag.
+    // `cargo test` also builds and runs benchmarks, but with this flag.
     if std::env::args().any(|argument| argument == "--test") {
         return;
     }
@@ -72,7 +72,7 @@ async fn main() {
     write_section("paging", &text);
 }
 
-/// Reads from the database: what the cache has is no matter of depth.
+/// Reads past the cache, because a cache hit costs the same at every depth.
 async fn read(shop: &Shop, path: &str) {
     let request = shop.request(Method::GET, path);
     let request = request.header("cache-control", "no-cache");
@@ -87,7 +87,7 @@ async fn seed(shop: &Shop) {
     assert_eq!(shop.seed(&job).await["state"], "done");
 }
 
-/// How many partitions of orders and of their lines the plan for one order reads.
+/// Returns how many partitions of `orders` and of `order_items` the plan for a single order reads.
 async fn touched(shop: &Shop) -> (usize, usize) {
     let page = shop.get("/v1/orders?limit=1").await.ok(200);
     let (id, at) = (
@@ -111,7 +111,7 @@ async fn touched(shop: &Shop) -> (usize, usize) {
     (count("orders"), count("order_items"))
 }
 
-/// Follows `next` through the list; gives the path of the page that deep, and the rows a second.
+/// Follows `next` for `DEPTH` rows; returns the path of the page at that depth and the rows per second.
 async fn walk(shop: &Shop) -> (String, f64) {
     let mut cursor = String::new();
     let began = Instant::now();
@@ -126,7 +126,7 @@ async fn walk(shop: &Shop) -> (String, f64) {
     (format!("/v1/orders?limit=50{cursor}"), rate)
 }
 
-/// A page of the filtered list that begins near the same depth, reached from its end.
+/// Returns the path of a page of the filtered list at about the same depth, reached from the end of the list.
 async fn deep_filtered(shop: &Shop, path: &str) -> String {
     let mut path = shop.get(path).await.link("last").unwrap();
     for _ in 0..200 {
@@ -139,7 +139,7 @@ fn text(value: &Value) -> &str {
     value.as_str().unwrap()
 }
 
-/// Server and caller share this process.
+/// Resident memory of this process, which runs both the server and its caller, in KiB.
 fn resident_kib() -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap();
     let line = status

@@ -1,6 +1,6 @@
-//! What the interval of the partitions costs, and whether the other tables should be partitioned.
-//! `STOCKROOM_BENCH_ORDERS` sets the size. Rounds of all kinds alternate, so that what else the machine
-//! does falls on each; medians are printed.
+//! What the partition interval costs, and whether the other tables should be partitioned. `STOCKROOM_BENCH_ORDERS`
+//! sets the size. Rounds of all kinds are interleaved, so other load on the machine affects them all equally. Prints
+//! medians.
 
 use std::{fmt::Write, time::Instant};
 
@@ -18,11 +18,11 @@ use uuid::Uuid;
 const MONTHS: u32 = 24;
 const ROUNDS: usize = 200;
 const INTERVALS: [&str; 3] = ["month", "week", "day"];
-/// Rows of the table that is tried whole and in parts.
+/// Rows of the table that is measured both unpartitioned and partitioned.
 const CUSTOMERS: i64 = 500_000;
 const PARTS: u32 = 16;
 
-/// A shop whose orders are cut in one way.
+/// A shop whose orders are partitioned by one interval.
 struct Shop {
     server: Node,
     client: Client,
@@ -34,12 +34,12 @@ struct Shop {
 
 #[tokio::main]
 async fn main() {
-    // `cargo test` builds and runs benchmarks too, but with this flag.
+    // `cargo test` also builds and runs benchmarks, but with this flag.
     if std::env::args().any(|argument| argument == "--test") {
         return;
     }
-    let told = std::env::var("STOCKROOM_BENCH_ORDERS").ok();
-    let size: i64 = told
+    let reported = std::env::var("STOCKROOM_BENCH_ORDERS").ok();
+    let size: i64 = reported
         .as_ref()
         .map_or(1_000_000, |size| size.parse().unwrap());
     let mut shops = Vec::new();
@@ -51,15 +51,15 @@ async fn main() {
          | | {} |\n|---|---|---|---|\n",
         INTERVALS.join(" | ")
     );
-    let mut tell = |what: &str, values: Vec<String>| {
+    let mut report = |what: &str, values: Vec<String>| {
         let _ = writeln!(text, "| {what} | {} |", values.join(" | "));
     };
     let each = |value: fn(&Shop) -> String| shops.iter().map(value).collect();
-    tell(
+    report(
         "partitions of orders",
         each(|shop| shop.partitions.to_string()),
     );
-    tell("seeded", each(|shop| format!("{:.1} s", shop.seeded)));
+    report("seeded", each(|shop| format!("{:.1} s", shop.seeded)));
     for (what, kind) in [
         ("an order by id", Kind::ById),
         ("the newest 50 orders", Kind::Newest),
@@ -80,10 +80,10 @@ async fn main() {
         let times = times
             .into_iter()
             .map(|times| format!("{:.2} ms", median(times)));
-        tell(what, times.collect());
+        report(what, times.collect());
     }
     drop(shops);
-    if told.is_some() {
+    if reported.is_some() {
         say(&text);
         write_section("partitioning at another size", &text);
         return;
@@ -111,7 +111,6 @@ impl Shop {
         let environment = vec![
             ("DATABASE_URL", database_url(&database)),
             ("STOCKROOM_PARTITION_INTERVAL", interval.to_owned()),
-            // There is no cache to be told of anything.
             ("STOCKROOM_LOG", "off".to_owned()),
         ];
         let server = Node::start("stockroom-server", environment);
@@ -206,8 +205,8 @@ impl Shop {
     }
 }
 
-/// Customers in one table and in parts by a hash of their ids: what staff do with them, and what orders
-/// that refer to them cost.
+/// Compares customers in one table with customers hash-partitioned by id: the everyday statements of staff, and
+/// inserting orders that refer to customers.
 async fn whole_or_in_parts() -> String {
     let pool = connect(fresh_database().await, 1).await.unwrap();
     run(&pool, &customers_both_ways()).await;
@@ -273,7 +272,7 @@ async fn whole_or_in_parts() -> String {
     text
 }
 
-/// The statements that make the tables `whole` and `parts`, and one that refers to each.
+/// The statements that create the tables `whole` and `parts`, and one table that refers to each.
 fn customers_both_ways() -> String {
     let make = |name: &str, partition: &str| {
         format!(
@@ -287,7 +286,7 @@ fn customers_both_ways() -> String {
         );
     }
     for name in ["whole", "parts"] {
-        // Over parts no index can promise that an e-mail is there once: it cannot be unique.
+        // Across hash partitions no index can guarantee that an e-mail is unique.
         let unique = if name == "whole" { "unique" } else { "" };
         sql += &format!(
             "create {unique} index on {name} (lower(email)); create index on {name} (lower(name), id);
@@ -297,7 +296,7 @@ fn customers_both_ways() -> String {
     sql
 }
 
-/// Runs some statements; gives the seconds that they took.
+/// Runs the statements and returns the seconds that they took.
 async fn run(pool: &PgPool, sql: &str) -> f64 {
     let began = Instant::now();
     let mut conn = pool.acquire().await.unwrap();

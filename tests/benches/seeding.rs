@@ -1,6 +1,6 @@
-//! How fast seeding is beside psql, which loads the same rows with COPY from files; what readers feel
-//! of it, at full speed and with a rate; and how much memory the server takes. Rounds alternate, so
-//! that what else the machine does falls on both. `STOCKROOM_BENCH_ORDERS` sets the size.
+//! Seeding compared with psql loading the same rows with COPY from files; what readers notice of a seed job, at full
+//! speed and with a rate limit; and the memory of the server. Rounds are interleaved, so other load on the machine
+//! affects both equally. `STOCKROOM_BENCH_ORDERS` sets the size.
 
 use std::{
     fmt::Write,
@@ -20,13 +20,13 @@ use stockroom_tests::{
 
 const ROUNDS: u32 = 3;
 const READERS: usize = 4;
-/// Between two requests of a reader: they are people, not a load test.
+/// Pause between two requests of a reader, which models a person and not a load test.
 const THINKING: Duration = Duration::from_millis(5);
-/// For how long readers are watched with nothing else going on.
+/// How long readers are measured on an otherwise idle server.
 const IDLE: Duration = Duration::from_secs(10);
-/// The rate of the job that is to disturb nobody, in rows a second.
+/// The rate of the job that must not disturb readers, in rows per second.
 const RATE: u32 = 4_000;
-/// In the order in which references allow.
+/// In an order that satisfies the foreign keys.
 const TABLES: [&str; 5] = [
     "categories",
     "products",
@@ -46,7 +46,7 @@ struct Rig {
 
 #[tokio::main]
 async fn main() {
-    // `cargo test` builds and runs benchmarks too, but with this flag.
+    // `cargo test` also builds and runs benchmarks, but with this flag.
     if std::env::args().any(|argument| argument == "--test") {
         return;
     }
@@ -117,7 +117,7 @@ impl Rig {
         serde_json::from_slice(&answer.bytes().await.unwrap()).unwrap()
     }
 
-    /// Puts a job into the queue; gives its path.
+    /// Queues a job and returns its path.
     async fn begin(&self, seed: u32, rate: Option<u32>) -> String {
         let job = json!({
             "seed": seed, "categories": 20, "products": 1_000, "customers": 20_000,
@@ -163,7 +163,7 @@ impl Rig {
             .unwrap()
     }
 
-    /// Writes all tables to files, empties them and loads them again; gives the seconds of the latter.
+    /// Writes all tables to files, empties them and loads them again; returns the seconds that loading took.
     async fn copy(&self) -> f64 {
         let folder = tempfile::tempdir().unwrap();
         let file = |table: &str| folder.path().join(table).display().to_string();
@@ -209,7 +209,7 @@ impl Rig {
         assert!(done.unwrap().success(), "{command}");
     }
 
-    /// What readers feel of a job, at full speed and with a rate.
+    /// What readers notice of a job, at full speed and with a rate limit.
     async fn watch_readers(&self) -> String {
         let mut text = String::from(
             "Readers of single orders, of the newest orders and of products, four at a time, with 5 ms \
@@ -258,7 +258,7 @@ impl Rig {
         text
     }
 
-    /// The milliseconds of each request until then.
+    /// Reads in a loop until `end` completes; returns the milliseconds of each request.
     async fn read_until(&self, end: impl Future<Output = ()>) -> Vec<f64> {
         let orders = self.get("/v1/orders?limit=200").await;
         let paths: Vec<String> = orders["items"]

@@ -1,4 +1,4 @@
-//! The terminal client as it feels: start, keys, frames, bytes, memory, in a real pty of 200×60 on a shop of
+//! Responsiveness of the terminal client: start, keys, frames, bytes and memory, in a real pty of 200×60 on a shop of
 //! five million orders.
 
 use std::{
@@ -40,7 +40,7 @@ const PAGE_DOWN: &str = "\x1b[6~";
 
 #[tokio::main]
 async fn main() {
-    // `cargo test` builds and runs benchmarks too, but with this flag.
+    // `cargo test` also builds and runs benchmarks, but with this flag.
     if std::env::args().any(|argument| argument == "--test") {
         return;
     }
@@ -108,7 +108,7 @@ fn open(base: &str, home: &Path) -> Terminal {
     Terminal::open(SIZE.0, SIZE.1, &["--server", base], home)
 }
 
-/// Milliseconds to the first frame and to the first rows.
+/// Milliseconds until the first frame and until the first rows.
 fn starts(shop: &Shop, home: &Path) -> (f64, f64) {
     let mut times = [Vec::new(), Vec::new()];
     for start in 0..STARTS {
@@ -126,7 +126,7 @@ fn starts(shop: &Shop, home: &Path) -> (f64, f64) {
     (frame, rows)
 }
 
-/// How long keys wait for their frame: in peace, while a request hangs, while a seed job streams.
+/// How long keys wait for their frame: on an idle client, while a request hangs, and while a seed job streams.
 async fn keys(shop: &Shop, home: &Path) -> Vec<(&'static str, Vec<f64>)> {
     let mut terminal = open(&shop.base, home);
     terminal.sees("1 of ~");
@@ -168,8 +168,8 @@ async fn keys(shop: &Shop, home: &Path) -> Vec<(&'static str, Vec<f64>)> {
     ]
 }
 
-/// How long keys wait, and how long the longest turn of the loop takes in which no key is answered, while
-/// the server does what it should not.
+/// How long keys wait while the server misbehaves, and the longest turn of the event loop, during which no key is
+/// handled.
 async fn faults(shop: &Shop) -> Vec<(&'static str, Vec<f64>, f64)> {
     let address: SocketAddr = shop.base.trim_start_matches("http://").parse().unwrap();
     let (hangs, slow) = (Proxy::start(address).await, Proxy::start(address).await);
@@ -188,7 +188,7 @@ async fn faults(shop: &Shop) -> Vec<(&'static str, Vec<f64>, f64)> {
         let mut terminal = open(&base, home.path());
         terminal.sees("1 Orders");
         let times = (0..KEYS).map(|index| {
-            // What is on its way to the server, and the help over it.
+            // A request that stays in flight while the help opens over it.
             if index.is_multiple_of(10) {
                 terminal.send("r");
             }
@@ -205,7 +205,7 @@ async fn faults(shop: &Shop) -> Vec<(&'static str, Vec<f64>, f64)> {
     measured
 }
 
-/// Milliseconds of the longest turn of the loop, as the client's log tells in the end.
+/// Milliseconds of the longest turn of the event loop, as the client logs when it exits.
 fn longest_turn(home: &Path) -> f64 {
     let log = home.join(".local/state/stockroom/client.log");
     let log = std::fs::read_to_string(log).unwrap();
@@ -213,7 +213,7 @@ fn longest_turn(home: &Path) -> f64 {
     longest.trim().parse::<f64>().unwrap() / 1_000.0
 }
 
-/// The cursor up and down, one key after the other has its frame.
+/// Moves the cursor down and up; each key waits for the frame of the previous one.
 fn press(terminal: &mut Terminal) -> Vec<f64> {
     let press = |index: usize| {
         let key = if (index / 20).is_multiple_of(2) {
@@ -227,7 +227,7 @@ fn press(terminal: &mut Terminal) -> Vec<f64> {
     (0..KEYS).map(press).collect()
 }
 
-/// The median of a frame of the list, in milliseconds, with so many rows in all.
+/// The median time to draw a frame of a list with `total` rows, in milliseconds.
 fn frames(total: i64) -> f64 {
     let now = Instant::now();
     let mut app = App::new("bench".into(), Zone::Utc, SIZE, Preferences::default());
@@ -272,7 +272,7 @@ fn order(number: usize) -> Value {
     })
 }
 
-/// Bytes of keys, a rest, and memory on the way.
+/// Measures the bytes per key, an idle period, and the memory after each phase.
 fn session(shop: &Shop, home: &Path) -> Vec<(&'static str, &'static str, String)> {
     let mut terminal = open(&shop.base, home);
     terminal.sees("1 of ~");
@@ -294,7 +294,7 @@ fn session(shop: &Shop, home: &Path) -> Vec<(&'static str, &'static str, String)
     let after_paging = pss(pid);
     let asked = requests(shop);
     let held = Instant::now();
-    // As fast as keyboards repeat.
+    // About the repeat rate of a keyboard.
     while held.elapsed() < Duration::from_secs(10) {
         terminal.send("j");
         std::thread::sleep(Duration::from_millis(33));
@@ -330,7 +330,7 @@ fn session(shop: &Shop, home: &Path) -> Vec<(&'static str, &'static str, String)
     ]
 }
 
-/// Pages until so many rows have gone by; gives the rows a second.
+/// Pages down until `PAGED` rows have passed; returns the rows per second.
 fn page_down(terminal: &mut Terminal) -> f64 {
     let began = Instant::now();
     let position = |terminal: &Terminal| -> u64 {
@@ -346,7 +346,7 @@ fn page_down(terminal: &mut Terminal) -> f64 {
     PAGED as f64 / began.elapsed().as_secs_f64()
 }
 
-/// Waits until nothing more is written; gives how much was.
+/// Waits until the client stops writing; returns the number of bytes written so far.
 fn settle(terminal: &Terminal) -> usize {
     let (mut written, mut since) = (terminal.written(), Instant::now());
     while since.elapsed() < Duration::from_millis(400) {
@@ -358,7 +358,7 @@ fn settle(terminal: &Terminal) -> usize {
     written
 }
 
-/// Reads of lists that the server has answered so far.
+/// Number of list reads that the server has answered so far.
 fn requests(shop: &Shop) -> u64 {
     let metrics = tokio::task::block_in_place(|| {
         tokio::runtime::Handle::current().block_on(async {
@@ -378,7 +378,7 @@ fn requests(shop: &Shop) -> u64 {
         .sum::<f64>() as u64
 }
 
-/// The process's share of the memory that it uses, in MiB.
+/// Proportional set size (PSS) of the process, in MiB.
 fn pss(pid: u32) -> f64 {
     let rollup = std::fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).unwrap();
     let line = rollup

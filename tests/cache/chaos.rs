@@ -1,7 +1,7 @@
-//! Faults at random under load. Two servers, one PostgreSQL, one Redis; each read is checked against
-//! the newest version that was acknowledged before it started, after each fault every server has to be back soon, and
-//! in the end the database is looked through for writes that were lost or torn and for partitions that are gone. `make chaos` runs it for as long as
-//! asked; the seed that is printed makes the same faults again.
+//! Random faults under load: two servers, one PostgreSQL, one Redis. Each read is checked against the newest version
+//! that was acknowledged before the read started. After each fault every server must recover quickly. At the end the
+//! test searches the database for lost or torn writes and for missing partitions. `make chaos` runs it for a given
+//! time; the printed seed reproduces the same faults.
 
 mod faults;
 mod ledger;
@@ -20,20 +20,23 @@ use self::{
 
 const WRITERS: u64 = 8;
 const READERS: u64 = 16;
-/// Once the relay can reach PostgreSQL and Redis, what a deferred write left old ends within this. A
-/// debug build beside other tests is not timed: there it only has to end.
+/// Once the relay can reach PostgreSQL and Redis, it repairs entries of deferred writes within this time. The limit
+/// is generous for debug builds, which may run beside other tests and only have to repair eventually.
 const REPAIRED_WITHIN: Duration = Duration::from_secs(if cfg!(debug_assertions) { 20 } else { 3 });
-/// A pause without faults, long enough for the relay and for readers to see that it was.
+/// A pause without faults, long enough for the relay and the readers to notice the recovery.
 const PAUSE: Duration = Duration::from_secs(4);
-/// Every server answers readers and writers again within this once a fault is over. A debug build is not timed.
+/// Every server serves readers and writers again within this time after a fault. Generous for debug builds.
 const BACK_WITHIN: Duration = Duration::from_secs(if cfg!(debug_assertions) { 60 } else { 5 });
-/// How long rows are locked by hand, where the run is long enough for it.
+/// How long the test holds row locks, if the run is long enough for it.
 const LONG_HOLD: Duration = Duration::from_secs(40);
-/// No fault takes as long.
+/// No fault lasts this long.
 const LONGEST_FAULT: Duration = Duration::from_secs(600);
 const SHORT_HOLD: Duration = Duration::from_secs(4);
 
-/// How long, from which seed, and against which breach of the protocol.
+/// The same in every run, so that a failure can be repeated; `make chaos` draws others.
+const SEED: u64 = 20_261_126;
+
+/// Duration, seed and, optionally, the breach of the protocol that must be detected.
 struct Plan {
     seconds: u64,
     seed: u64,
@@ -46,10 +49,11 @@ fn number(variable: &str) -> Option<u64> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn no_read_is_older_than_what_was_acknowledged_before_it() {
+#[ignore = "slow: random faults for most of a minute"]
+async fn reads_under_chaos_are_never_older_than_acknowledged_writes() {
     let plan = Plan {
         seconds: number("STOCKROOM_CHAOS_SECONDS").unwrap_or(45),
-        seed: number("STOCKROOM_CHAOS_SEED").unwrap_or_else(rand::random),
+        seed: number("STOCKROOM_CHAOS_SEED").unwrap_or(SEED),
         breach: None,
     };
     let report = run(&plan).await;
@@ -61,7 +65,8 @@ async fn no_read_is_older_than_what_was_acknowledged_before_it() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_protocol_with_a_line_taken_out_is_found_out() {
+#[ignore = "slow: a run of random faults for each breach"]
+async fn chaos_detects_every_breach_of_the_protocol() {
     for &breach in sabotage::WAYS {
         let plan = Plan {
             seconds: 120,
@@ -80,7 +85,7 @@ async fn a_protocol_with_a_line_taken_out_is_found_out() {
     }
 }
 
-/// Runs until the time is over or, against a breach, until a violation is found.
+/// Runs until the time is over or, with a breach, until a violation is found.
 async fn run(plan: &Plan) -> Report {
     let hold = match plan.seconds {
         300.. => LONG_HOLD,
@@ -116,7 +121,7 @@ async fn run(plan: &Plan) -> Report {
     }
     let mut report = load.finish().await;
     if plan.breach.is_none() {
-        // First, for only some violations are printed.
+        // The audit goes first, because only the first few violations are printed.
         let audit = ledger::audit(&rig.pool, &report.orders).await;
         report.violations.splice(0..0, audit);
     }

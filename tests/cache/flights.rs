@@ -1,9 +1,9 @@
-//! One load for all who miss the same entry, on all servers.
+//! Concurrent misses of one entry share a single load, across all servers.
 
 use reqwest::Method;
 use serde_json::Value;
 use stockroom_server::Options;
-use stockroom_tests::{RedisProcess, Shop, caching_in, path};
+use stockroom_tests::{Deadline, RedisProcess, Shop, caching_in, path};
 
 async fn sum(servers: &[&Shop], counter: &str) -> u64 {
     let mut sum = 0;
@@ -24,7 +24,7 @@ async fn sum(servers: &[&Shop], counter: &str) -> u64 {
     sum
 }
 
-/// How many connections wait for a lock: loads, here.
+/// The number of connections that wait for a lock. In these tests each of them is a load.
 async fn loading(shop: &Shop) -> i64 {
     sqlx::query_scalar(
         "select count(*) from pg_stat_activity
@@ -36,14 +36,14 @@ async fn loading(shop: &Shop) -> i64 {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn two_hundred_readers_of_one_cold_key_on_two_servers_cause_one_load() {
+async fn cold_key_is_loaded_once_for_two_hundred_readers_on_two_servers() {
     let one = Shop::open().await;
     let two = Shop::serve(one.pool.clone(), Options::default()).await;
     one.cache_is_up().await;
     two.cache_is_up().await;
     let path = path("products", &one.product("TEA", 5).await);
-    // The load waits for this, and so do all readers.
-    let holder = one.shut("products").await;
+    // The load, and with it every reader, waits for this lock.
+    let holder = one.lock_table("products").await;
     let began = std::time::Instant::now();
     let readers: Vec<_> = (0..200)
         .map(|index| {
@@ -58,7 +58,7 @@ async fn two_hundred_readers_of_one_cold_key_on_two_servers_cause_one_load() {
         tokio::task::yield_now().await;
     }
     let loads = loading(&one).await;
-    // The lease of the server that loads ends after three seconds; then the other tries as well.
+    // The loading server's lease ends after three seconds; then the other server also loads.
     let is_leased = began.elapsed() < std::time::Duration::from_secs(3);
     assert!(loads == 1 || !is_leased && loads == 2, "{loads} loads");
     holder.commit().await.unwrap();
@@ -72,24 +72,28 @@ async fn two_hundred_readers_of_one_cold_key_on_two_servers_cause_one_load() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_reader_that_comes_after_a_write_does_not_join_the_load_from_before_it() {
+async fn reader_after_a_write_does_not_join_a_load_from_before_the_write() {
     let redis = RedisProcess::start();
     let shop = Shop::open_with(caching_in(&redis.url())).await;
     shop.cache_is_up().await;
     let path = path("products", &shop.product("TEA", 5).await);
-    // The first load is held up in the database, having seen the old row or nothing yet.
-    let holder = shop.shut("products").await;
+    // The lock blocks the first load before it has read the row.
+    let holder = shop.lock_table("products").await;
     let early = tokio::spawn(shop.request(Method::GET, &path).send());
+    let deadline = Deadline::new("a load in the database", 120);
     while loading(&shop).await == 0 {
+        deadline.check();
         tokio::task::yield_now().await;
     }
-    // A write elsewhere that is acknowledged meanwhile: its tags are deleted.
+    // Simulates a write that is acknowledged meanwhile: its tags are deleted.
     let tags = redis.command(&["KEYS", "*tag:product:*"]).await.unwrap();
     let tags: Vec<String> = redis::from_redis_value(tags).unwrap();
     assert_eq!(tags.len(), 1);
     redis.command(&["DEL", &tags[0]]).await.unwrap();
     let late = tokio::spawn(shop.request(Method::GET, &path).send());
+    let deadline = Deadline::new("two loads in the database", 120);
     while loading(&shop).await < 2 {
+        deadline.check();
         tokio::task::yield_now().await;
     }
     holder.commit().await.unwrap();

@@ -1,4 +1,4 @@
-//! Redis as a cluster, and behind sentinels that replace a primary that died.
+//! Redis as a cluster, and behind sentinels that replace a dead primary.
 
 use std::{fs, time::Duration};
 
@@ -10,7 +10,7 @@ async fn text(redis: &RedisProcess, words: &[&str]) -> String {
     redis::from_redis_value(value).unwrap()
 }
 
-/// Reads until it is a hit, and each time what was last written.
+/// Reads until the response is a hit; every response must show the last written name.
 async fn until_hit(shop: &Shop, path: &str, name: &str) {
     for _ in 0..20_000 {
         let answer = shop.get(path).await;
@@ -25,7 +25,7 @@ async fn until_hit(shop: &Shop, path: &str, name: &str) {
 }
 
 #[tokio::test]
-async fn a_cluster_keeps_the_keys_wherever_they_fall() {
+async fn redis_cluster_keeps_keys_on_every_node() {
     let flags = ["--cluster-enabled", "yes", "--cluster-node-timeout", "2000"];
     let nodes: Vec<RedisProcess> = (0..3)
         .map(|_| {
@@ -85,7 +85,7 @@ async fn a_cluster_keeps_the_keys_wherever_they_fall() {
 }
 
 #[tokio::test]
-async fn a_primary_that_dies_is_left_for_the_one_that_the_sentinels_name() {
+async fn server_follows_the_sentinels_to_a_new_primary() {
     let mut primary = RedisProcess::start();
     let port = primary.address.port().to_string();
     let replica = RedisProcess::start_with(&["--replicaof", &format!("127.0.0.1 {port}")]);
@@ -113,7 +113,7 @@ async fn a_primary_that_dies_is_left_for_the_one_that_the_sentinels_name() {
     until_hit(&shop, &path, "Tea").await;
     primary.kill();
     shop.patch(&path, &json!({"name": "Teas"})).await.ok(200);
-    // From the database until the replica is the primary, then from its cache.
+    // Reads go to the database until the replica becomes the primary, then to its cache.
     until_hit(&shop, &path, "Teas").await;
     assert!(
         text(&replica, &["INFO", "replication"])

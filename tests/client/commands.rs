@@ -1,117 +1,15 @@
-//! The client as a command: data on standard output, talk on standard error, exit codes that say how it
-//! went.
+//! The client as a command: data on standard output, messages on standard error, and exit codes that report the
+//! outcome.
 
-use std::{
-    io::Write,
-    path::Path,
-    process::{Command, Stdio},
-};
+use std::process::Stdio;
 
 use serde_json::{Value, json};
-use stockroom_tests::{Shop, binary, temp_dir};
+use stockroom_tests::{Shop, temp_dir};
 
-pub(crate) struct Ran {
-    pub(crate) code: i32,
-    pub(crate) out: String,
-    pub(crate) err: String,
-}
-
-impl Ran {
-    #[track_caller]
-    pub(crate) fn done(self) -> String {
-        assert_eq!(self.code, 0, "{}{}", self.out, self.err);
-        self.out
-    }
-
-    #[track_caller]
-    pub(crate) fn json(self) -> Value {
-        serde_json::from_str(&self.done()).unwrap()
-    }
-
-    /// The documents of each line.
-    #[track_caller]
-    pub(crate) fn lines(self) -> Vec<Value> {
-        let out = self.done();
-        out.lines()
-            .map(|line| serde_json::from_str(line).unwrap())
-            .collect()
-    }
-}
-
-pub(crate) struct Client {
-    base: String,
-    pub(crate) home: tempfile::TempDir,
-}
-
-impl Client {
-    pub(crate) fn of(shop: &Shop) -> Self {
-        Self {
-            base: shop.base.clone(),
-            home: temp_dir("commands"),
-        }
-    }
-
-    /// With this in its environment, which may replace what stands there.
-    pub(crate) async fn run_as(&self, environment: &[(&str, &str)], arguments: &[&str]) -> Ran {
-        let mut command = self.command(arguments);
-        command.envs(environment.iter().copied());
-        let output = tokio::task::spawn_blocking(move || command.output().unwrap());
-        let output = output.await.unwrap();
-        Ran {
-            code: output.status.code().unwrap(),
-            out: String::from_utf8(output.stdout).unwrap(),
-            err: String::from_utf8(output.stderr).unwrap(),
-        }
-    }
-
-    /// With this on its standard input.
-    pub(crate) async fn run_on(&self, input: &str, arguments: &[&str]) -> Ran {
-        self.run_with(arguments, input).await
-    }
-
-    fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(binary("stockroom"));
-        command
-            .args(arguments)
-            .env("STOCKROOM_SERVER", &self.base)
-            .env("HOME", self.home.path())
-            .env_remove("XDG_CONFIG_HOME")
-            .env_remove("XDG_STATE_HOME")
-            .env("TZ", "UTC")
-            .current_dir(self.home.path())
-            .stdin(Stdio::null());
-        command
-    }
-
-    pub(crate) async fn run(&self, arguments: &[&str]) -> Ran {
-        self.run_with(arguments, "").await
-    }
-
-    async fn run_with(&self, arguments: &[&str], input: &str) -> Ran {
-        let mut command = self.command(arguments);
-        command
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped());
-        let input = input.to_owned();
-        // The server runs on this thread as well.
-        let output = tokio::task::spawn_blocking(move || {
-            let mut child = command.spawn().unwrap();
-            // One that reads none of it may have ended by now.
-            let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
-            child.wait_with_output().unwrap()
-        });
-        let output = output.await.unwrap();
-        Ran {
-            code: output.status.code().unwrap(),
-            out: String::from_utf8(output.stdout).unwrap(),
-            err: String::from_utf8(output.stderr).unwrap(),
-        }
-    }
-}
+pub(crate) use super::runner::Client;
 
 #[tokio::test(flavor = "multi_thread")]
-async fn rows_are_created_and_read() {
+async fn commands_create_and_read_rows() {
     let shop = Shop::open().await;
     let client = Client::of(&shop);
     let tea = client
@@ -128,7 +26,7 @@ async fn rows_are_created_and_read() {
         .json();
     let id = tea["id"].as_str().unwrap();
     let table = client.run(&["categories", "list"]).await.done();
-    // What comes from the data is harmless here too.
+    // Control characters in the data are made harmless here too.
     assert!(
         table.starts_with("Name") && table.contains("hot ^[[31m") && table.contains(id),
         "{table}"
@@ -151,7 +49,7 @@ async fn rows_are_created_and_read() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn rows_are_changed_told_about_and_deleted() {
+async fn commands_change_describe_and_delete_rows() {
     let shop = Shop::open().await;
     let client = Client::of(&shop);
     let product = shop.product("007", 12).await;
@@ -197,10 +95,10 @@ async fn rows_are_changed_told_about_and_deleted() {
         shown.contains("Category     Category of 007") && shown.contains("5.00"),
         "{shown}"
     );
-    let told = client.run(&["products", "history", id]).await.done();
+    let reported = client.run(&["products", "history", id]).await.done();
     assert!(
-        told.contains("update\n    active: true → false\n    price: 1250 → 500"),
-        "{told}"
+        reported.contains("update\n    active: true → false\n    price: 1250 → 500"),
+        "{reported}"
     );
     let missing = client
         .run(&[
@@ -229,7 +127,7 @@ async fn rows_are_changed_told_about_and_deleted() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn lists_are_tables_csv_or_json() {
+async fn list_command_prints_a_table_csv_or_json() {
     let shop = Shop::open().await;
     let client = Client::of(&shop);
     let (product, customer) = (
@@ -296,7 +194,7 @@ async fn lists_are_tables_csv_or_json() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn lists_go_to_files_and_come_back() {
+async fn export_and_import_commands_round_trip_files() {
     let shop = Shop::open().await;
     let client = Client::of(&shop);
     shop.category("Tea").await;
@@ -342,7 +240,7 @@ async fn lists_go_to_files_and_come_back() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_shop_is_followed_as_a_stream_of_lines() {
+async fn changes_command_streams_json_lines() {
     let shop = Shop::open().await;
     let client = Client::of(&shop);
     shop.category("Tea").await;
@@ -364,7 +262,7 @@ async fn the_shop_is_followed_as_a_stream_of_lines() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn partitions_jobs_and_figures_are_told() {
+async fn commands_show_partitions_jobs_and_stats() {
     let shop = Shop::open().await;
     let client = Client::of(&shop);
     let seed = [
@@ -410,119 +308,4 @@ async fn partitions_jobs_and_figures_are_told() {
         "{}",
         only_looks.err
     );
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn the_doctor_tells_what_is_well_and_what_is_not() {
-    let shop = Shop::open().await;
-    let client = Client::of(&shop);
-    let well = client.run(&["doctor"]).await.done();
-    for words in ["client", "settings", "terminal", "ready in", "redis, "] {
-        assert!(well.contains(words), "{words}:\n{well}");
-    }
-    let config = client.home.path().join(".config/stockroom");
-    std::fs::create_dir_all(&config).unwrap();
-    std::fs::write(config.join("config.toml"), "[keys]\ndelte = \"x\"\n").unwrap();
-    let told = client.run(&["doctor", "--json"]).await;
-    assert_eq!(told.code, 1);
-    let findings: Value = serde_json::from_str(&told.out).unwrap();
-    let settings = findings
-        .as_array()
-        .unwrap()
-        .iter()
-        .find(|one| one["what"] == "settings")
-        .unwrap();
-    assert_eq!(settings["ok"], false);
-    assert!(
-        settings["words"]
-            .as_str()
-            .unwrap()
-            .contains("did you mean `delete`?"),
-        "{settings}"
-    );
-    std::fs::write(config.join("config.toml"), "colour = 1\n").unwrap();
-    let told = client.run(&["doctor"]).await;
-    assert!(
-        told.out.contains("WRONG  settings") && told.out.contains("ready in"),
-        "{}",
-        told.out
-    );
-    let refused = client.run(&["orders", "list"]).await;
-    assert_eq!(refused.code, 2);
-    assert!(refused.err.contains("config.toml"), "{}", refused.err);
-    let nowhere = Client {
-        base: "http://127.0.0.1:1".into(),
-        home: temp_dir("nowhere"),
-    };
-    assert!(
-        nowhere.run(&["doctor"]).await.out.contains("WRONG"),
-        "nobody answers"
-    );
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn shells_and_manuals_are_served() {
-    let shop = Shop::open().await;
-    let client = Client::of(&shop);
-    for shell in ["bash", "zsh", "fish"] {
-        let script = client.run(&["completions", shell]).await.done();
-        assert!(script.contains("partitions"), "{shell}");
-    }
-    let script = client.run(&["completions", "bash"]).await.done();
-    let path: &Path = &client.home.path().join("completions.bash");
-    std::fs::write(path, script).unwrap();
-    let checked = Command::new("bash")
-        .args(["-n".as_ref(), path.as_os_str()])
-        .status()
-        .unwrap();
-    assert!(checked.success(), "bash cannot read the completions");
-    assert!(
-        client
-            .run(&["man"])
-            .await
-            .done()
-            .contains(".TH stockroom 1")
-    );
-    assert!(client.run(&["keys"]).await.done().contains("form-save"));
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn who_stops_reading_has_what_they_wanted() {
-    let shop = Shop::open().await;
-    let client = Client::of(&shop);
-    for n in 0..60 {
-        shop.category(&format!("C{n:03}")).await;
-    }
-    for arguments in [
-        vec!["categories", "list", "--all"],
-        vec!["categories", "list", "--all", "--json"],
-        vec!["categories", "export"],
-        vec!["keys"],
-        vec!["changes", "--after", "0"],
-    ] {
-        let mut command = client.command(&arguments);
-        let mut child = command
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let out = child.stdout.take().unwrap();
-        let ended = tokio::task::spawn_blocking(move || {
-            let mut line = String::new();
-            std::io::BufRead::read_line(&mut std::io::BufReader::with_capacity(8, out), &mut line)
-                .unwrap();
-            child.wait_with_output().unwrap()
-        });
-        // One more change, for those who wait for one.
-        shop.category(&format!("After {arguments:?}")).await;
-        let output = ended.await.unwrap();
-        assert!(output.status.success(), "{arguments:?}");
-        assert_eq!(String::from_utf8_lossy(&output.stderr), "", "{arguments:?}");
-    }
-    let ran = client.run(&["--server", "", "categories", "list"]).await;
-    assert_eq!(ran.code, 2, "{}{}", ran.out, ran.err);
-    let there = client
-        .run(&["categories", "export", "/nonexistent/file.csv"])
-        .await;
-    assert_eq!(there.code, 1, "{}", there.err);
 }

@@ -1,4 +1,4 @@
-//! Servers that hang, refuse, are slow or send garbage: the client goes on answering keys, and tells.
+//! Servers that hang, refuse, are slow or send garbage: the client still handles keys and reports the fault.
 
 use std::{net::SocketAddr, time::Duration};
 
@@ -10,7 +10,7 @@ use stockroom_tests::{
 
 const ESC: &str = "\x1b";
 
-/// Goes through help, palette, tabs and a form, and leaves; the log tells how long the loop's turns were.
+/// Visits help, palette, tabs and a form, then quits. Checks that the log ends with the turns of the event loop.
 fn goes_on(terminal: &mut Terminal, home: &std::path::Path) {
     terminal.sees("1 Orders");
     terminal.send("?");
@@ -42,7 +42,7 @@ fn open(base: &str, home: &std::path::Path) -> Terminal {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_server_that_hangs() {
+async fn client_survives_a_hanging_server() {
     let shop = Shop::open().await;
     let address: SocketAddr = shop.base.trim_start_matches("http://").parse().unwrap();
     let proxy = Proxy::start(address).await;
@@ -51,7 +51,7 @@ async fn a_server_that_hangs() {
     let mut terminal = open(&format!("http://{}", proxy.address), home.path());
     terminal.sees("Waiting for the server");
     goes_on(&mut terminal, home.path());
-    // Also where it hangs only after it was there.
+    // The client must also survive a server that hangs later.
     proxy.heal();
     let mut terminal = open(&format!("http://{}", proxy.address), home.path());
     terminal.sees("No orders yet");
@@ -62,7 +62,7 @@ async fn a_server_that_hangs() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_server_that_refuses() {
+async fn client_survives_a_refusing_server() {
     let home = temp_dir("refuses");
     let mut terminal = open("http://127.0.0.1:1", home.path());
     terminal.sees("offline, reconnecting");
@@ -70,7 +70,7 @@ async fn a_server_that_refuses() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_server_that_is_slow() {
+async fn client_survives_a_slow_server() {
     let shop = Shop::open().await;
     let address: SocketAddr = shop.base.trim_start_matches("http://").parse().unwrap();
     let proxy = Proxy::start(address).await;
@@ -81,7 +81,7 @@ async fn a_server_that_is_slow() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_server_that_sends_garbage() {
+async fn client_survives_a_server_that_sends_garbage() {
     for bytes in [
         b"\x1b]0;evil\x07\x00\xff\xfe garbage \x1b[2J\r\n\r\n".as_slice(),
         b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 9\r\n\r\n\x1b[2J{]{\x07",

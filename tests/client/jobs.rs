@@ -1,4 +1,4 @@
-//! Jobs outlive the connection and the client that asked for them.
+//! Jobs continue after the connection is lost and after the client that started them has quit.
 
 use std::net::SocketAddr;
 
@@ -7,7 +7,7 @@ use stockroom_tests::{Shop, Terminal, eventually, proxy::Proxy, temp_dir};
 
 use super::commands::Client;
 
-/// Lets no export begin until the row is deleted: one is running, as far as anybody can tell.
+/// Blocks exports with a job row that claims to be a running export, until that row is deleted.
 async fn hold_exports(shop: &Shop) {
     sqlx::query(
         "insert into jobs (id, request, state, progress, cancel_requested, created_at, beat_at, actor, runner)
@@ -33,7 +33,7 @@ async fn exported(shop: &Shop) -> String {
     response.send().await.unwrap().text().await.unwrap()
 }
 
-/// Asks for the customers in that file.
+/// Exports the customers to this file.
 fn export(terminal: &mut Terminal, file: &str) {
     terminal.send("2");
     terminal.sees("ada@example.org");
@@ -44,7 +44,7 @@ fn export(terminal: &mut Terminal, file: &str) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_export_is_saved_by_the_next_client_where_the_one_that_asked_has_gone() {
+async fn export_is_saved_by_the_next_client_after_the_first_has_quit() {
     let shop = Shop::open().await;
     shop.customer("ada@example.org").await;
     hold_exports(&shop).await;
@@ -57,7 +57,7 @@ async fn an_export_is_saved_by_the_next_client_where_the_one_that_asked_has_gone
     terminal.send("5");
     terminal.sees("export customers.csv");
     terminal.sees("queued");
-    // Also one that is asked for with the last key but one.
+    // An export that is requested immediately before the client quits is saved as well.
     let other = home.path().join("other.csv");
     terminal.send("2");
     terminal.sees("ada@example.org");
@@ -74,13 +74,13 @@ async fn an_export_is_saved_by_the_next_client_where_the_one_that_asked_has_gone
     terminal.sees("Exported to ");
     terminal.send("q");
     assert!(terminal.wait());
-    // It is waited for no more.
+    // No export is awaited any more.
     let waiting = home.path().join(".local/state/stockroom/exports");
     assert_eq!(std::fs::read_dir(waiting).unwrap().count(), 0);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_export_goes_on_while_the_connection_is_lost() {
+async fn export_continues_while_the_connection_is_lost() {
     let shop = Shop::open().await;
     shop.customer("ada@example.org").await;
     hold_exports(&shop).await;
@@ -93,7 +93,7 @@ async fn an_export_goes_on_while_the_connection_is_lost() {
     export(&mut terminal, file.to_str().unwrap());
     proxy.set(|faults| faults.refuses = true);
     proxy.cut();
-    // What was told last goes with the next key.
+    // The next key dismisses the previous message.
     terminal.send("j");
     terminal.sees("offline");
     release_exports(&shop).await;
@@ -108,7 +108,7 @@ async fn an_export_goes_on_while_the_connection_is_lost() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn jobs_are_shown_followed_done_for_good_and_saved() {
+async fn job_commands_show_follow_apply_and_save() {
     let shop = Shop::open().await;
     let client = Client::of(&shop);
     let file = client.home.path().join("new.csv");
@@ -121,7 +121,7 @@ async fn jobs_are_shown_followed_done_for_good_and_saved() {
     let jobs = client.run(&["jobs", "list", "--json"]).await.lines();
     let id = jobs[0]["id"].as_str().unwrap();
     let shown = client.run(&["jobs", "show", id]).await.done();
-    assert!(shown.contains("look through new.csv: done"), "{shown}");
+    assert!(shown.contains("check new.csv: done"), "{shown}");
     let only_looks = client.run(&["--read-only", "jobs", "apply", id]).await;
     assert_eq!(only_looks.code, 1);
     let done = client.run(&["jobs", "apply", id]).await.done();

@@ -1,5 +1,5 @@
-//! The first ten minutes of somebody who knows nothing but what the screen says: every key that is pressed
-//! was read there, from the tabs, the line at the bottom, the help, or the words in the middle.
+//! The first ten minutes of a new user. Every key that the test presses is read from the screen: from the tabs, the
+//! hints at the bottom, the help or the messages in the middle.
 
 use std::path::Path;
 
@@ -9,7 +9,7 @@ struct Newcomer {
     terminal: Terminal,
 }
 
-/// What one presses for a key as the screen writes it.
+/// The input for a key name as shown on the screen.
 fn pressed(key: &str) -> String {
     match key {
         "Enter" => "\r".into(),
@@ -37,7 +37,7 @@ impl Newcomer {
         self.terminal.sees(words)
     }
 
-    /// Presses what the line at the bottom gives for a word.
+    /// Presses the key that the hints at the bottom show for a word.
     #[track_caller]
     fn does(&mut self, word: &str) {
         let key = |screen: &str| -> Option<String> {
@@ -54,7 +54,7 @@ impl Newcomer {
         self.terminal.send(&pressed(&key(&screen).unwrap()));
     }
 
-    /// Turns to the tab of that title by the number before it.
+    /// Switches to the tab with this title by pressing the number before it.
     #[track_caller]
     fn turns_to(&mut self, title: &str) {
         let screen = self.terminal.screen();
@@ -66,7 +66,7 @@ impl Newcomer {
         self.terminal.send(&number);
     }
 
-    /// Presses the key that stands before these words.
+    /// Presses the key that precedes these words.
     #[track_caller]
     fn follows(&mut self, words: &str) {
         let screen = self.sees(words);
@@ -75,7 +75,7 @@ impl Newcomer {
         self.terminal.send(&pressed(key));
     }
 
-    /// Looks up in the help what does that, closes it, and presses it.
+    /// Finds the key for an action in the help, closes the help and presses the key.
     #[track_caller]
     fn looks_up(&mut self, what: &str) {
         self.does("help");
@@ -106,11 +106,11 @@ impl Newcomer {
 }
 
 #[test]
-fn the_first_ten_minutes() {
+fn new_user_finds_every_key_on_the_screen() {
     let home = temp_dir("first-minutes");
     let data_dir = home.path().join("shop");
     let mut newcomer = Newcomer::arrives(&data_dir, home.path());
-    // An empty shop says what to do about it.
+    // An empty shop shows what to do.
     newcomer.follows("offers test data");
     fill_the_shop(&mut newcomer);
     look_around(&mut newcomer);
@@ -127,7 +127,7 @@ fn fill_the_shop(newcomer: &mut Newcomer) {
     newcomer.sees("Fill the shop");
     for size in ["", "3", "40", "60", "500", "4"] {
         if !size.is_empty() {
-            // Emptied as in every line of text.
+            // Ctrl-U clears the field, as in every text field.
             newcomer.types("\x15");
             newcomer.types(size);
         }
@@ -196,7 +196,7 @@ fn take_an_order(newcomer: &mut Newcomer) {
     newcomer.sees("Created ");
     newcomer.sees("Zoe Quist");
     newcomer.follows("undoes it");
-    newcomer.sees("Take back the creation of");
+    newcomer.sees("Undo the creation of");
     newcomer.does("yes");
     newcomer.sees("is gone again");
     newcomer.does("search");

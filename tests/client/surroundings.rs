@@ -1,4 +1,4 @@
-//! What surrounds the client: its settings, its folder, its terminal.
+//! The client's environment: its settings, its folder and its terminal.
 
 use std::process::{Command, Stdio};
 
@@ -8,7 +8,7 @@ use stockroom_tests::{Shop, Terminal, binary, eventually, temp_dir};
 use crate::commands::Client;
 
 #[tokio::test(flavor = "multi_thread")]
-async fn settings_that_cannot_be_read_are_no_defaults() {
+async fn unreadable_settings_are_an_error_and_not_ignored() {
     let shop = Shop::open().await;
     let client = Client::of(&shop);
     let folder = client.home.path().join(".config/stockroom");
@@ -33,7 +33,7 @@ async fn settings_that_cannot_be_read_are_no_defaults() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_the_client_cannot_use_is_told_by_the_doctor() {
+async fn doctor_reports_unusable_settings_and_state() {
     let shop = Shop::open().await;
     let client = Client::of(&shop);
     let config = client.home.path().join(".config/stockroom");
@@ -59,7 +59,7 @@ async fn what_the_client_cannot_use_is_told_by_the_doctor() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn switches_and_users_in_the_environment_may_be_written_as_people_do() {
+async fn environment_switches_accept_common_spellings() {
     let shop = Shop::open().await;
     let client = Client::of(&shop);
     let create = async |variable: &str, value: &str, name: &str| {
@@ -87,7 +87,7 @@ async fn switches_and_users_in_the_environment_may_be_written_as_people_do() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn commands_make_no_shop() {
+async fn commands_do_not_create_a_shop() {
     let shop = Shop::open().await;
     let client = Client::of(&shop);
     let folder = client.home.path().join("mistyped");
@@ -114,7 +114,7 @@ async fn commands_make_no_shop() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn without_a_terminal_the_client_names_the_commands() {
+async fn client_without_a_terminal_lists_the_commands() {
     let shop = Shop::open().await;
     let client = Client::of(&shop);
     let ran = client.run(&[]).await;
@@ -123,7 +123,7 @@ async fn without_a_terminal_the_client_names_the_commands() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn orders_are_named_by_their_number_and_days_begin_where_one_is() {
+async fn orders_are_found_by_number_and_days_use_the_local_time_zone() {
     let shop = Shop::open().await;
     let client = Client::of(&shop);
     let product = shop.product("A-1", 9).await;
@@ -140,7 +140,7 @@ async fn orders_are_named_by_their_number_and_days_begin_where_one_is() {
     let none = client.run(&["orders", "get", "260203-2330-0000"]).await;
     assert_eq!(none.code, 1, "{}", none.err);
     assert_eq!(client.run(&["orders", "get", "nonsense"]).await.code, 2);
-    // In Berlin it was the fourth of February already.
+    // In Berlin it was already 4 February.
     let list = ["orders", "list", "--placed-from", "2026-02-04", "--json"];
     for (zone, found) in [("Europe/Berlin", 1), ("UTC", 0)] {
         let ran = client.run_as(&[("TZ", zone)], &list).await;
@@ -159,7 +159,7 @@ async fn rows_are_imported_from_standard_input() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_client_whose_terminal_has_gone_leaves_even_if_it_ignores_hangups() {
+async fn client_without_its_terminal_quits_even_if_it_ignores_hangups() {
     let shop = Shop::open().await;
     let home = temp_dir("gone");
     let pid = home.path().join("pid");
@@ -169,7 +169,7 @@ async fn a_client_whose_terminal_has_gone_leaves_even_if_it_ignores_hangups() {
         binary("stockroom").display(),
         shop.base
     );
-    // A terminal of its own, which goes with this process.
+    // `script` provides a separate terminal, which disappears when `script` is killed.
     let mut terminal = Command::new("script")
         .args(["--quiet", "--command", &run, "/dev/null"])
         .env("HOME", home.path())
@@ -191,7 +191,7 @@ async fn a_client_whose_terminal_has_gone_leaves_even_if_it_ignores_hangups() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn no_proxy_stands_between_the_client_and_its_own_machine() {
+async fn client_uses_no_proxy_for_its_own_machine() {
     let shop = Shop::open().await;
     let client = Client::of(&shop);
     let nobody = format!("http://127.0.0.1:{}", stockroom_tests::free_port());
@@ -207,7 +207,7 @@ async fn no_proxy_stands_between_the_client_and_its_own_machine() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_editor_is_run_as_the_shell_would() {
+async fn editor_command_is_parsed_like_a_shell_would() {
     let shop = Shop::open().await;
     shop.category("Tea").await;
     let home = temp_dir("editor");
@@ -244,7 +244,7 @@ async fn the_editor_is_run_as_the_shell_would() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_server_that_stands_still_is_soon_seen_to_be_away() {
+async fn stopped_server_is_soon_shown_as_offline() {
     let database = stockroom_tests::database_url(&stockroom_tests::fresh_database().await);
     let node = stockroom_tests::Node::start("stockroom-server", vec![("DATABASE_URL", database)]);
     let home = temp_dir("still");

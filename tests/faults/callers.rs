@@ -1,4 +1,4 @@
-//! Callers who hang: they keep nobody else out.
+//! Clients that hang do not block other clients.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use tokio::{
     net::TcpStream,
 };
 
-/// Connects to a server that cuts off callers soon.
+/// Connects to a server with short timeouts for clients.
 async fn hurried() -> (Shop, String) {
     let options = Options {
         head_limit: Duration::from_millis(200),
@@ -20,18 +20,18 @@ async fn hurried() -> (Shop, String) {
     (shop, address)
 }
 
-/// Reads to the end of the connection.
+/// Reads until the connection ends.
 async fn rest(mut stream: TcpStream) -> String {
     let mut read = Vec::new();
     let ended = stream.read_to_end(&mut read);
     let ended = tokio::time::timeout(Duration::from_secs(20), ended).await;
-    // A reset is an end as well.
+    // A reset also counts as an end.
     let _ = ended.expect("the server ends the connection");
     String::from_utf8(read).unwrap()
 }
 
 #[tokio::test]
-async fn a_head_that_never_ends_and_a_connection_without_one_are_cut_off() {
+async fn connection_without_a_complete_request_head_is_closed() {
     let (shop, address) = hurried().await;
     for begun in [
         "",
@@ -43,7 +43,7 @@ async fn a_head_that_never_ends_and_a_connection_without_one_are_cut_off() {
         stream.write_all(begun.as_bytes()).await.unwrap();
         rest(stream).await;
     }
-    // One that was answered and then says nothing more.
+    // A keep-alive connection that sends nothing after its first response.
     let mut stream = TcpStream::connect(&address).await.unwrap();
     let request = "GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n";
     stream.write_all(request.as_bytes()).await.unwrap();
@@ -53,7 +53,7 @@ async fn a_head_that_never_ends_and_a_connection_without_one_are_cut_off() {
 }
 
 #[tokio::test]
-async fn a_request_names_one_host() {
+async fn request_must_name_exactly_one_allowed_host() {
     let (_shop, address) = hurried().await;
     for (hosts, status) in [
         ("Host: localhost\r\n", 200),
@@ -74,7 +74,7 @@ async fn a_request_names_one_host() {
 }
 
 #[tokio::test]
-async fn a_body_that_is_too_large_is_refused_before_it_is_sent() {
+async fn oversized_body_is_refused_before_it_is_sent() {
     let (_shop, address) = hurried().await;
     for (path, length) in [
         ("/v1/categories", 1_u64 << 20),

@@ -1,4 +1,5 @@
-//! Clocks that are wrong. Partitions go for good by the time, so no clock of one server may make anything old.
+//! Wrong clocks. Partitions are deleted for good by their age, so the wrong clock of one server must never make
+//! anything old.
 
 use std::time::Duration;
 
@@ -9,9 +10,9 @@ use stockroom_server::{
     Age, Clock, Options, Retention,
     cache::{CacheOptions, StoreKind},
 };
-use stockroom_tests::{Node, Shop, connect, database_url, fresh_database};
+use stockroom_tests::{Deadline, Node, Shop, connect, database_url, fresh_database};
 
-/// A server whose clock is that many days ahead, and that sweeps all the time.
+/// A server whose clock is this many days ahead and that sweeps every 20 ms.
 fn ahead(days: u64) -> Options {
     Options {
         clock: Clock::new(move || Utc::now() + Days::new(days)),
@@ -31,7 +32,7 @@ async fn states(shop: &Shop) -> Vec<(String, String)> {
         .collect()
 }
 
-/// A month of the log from long ago, all of it relayed.
+/// Adds an empty partition of the change log for a month long ago.
 async fn add_old_month(pool: &PgPool, month: &str) {
     let name = month.replace('-', "_");
     let make = format!(
@@ -46,7 +47,7 @@ async fn add_old_month(pool: &PgPool, month: &str) {
 }
 
 #[tokio::test]
-async fn a_server_whose_clock_is_ahead_takes_nothing_off_and_goes_on_writing() {
+async fn server_with_a_clock_ahead_drops_no_recent_partition_and_still_writes() {
     let shop = Shop::open().await;
     let (customer, product) = (
         shop.customer("ada@example.org").await,
@@ -57,12 +58,15 @@ async fn a_server_whose_clock_is_ahead_takes_nothing_off_and_goes_on_writing() {
     for (days, old) in [(365, "2020-01"), (1_500, "2020-02")] {
         add_old_month(&shop.pool, old).await;
         let wrong = Shop::serve(shop.pool.clone(), ahead(days)).await;
-        // What is old by any clock goes with the second sweep, so two have passed then.
+        // A partition that is old by the database's clock is dropped in the second sweep, so by then two sweeps have
+        // run.
         let old = (
             format!("changes_{}", old.replace('-', "_")),
             "dropped".to_owned(),
         );
+        let deadline = Deadline::new("the partition in its former state", 120);
         while !states(&shop).await.contains(&old) {
+            deadline.check();
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
         wrong.customer(&format!("{days}@example.org")).await;
@@ -79,7 +83,7 @@ async fn a_server_whose_clock_is_ahead_takes_nothing_off_and_goes_on_writing() {
 }
 
 #[tokio::test]
-async fn no_partition_is_deleted_by_the_sweep_that_announces_it() {
+async fn partition_is_not_deleted_by_the_sweep_that_announces_it() {
     let shop = Shop::open().await;
     shop.category("Tea").await;
     for month in ["2020-01", "2020-02", "2020-03", "2020-04", "2020-05"] {
@@ -92,7 +96,7 @@ async fn no_partition_is_deleted_by_the_sweep_that_announces_it() {
             .filter(|(_, state)| state == "dropped")
             .count()
     };
-    // The first sweep of a server comes at once and only announces.
+    // A server sweeps immediately after its start, and this first sweep only announces.
     let once = Options {
         sweep_every: Duration::from_secs(3_600),
         ..ahead(0)
@@ -106,13 +110,16 @@ async fn no_partition_is_deleted_by_the_sweep_that_announces_it() {
         assert_eq!(gone().await, 0);
     }
     let sweeping = Shop::serve(shop.pool.clone(), ahead(0)).await;
+    let deadline = Deadline::new("five partitions that are gone", 120);
     while gone().await < 5 {
+        deadline.check();
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
     sweeping.close().await;
 }
 
-/// Does what servers without these rules did: the log is deleted, months ahead included, the orders archived.
+/// Does what servers did before these rules existed: deletes the log, including months ahead, and archives the
+/// orders.
 async fn take_all_off(pool: &PgPool) {
     let mut undone = Vec::new();
     let partitions: Vec<(String, String)> = sqlx::query_as(
@@ -166,7 +173,7 @@ async fn take_all_off(pool: &PgPool) {
 }
 
 #[tokio::test]
-async fn partitions_that_a_wrong_clock_has_taken_off_come_back_with_the_next_start() {
+async fn partitions_detached_by_a_wrong_clock_return_with_the_next_start() {
     let database = fresh_database().await;
     let pool = connect(database, 8).await.unwrap();
     let shop = Shop::serve(pool.clone(), Options::default()).await;
@@ -177,7 +184,7 @@ async fn partitions_that_a_wrong_clock_has_taken_off_come_back_with_the_next_sta
     let order = shop.order(&customer, &product, 1).await;
     shop.close().await;
     take_all_off(&pool).await;
-    let shop = Shop::serve_as_told(
+    let shop = Shop::serve_with_exactly(
         pool,
         Options {
             cache: CacheOptions {
@@ -205,7 +212,7 @@ async fn partitions_that_a_wrong_clock_has_taken_off_come_back_with_the_next_sta
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_server_whose_clock_is_off_does_not_start_and_says_so() {
+async fn server_with_a_wrong_clock_refuses_to_start_and_reports_it() {
     let environment = vec![("DATABASE_URL", database_url(&fresh_database().await))];
     let mut node = Node::start("stockroom-server", environment);
     node.kill();

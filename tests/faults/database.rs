@@ -1,4 +1,4 @@
-//! The database: links that die without a word, rows that somebody holds, a standby, an outage.
+//! Database faults: connections that die silently, locked rows, a read-only standby, an outage.
 
 use std::{sync::Arc, time::Duration};
 
@@ -13,13 +13,13 @@ use stockroom_tests::{
 };
 use tokio::task::JoinSet;
 
-/// A read that goes to the database.
+/// A read that bypasses the cache.
 async fn read(shop: &Shop, path: &str) -> Answer {
     let request = shop.request(Method::GET, path);
     shop.send(request.header("cache-control", "no-cache")).await
 }
 
-/// Reads until twelve answers in a row are good.
+/// Reads until twelve responses in a row succeed.
 async fn recovered(shop: &Shop) {
     let (mut good, began) = (0, std::time::Instant::now());
     while good < 12 {
@@ -36,7 +36,7 @@ async fn recovered(shop: &Shop) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn links_that_die_silently_are_found_dead_and_replaced() {
+async fn connections_that_die_silently_are_detected_and_replaced() {
     let database = fresh_database().await;
     let (proxy, through) = Proxy::start_to_postgres(&database).await;
     let pool = connect(through, 8).await.unwrap();
@@ -55,7 +55,7 @@ async fn links_that_die_silently_are_found_dead_and_replaced() {
             faults.requests = Flow::Swallowed;
             faults.replies = Flow::Swallowed;
         });
-        // Long enough for every connection to have lost something.
+        // Long enough for every connection to lose some bytes.
         tokio::time::sleep(Duration::from_secs(2)).await;
         proxy.heal();
         recovered(&shop).await;
@@ -70,28 +70,28 @@ async fn links_that_die_silently_are_found_dead_and_replaced() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_statement_that_takes_its_time_is_not_taken_for_dead() {
+async fn slow_statement_is_not_mistaken_for_a_dead_connection() {
     let shop = Shop::open().await;
     shop.category("Tea").await;
-    let holder = shop.shut("categories").await;
+    let holder = shop.lock_table("categories").await;
     let slow = tokio::spawn({
         let request = shop
             .request(Method::GET, "/v1/categories")
             .header("cache-control", "no-cache");
         async move { request.send().await.unwrap().status() }
     });
-    // Longer than one is doubted, and asked twice.
+    // Longer than the two seconds after which the server checks the backend of a call, and than two checks.
     tokio::time::sleep(Duration::from_millis(3_800)).await;
     holder.rollback().await.unwrap();
     assert_eq!(slow.await.unwrap(), 200);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn writers_who_wait_for_rows_leave_readers_and_probes_alone() {
+async fn writers_waiting_for_locks_do_not_block_readers_and_probes() {
     let shop: SharedShop = Arc::new(Shop::open().await);
     let product = shop.product("A-1", 100).await;
     let customer = shop.customer("ada@example.org").await;
-    let holder = shop.hold("products").await;
+    let holder = shop.lock_rows("products").await;
     let order = json!({
         "customer_id": customer["id"],
         "items": [{"product_id": product["id"], "quantity": 1}],
@@ -107,7 +107,7 @@ async fn writers_who_wait_for_rows_leave_readers_and_probes_alone() {
         shop.get("/readyz").await.ok(200);
     }
     assert!(writers.try_join_next().is_none(), "the writers still wait");
-    // Nobody waits for a lock longer than two seconds, and what is refused then was not done.
+    // A lock wait ends after two seconds, and a refused write has changed nothing.
     while let Some(writer) = writers.join_next().await {
         let answer = writer.unwrap();
         assert_eq!(answer.header("retry-after"), "1");
@@ -119,7 +119,7 @@ async fn writers_who_wait_for_rows_leave_readers_and_probes_alone() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_file_of_products_and_orders_of_them_do_not_end_each_other() {
+async fn product_import_and_orders_of_the_same_products_do_not_deadlock() {
     let shop: SharedShop = Arc::new(Shop::open().await);
     let category = shop.category("Tea").await;
     let customer = shop.customer("ada@example.org").await;
@@ -136,7 +136,8 @@ async fn a_file_of_products_and_orders_of_them_do_not_end_each_other() {
     let page = shop.get("/v1/products?sort=sku&limit=2").await.ok(200);
     let first = page["items"][0].clone();
     let last = shop.get("/v1/products?sort=-sku&limit=1").await.ok(200)["items"][0].clone();
-    // The file names the last first, orders lock the first first: batch by batch they would meet.
+    // The file names the last product first, while orders lock the first one first. Locking batch by batch would
+    // deadlock.
     let mut file = String::from("sku,price_minor\n");
     for index in (0..1_200).rev() {
         file += &format!("P-{index:04},{}\n", 200 + index);
@@ -159,7 +160,7 @@ async fn a_file_of_products_and_orders_of_them_do_not_end_each_other() {
         async move { shop.send(request).await }
     });
     shop.sees_a_wait().await;
-    // It waits for the first of its rows, so it holds none of the others yet.
+    // The import waits for the first row that it locks, so it holds no other row yet.
     let free = "select from products where sku <> $1 for update nowait";
     let mut other = shop.pool.begin().await.unwrap();
     let free = sqlx::query(free)
@@ -189,11 +190,11 @@ async fn a_file_of_products_and_orders_of_them_do_not_end_each_other() {
 }
 
 #[tokio::test]
-async fn a_commit_that_breaks_off_is_not_said_to_be_undone() {
+async fn interrupted_commit_is_not_reported_as_rolled_back() {
     let database = fresh_database().await;
     let pool = connect(database.clone(), 8).await.unwrap();
     let shop = Shop::serve(pool, Options::default()).await;
-    // A commit that takes so long that its connection ends meanwhile.
+    // A commit so slow that its connection is terminated before it ends.
     let slow = "create function linger() returns trigger language plpgsql as
             $$ begin perform pg_sleep(60); return null; end $$;
         create constraint trigger linger after insert on categories
@@ -218,14 +219,11 @@ async fn a_commit_that_breaks_off_is_not_said_to_be_undone() {
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
     let detail = write.await.unwrap().refused(504);
-    assert!(
-        detail.contains("Read what it would have changed"),
-        "{detail}"
-    );
+    assert!(detail.contains("Read the rows before you"), "{detail}");
 }
 
 #[tokio::test]
-async fn a_database_that_becomes_read_only_is_told_and_left_for_the_next() {
+async fn read_only_database_is_reported_and_its_connections_are_replaced() {
     let database = fresh_database().await;
     let pool = connect(database.clone(), 8).await.unwrap();
     let shop = Shop::serve(pool, Options::default()).await;
@@ -246,7 +244,7 @@ async fn a_database_that_becomes_read_only_is_told_and_left_for_the_next() {
     };
     set("on").await;
     throw_out(&database).await;
-    // The first call on each connection finds it ended.
+    // On each connection the first call finds it terminated.
     let refused = async || {
         let answer = shop.patch(&tea, &json!({"name": "Teas"})).await;
         assert_eq!(answer.header("retry-after"), "1");
@@ -258,13 +256,13 @@ async fn a_database_that_becomes_read_only_is_told_and_left_for_the_next() {
     let detail = shop.get("/readyz").await.refused(503);
     assert!(detail.contains("read-only"), "{detail}");
     read(&shop, "/v1/categories").await.ok(200);
-    // Connections that were made meanwhile would stay read-only for as long as they live.
+    // Connections that were opened while the database was read-only would otherwise stay read-only for life.
     set("off").await;
     shop.patch(&tea, &json!({"name": "Teas"})).await.ok(200);
 }
 
 #[tokio::test]
-async fn a_database_that_is_away_is_told_at_once_and_found_when_it_is_back() {
+async fn database_outage_is_reported_at_once_and_ends_when_the_database_returns() {
     let database = fresh_database().await;
     let pool = connect(database.clone(), 8).await.unwrap();
     let shop = Shop::serve(pool, Options::default()).await;
@@ -277,18 +275,18 @@ async fn a_database_that_is_away_is_told_at_once_and_found_when_it_is_back() {
             .refused(503);
     }
     let detail = shop.get("/readyz").await.refused(503);
-    assert!(detail.contains("try again"), "{detail}");
+    assert!(detail.contains("Try again"), "{detail}");
     open_database(&database).await;
     recovered(&shop).await;
     shop.category("Milk").await;
 }
 
 #[tokio::test]
-async fn a_migration_has_limits_of_its_own() {
+async fn migration_ignores_the_limits_of_everyday_statements() {
     let database = fresh_database().await;
     let name = database.get_database().unwrap();
     let pool = connect(database.clone(), 2).await.unwrap();
-    // What the role of a shop may have set for its everyday statements.
+    // Short limits that an operator may have set for everyday statements.
     let short = format!(
         "alter database {name} set statement_timeout = '200ms'; alter database {name} set lock_timeout = '100ms'"
     );

@@ -1,4 +1,4 @@
-//! Files that are sent slowly, in numbers, or that unpack to hours of work.
+//! Files that arrive slowly, in large numbers, or that unpack to hours of work.
 
 use std::{io::Write, sync::Arc, time::Duration};
 
@@ -8,7 +8,7 @@ use reqwest::{Body, Method};
 use rustix::process::{Resource, getrlimit, setrlimit};
 use serde_json::json;
 use stockroom_server::Options;
-use stockroom_tests::{Answer, SharedShop, Shop};
+use stockroom_tests::{Answer, Deadline, SharedShop, Shop};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
@@ -26,10 +26,10 @@ fn gzipped(line: &[u8], lines: usize) -> Vec<u8> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_small_file_that_unpacks_to_a_mountain_is_refused_soon() {
+async fn small_file_that_unpacks_to_a_huge_one_is_refused_early() {
     let shop = Shop::open().await;
     for line in ["{}\n", "\n"] {
-        // A thousand times its size, and more than any file may have in any case.
+        // Unpacks to a thousand times its size, which is more than any file may have.
         let bomb = gzipped(line.as_bytes(), 15_000_000);
         let request = shop.request(Method::POST, IMPORT).body(bomb);
         let detail = shop.send(request).await.refused(400);
@@ -38,16 +38,16 @@ async fn a_small_file_that_unpacks_to_a_mountain_is_refused_soon() {
             "{detail}"
         );
     }
-    // All of its rows are wrong, and a hundred faults are enough to say so.
+    // Every row is invalid; the import gives up after a hundred errors.
     let request = shop
         .request(Method::POST, "/v1/categories/import?format=ndjson")
         .body(gzipped(b"{}\n", 4_000_000));
     let detail = shop.send(request).await.refused(400);
-    assert!(detail.contains("100 faults or more"), "{detail}");
+    assert!(detail.contains("100 errors or more"), "{detail}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_import_ends_with_its_caller() {
+async fn import_ends_when_its_caller_disconnects() {
     let shop = Shop::open().await;
     let mut holder = shop.pool.begin().await.unwrap();
     sqlx::raw_sql("lock table categories in share mode")
@@ -68,12 +68,12 @@ async fn an_import_ends_with_its_caller() {
     caller.write_all(rows.as_bytes()).await.unwrap();
     shop.sees_a_wait().await;
     caller.shutdown().await.unwrap();
-    // The server closes its end once it has seen that.
+    // The server closes the connection once it has noticed that its caller has gone.
     let mut rest = Vec::new();
     caller.read_to_end(&mut rest).await.unwrap();
     assert!(rest.is_empty(), "{}", String::from_utf8_lossy(&rest));
     holder.rollback().await.unwrap();
-    // The batch that had begun is done; the others nobody wants.
+    // The batch in progress is committed; the remaining ones are abandoned.
     let transfers = "select count(*) from pg_stat_activity where datname = current_database()
         and query like 'insert into categories%' and state <> 'idle'";
     while sqlx::query_scalar::<_, i64>(transfers)
@@ -95,7 +95,7 @@ async fn an_import_ends_with_its_caller() {
     assert!(rows <= 501, "{rows}");
 }
 
-/// A body of which one byte comes at a time, for ever.
+/// A body that sends one byte at a time and never ends.
 fn trickle() -> Body {
     let bytes = futures_util::stream::repeat(b"\n".to_vec()).then(|byte| async move {
         tokio::time::sleep(Duration::from_millis(20)).await;
@@ -105,7 +105,7 @@ fn trickle() -> Body {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn files_that_do_not_move_are_ended_and_only_so_many_are_received() {
+async fn stalled_uploads_are_aborted_and_concurrent_uploads_are_limited() {
     let options = Options {
         request_timeout: Duration::from_secs(1),
         ..Options::default()
@@ -123,14 +123,14 @@ async fn files_that_do_not_move_are_ended_and_only_so_many_are_received() {
         statuses.push(status);
         let detail = answer.refused(status);
         let expected = match status {
-            408 => "bytes of the file have come",
-            _ => "As many files as may be are being received",
+            408 => "bytes of the file arrived",
+            _ => "Too many files are being received",
         };
         assert!(detail.contains(expected), "{detail}");
     }
     statuses.sort_unstable();
     assert_eq!(statuses, [[408; 8].as_slice(), &[503; 4]].concat());
-    // And the room is free again.
+    // Capacity is available again.
     let file = shop
         .request(Method::POST, IMPORT)
         .body("{\"name\": \"Tea\"}\n");
@@ -138,7 +138,7 @@ async fn files_that_do_not_move_are_ended_and_only_so_many_are_received() {
 }
 
 #[tokio::test]
-async fn files_together_take_no_more_room_than_they_may() {
+async fn uploaded_files_share_a_limit_on_disk_space() {
     let options = Options {
         spool_limit: 1_000,
         ..Options::default()
@@ -155,17 +155,17 @@ async fn files_together_take_no_more_room_than_they_may() {
         shop.send(request).await
     };
     let detail = import(row("Tea") + &row("Milk")).await.refused(503);
-    assert!(detail.contains("all the room that they may"), "{detail}");
-    // What was refused has given its room back.
+    assert!(detail.contains("all the allowed disk space"), "{detail}");
+    // The refused file has released its share of the limit.
     for name in ["Tea", "Milk"] {
         assert_eq!(import(row(name)).await.ok(200)["created"], 1);
     }
 }
 
 #[tokio::test]
-async fn no_more_exports_are_accepted_than_anybody_waits_for() {
+async fn queued_exports_are_limited() {
     let shop = Shop::open().await;
-    let holder = shop.shut("categories").await;
+    let holder = shop.lock_table("categories").await;
     let mut refused = 0;
     for _ in 0..40 {
         let answer = shop.request(Method::POST, "/v1/categories/export");
@@ -188,7 +188,7 @@ async fn no_more_exports_are_accepted_than_anybody_waits_for() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn event_streams_are_limited() {
-    // Both ends of each are ours.
+    // Both ends of each stream belong to this process, so it needs more file descriptors than the default limit.
     let mut limit = getrlimit(Resource::Nofile);
     limit.current = limit.maximum;
     setrlimit(Resource::Nofile, limit).unwrap();
@@ -203,13 +203,15 @@ async fn event_streams_are_limited() {
     for path in ["/v1/session", "/v1/changes", "/v1/jobs/events"] {
         let detail = shop.get(path).await.refused(503);
         assert!(
-            detail.starts_with("1000 event streams are open"),
+            detail.starts_with("All 1000 event streams are in use"),
             "{detail}"
         );
     }
     streams.truncate(999);
     let request = || shop.request(Method::GET, "/v1/session").send();
+    let deadline = Deadline::new("a stream that is accepted again", 120);
     while request().await.unwrap().status() != 200 {
+        deadline.check();
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
 }

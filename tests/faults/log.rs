@@ -1,4 +1,4 @@
-//! A log that cannot be written or that nobody reads holds nobody up.
+//! A log that cannot be written, or that nobody reads, does not block the server.
 
 use std::{
     fs::File,
@@ -10,7 +10,7 @@ use reqwest::Client;
 use rustix::process::{Pid, Signal, kill_process};
 use stockroom_tests::{binary, database_url, eventually, free_port, fresh_database, http_client};
 
-/// Requests that are logged: their lines are several times what a pipe takes.
+/// Number of logged requests; their lines amount to several times the capacity of a pipe.
 const REQUESTS: usize = 1_500;
 
 struct Server {
@@ -76,7 +76,7 @@ impl Server {
         self.stop();
     }
 
-    /// Ends it as an operator would: it writes the lines that it still has first.
+    /// Stops the server as an operator would, so that it first writes its remaining log lines.
     fn stop(&mut self) {
         let pid = Pid::from_raw(i32::try_from(self.child.id()).unwrap()).unwrap();
         kill_process(pid, Signal::TERM).unwrap();
@@ -87,21 +87,21 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        // It has usually ended by now.
+        // Fails if the process has already ended.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_full_disk_loses_lines_and_nothing_else() {
+async fn full_disk_loses_only_log_lines() {
     let full = File::options().write(true).open("/dev/full").unwrap();
     Server::start(full.into()).await.answers_and_stops().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_pipe_that_nobody_reads_holds_nobody_up() {
-    // Its end stays open and unread until the server has gone.
+async fn unread_log_pipe_does_not_block_the_server() {
+    // The read end stays open and unread until the server has ended.
     Server::start(Stdio::piped())
         .await
         .answers_and_stops()
@@ -109,14 +109,14 @@ async fn a_pipe_that_nobody_reads_holds_nobody_up() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_reader_who_has_gone_is_not_missed() {
+async fn closed_log_pipe_does_not_stop_the_server() {
     let mut server = Server::start(Stdio::piped()).await;
     drop(server.child.stderr.take());
     server.answers_and_stops().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_line_names_the_caller_and_the_actor_and_the_query_only_where_it_may() {
+async fn log_line_names_caller_and_actor_and_the_query_only_if_allowed() {
     for (variable, shows_query) in [("false", true), ("true", false)] {
         let mut server = Server::start_with(
             Stdio::piped(),

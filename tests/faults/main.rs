@@ -1,5 +1,5 @@
-//! Everyday causes that must not take the shop down: a database that is slow, locked, read-only, away or out of
-//! reach, a wrong clock, a log that nobody reads, callers who take or send nothing, and a server that leaves.
+//! Everyday faults that must not take the shop down: a database that is slow, locked, read-only, down or unreachable;
+//! a wrong clock; a log that nobody reads; clients that read or send nothing; and a server that shuts down.
 
 mod callers;
 mod clock;

@@ -1,5 +1,5 @@
-//! PostgreSQL behind a pooler, which refuses settings in the first packet and in transaction mode gives each
-//! transaction whichever backend is free.
+//! PostgreSQL behind a pooler, which rejects settings in the startup packet and in transaction mode assigns each
+//! transaction to any free backend.
 
 use std::{
     process::{Command, Stdio},
@@ -15,10 +15,10 @@ use stockroom_tests::{
 };
 use tokio::task::JoinSet;
 
-/// Fewer than the connections of the server, so that they meet each other's backends.
+/// Fewer backends than the server has connections, so that its connections share backends.
 const BACKENDS: u32 = 6;
 
-/// A shop whose server is behind a pooler in transaction mode; its pool is not.
+/// A shop whose server connects through a pooler in transaction mode; the test's own pool does not.
 async fn behind_a_pooler() -> (Pooler, SharedShop) {
     let database = empty_database().await;
     let pooler = Pooler::start(&database, "transaction", BACKENDS);
@@ -35,7 +35,7 @@ async fn behind_a_pooler() -> (Pooler, SharedShop) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn transactions_that_share_backends_serve_many_callers() {
+async fn transaction_pooling_serves_many_callers() {
     let (_pooler, shop) = behind_a_pooler().await;
     let seed =
         json!({"seed": 7, "customers": 200, "categories": 5, "products": 50, "orders": 2_000});
@@ -68,19 +68,19 @@ async fn transactions_that_share_backends_serve_many_callers() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn transactions_that_share_backends_keep_the_limits_of_their_kind() {
+async fn transaction_pooling_keeps_the_limits_of_each_kind_of_work() {
     let (_pooler, shop) = behind_a_pooler().await;
     let product = shop.product("A-1", 100).await;
     let rows = json!([{"sku": "A-1", "category_id": product["category_id"], "name": "Tea",
         "price_minor": 1_250, "stock": 7}]);
     let product = path("products", &product);
-    let holder = shop.hold("products").await;
+    let holder = shop.lock_rows("products").await;
     let bulk = {
         let shop = shop.clone();
         tokio::spawn(async move { shop.post("/v1/products/bulk", &rows).await })
     };
     shop.sees_a_wait().await;
-    // Longer than the wait after which a call's backend is asked for, twice.
+    // Two refusals take longer than the two seconds after which the server checks the backend of the bulk call.
     for _ in 0..2 {
         shop.patch(&product, &json!({"stock": 5}))
             .await
@@ -93,7 +93,7 @@ async fn transactions_that_share_backends_keep_the_limits_of_their_kind() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_pooler_in_transaction_mode_is_recognised() {
+async fn transaction_pooling_is_detected_and_must_be_declared() {
     let database = fresh_database().await;
     let pooler = Pooler::start(&database, "transaction", BACKENDS);
     let url = pooler.url(&database);
@@ -114,7 +114,7 @@ async fn a_pooler_in_transaction_mode_is_recognised() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_pooler_in_session_mode_is_as_good_as_none() {
+async fn session_pooling_needs_no_setting() {
     let database = fresh_database().await;
     let pooler = Pooler::start(&database, "session", 40);
     let node = Node::start(

@@ -1,4 +1,4 @@
-//! A start that fails says why, and one that may succeed later waits.
+//! A failed start reports why, and a start that may succeed later waits.
 
 use std::{
     process::{Command, Output, Stdio},
@@ -21,7 +21,7 @@ fn start(environment: &[(&str, &str)]) -> Output {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_start_that_fails_tells_the_real_cause() {
+async fn failed_start_reports_the_real_cause() {
     let database = database_url(&fresh_database().await);
     let port = free_port();
     let nobody = format!("postgres://ada:s3cret@127.0.0.1:{port}/shop?sslmode=disable");
@@ -51,7 +51,7 @@ async fn a_start_that_fails_tells_the_real_cause() {
 }
 
 #[test]
-fn settings_that_cannot_be_are_usage_errors() {
+fn invalid_settings_are_usage_errors() {
     for environment in [
         ("DATABASE_URL", "foo://ada:s3cret@bar"),
         ("REDIS_URL", "foo://bar"),
@@ -65,7 +65,7 @@ fn settings_that_cannot_be_are_usage_errors() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_server_waits_for_a_database_that_is_yet_to_come() {
+async fn server_waits_for_a_database_that_is_not_up_yet() {
     let database = fresh_database().await;
     close_database(&database).await;
     let environment = vec![

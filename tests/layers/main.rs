@@ -130,3 +130,46 @@ fn an_import_that_goes_up_and_a_circle_are_named() {
         ]
     );
 }
+
+/// The names of the dependencies that a section of a manifest lists, as paths name the crates.
+fn dependencies(manifest: &str, section: &str) -> Vec<String> {
+    let rest = manifest.split_once(&format!("\n[{section}]\n"));
+    let rest = rest.map_or("", |(_, rest)| rest);
+    let lines = rest.lines().take_while(|line| !line.starts_with('['));
+    let names = lines.filter(|line| !line.starts_with('#'));
+    let names = names.filter_map(|line| line.split(['.', ' ', '=']).next());
+    let names = names.filter(|name| !name.is_empty());
+    names.map(|name| name.replace('-', "_")).collect()
+}
+
+#[test]
+fn every_dependency_is_used() {
+    let manifest =
+        |folder: &str| fs::read_to_string(root().join(folder).join("Cargo.toml")).unwrap();
+    let mut unused = Vec::new();
+    let mut of_members = Vec::new();
+    for member in ["common", "server", "tui", "tests"] {
+        let mut paths = Vec::new();
+        sources(&root().join(member), &mut paths);
+        let text: String = paths
+            .iter()
+            .map(|path| fs::read_to_string(path).unwrap())
+            .collect();
+        let manifest = manifest(member);
+        for section in ["dependencies", "dev-dependencies"] {
+            for name in dependencies(&manifest, section) {
+                if !text.contains(&format!("{name}::")) {
+                    unused.push(format!("{member}: {name}"));
+                }
+                of_members.push(name);
+            }
+        }
+    }
+    for name in dependencies(&manifest(""), "workspace.dependencies") {
+        if !of_members.contains(&name) {
+            unused.push(format!("workspace: {name}"));
+        }
+    }
+    assert!(of_members.len() > 60, "{of_members:?}");
+    assert!(unused.is_empty(), "{unused:#?}");
+}

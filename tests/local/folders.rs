@@ -1,4 +1,4 @@
-//! Folders that nobody may have meant, and those that PostgreSQL cannot enter.
+//! Data folders that are probably a mistake, and folders that PostgreSQL cannot enter.
 
 use std::{
     fs,
@@ -21,7 +21,7 @@ fn run(data_dir: &Path, arguments: &[&str]) -> Output {
 }
 
 #[test]
-fn a_mistyped_folder_becomes_no_shop() {
+fn mistyped_folder_does_not_become_a_shop() {
     let dir = temp_dir("folders");
     let typo = dir.path().join("typo");
     let file = dir.path().join("file");
@@ -34,27 +34,27 @@ fn a_mistyped_folder_becomes_no_shop() {
         (&file, &[], "is a file"),
     ] {
         let output = run(folder, arguments);
-        let told = String::from_utf8(output.stderr).unwrap();
-        assert_eq!(output.status.code(), Some(2), "{arguments:?}: {told}");
-        assert!(told.contains(words), "{arguments:?}: {told}");
+        let reported = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}: {reported}");
+        assert!(reported.contains(words), "{arguments:?}: {reported}");
         assert!(!typo.exists(), "{arguments:?}");
     }
-    // A folder that is there may hold anything but a shop.
+    // An existing folder may not be a shop.
     let output = run(dir.path(), &["migrate"]);
     assert_eq!(output.status.code(), Some(2));
 }
 
 #[test]
-fn a_folder_that_postgres_cannot_enter_is_named() {
+fn folder_that_postgres_cannot_enter_is_reported() {
     if !rustix::process::geteuid().is_root() {
-        // Only for root it is another user who has to enter.
+        // Only root runs PostgreSQL as another user, and only another user may lack access.
         return;
     }
     let dir = temp_dir("closed");
     fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o700)).unwrap();
     let output = run(dir.path(), &[]);
-    let told = String::from_utf8(output.stderr).unwrap();
+    let reported = String::from_utf8(output.stderr).unwrap();
     assert!(!output.status.success());
-    assert!(told.contains("chmod o+x"), "{told}");
+    assert!(reported.contains("chmod o+x"), "{reported}");
     assert!(!dir.path().join("postgres.new").exists());
 }

@@ -1,5 +1,5 @@
-//! Local mode with the real binaries: the private PostgreSQL comes, stays and goes with its server,
-//! however that ends, and nothing acknowledged is lost.
+//! Local mode with the real binaries: the private PostgreSQL starts, stays and stops with its server, however the
+//! server ends, and no acknowledged write is lost.
 
 mod folders;
 mod redis;
@@ -14,7 +14,7 @@ use reqwest::Client;
 use rustix::process::{Pid, Signal, kill_process, test_kill_process};
 use serde_json::{Value, json};
 use sqlx::{ConnectOptions, Connection, PgConnection, postgres::PgConnectOptions};
-use stockroom_tests::{Answer, ServerProcess, binary, eventually, temp_dir};
+use stockroom_tests::{Answer, Deadline, ServerProcess, binary, eventually, temp_dir};
 use tempfile::TempDir;
 
 const BASE: &str = "http://localhost";
@@ -56,7 +56,7 @@ fn wait_gone(pid: Pid) {
 }
 
 #[tokio::test]
-async fn postgres_goes_with_its_server_and_a_second_start_finds_the_data() {
+async fn postgres_stops_with_its_server_and_keeps_the_data() {
     let dir = temp_dir("stop");
     for (round, signal) in [Signal::INT, Signal::TERM, Signal::HUP, Signal::KILL]
         .into_iter()
@@ -83,7 +83,7 @@ async fn postgres_goes_with_its_server_and_a_second_start_finds_the_data() {
         assert_eq!(server.wait(), signal != Signal::KILL);
         wait_gone(postgres);
     }
-    // The guard lets go of its lock last.
+    // The guard process releases its lock last.
     eventually("the guard's lock", || {
         fs::File::open(dir.path().join("postgres.lock"))
             .unwrap()
@@ -93,7 +93,7 @@ async fn postgres_goes_with_its_server_and_a_second_start_finds_the_data() {
 }
 
 #[tokio::test]
-async fn a_second_server_on_the_same_folder_is_refused() {
+async fn second_server_on_the_same_folder_is_refused() {
     let dir = temp_dir("twice");
     let server = ServerProcess::start(dir.path(), &[]);
     let output = Command::new(binary("stockroom-server"))
@@ -114,7 +114,7 @@ async fn a_second_server_on_the_same_folder_is_refused() {
 }
 
 #[tokio::test]
-async fn a_dead_postmaster_is_started_again_under_a_running_server() {
+async fn dead_postmaster_is_restarted_under_a_running_server() {
     let dir = temp_dir("postmaster");
     let server = ServerProcess::start(dir.path(), &[]);
     let client = server.client();
@@ -122,7 +122,9 @@ async fn a_dead_postmaster_is_started_again_under_a_running_server() {
     let first = postmaster(&dir);
     kill_process(first, Signal::KILL).unwrap();
     wait_gone(first);
+    let deadline = Deadline::new("the loop to end", 120);
     loop {
+        deadline.check();
         let response = client
             .get(format!("{BASE}/v1/categories"))
             .send()
@@ -141,7 +143,7 @@ async fn a_dead_postmaster_is_started_again_under_a_running_server() {
 }
 
 #[tokio::test]
-async fn what_a_killed_guard_left_behind_is_cleaned_up() {
+async fn server_cleans_up_after_a_killed_guard() {
     let dir = temp_dir("leftover");
     let mut server = ServerProcess::start(dir.path(), &[]);
     create(&server.client(), "/v1/categories", json!({"name": "Tea"})).await;
@@ -149,7 +151,7 @@ async fn what_a_killed_guard_left_behind_is_cleaned_up() {
     kill_process(guard, Signal::KILL).unwrap();
     server.signal(Signal::KILL);
     server.wait();
-    // Nobody stops it now; the next server takes over.
+    // Nothing stops PostgreSQL now, so the next server takes it over.
     assert!(test_kill_process(postgres).is_ok());
     let mut server = ServerProcess::start(dir.path(), &[]);
     assert_ne!(postmaster(&dir), postgres);
@@ -158,7 +160,7 @@ async fn what_a_killed_guard_left_behind_is_cleaned_up() {
         "Tea"
     );
 
-    // The number of a postmaster that is long gone, which another program has by now.
+    // The process id of a dead postmaster, which another program uses now.
     let pid_file = dir.path().join("postgres/postmaster.pid");
     let stale = fs::read_to_string(&pid_file).unwrap();
     server.signal(Signal::TERM);
@@ -191,7 +193,7 @@ fn guard_of(server: &ServerProcess) -> Pid {
     Pid::from_raw(pid).unwrap()
 }
 
-/// Stops the server and waits until PostgreSQL has gone with it, before its folder does.
+/// Stops the server and waits until PostgreSQL has ended, before the folder is removed.
 fn end(mut server: ServerProcess, dir: &TempDir) {
     let postgres = postmaster(dir);
     server.signal(Signal::TERM);
@@ -199,9 +201,9 @@ fn end(mut server: ServerProcess, dir: &TempDir) {
     wait_gone(postgres);
 }
 
-// Waiting blocks one thread; the connections are closed on another.
+// Waiting blocks one thread, so a second one must close the connections.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_local_server_leaves_with_its_last_client() {
+async fn local_server_stops_with_its_last_client() {
     let dir = temp_dir("leave");
     let mut server = ServerProcess::start(dir.path(), &["--local"]);
     let client = server.client();
@@ -225,7 +227,7 @@ async fn a_local_server_leaves_with_its_last_client() {
 }
 
 #[test]
-fn nothing_listens_beyond_this_machine_unless_told() {
+fn server_listens_beyond_this_machine_only_on_request() {
     let dir = temp_dir("remote");
     let output = Command::new(binary("stockroom-server"))
         .args(["--listen", "0.0.0.0:0", "--data-dir"])
@@ -242,10 +244,10 @@ fn nothing_listens_beyond_this_machine_unless_told() {
 }
 
 #[test]
-fn a_machine_without_postgres_is_told_what_to_install() {
+fn missing_postgres_is_reported_with_the_install_command() {
     let dir = temp_dir("missing");
     let server = binary("stockroom-server");
-    // Neither on PATH nor in the usual places.
+    // PostgreSQL is neither on PATH nor in the usual places.
     let output = Command::new("unshare")
         .args(["--mount", "sh", "-c"])
         .arg(format!(
@@ -259,7 +261,7 @@ fn a_machine_without_postgres_is_told_what_to_install() {
         .unwrap();
     let words = String::from_utf8_lossy(&output.stderr).into_owned();
     if words.contains("unshare:") || words.contains("mount:") {
-        // Only root may hide folders from a process; elsewhere the sentence is tested in the unit.
+        // Only root may hide folders from a process; a unit test covers the message otherwise.
         return;
     }
     assert!(!output.status.success());
@@ -270,7 +272,7 @@ fn a_machine_without_postgres_is_told_what_to_install() {
     assert!(words.contains("apt-get install postgresql"), "{words}");
 }
 
-/// A folder with nothing but a package manager in it.
+/// A PATH folder that contains only a package manager.
 fn fake_path(dir: &Path) -> String {
     let bin = dir.join("bin");
     fs::create_dir(&bin).unwrap();
@@ -279,7 +281,7 @@ fn fake_path(dir: &Path) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn killed_in_the_middle_of_a_thousand_writes_it_has_all_that_was_acknowledged() {
+async fn server_killed_during_a_thousand_writes_keeps_every_acknowledged_write() {
     let dir = temp_dir("kill");
     let mut server = ServerProcess::start(dir.path(), &[]);
     let client = server.client();
@@ -314,7 +316,9 @@ async fn killed_in_the_middle_of_a_thousand_writes_it_has_all_that_was_acknowled
         })
         .collect();
     let mut ids = Vec::new();
+    let deadline = Deadline::new("200 rows", 120);
     while ids.len() < 200 {
+        deadline.check();
         ids.push(acknowledged.recv().await.unwrap());
     }
     server.signal(Signal::KILL);
@@ -375,7 +379,7 @@ async fn count(conn: &mut PgConnection, sql: &'static str) -> i64 {
 }
 
 #[tokio::test]
-async fn nobody_else_gets_to_a_private_server_or_its_database() {
+async fn private_server_and_database_are_closed_to_other_users() {
     use std::os::unix::fs::PermissionsExt;
 
     let dir = temp_dir("private");

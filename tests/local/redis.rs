@@ -1,12 +1,12 @@
-//! The private Redis: it comes and goes with its server, comes back where it dies, and a machine without
-//! one has the cache in the server's memory.
+//! The private Redis: it starts and stops with its server and is restarted if it dies. On a machine without Redis the
+//! server caches in memory.
 
 use std::{fs, path::PathBuf, process::Stdio};
 
 use reqwest::Client;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
-use stockroom_tests::{ServerProcess, binary, eventually, temp_dir};
+use stockroom_tests::{Deadline, ServerProcess, binary, eventually, temp_dir};
 use tempfile::TempDir;
 
 use crate::{BASE, create, end, get, guard_of, wait_gone};
@@ -15,7 +15,7 @@ fn socket(dir: &TempDir) -> PathBuf {
     dir.path().join("sockets/redis.sock")
 }
 
-/// The process that listens on the private socket, where one does.
+/// The process that listens on the private socket, if there is one.
 fn redis_of(dir: &TempDir) -> Option<Pid> {
     let url = format!("unix://{}", socket(dir).display());
     let mut connection = redis::Client::open(url).unwrap().get_connection().ok()?;
@@ -29,9 +29,11 @@ fn redis_of(dir: &TempDir) -> Option<Pid> {
     Pid::from_raw(id.trim().parse().ok()?)
 }
 
-/// Reads a row until it is a hit.
+/// Reads a row until the response is a cache hit.
 async fn hits(client: &Client, path: &str) -> Value {
+    let deadline = Deadline::new("the loop to end", 120);
     loop {
+        deadline.check();
         let answer = client.get(format!("{BASE}{path}")).send().await.unwrap();
         assert_eq!(answer.status(), 200);
         if answer.headers()["cache-status"]
@@ -49,7 +51,7 @@ fn path(row: &Value) -> String {
 }
 
 #[tokio::test]
-async fn redis_comes_back_under_its_server_and_goes_with_it() {
+async fn redis_is_restarted_under_its_server_and_stops_with_it() {
     let dir = temp_dir("private-redis");
     let server = ServerProcess::start(dir.path(), &[]);
     let client = server.client();
@@ -67,7 +69,7 @@ async fn redis_comes_back_under_its_server_and_goes_with_it() {
 }
 
 #[tokio::test]
-async fn a_redis_that_a_killed_guard_left_behind_is_replaced() {
+async fn redis_left_by_a_killed_guard_is_replaced() {
     let dir = temp_dir("left-redis");
     let mut server = ServerProcess::start(dir.path(), &[]);
     let path = path(&create(&server.client(), "/v1/categories", json!({"name": "Tea"})).await);
@@ -84,10 +86,10 @@ async fn a_redis_that_a_killed_guard_left_behind_is_replaced() {
 }
 
 #[tokio::test]
-async fn a_machine_without_redis_has_the_cache_in_memory() {
+async fn server_without_redis_caches_in_memory() {
     let dir = temp_dir("no-redis");
     let listen = dir.path().join("test.sock");
-    // Nothing that is a file stands where the programs would be.
+    // Hides the programs: mounts a device over them, so none of them is a regular file.
     let hide = "for program in redis-server valkey-server; do
             path=$(command -v $program) && mount --bind /dev/null \"$path\"
         done; exec \"$0\" \"$@\"";

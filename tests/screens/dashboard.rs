@@ -1,4 +1,4 @@
-//! The shop in figures.
+//! The dashboard.
 
 use std::time::Duration;
 
@@ -41,7 +41,7 @@ fn dashboard(size: (u16, u16)) -> Driver {
 }
 
 #[test]
-fn the_shop_in_figures() {
+fn dashboard_shows_the_shop_in_figures() {
     for size in SIZES {
         picture("dashboard", size, &dashboard(size));
     }
@@ -53,7 +53,7 @@ fn the_shop_in_figures() {
 }
 
 #[test]
-fn figures_follow_what_happens_but_not_each_change_of_it() {
+fn dashboard_reloads_after_changes_but_not_for_each_change() {
     let mut driver = dashboard(USUAL);
     let change = json!({
         "position": 7, "at": "2024-10-28T12:00:00Z", "actor": "grace", "entity": "order",
@@ -67,7 +67,7 @@ fn figures_follow_what_happens_but_not_each_change_of_it() {
     driver.wait(Duration::from_secs(1));
     assert_eq!(driver.calls().len(), 1);
     driver.fail();
-    // What is on the screen stays.
+    // The previous figures stay on the screen.
     assert!(
         driver.screen().contains("~5,012,345 orders"),
         "{}",

@@ -1,4 +1,4 @@
-//! The application without its loop: keys and answers in, pictures and calls out.
+//! Drives the application without its event loop: keys and responses in, screens and calls out.
 
 use std::{
     collections::BTreeMap,
@@ -31,25 +31,25 @@ pub(crate) struct Driver {
     now: Instant,
     effects: Vec<Effect>,
     pending: Vec<Call>,
-    /// The stream of events that is followed.
+    /// The event stream that is being followed.
     followed: Option<(Ticket, String)>,
-    /// What is to be written to a file, and to which.
+    /// The requested download: ticket, path on the server, and file.
     download: Option<(Ticket, String, String)>,
-    /// The file that is to be sent.
+    /// The requested upload.
     upload: Option<(Ticket, Upload)>,
-    /// What the user's editor was opened on.
+    /// The text that the user's editor was opened with.
     edited: Option<String>,
-    /// What went to the clipboard last.
+    /// The text last copied to the clipboard.
     pub(crate) copied: Option<String>,
-    /// Exports that the next run is to wait for, by job.
+    /// Exports that the next run must wait for, by job.
     pub(crate) awaited: BTreeMap<Uuid, String>,
-    /// What is kept for the next run.
+    /// The state that is kept for the next run.
     pub(crate) remembered: Option<Memory>,
-    /// How often the screen was to be drawn anew.
+    /// How often a full redraw was requested.
     pub(crate) repaints: usize,
-    /// Whether the client has left.
+    /// Whether the client has quit.
     pub(crate) has_quit: bool,
-    /// Where answers come from.
+    /// The cache status to report with responses.
     pub(crate) source: Option<Source>,
 }
 
@@ -82,13 +82,13 @@ impl Driver {
         self.update(Event::Link(link));
     }
 
-    /// Tells a change that somebody made.
+    /// Delivers a change that somebody made.
     pub(crate) fn change(&mut self, change: &Value) {
         let change = serde_json::from_value(change.clone()).unwrap();
         self.update(Event::Change(Box::new(change)));
     }
 
-    /// Lets time pass, and does what is due then.
+    /// Advances the clock and runs whatever is due.
     pub(crate) fn wait(&mut self, time: Duration) {
         self.now += time;
         if self.app.deadline().is_some_and(|at| at <= self.now) {
@@ -124,12 +124,12 @@ impl Driver {
         }
     }
 
-    /// Takes the calls that were made and not answered.
+    /// The calls that are not answered yet.
     pub(crate) fn calls(&mut self) -> Vec<Call> {
         self.pending.clone()
     }
 
-    /// Answers the call whose path begins like this.
+    /// Answers the call whose path starts with `path`.
     #[track_caller]
     pub(crate) fn answer(&mut self, path: &str, body: &Value) -> Call {
         let index = self
@@ -149,7 +149,7 @@ impl Driver {
         self.reply(&call, body);
     }
 
-    /// Answers every call for names with none, until nothing is asked any more.
+    /// Answers every call for names with an empty page, until no such call is left.
     pub(crate) fn settle(&mut self) {
         while let Some(index) = self
             .pending
@@ -170,7 +170,7 @@ impl Driver {
         self.finish(call, Ok(answer));
     }
 
-    /// Tells an event of the stream that is followed; gives its path.
+    /// Delivers an event of the followed stream; returns the path of the stream.
     pub(crate) fn event(&mut self, body: &Value) -> String {
         let (ticket, path) = self.followed.clone().expect("nothing is followed");
         let body = body.to_string().into_bytes();
@@ -185,7 +185,7 @@ impl Driver {
         path
     }
 
-    /// Breaks off what is to be written to a file.
+    /// Fails the requested download.
     pub(crate) fn download_breaks(&mut self) {
         let (ticket, ..) = self.download.take().expect("nothing is to be written");
         let result = Err(Failure::NoAnswer("The connection broke.".into()));
@@ -197,7 +197,7 @@ impl Driver {
         }));
     }
 
-    /// Takes what is to be written to a file: its path on the server, and the file; tells that it was.
+    /// Completes the requested download; returns its path on the server and the file.
     pub(crate) fn downloaded(&mut self, bytes: i64) -> (String, String) {
         let (ticket, path, file) = self.download.take().expect("nothing is to be written");
         let written = json!({"file": file, "bytes": bytes});
@@ -212,8 +212,7 @@ impl Driver {
         (path, file)
     }
 
-    /// Takes the file that is to be sent and answers with the job that it becomes; gives its path on the
-    /// server.
+    /// Takes the requested upload and answers it with the job that it becomes; returns its path on the server.
     pub(crate) fn uploaded(&mut self, job: &Value) -> String {
         let (ticket, upload) = self.upload.take().expect("nothing is to be sent");
         self.update(Event::Reply(Reply {
@@ -231,13 +230,13 @@ impl Driver {
         self.download.is_none()
     }
 
-    /// Whether it follows the jobs.
+    /// Whether the client follows the job events.
     pub(crate) fn follows_jobs(&self) -> bool {
         let followed = self.followed.as_ref();
         followed.is_some_and(|(_, path)| path == "/v1/jobs/events")
     }
 
-    /// Breaks the stream of events that is followed.
+    /// Breaks the followed event stream.
     pub(crate) fn break_stream(&mut self) {
         let (ticket, _) = self.followed.take().expect("nothing is followed");
         let result = Err(Failure::NoAnswer("The server closed the stream.".into()));
@@ -249,7 +248,7 @@ impl Driver {
         }));
     }
 
-    /// Takes what the editor was opened on, and makes that of it.
+    /// Ends the editor with this outcome; returns the text that it was opened with.
     pub(crate) fn edits(&mut self, outcome: Result<String, String>) -> String {
         let text = self.edited.take().expect("no editor was opened");
         self.update(Event::Edited(outcome));
@@ -268,14 +267,14 @@ impl Driver {
         call
     }
 
-    /// Lets the last call end without an answer.
+    /// Ends the last call without a response.
     pub(crate) fn fail(&mut self) {
         let call = self.pending.pop().unwrap();
         let reason = "The connection to the server broke.".to_owned();
         self.finish(&call, Err(Failure::NoAnswer(reason)));
     }
 
-    /// Lets the calls whose paths begin like this end without an answer.
+    /// Ends the calls whose paths start with `path` without a response.
     pub(crate) fn fail_those(&mut self, path: &str) {
         let calls = std::mem::take(&mut self.pending);
         let (failing, others) = calls
@@ -299,7 +298,7 @@ impl Driver {
             while x < columns {
                 let symbol = buffer[(x, y)].symbol();
                 line.push_str(symbol);
-                // A wide character hides the cell behind it.
+                // A wide character covers the next cell.
                 x += (text::width(symbol) as u16).max(1);
             }
             lines.push(line.trim_end().to_owned());
@@ -316,7 +315,7 @@ impl Driver {
         terminal.backend().buffer().clone()
     }
 
-    /// The style of the first place where the screen shows these words.
+    /// The style at the first occurrence of these words on the screen.
     #[track_caller]
     pub(crate) fn style_of(&self, words: &str) -> Style {
         let screen = self.screen();

@@ -1,4 +1,4 @@
-//! Filling in forms: choosing rows, making them on the way, and the user's own editor.
+//! Filling in forms: choosing rows, creating them from the choice, and the user's own editor.
 
 use std::time::Duration;
 
@@ -21,7 +21,7 @@ fn choosing_a_customer() -> Driver {
 }
 
 #[test]
-fn what_is_most_like_what_was_typed_comes_first() {
+fn picker_lists_the_best_match_first() {
     let mut driver = choosing_a_customer();
     driver.type_text("ada l");
     assert!(
@@ -45,7 +45,7 @@ fn what_is_most_like_what_was_typed_comes_first() {
 }
 
 #[test]
-fn what_is_not_there_is_created_on_the_way() {
+fn picker_creates_a_missing_row() {
     let mut driver = choosing_a_customer();
     driver.type_text("Zoe Quist");
     driver.wait(Duration::from_millis(150));
@@ -61,7 +61,7 @@ fn what_is_not_there_is_created_on_the_way() {
     row["name"] = json!("Zoe Quist");
     let call = driver.answer("/v1/customers", &row);
     assert_eq!(call.body.unwrap()["name"], "Zoe Quist");
-    // Back in the order, with the customer in it.
+    // Back in the order form, with the new customer filled in.
     let screen = driver.screen();
     assert!(
         screen.contains("New order") && screen.contains("(Zoe Quist"),
@@ -71,7 +71,7 @@ fn what_is_not_there_is_created_on_the_way() {
 }
 
 #[test]
-fn who_thinks_better_of_creating_is_back_at_the_choice() {
+fn picker_reappears_when_creating_is_cancelled() {
     let mut driver = choosing_a_customer();
     driver.control('n');
     driver.press(KeyCode::Esc);
@@ -83,7 +83,7 @@ fn who_thinks_better_of_creating_is_back_at_the_choice() {
 }
 
 #[test]
-fn a_text_goes_to_the_editor_and_comes_back() {
+fn editor_opens_a_text_field_and_returns_the_text() {
     let mut driver = with_orders(USUAL);
     driver.press(KeyCode::Char('e'));
     driver.control('o');
@@ -118,10 +118,10 @@ fn a_text_goes_to_the_editor_and_comes_back() {
 }
 
 #[test]
-fn a_client_without_a_server_waits_and_does_not_try_in_vain() {
+fn client_without_a_server_has_no_deadline() {
     let mut driver = choosing_a_customer();
     driver.type_text("x");
-    // A form over the choice that still waits for typing to rest, and names that were not told.
+    // Opens a form over a choice whose search is still delayed; later, names that could not be loaded.
     driver.control('n');
     driver.wait(Duration::from_millis(150));
     assert_eq!(driver.app.deadline(), None);
@@ -141,7 +141,7 @@ fn a_client_without_a_server_waits_and_does_not_try_in_vain() {
 }
 
 #[test]
-fn what_was_typed_is_not_lost_by_leaving() {
+fn quitting_asks_before_it_discards_a_form() {
     let mut driver = with_orders(USUAL);
     driver.press(KeyCode::Char('4'));
     driver.answer("/v1/categories", &page(vec![], 0));
@@ -161,7 +161,7 @@ fn what_was_typed_is_not_lost_by_leaving() {
 }
 
 #[test]
-fn q_closes_an_open_detail_and_leaves_from_the_list() {
+fn q_closes_an_open_detail_and_quits_from_the_list() {
     let mut driver = with_orders(USUAL);
     driver.press(KeyCode::Enter);
     assert!(driver.app.screens.orders.detail.is_some());
@@ -172,10 +172,10 @@ fn q_closes_an_open_detail_and_leaves_from_the_list() {
 }
 
 #[test]
-fn typing_replaces_a_number_and_begins_a_search() {
+fn typing_replaces_a_number_and_starts_a_search() {
     let mut driver = with_orders(USUAL);
     driver.press(KeyCode::Char('n'));
-    // A letter on a field for a row looks for rows that are called so.
+    // A letter typed on a reference field searches for rows with that name.
     driver.type_text("l");
     driver.answer("/v1/customers?limit=50&q=l", &page(vec![customer(3)], 1));
     driver.press(KeyCode::Enter);
@@ -191,7 +191,7 @@ fn typing_replaces_a_number_and_begins_a_search() {
     driver.answer("/v1/products?limit=50&q=p", &page(vec![product(4)], 1));
     driver.press(KeyCode::Enter);
     driver.type_text("3");
-    // A second line is there, and says nothing.
+    // The second line is empty and is not sent.
     driver.control('n');
     driver.control('s');
     let call = driver.calls().pop().unwrap();
@@ -205,7 +205,7 @@ fn typing_replaces_a_number_and_begins_a_search() {
 }
 
 #[test]
-fn a_sign_before_a_number_is_not_passed_over() {
+fn sign_before_a_number_is_refused() {
     let mut driver = with_orders(USUAL);
     driver.press(KeyCode::Char('3'));
     driver.answer("/v1/products", &page(vec![product(1)], 1));

@@ -1,4 +1,4 @@
-//! A file of rows: named, looked through, written or left.
+//! Importing a file: named, previewed, then written or cancelled.
 
 use crossterm::event::KeyCode;
 use serde_json::{Value, json};
@@ -9,7 +9,7 @@ fn refused(line: u64, pointer: &str, message: &str) -> Value {
     json!({
         "line": line, "outcome": "failed",
         "problem": {
-            "type": "urn:stockroom:problem:invalid", "title": "A rule is broken", "status": 422,
+            "type": "urn:stockroom:problem:invalid", "title": "The document breaks a rule", "status": 422,
             "detail": message,
             "errors": [{"pointer": pointer, "code": "x", "message": message}],
         },
@@ -23,7 +23,7 @@ fn report(refused: Vec<Value>) -> Value {
     })
 }
 
-/// The job that such a file becomes.
+/// The job that such an import becomes.
 fn job(state: &str, is_dry_run: bool, report: &Value) -> Value {
     let mut job = json!({
         "id": id(9, 1), "state": state, "created_at": "2024-10-28T10:00:00Z", "actor": "ada",
@@ -43,7 +43,7 @@ fn job(state: &str, is_dry_run: bool, report: &Value) -> Value {
     job
 }
 
-/// Lets the job that was begun come to its end, with that report.
+/// Runs the started job to its end with this report.
 fn ends(driver: &mut Driver, is_dry_run: bool, report: &Value) {
     driver.event(&json!([job("running", is_dry_run, report)]));
     let mut listed = job("done", is_dry_run, report);
@@ -55,14 +55,14 @@ fn ends(driver: &mut Driver, is_dry_run: bool, report: &Value) {
     );
 }
 
-/// Sends the file and has it looked through.
-fn looked_through(driver: &mut Driver, report: &Value) -> String {
+/// Sends the file and lets the dry run end with this report; returns the path of the upload.
+fn preview(driver: &mut Driver, report: &Value) -> String {
     let path = driver.uploaded(&job("queued", true, report));
     ends(driver, true, report);
     path
 }
 
-/// A client that was told to import that file into orders.
+/// A client that was asked to import this file into orders.
 fn importing(size: (u16, u16), file: &str) -> Driver {
     let mut driver = with_orders(size);
     driver.press(KeyCode::Char('i'));
@@ -77,7 +77,7 @@ fn is_applied(driver: &mut Driver) -> bool {
 }
 
 #[test]
-fn a_file_is_looked_through_before_it_is_written() {
+fn import_previews_a_file_before_writing_it() {
     let faults = vec![
         refused(7, "/items/0/quantity", "only 3 left in stock"),
         refused(19, "/customer_id", "there is no such customer"),
@@ -91,7 +91,7 @@ fn a_file_is_looked_through_before_it_is_written() {
         let mut driver = importing(size, "~/shop/orders.csv.gz");
         let screen = driver.screen();
         assert!(screen.contains("Nothing is written yet"), "{screen}");
-        let path = looked_through(&mut driver, &report(faults.clone()));
+        let path = preview(&mut driver, &report(faults.clone()));
         assert_eq!(
             path,
             "/v1/orders/import?format=csv&on_error=reject_failed&dry_run=true&name=orders.csv.gz"
@@ -122,18 +122,18 @@ fn a_file_is_looked_through_before_it_is_written() {
 }
 
 #[test]
-fn who_leaves_the_preview_has_written_nothing() {
+fn import_writes_nothing_when_the_preview_is_closed() {
     let mut driver = importing((80, 24), "orders.ndjson");
-    looked_through(&mut driver, &report(Vec::new()));
+    preview(&mut driver, &report(Vec::new()));
     let screen = driver.screen();
     assert!(screen.contains("y imports them; Esc cancels."), "{screen}");
     driver.press(KeyCode::Esc);
     assert!(!is_applied(&mut driver));
-    // Where nothing can be written, Enter writes nothing either.
+    // If no row can be written, confirming writes nothing either.
     let mut driver = importing((80, 24), "orders.ndjson");
     let nothing = json!({"created": 0, "updated": 0, "unchanged": 0, "failed": 1,
         "refused": [refused(1, "/note", "is too long")]});
-    looked_through(&mut driver, &nothing);
+    preview(&mut driver, &nothing);
     let screen = driver.screen();
     assert!(screen.contains("No row can be imported."), "{screen}");
     driver.press(KeyCode::Char('y'));
@@ -141,12 +141,12 @@ fn who_leaves_the_preview_has_written_nothing() {
 }
 
 #[test]
-fn all_refused_rows_can_be_seen() {
+fn import_preview_scrolls_through_all_refused_rows() {
     let mut driver = importing((80, 24), "orders.csv");
     let faults = (1..=60)
         .map(|n| refused(n, "/note", &format!("fault {n}")))
         .collect();
-    looked_through(&mut driver, &report(faults));
+    preview(&mut driver, &report(faults));
     assert!(driver.screen().contains("More below"));
     assert!(!driver.screen().contains("fault 60"));
     for _ in 0..10 {
@@ -161,17 +161,17 @@ fn all_refused_rows_can_be_seen() {
 }
 
 #[test]
-fn a_report_does_not_come_between_what_one_types() {
+fn import_report_does_not_interrupt_typing() {
     let mut driver = importing((80, 24), "orders.csv");
     driver.press(KeyCode::Char('n'));
-    looked_through(&mut driver, &report(Vec::new()));
+    preview(&mut driver, &report(Vec::new()));
     assert!(driver.screen().contains("shows when this is closed"));
     driver.press(KeyCode::Esc);
     assert!(driver.screen().contains("Import orders?"));
 }
 
 #[test]
-fn a_file_of_another_kind_is_refused_at_once() {
+fn import_refuses_an_unknown_file_type_at_once() {
     let driver = importing((80, 24), "orders.xlsx");
     assert!(!driver.sends_a_file());
     let screen = driver.screen();

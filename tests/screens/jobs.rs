@@ -6,7 +6,7 @@ use stockroom_tui::{messages::event::Link, settings::preferences::Preferences};
 
 use super::{Driver, SIZES, USUAL, id, page, picture};
 
-/// A job of an order's age.
+/// A job; a higher number means a later start.
 fn job(number: usize, state: &str, request: Value, progress: Value) -> Value {
     json!({
         "id": id(9, number), "state": state, "actor": "ada", "request": request,
@@ -21,7 +21,7 @@ fn step(step: &str, done: i64, total: Option<i64>, eta: Option<f64>) -> Value {
     })
 }
 
-/// A seed job whose orders are that far.
+/// A seed job that has loaded this many orders.
 fn seed_job(seed: usize, state: &str, done: i64) -> Value {
     let request = json!({
         "kind": "seed", "seed": seed, "categories": 20, "products": 1_000, "customers": 10_000,
@@ -36,7 +36,7 @@ fn seed_job(seed: usize, state: &str, done: i64) -> Value {
     job(seed, state, request, progress)
 }
 
-/// An export of orders, with its file where it is done.
+/// An export of orders, with its file size if it is done.
 pub(crate) fn export(number: usize, state: &str, bytes: Option<i64>) -> Value {
     let request = json!({
         "kind": "export", "resource": "orders", "name": "orders.csv", "format": "csv",
@@ -49,7 +49,7 @@ pub(crate) fn export(number: usize, state: &str, bytes: Option<i64>) -> Value {
     job
 }
 
-/// An import that was tried, or failed.
+/// An import that was dry run, or that failed.
 fn import(number: usize, state: &str, name: &str) -> Value {
     let request = json!({
         "kind": "import", "resource": "customers", "name": name, "format": "csv", "mode": "apply",
@@ -88,7 +88,7 @@ fn jobs_tab(size: (u16, u16), jobs: &[Value]) -> Driver {
 }
 
 #[test]
-fn a_running_seed_job() {
+fn jobs_tab_shows_a_running_seed_job() {
     for size in SIZES {
         let mut driver = jobs_tab(size, &[]);
         picture("jobs_none", size, &driver);
@@ -102,7 +102,7 @@ fn a_running_seed_job() {
 }
 
 #[test]
-fn jobs_of_every_kind() {
+fn jobs_tab_shows_jobs_of_every_kind() {
     let long = "customers of the shop in Llanfairpwllgwyngyll, the new ones \u{202e}only.csv.gz";
     let jobs = [
         export(7, "running", None),
@@ -126,7 +126,7 @@ fn jobs_of_every_kind() {
 }
 
 #[test]
-fn a_seed_that_is_taken_is_told_at_its_field_and_the_next_free_one_is_proposed() {
+fn seed_form_proposes_a_free_seed_and_reports_a_taken_one() {
     let mut driver = jobs_tab(USUAL, &[seed_job(3, "done", 100_000)]);
     driver.press(KeyCode::Char('n'));
     driver.control('s');
@@ -147,7 +147,7 @@ fn a_seed_that_is_taken_is_told_at_its_field_and_the_next_free_one_is_proposed()
 }
 
 #[test]
-fn a_shop_in_use_is_seeded_only_when_the_number_of_rows_is_typed() {
+fn seeding_a_shop_in_use_requires_typing_the_number_of_rows() {
     let mut driver = jobs_tab(USUAL, &[]);
     driver.press(KeyCode::Char('n'));
     driver.control('s');
@@ -185,7 +185,7 @@ fn a_shop_in_use_is_seeded_only_when_the_number_of_rows_is_typed() {
 }
 
 #[test]
-fn a_job_that_ends_is_told_where_it_was_begun_and_lists_are_read_again() {
+fn finished_job_is_reported_and_lists_are_reloaded() {
     let mut driver = jobs_tab(USUAL, &[]);
     driver.press(KeyCode::Char('n'));
     driver.control('s');
@@ -203,7 +203,7 @@ fn a_job_that_ends_is_told_where_it_was_begun_and_lists_are_read_again() {
 }
 
 #[test]
-fn a_stream_that_breaks_is_followed_again_and_nothing_is_missed() {
+fn job_stream_is_followed_again_after_it_breaks() {
     let mut driver = jobs_tab(USUAL, &[seed_job(1, "running", 5)]);
     driver.break_stream();
     assert!(driver.screen().contains("running"), "what was known stays");
@@ -221,7 +221,7 @@ fn a_stream_that_breaks_is_followed_again_and_nothing_is_missed() {
 }
 
 #[test]
-fn an_export_outlives_the_client_that_asked_for_it() {
+fn export_outlives_the_client_that_requested_it() {
     let mut driver = super::with_orders(USUAL);
     driver.type_text("x");
     driver.press(KeyCode::Enter);
@@ -232,13 +232,13 @@ fn an_export_outlives_the_client_that_asked_for_it() {
         driver.screen()
     );
     let awaited = std::mem::take(&mut driver.awaited);
-    // The next run, on the same home.
+    // The next run, with the same home folder.
     let mut driver = Driver::new(USUAL);
     driver.app.track_exports(awaited.into_iter().collect());
     driver.link(Link::Up);
     assert!(driver.follows_jobs());
     driver.event(&json!([export(1, "done", Some(99))]));
-    // It is saved once, however often it is told that it is done.
+    // The export is saved once, however often its end is reported.
     driver.event(&json!([export(1, "done", Some(99))]));
     driver.download_breaks();
     assert!(
@@ -257,7 +257,7 @@ fn an_export_outlives_the_client_that_asked_for_it() {
 }
 
 #[test]
-fn an_export_that_came_too_late_is_told_and_forgotten() {
+fn expired_export_is_reported_and_forgotten() {
     let awaiting = || {
         let mut driver = Driver::new(USUAL);
         let job = id(9, 1).parse().unwrap();
@@ -276,7 +276,7 @@ fn an_export_that_came_too_late_is_told_and_forgotten() {
         driver.screen()
     );
     assert!(driver.awaited.is_empty());
-    // One that is no longer listed is asked for.
+    // The client requests an awaited job that is no longer listed.
     let mut driver = awaiting();
     driver.event(&json!([]));
     let path = format!("/v1/jobs/{}", id(9, 1));
@@ -288,7 +288,7 @@ fn an_export_that_came_too_late_is_told_and_forgotten() {
 }
 
 #[test]
-fn news_that_outruns_the_answer_is_not_lost() {
+fn job_event_that_precedes_the_response_is_not_lost() {
     let mut driver = jobs_tab(USUAL, &[]);
     driver.type_text("1x");
     driver.press(KeyCode::Enter);
@@ -298,7 +298,7 @@ fn news_that_outruns_the_answer_is_not_lost() {
 }
 
 #[test]
-fn what_is_done_can_be_opened() {
+fn finished_job_can_be_opened() {
     let jobs = [
         export(3, "done", Some(48_000_000)),
         import(2, "done", "new.csv"),
@@ -330,7 +330,7 @@ fn what_is_done_can_be_opened() {
 }
 
 #[test]
-fn a_job_is_cancelled_where_it_is_selected() {
+fn selected_job_can_be_cancelled() {
     let mut driver = jobs_tab(
         USUAL,
         &[seed_job(2, "queued", 0), seed_job(1, "running", 5)],
@@ -351,7 +351,7 @@ fn a_job_is_cancelled_where_it_is_selected() {
 }
 
 #[test]
-fn who_only_looks_may_export_and_nothing_else() {
+fn read_only_client_may_only_export() {
     let preferences = Preferences {
         is_read_only: true,
         ..Preferences::default()

@@ -1,4 +1,4 @@
-//! Keys: the palette, the page about them, and what they do not do.
+//! Keys: the palette, the generated key reference, and what keys must not do.
 
 use crossterm::event::KeyCode;
 use stockroom_tui::{
@@ -12,7 +12,7 @@ use stockroom_tui::{
 use super::{Driver, USUAL, order, page, picture, with_orders};
 
 #[test]
-fn any_command_is_found_by_some_of_its_letters() {
+fn palette_finds_a_command_by_some_of_its_letters() {
     let mut driver = with_orders(USUAL);
     driver.press(KeyCode::Char(':'));
     driver.type_text("exprt");
@@ -28,7 +28,7 @@ fn any_command_is_found_by_some_of_its_letters() {
 }
 
 #[test]
-fn who_only_looks_changes_nothing() {
+fn read_only_client_changes_nothing() {
     let preferences = Preferences {
         is_read_only: true,
         ..Preferences::default()
@@ -46,7 +46,7 @@ fn who_only_looks_changes_nothing() {
         );
         assert!(driver.app.overlays.is_empty());
     }
-    // Nor does it offer what it would not do.
+    // Read-only clients do not offer actions that they refuse.
     let screen = driver.screen();
     let hints = screen.lines().rev().nth(1).unwrap();
     assert!(
@@ -56,7 +56,7 @@ fn who_only_looks_changes_nothing() {
     driver.press(KeyCode::Char(':'));
     assert!(!driver.screen().contains("Create a row"));
     driver.press(KeyCode::Esc);
-    // What is done to many is no way around it.
+    // Bulk actions must not bypass the restriction.
     driver.type_text("  b");
     assert!(
         !driver.screen().contains("make paid"),
@@ -71,7 +71,7 @@ fn who_only_looks_changes_nothing() {
 }
 
 #[test]
-fn the_page_about_keys_tells_those_that_are() {
+fn key_reference_matches_the_key_map() {
     let page = include_str!("../../docs/keys.md");
     let printed = keys::markdown(&Keymap::default());
     assert!(

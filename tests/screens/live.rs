@@ -1,4 +1,4 @@
-//! What others do, as one sees it.
+//! Live changes by other users.
 
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ fn change(entity: &str, op: &str, row: &Value) -> Value {
     })
 }
 
-/// Orders of which all are held, so that nothing more is asked for.
+/// A client that has loaded all orders, so it requests nothing more.
 fn few_orders() -> Driver {
     let mut driver = with_orders(USUAL);
     driver.press(KeyCode::Char('r'));
@@ -27,7 +27,7 @@ fn few_orders() -> Driver {
     driver
 }
 
-/// Answers the list that was asked for last.
+/// Answers the latest request for the list of orders.
 fn read_again(driver: &mut Driver, rows: &[Value]) {
     let mut calls = driver.calls().into_iter().rev();
     let list = calls
@@ -37,13 +37,13 @@ fn read_again(driver: &mut Driver, rows: &[Value]) {
 }
 
 #[test]
-fn a_detail_stays_with_its_row_and_goes_with_it() {
+fn detail_stays_with_its_row_and_closes_without_it() {
     let mut driver = few_orders();
     driver.press(KeyCode::Down);
     driver.press(KeyCode::Enter);
     let shown = order(1)["number"].as_str().unwrap().to_owned();
     assert!(driver.screen().contains(&shown), "{}", driver.screen());
-    // Rows come in above it while another tab is shown, and the list is read again.
+    // Rows arrive above it while another tab is shown, and the list is reloaded.
     driver.press(KeyCode::Char('4'));
     driver.answer("/v1/categories", &page(vec![], 0));
     driver.change(&change("order", "create", &order(40)));
@@ -54,7 +54,7 @@ fn a_detail_stays_with_its_row_and_goes_with_it() {
     let screen = driver.screen();
     assert!(screen.contains(&format!("Edit order {shown}")), "{screen}");
     driver.press(KeyCode::Esc);
-    // Where its row is not on the page any more, nothing else is shown in its place.
+    // If its row is no longer on the page, the detail closes instead of showing another row.
     driver.press(KeyCode::Char('r'));
     let rows: Vec<Value> = [40, 41, 0].into_iter().map(order).collect();
     read_again(&mut driver, &rows);
@@ -63,7 +63,7 @@ fn a_detail_stays_with_its_row_and_goes_with_it() {
 }
 
 #[test]
-fn a_row_that_others_change_lights_up_where_it_stands() {
+fn row_changed_by_others_is_highlighted_in_place() {
     let mut driver = few_orders();
     let mut paid = order(6);
     assert_eq!(paid["status"], "pending");
@@ -77,7 +77,7 @@ fn a_row_that_others_change_lights_up_where_it_stands() {
         Some(Color::LightMagenta)
     );
     assert!(driver.calls().is_empty(), "the change says all");
-    // It does not stay lit for ever, but what is gone stays gone; and what is older is no news.
+    // The highlight ends, but the deletion mark stays. A change to an older version is ignored.
     driver.wait(Duration::from_secs(7));
     assert!(
         !driver.screen().contains('•') && driver.screen().contains('✗'),
@@ -100,7 +100,7 @@ fn a_row_that_others_change_lights_up_where_it_stands() {
 }
 
 #[test]
-fn what_comes_is_read_where_one_looks_at_the_top_and_else_counted() {
+fn new_rows_are_loaded_at_the_top_of_the_list_and_otherwise_counted() {
     let mut driver = few_orders();
     let new = order(31);
     driver.change(&change("order", "create", &new));
@@ -113,7 +113,7 @@ fn what_comes_is_read_where_one_looks_at_the_top_and_else_counted() {
         &json!({"items": orders, "next": null, "prev": null}),
     );
     let screen = driver.screen();
-    // The selection stays on its row, and the new one is lit.
+    // The selection stays on its row, and the new row is highlighted.
     assert!(
         screen.contains("› 2024-10-28 10:59  241028-1000-0000"),
         "{screen}"
@@ -135,7 +135,7 @@ fn what_comes_is_read_where_one_looks_at_the_top_and_else_counted() {
 }
 
 #[test]
-fn stock_that_an_order_takes_is_read_again_where_it_is_shown() {
+fn stock_on_the_screen_is_reloaded_when_an_order_takes_it() {
     let mut driver = few_orders();
     driver.press(KeyCode::Char('3'));
     let products = json!({"items": [product(1), product(2)], "next": null, "prev": null});
@@ -160,7 +160,7 @@ fn stock_that_an_order_takes_is_read_again_where_it_is_shown() {
 }
 
 #[test]
-fn a_form_tells_what_others_did_to_its_row() {
+fn form_reports_what_others_did_to_its_row() {
     let mut driver = few_orders();
     driver.press(KeyCode::Char('e'));
     let mut paid = order(0);
@@ -176,7 +176,7 @@ fn a_form_tells_what_others_did_to_its_row() {
 }
 
 #[test]
-fn a_load_in_bulk_is_told_by_its_rows() {
+fn bulk_load_is_reported_by_its_number_of_rows() {
     let mut driver = few_orders();
     driver.press(KeyCode::End);
     let mut seeded = change("order", "seed", &json!({"version": null}));
@@ -187,7 +187,7 @@ fn a_load_in_bulk_is_told_by_its_rows() {
 }
 
 #[test]
-fn what_comes_does_not_take_the_place_of_what_was_asked_for() {
+fn new_rows_do_not_replace_a_running_request() {
     let mut driver = few_orders();
     driver.type_text("t2024-10-24");
     driver.press(KeyCode::Enter);
@@ -201,7 +201,7 @@ fn what_comes_does_not_take_the_place_of_what_was_asked_for() {
 }
 
 #[test]
-fn stock_that_moves_while_it_is_read_is_read_once_more() {
+fn stock_that_moves_during_a_reload_is_reloaded_once_more() {
     let mut driver = few_orders();
     driver.press(KeyCode::Char('3'));
     let products = json!({"items": [product(1), product(2)], "next": null, "prev": null});
@@ -217,7 +217,7 @@ fn stock_that_moves_while_it_is_read_is_read_once_more() {
     driver.answer("/v1/products?id=", &page(vec![product(2)], 1));
     driver.wait(Duration::from_millis(300));
     assert_eq!(driver.calls().len(), 1);
-    // Of tabs that are not in sight nothing is read.
+    // Hidden tabs are not reloaded.
     driver.answer("/v1/products?id=", &page(vec![product(2)], 1));
     driver.press(KeyCode::Char('1'));
     driver.answer("/v1/orders", &page(vec![order(0)], 1));

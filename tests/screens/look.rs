@@ -1,4 +1,4 @@
-//! Colours apart from words, and what is left where there are none.
+//! Colours in addition to words, and what remains without colours.
 
 use crossterm::event::KeyCode;
 use ratatui::style::{Color, Modifier};
@@ -6,7 +6,7 @@ use stockroom_tui::{
     messages::event::Link,
     settings::{
         preferences::Preferences,
-        theme::{Depth, Scheme, Theme},
+        theme::{ColorSupport, Scheme, Theme},
     },
 };
 
@@ -23,7 +23,7 @@ fn dressed(preferences: Preferences, size: (u16, u16)) -> Driver {
 }
 
 #[test]
-fn what_matters_has_a_colour_beside_its_words() {
+fn important_words_have_a_colour() {
     let mut driver = with_orders(USUAL);
     driver.press(KeyCode::Down);
     assert_eq!(driver.style_of("delivered").fg, Some(Color::Green));
@@ -43,7 +43,7 @@ fn what_matters_has_a_colour_beside_its_words() {
 }
 
 #[test]
-fn a_theme_has_the_colours_of_its_terminal() {
+fn theme_uses_the_colours_that_the_terminal_supports() {
     let status = |scheme, depth| {
         let theme = Theme::new(scheme, depth);
         let preferences = Preferences {
@@ -53,22 +53,22 @@ fn a_theme_has_the_colours_of_its_terminal() {
         dressed(preferences, USUAL).style_of("delivered").fg
     };
     assert_eq!(
-        status(Scheme::Light, Depth::True),
+        status(Scheme::Light, ColorSupport::True),
         Some(Color::Rgb(0, 0x5f, 0))
     );
     assert_eq!(
-        status(Scheme::Dark, Depth::TwoHundred),
+        status(Scheme::Dark, ColorSupport::Colors256),
         Some(Color::Indexed(114))
     );
     assert_eq!(
-        status(Scheme::HighContrast, Depth::Sixteen),
+        status(Scheme::HighContrast, ColorSupport::Sixteen),
         Some(Color::LightGreen)
     );
 }
 
 #[test]
-fn without_colours_every_word_is_still_there() {
-    let theme = Theme::new(Scheme::Dark, Depth::None);
+fn screen_without_colours_shows_the_same_words() {
+    let theme = Theme::new(Scheme::Dark, ColorSupport::None);
     let preferences = Preferences {
         theme,
         ..Preferences::default()
@@ -84,7 +84,7 @@ fn without_colours_every_word_is_still_there() {
 }
 
 #[test]
-fn the_plain_mode_is_ascii() {
+fn plain_mode_is_ascii() {
     for size in SIZES {
         let preferences = Preferences {
             is_plain: true,

@@ -1,25 +1,25 @@
-//! Pictures of the screens at three sizes, from answers that are written down here: no server, no
-//! clock, no pty.
+//! Snapshots of the screens at several sizes, from responses that are defined here: no server, no clock, no pty.
 
-mod arranged;
+mod conflicts;
 mod dashboard;
 mod driver;
 mod filling;
+mod history_and_undo;
 mod import;
 mod jobs;
 mod keys;
+mod list_layout;
 mod live;
 mod look;
 mod marks;
-mod pairs;
+mod paging;
 mod partitions;
-mod past;
+mod saving;
 mod sizes;
 
 use crossterm::event::KeyCode;
 use insta::assert_snapshot;
 use serde_json::{Value, json};
-use stockroom_common::{Kind, Problem};
 use stockroom_tui::messages::{
     call::{Precondition, Source},
     event::Link,
@@ -30,18 +30,18 @@ use self::driver::Driver;
 const SIZES: [(u16, u16); 4] = [(40, 10), (80, 24), (120, 40), (200, 60)];
 const USUAL: (u16, u16) = (80, 24);
 
-fn id(kind: u32, number: usize) -> String {
+pub(crate) fn id(kind: u32, number: usize) -> String {
     format!("0192d3f0-{kind:04x}-7000-8000-{number:012x}")
 }
 
-fn page(items: Vec<Value>, total: i64) -> Value {
+pub(crate) fn page(items: Vec<Value>, total: i64) -> Value {
     json!({
         "items": items, "next": "n", "prev": null,
         "total": {"value": total, "exact": false},
     })
 }
 
-fn order(number: usize) -> Value {
+pub(crate) fn order(number: usize) -> Value {
     let status = [
         "pending",
         "paid",
@@ -68,7 +68,7 @@ fn order(number: usize) -> Value {
     })
 }
 
-fn customer(number: usize) -> Value {
+pub(crate) fn customer(number: usize) -> Value {
     let name = match number {
         0 => "Ada Lovelace".to_owned(),
         1 => "東京都 株式会社".to_owned(),
@@ -85,7 +85,7 @@ fn customer(number: usize) -> Value {
     })
 }
 
-fn product(number: usize) -> Value {
+pub(crate) fn product(number: usize) -> Value {
     json!({
         "id": id(2, number), "version": 3,
         "created_at": "2024-01-01T00:00:00Z", "updated_at": "2024-01-01T00:00:00Z",
@@ -95,7 +95,7 @@ fn product(number: usize) -> Value {
 }
 
 /// A client that shows a page of orders.
-fn with_orders(size: (u16, u16)) -> Driver {
+pub(crate) fn with_orders(size: (u16, u16)) -> Driver {
     let mut driver = Driver::new(size);
     driver.link(Link::Up);
     driver.answer(
@@ -109,19 +109,19 @@ fn with_orders(size: (u16, u16)) -> Driver {
     driver
 }
 
-fn picture(name: &str, size: (u16, u16), driver: &Driver) {
+pub(crate) fn picture(name: &str, size: (u16, u16), driver: &Driver) {
     assert_snapshot!(format!("{name}_{}x{}", size.0, size.1), driver.screen());
 }
 
 #[test]
-fn before_anything_is_known() {
+fn screen_before_the_first_connection() {
     for size in SIZES {
         picture("connecting", size, &Driver::new(size));
     }
 }
 
 #[test]
-fn without_a_server() {
+fn screen_without_a_server() {
     let mut driver = Driver::new((80, 24));
     driver.link(Link::Down(
         "The server cannot be reached: Connection refused (os error 111).".into(),
@@ -130,7 +130,7 @@ fn without_a_server() {
 }
 
 #[test]
-fn a_list_of_orders() {
+fn order_list() {
     for size in SIZES {
         let mut driver = with_orders(size);
         driver.press(KeyCode::Down);
@@ -139,7 +139,7 @@ fn a_list_of_orders() {
 }
 
 #[test]
-fn an_order_in_detail() {
+fn order_detail() {
     for size in SIZES {
         let mut driver = with_orders(size);
         driver.press(KeyCode::Enter);
@@ -149,7 +149,7 @@ fn an_order_in_detail() {
 }
 
 #[test]
-fn a_new_order_with_refusals() {
+fn order_form_shows_refused_fields() {
     for size in SIZES {
         let mut driver = with_orders(size);
         driver.press(KeyCode::Char('n'));
@@ -160,7 +160,7 @@ fn a_new_order_with_refusals() {
 }
 
 #[test]
-fn a_refusal_of_the_server_stands_at_its_field() {
+fn form_shows_a_refusal_by_the_server_at_its_field() {
     let mut driver = Driver::new((80, 24));
     driver.link(Link::Up);
     driver.answer("/v1/orders", &page(vec![], 0));
@@ -186,7 +186,7 @@ fn a_refusal_of_the_server_stands_at_its_field() {
 }
 
 #[test]
-fn a_choice_among_products() {
+fn product_picker() {
     let mut driver = with_orders((80, 24));
     driver.press(KeyCode::Char('n'));
     for _ in 0..4 {
@@ -199,14 +199,14 @@ fn a_choice_among_products() {
 }
 
 #[test]
-fn what_was_mistyped_is_found_by_likeness_and_said_to_be_so() {
+fn picker_offers_similar_names_and_marks_them_as_such() {
     let mut driver = with_orders((80, 24));
     driver.press(KeyCode::Char('n'));
     driver.press(KeyCode::Enter);
     driver.answer("/v1/customers", &page((0..3).map(customer).collect(), 3));
     driver.type_text("lovelcae");
     driver.wait(std::time::Duration::from_secs(1));
-    // What is alike may not be what was meant: it is not taken unseen.
+    // A similar row may not be what was meant, so Enter does not choose it before it is shown.
     driver.press(KeyCode::Enter);
     driver.answer("/v1/customers?limit=50&q=lovelcae", &page(vec![], 0));
     driver.answer(
@@ -223,7 +223,7 @@ fn what_was_mistyped_is_found_by_likeness_and_said_to_be_so() {
 }
 
 #[test]
-fn a_question_before_a_deletion() {
+fn deletion_asks_for_confirmation() {
     let mut driver = with_orders((80, 24));
     driver.press(KeyCode::Char('d'));
     picture("confirm", (80, 24), &driver);
@@ -237,7 +237,7 @@ fn a_question_before_a_deletion() {
 }
 
 #[test]
-fn the_filters_of_orders() {
+fn order_filter_form() {
     let mut driver = with_orders((80, 24));
     driver.press(KeyCode::Char('f'));
     driver.press(KeyCode::Tab);
@@ -256,7 +256,7 @@ fn the_filters_of_orders() {
 }
 
 #[test]
-fn the_help_and_the_orders_to_sort_by() {
+fn help_and_sort_menu() {
     let mut driver = with_orders((80, 24));
     driver.press(KeyCode::Char('?'));
     picture("help", (80, 24), &driver);
@@ -266,7 +266,7 @@ fn the_help_and_the_orders_to_sort_by() {
 }
 
 #[test]
-fn the_list_is_exported_as_it_is_shown() {
+fn list_export_uses_the_displayed_search() {
     let mut driver = with_orders(USUAL);
     driver.press(KeyCode::Char('/'));
     driver.type_text("241028-1000-0000");
@@ -309,179 +309,12 @@ fn the_list_is_exported_as_it_is_shown() {
 }
 
 #[test]
-fn a_terminal_that_is_too_small() {
+fn terminal_that_is_too_small() {
     picture("too_small", (38, 9), &with_orders((38, 9)));
 }
 
 #[test]
-fn paging_holds_few_rows_and_asks_for_one_page_at_a_time() {
-    let mut driver = with_orders((80, 24));
-    for page_number in 1..40 {
-        for _ in 0..100 {
-            driver.press(KeyCode::Down);
-        }
-        let calls = driver.calls();
-        assert_eq!(calls.len(), 1, "{calls:?}");
-        assert!(calls[0].path.contains("cursor=n"), "{calls:?}");
-        let rows = (page_number * 100..page_number * 100 + 100).map(order);
-        driver.answer_last(&page(rows.collect(), 1_234_567));
-        driver.settle();
-        assert!(driver.app.screens.orders.window.len() <= 500);
-    }
-    let position = driver.app.screens.orders.window.position();
-    assert!(
-        position.is_some_and(|position| position > 3_800),
-        "{position:?}"
-    );
-}
-
-#[test]
-fn a_late_answer_is_dropped() {
-    let mut driver = with_orders((80, 24));
-    driver.press(KeyCode::Char('r'));
-    let late = driver.calls().pop().unwrap();
-    driver.press(KeyCode::Char('r'));
-    let newer = driver.calls().pop().unwrap();
-    driver.reply(&newer, &page(vec![order(1)], 1));
-    driver.reply(&late, &page((0..9).map(order).collect(), 9));
-    assert_eq!(driver.app.screens.orders.window.len(), 1);
-}
-
-#[test]
-fn a_failed_search_is_asked_again_and_not_with_the_cursor_of_the_old_one() {
-    let mut driver = with_orders((80, 24));
-    for _ in 0..80 {
-        driver.press(KeyCode::Down);
-    }
-    driver.answer(
-        "/v1/orders",
-        &page((100..200).map(order).collect(), 1_234_567),
-    );
-    for _ in 0..90 {
-        driver.press(KeyCode::Down);
-    }
-    driver.answer(
-        "/v1/orders",
-        &page((200..300).map(order).collect(), 1_234_567),
-    );
-    driver.press(KeyCode::Char('/'));
-    driver.type_text("241028-1003-0003");
-    driver.press(KeyCode::Enter);
-    driver.fail();
-    driver.link(Link::Down("gone".into()));
-    driver.link(Link::Up);
-    let call = driver
-        .calls()
-        .into_iter()
-        .find(|call| call.path.starts_with("/v1/orders?"))
-        .unwrap();
-    assert!(
-        call.path.contains("q=241028") && !call.path.contains("cursor"),
-        "{call:?}"
-    );
-}
-
-/// A client that has sent a new category and waits for the answer.
-fn saving_a_category() -> Driver {
-    let mut driver = Driver::new((80, 24));
-    driver.link(Link::Up);
-    driver.answer("/v1/orders", &page(vec![], 0));
-    driver.press(KeyCode::Char('4'));
-    driver.answer("/v1/categories", &page(vec![], 0));
-    driver.press(KeyCode::Char('n'));
-    driver.type_text("Tea");
-    driver.control('s');
-    driver
-}
-
-#[test]
-fn a_save_that_the_server_knows_nothing_of_is_not_called_unsaved_and_a_refused_one_is() {
-    for (kind, told) in [
-        (Kind::OutcomeUnknown, "it may have been saved"),
-        (Kind::Unavailable, "Nothing was saved."),
-    ] {
-        let mut driver = saving_a_category();
-        let problem = Problem::new(kind, "A row was in use.");
-        driver.refuse(&serde_json::to_value(problem).unwrap());
-        // The message may be broken into two lines.
-        let screen = driver
-            .screen()
-            .split_whitespace()
-            .collect::<Vec<_>>()
-            .join(" ");
-        assert!(screen.contains(told), "{screen}");
-        assert!(screen.contains("Tea"), "what was typed stays: {screen}");
-    }
-}
-
-#[test]
-fn a_save_without_an_answer_is_not_called_unsaved() {
-    let mut driver = saving_a_category();
-    driver.fail();
-    assert!(
-        driver.screen().contains("it may have been saved"),
-        "{}",
-        driver.screen()
-    );
-}
-
-#[test]
-fn the_answer_to_a_save_finds_its_form_under_a_question() {
-    let mut driver = saving_a_category();
-    driver.press(KeyCode::Esc);
-    assert!(
-        driver.screen().contains("Close without saving?"),
-        "{}",
-        driver.screen()
-    );
-    let category = json!({
-        "id": id(3, 1), "version": 1, "name": "Tea", "description": "",
-        "created_at": "2024-01-01T00:00:00Z", "updated_at": "2024-01-01T00:00:00Z",
-    });
-    driver.answer("/v1/categories", &category);
-    assert!(driver.app.overlays.is_empty(), "{}", driver.screen());
-    assert!(
-        driver.screen().contains("Created Tea."),
-        "{}",
-        driver.screen()
-    );
-}
-
-#[test]
-fn rows_stay_on_the_screen_when_a_jump_fails() {
-    let mut driver = with_orders((80, 24));
-    driver.press(KeyCode::End);
-    driver.fail();
-    let screen = driver.screen();
-    assert!(screen.contains("Ada Lovelace"), "{screen}");
-    assert!(
-        screen.contains("The connection to the server broke."),
-        "{screen}"
-    );
-}
-
-#[test]
-fn a_row_read_again_for_a_form_that_was_left_is_not_called_saved() {
-    let mut driver = Driver::new((80, 24));
-    driver.link(Link::Up);
-    driver.answer("/v1/orders", &page(vec![], 0));
-    driver.press(KeyCode::Char('2'));
-    driver.answer("/v1/customers", &page((0..5).map(customer).collect(), 5));
-    driver.press(KeyCode::Char('e'));
-    driver.type_text("x");
-    driver.control('s');
-    driver.refuse(&json!({
-        "type": "urn:stockroom:problem:precondition-failed", "title": "The row has changed",
-        "status": 412, "detail": "The customer is at version 2 by now.",
-    }));
-    driver.press(KeyCode::Esc);
-    driver.press(KeyCode::Char('y'));
-    driver.answer("/v1/customers/", &customer(0));
-    assert!(!driver.screen().contains("saved"), "{}", driver.screen());
-}
-
-#[test]
-fn the_status_line_says_where_a_page_came_from_and_one_key_reads_past_the_cache() {
+fn status_line_shows_the_cache_status_and_a_key_bypasses_the_cache() {
     let mut driver = with_orders((80, 24));
     let status = |driver: &Driver| driver.screen().lines().last().unwrap().to_owned();
     let whole = json!({"items": [order(0), order(1)], "next": null, "prev": null});
@@ -498,7 +331,7 @@ fn the_status_line_says_where_a_page_came_from_and_one_key_reads_past_the_cache(
     driver.press(KeyCode::Char('R'));
     let call = driver.answer("/v1/orders", &whole);
     assert!(call.bypass_cache);
-    // What the page shows by name is asked for as well, and takes nothing from what is said of it.
+    // The page also loads names; their responses must not change the reported source of the page.
     driver.settle();
     assert!(
         status(&driver).ends_with("local shop · 7 ms bypass"),
@@ -510,7 +343,7 @@ fn the_status_line_says_where_a_page_came_from_and_one_key_reads_past_the_cache(
 }
 
 #[test]
-fn the_status_line_of_the_smallest_terminal_has_room_for_where_a_page_came_from() {
+fn status_line_of_the_smallest_terminal_shows_the_cache_status() {
     let mut driver = with_orders((40, 10));
     driver.source = Some(Source::Bypass);
     driver.press(KeyCode::Char('R'));

@@ -1,4 +1,4 @@
-//! Many rows at once: marked, changed or deleted by one call, with a report on those that were refused.
+//! Many rows at once: marked, then changed or deleted in one call, with a report of the refused rows.
 
 use crossterm::event::KeyCode;
 use serde_json::{Value, json};
@@ -25,7 +25,7 @@ fn ids(body: &Option<Value>) -> Vec<String> {
 }
 
 #[test]
-fn marked_orders_get_a_status_by_one_call_and_those_refused_are_named() {
+fn marked_orders_get_a_status_in_one_call_and_refusals_are_listed() {
     let mut driver = few_orders();
     driver.type_text("  ");
     for _ in 0..3 {
@@ -38,7 +38,7 @@ fn marked_orders_get_a_status_by_one_call_and_those_refused_are_named() {
     picture("bulk_menu", USUAL, &driver);
     driver.press(KeyCode::Down);
     driver.press(KeyCode::Enter);
-    // There is no way back from it.
+    // This change cannot be undone, so the client asks first.
     assert!(driver.calls().is_empty());
     let screen = driver.screen();
     assert!(screen.contains("Make 6 orders paid?"), "{screen}");
@@ -64,7 +64,8 @@ fn marked_orders_get_a_status_by_one_call_and_those_refused_are_named() {
     picture("bulk_report", USUAL, &driver);
     driver.press(KeyCode::Enter);
     assert!(!driver.screen().contains("marked"), "{}", driver.screen());
-    // Taken back by one call as well, where the rows are as this left them and the rules allow the way back.
+    // The undo is also one call. It covers only rows that are still at the version the change produced and whose
+    // status may return.
     driver.type_text("u");
     let call = driver.calls().pop().unwrap();
     assert_eq!(call.path, "/v1/orders/bulk?on_error=reject_failed");
@@ -86,9 +87,9 @@ fn marked_orders_get_a_status_by_one_call_and_those_refused_are_named() {
 }
 
 #[test]
-fn what_cannot_be_taken_back_is_not_passed_over_for_what_came_before() {
+fn undo_does_not_skip_a_change_that_cannot_be_undone() {
     let mut driver = few_orders();
-    // First what can be: the note of an order.
+    // First a change that can be undone: the note of an order.
     driver.press(KeyCode::Char('e'));
     for _ in 0..2 {
         driver.press(KeyCode::Tab);
@@ -98,7 +99,7 @@ fn what_cannot_be_taken_back_is_not_passed_over_for_what_came_before() {
     let mut row = order(0);
     (row["note"], row["version"]) = (json!("Ring twice"), json!(2));
     driver.answer("/v1/orders/", &row);
-    // Then what cannot.
+    // Then a change that cannot be undone.
     driver.type_text("b");
     driver.press(KeyCode::Down);
     driver.press(KeyCode::Enter);
@@ -121,7 +122,7 @@ fn what_cannot_be_taken_back_is_not_passed_over_for_what_came_before() {
 }
 
 #[test]
-fn an_undo_says_what_it_leaves() {
+fn undo_reports_what_it_leaves() {
     let mut driver = few_orders();
     driver.press(KeyCode::Char('e'));
     driver.press(KeyCode::Tab);
@@ -150,7 +151,7 @@ fn an_undo_says_what_it_leaves() {
 }
 
 #[test]
-fn marked_rows_are_deleted_after_a_question_that_names_them() {
+fn marked_rows_are_deleted_after_a_confirmation_that_lists_them() {
     let mut driver = few_orders();
     driver.type_text("   d");
     let screen = driver.screen();
@@ -184,7 +185,7 @@ fn marked_rows_are_deleted_after_a_question_that_names_them() {
 }
 
 #[test]
-fn marks_go_with_escape_and_with_another_list() {
+fn marks_are_cleared_by_escape_and_by_another_list() {
     let mut driver = few_orders();
     driver.control('a');
     assert!(driver.screen().contains("30 marked"), "{}", driver.screen());
@@ -196,7 +197,7 @@ fn marks_go_with_escape_and_with_another_list() {
 }
 
 #[test]
-fn marked_rows_go_to_a_file() {
+fn marked_rows_can_be_exported() {
     let mut driver = few_orders();
     driver.type_text("  b");
     for _ in 0..6 {
@@ -213,7 +214,7 @@ fn marked_rows_go_to_a_file() {
 }
 
 #[test]
-fn what_others_changed_out_of_sight_is_not_overwritten() {
+fn marked_row_that_changed_off_screen_is_not_overwritten() {
     let mut driver = few_orders();
     driver.type_text(" ");
     let newer = |number: usize| {
@@ -236,12 +237,12 @@ fn what_others_changed_out_of_sight_is_not_overwritten() {
         .iter()
         .map(|row| row["version"].clone())
         .collect();
-    // That of the first is the one that was seen; the server refuses it.
+    // The first row keeps the version that was on the screen when it was marked, so the server refuses it.
     assert_eq!(versions, [1, 2]);
 }
 
 #[test]
-fn a_report_waits_until_one_has_typed() {
+fn bulk_report_does_not_interrupt_typing() {
     let mut driver = few_orders();
     driver.type_text(" dy/abc");
     let problem = json!({
@@ -263,7 +264,7 @@ fn a_report_waits_until_one_has_typed() {
 }
 
 #[test]
-fn in_the_pane_of_a_row_it_is_that_row_that_is_deleted() {
+fn delete_in_a_detail_applies_to_its_row_and_not_to_marks() {
     let mut driver = few_orders();
     driver.type_text("  ");
     driver.press(KeyCode::Enter);

@@ -21,7 +21,7 @@ fn partition(family: &str, year: i32, month: u32, state: &str, rows: i64) -> Val
     partition
 }
 
-/// The Partitions tab with ten months of orders, the oldest archived, and one of the log.
+/// The Partitions tab with ten months of orders, the oldest archived, and one month of the change log.
 fn partitions_tab(size: (u16, u16)) -> Driver {
     let mut driver = Driver::new(size);
     driver.link(Link::Up);
@@ -46,7 +46,7 @@ fn partitions_tab(size: (u16, u16)) -> Driver {
     driver
 }
 
-/// The job that archives those partitions.
+/// The job that archives these partitions.
 fn archiving(names: &[&str], state: &str, done: i64) -> Value {
     json!({
         "id": id(9, 1), "state": state, "created_at": "2024-10-28T10:00:00Z", "actor": "ada",
@@ -59,7 +59,7 @@ fn archiving(names: &[&str], state: &str, done: i64) -> Value {
 }
 
 #[test]
-fn the_partitions_as_bars() {
+fn partitions_are_shown_as_bars() {
     for size in SIZES {
         let mut driver = partitions_tab(size);
         driver.press(KeyCode::Down);
@@ -68,7 +68,7 @@ fn the_partitions_as_bars() {
 }
 
 #[test]
-fn old_months_are_archived_one_after_the_other_after_a_question() {
+fn old_months_are_archived_one_by_one_after_a_confirmation() {
     let mut driver = partitions_tab(USUAL);
     for _ in 0..7 {
         driver.press(KeyCode::Down);
@@ -102,7 +102,7 @@ fn old_months_are_archived_one_after_the_other_after_a_question() {
 }
 
 #[test]
-fn a_partition_is_deleted_for_good_only_when_its_name_is_typed() {
+fn partition_is_deleted_only_after_its_name_is_typed() {
     let mut driver = partitions_tab(USUAL);
     for _ in 0..9 {
         driver.press(KeyCode::Down);
@@ -121,7 +121,7 @@ fn a_partition_is_deleted_for_good_only_when_its_name_is_typed() {
 }
 
 #[test]
-fn a_refusal_ends_the_work_on_partitions_and_is_told() {
+fn refusal_ends_a_partition_job_and_is_reported() {
     let mut driver = partitions_tab(USUAL);
     driver.press(KeyCode::Char('u'));
     let screen = driver.screen();
@@ -136,12 +136,12 @@ fn a_refusal_ends_the_work_on_partitions_and_is_told() {
     let mut failed = archiving(&names, "failed", 0);
     failed["problem"] = json!({
         "type": "urn:stockroom:problem:conflict", "title": "", "status": 409,
-        "detail": "orders_2024_10 still fills: it can be archived from 2024-11-01 on.",
+        "detail": "orders_2024_10 still receives rows; it can be archived from 2024-11-01 on.",
     });
     driver.event(&json!([failed]));
     let screen = driver.screen();
     assert!(
-        screen.contains("orders_2024_10 still fills: it can be archived from"),
+        screen.contains("orders_2024_10 still receives rows; it can be"),
         "{screen}"
     );
 }

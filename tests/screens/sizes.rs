@@ -1,12 +1,12 @@
-//! Every screen that one key leads to, at every size: nothing may be cut that one needs, and nothing may
-//! panic for want of room.
+//! Every screen that one key opens, at every size: nothing necessary may be cut off, and a lack of space must not
+//! cause a panic.
 
 use crossterm::event::KeyCode;
 use stockroom_tui::messages::event::Link;
 
 use super::{Driver, SIZES, picture, with_orders};
 
-/// What is done on the way to a picture, from a list of orders on.
+/// The keys that lead from a list of orders to the screen of a snapshot.
 type Way = fn(&mut Driver);
 
 const SCREENS: &[(&str, Way)] = &[
@@ -43,7 +43,7 @@ const SCREENS: &[(&str, Way)] = &[
 ];
 
 #[test]
-fn every_screen_at_every_size() {
+fn screens_at_every_size() {
     for size in SIZES {
         for (name, get_there) in SCREENS {
             let mut driver = with_orders(size);
@@ -54,7 +54,7 @@ fn every_screen_at_every_size() {
 }
 
 #[test]
-fn no_size_is_too_odd() {
+fn screens_do_not_panic_at_odd_sizes() {
     for columns in [1, 2, 3, 5, 8, 13, 21, 39, 40, 41, 43, 79, 110, 111, 300] {
         for rows in [1, 2, 3, 9, 10, 11, 80] {
             for (_, get_there) in SCREENS {

@@ -1,4 +1,4 @@
-//! A response with what tests look at.
+//! An HTTP response, read whole, with the parts that tests check.
 
 use reqwest::{StatusCode, header::HeaderMap};
 use serde_json::Value;
@@ -7,7 +7,7 @@ use serde_json::Value;
 pub struct Answer {
     pub status: StatusCode,
     pub headers: HeaderMap,
-    /// Null where the body is empty.
+    /// Null if the body is empty.
     pub body: Value,
 }
 
@@ -27,14 +27,14 @@ impl Answer {
         }
     }
 
-    /// The body of an answer that must have this status.
+    /// Checks the status and returns the body.
     #[track_caller]
     pub fn ok(self, status: u16) -> Value {
         assert_eq!(self.status.as_u16(), status, "{:#}", self.body);
         self.body
     }
 
-    /// Checks that the request was refused with a whole problem; gives its detail.
+    /// Checks that the request was refused with a complete problem document; returns its detail.
     #[track_caller]
     pub fn refused(self, status: u16) -> String {
         assert_eq!(self.status.as_u16(), status, "{:#}", self.body);
@@ -47,7 +47,7 @@ impl Answer {
         self.body["detail"].as_str().unwrap().into()
     }
 
-    /// Checks that the request was refused for one field.
+    /// Checks that the request was refused because of one field.
     #[track_caller]
     pub fn refused_at(self, status: u16, pointer: &str, code: &str) {
         let error = self.body["errors"][0].clone();
@@ -65,7 +65,7 @@ impl Answer {
             .map_or("", |value| value.to_str().unwrap())
     }
 
-    /// The target of the `Link` with that relation.
+    /// The target of the `Link` header with this relation.
     pub fn link(&self, relation: &str) -> Option<String> {
         let wanted = format!("rel=\"{relation}\"");
         let links = self

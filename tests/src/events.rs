@@ -1,14 +1,14 @@
-//! An event stream, read event by event.
+//! Reads a stream of server-sent events, one event at a time.
 
 use std::time::Duration;
 
 use reqwest::Response;
 use serde_json::Value;
 
-/// Somebody who waits longer for an event has lost it.
+/// How long to wait for an event before the test fails.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// What an event says; an event without data tells only its id.
+/// One event. An event without data has only an id.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Event {
     pub id: Option<i64>,
@@ -33,7 +33,7 @@ impl Events {
         }
     }
 
-    /// The next event; none once the stream has ended.
+    /// The next event, or `None` once the stream has ended.
     pub async fn next(&mut self) -> Option<Event> {
         loop {
             if let Some((event, rest)) = self.text.split_once("\n\n") {
@@ -50,7 +50,7 @@ impl Events {
         }
     }
 
-    /// The next event with data.
+    /// The next event that has data.
     pub async fn next_with_data(&mut self) -> Event {
         loop {
             let event = self.next().await.expect("the stream has ended");

@@ -1,21 +1,21 @@
-//! What benchmarks share: medians, the CPU time of processes, and the page that tells the figures.
+//! Shared by benchmarks: medians, CPU time of processes, and the page with the results.
 
 use std::{fs, path::Path};
 
-/// The middle one of the values.
+/// The median of the values.
 pub fn median(mut values: Vec<f64>) -> f64 {
     values.sort_unstable_by(f64::total_cmp);
     values[values.len() / 2]
 }
 
-/// The value that so many of a hundred do not exceed.
+/// The value that `of_hundred` per cent of the values do not exceed.
 pub fn percentile(mut values: Vec<f64>, of_hundred: usize) -> f64 {
     values.sort_unstable_by(f64::total_cmp);
     let rank = (values.len() * of_hundred).div_ceil(100).max(1);
     values[rank - 1]
 }
 
-/// The most memory that a process has had so far, in MiB.
+/// Peak resident memory of a process so far, in MiB.
 pub fn peak_memory(pid: u32) -> f64 {
     let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
     let peak = status
@@ -26,21 +26,22 @@ pub fn peak_memory(pid: u32) -> f64 {
     kib / 1024.0
 }
 
-/// CPU seconds that the processes have used so far, those of their children included.
+/// CPU seconds that the processes have used so far, including their children.
 pub fn cpu_seconds(pids: &[u32]) -> f64 {
     let ticks: u64 = pids.iter().filter_map(|pid| ticks(*pid)).sum();
-    // Linux counts in hundredths of a second everywhere that we run on.
+    // Linux reports times in units of 10 ms on every platform that this runs on.
     ticks as f64 / 100.0
 }
 
 fn ticks(pid: u32) -> Option<u64> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    // The name in parentheses may hold anything; utime and stime are the 12th and 13th after it.
+    // The name in parentheses may contain spaces and parentheses; utime and stime are the 12th and 13th fields after
+    // it.
     let fields: Vec<&str> = stat.rsplit_once(')')?.1.split_whitespace().collect();
     Some(fields.get(11)?.parse::<u64>().ok()? + fields.get(12)?.parse::<u64>().ok()?)
 }
 
-/// The processes whose parent is this one, and itself.
+/// The process itself and its children.
 pub fn family(pid: u32) -> Vec<u32> {
     let mut family = vec![pid];
     for entry in fs::read_dir("/proc").into_iter().flatten().flatten() {
@@ -61,7 +62,7 @@ pub fn family(pid: u32) -> Vec<u32> {
     family
 }
 
-/// Puts the text into its section of `docs/benchmarks.md`, between two comments that name it.
+/// Writes the text into its section of `docs/benchmarks.md`, between the two comments that name it.
 pub fn write_section(name: &str, text: &str) {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/benchmarks.md");
     let page = fs::read_to_string(&path).unwrap();

@@ -1,8 +1,9 @@
-//! The harness: a private PostgreSQL for each test binary, a database for each test, the server over
-//! a real socket, and the binaries as processes. Whatever it starts ends with the test process,
-//! however that ends, and leaves no file behind.
+//! The test harness: a private PostgreSQL per test binary, a database per test, the server over a real socket, and
+//! the binaries as processes. Everything that it starts ends with the test process, however that ends, and leaves no
+//! file behind.
 
 mod answer;
+mod deadline;
 mod events;
 pub mod figures;
 mod node;
@@ -17,8 +18,9 @@ mod terminal;
 
 pub use crate::{
     answer::Answer,
+    deadline::Deadline,
     events::{Event, Events},
-    node::{Node, Odd},
+    node::{Node, StartMode},
     pooler::Pooler,
     postgres::{
         OtherCluster, close_database, connect, database_url, empty_database, fresh_database,
@@ -30,10 +32,10 @@ pub use crate::{
     terminal::Terminal,
 };
 
-/// Prints a line of figures, past what tests keep to themselves.
+/// Prints a line to the real standard output, which the test runner does not capture.
 pub fn say(line: &str) {
     use std::io::Write;
 
-    // Nobody may be listening.
+    // Fails if standard output is closed.
     let _ = std::io::stdout().write_all(format!("{line}\n").as_bytes());
 }

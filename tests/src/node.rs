@@ -1,4 +1,4 @@
-//! A server process of a fleet: others share its database and its Redis.
+//! A server process of a fleet that shares one database and one Redis.
 
 use std::{
     fs::File,
@@ -17,31 +17,31 @@ pub struct Node {
     child: Child,
 }
 
-/// Where Debian and Fedora keep it.
+/// Install locations of `libfaketime` on Debian and Fedora.
 const FAKETIME: &[&str] = &[
     "/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1",
     "/usr/lib/aarch64-linux-gnu/faketime/libfaketime.so.1",
     "/usr/lib64/faketime/libfaketime.so.1",
 ];
 
-/// How a server is started, where not as usual.
+/// A deviation from the usual way to start a server.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Odd {
+pub enum StartMode {
     #[default]
     No,
-    /// It logs every request to a disk that is full.
+    /// Logs every request to a full disk.
     LogIsFull,
-    /// It logs every request to a pipe that nobody reads.
+    /// Logs every request to a pipe that nobody reads.
     LogIsUnread,
-    /// It may have so few files and sockets open.
+    /// Limits the number of open files and sockets.
     FewSockets(u32),
 }
 
 impl Node {
-    /// Starts `stockroom-server`, or the `testbed`, and waits until it listens.
+    /// Starts `stockroom-server` or `testbed` and waits until it listens.
     pub fn start(program: &'static str, environment: Vec<(&'static str, String)>) -> Self {
         let address = SocketAddr::from(([127, 0, 0, 1], free_port()));
-        let child = spawn(program, address, &environment, Odd::No);
+        let child = spawn(program, address, &environment, StartMode::No);
         let mut node = Self {
             address,
             program,
@@ -70,24 +70,24 @@ impl Node {
         self.child.wait().unwrap();
     }
 
-    /// Waits until it has ended; tells whether well.
+    /// Waits until the process has ended; returns whether it succeeded.
     pub fn wait(&mut self) -> bool {
         eventually("the end of the server", || self.child.try_wait().unwrap()).success()
     }
 
-    /// Starts it again on the same port.
+    /// Starts the server again on the same port.
     pub fn restart(&mut self) {
-        self.restart_as(Odd::No);
+        self.restart_as(StartMode::No);
     }
 
-    /// Starts it again on the same port, and not as usual.
-    pub fn restart_as(&mut self, odd: Odd) {
+    /// Starts the server again on the same port, with a deviation.
+    pub fn restart_as(&mut self, odd: StartMode) {
         self.child = spawn(self.program, self.address, &self.environment, odd);
         self.wait_until_it_listens();
     }
 
-    /// Tries to start it with its clock that many days off; gives its last words where it ended by itself, none
-    /// where this machine has no `libfaketime`.
+    /// Starts the server with its clock shifted by `days`, checks that it exits with a failure, and returns its
+    /// standard error. `None` if `libfaketime` is not installed.
     pub fn start_with_clock_off(&mut self, days: i32) -> Option<String> {
         let library = FAKETIME
             .iter()
@@ -118,7 +118,7 @@ impl Node {
 
 impl Drop for Node {
     fn drop(&mut self) {
-        // It has usually ended by now.
+        // Fails if the process has already ended.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
@@ -128,10 +128,10 @@ fn spawn(
     program: &str,
     address: SocketAddr,
     environment: &[(&'static str, String)],
-    odd: Odd,
+    odd: StartMode,
 ) -> Child {
     let mut command = match odd {
-        Odd::FewSockets(limit) => {
+        StartMode::FewSockets(limit) => {
             let mut shell = tied(Command::new("sh"));
             let limited = format!("ulimit -n {limit}; exec \"$0\"");
             shell.args(["-c", &limited]).arg(binary(program));
@@ -140,15 +140,15 @@ fn spawn(
         _ => command(program, address, environment),
     };
     match odd {
-        Odd::LogIsFull => {
+        StartMode::LogIsFull => {
             let full = File::options().write(true).open("/dev/full").unwrap();
             command.env("STOCKROOM_LOG", "info").stderr(full);
         }
-        Odd::LogIsUnread => {
-            // The end that would be read is kept with the process, and left alone.
+        StartMode::LogIsUnread => {
+            // The read end stays open as long as the process handle, and nothing reads from it.
             command.env("STOCKROOM_LOG", "info").stderr(Stdio::piped());
         }
-        Odd::No | Odd::FewSockets(_) => {}
+        StartMode::No | StartMode::FewSockets(_) => {}
     }
     command.spawn().unwrap()
 }

@@ -1,4 +1,4 @@
-//! PgBouncer before the PostgreSQL of the test binary.
+//! PgBouncer in front of the PostgreSQL of the test binary.
 
 use std::{
     fs,
@@ -18,15 +18,16 @@ use crate::process::{eventually, free_port, program, temp_dir, tied};
 pub struct Pooler {
     address: SocketAddr,
     child: Child,
-    /// Removed with it.
+    /// Removed together with the pooler.
     _dir: TempDir,
 }
 
 impl Pooler {
-    /// Starts one before that database's server; `mode` as its `pool_mode`, with so many connections to a database.
+    /// Starts a pooler in front of the server of `database`, with `mode` as its `pool_mode` and at most `connections`
+    /// connections per database.
     pub fn start(database: &PgConnectOptions, mode: &str, connections: u32) -> Self {
         let sockets = database.get_socket().unwrap();
-        // It refuses to run as root, and PostgreSQL's sockets are for their owner.
+        // PgBouncer refuses to run as root, and only their owner can connect to PostgreSQL's sockets.
         let owner = fs::metadata(sockets).unwrap();
         let dir = temp_dir("pooler");
         let address = SocketAddr::from(([127, 0, 0, 1], free_port()));
@@ -59,7 +60,7 @@ impl Pooler {
         }
     }
 
-    /// The URL of a database behind it.
+    /// The URL of a database through the pooler.
     pub fn url(&self, database: &PgConnectOptions) -> String {
         let name = database.get_database().unwrap();
         format!(
@@ -71,7 +72,7 @@ impl Pooler {
 
 impl Drop for Pooler {
     fn drop(&mut self) {
-        // It has usually not ended by itself.
+        // Fails if the process has already ended.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }

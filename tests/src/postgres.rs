@@ -1,4 +1,4 @@
-//! One PostgreSQL for all tests of a binary, and from it a fresh database for each.
+//! One PostgreSQL for all tests of a binary, with a fresh database for each test.
 
 use std::sync::{
     LazyLock,
@@ -23,15 +23,15 @@ const TEMPLATE: &str = "migrated";
 
 static POSTGRES: OnceCell<LocalPostgres> = OnceCell::const_new();
 static DATABASES: AtomicUsize = AtomicUsize::new(0);
-/// Copying the template allows no other connection to it, so copies take turns.
+/// PostgreSQL copies a template only while no other session is connected to it, so copies run one at a time.
 static COPYING: LazyLock<tokio::sync::Mutex<()>> = LazyLock::new(Default::default);
 
-/// Makes an empty, migrated database and tells how to connect to it.
+/// Creates an empty, migrated database and returns its connection options.
 pub async fn fresh_database() -> PgConnectOptions {
     database_like(TEMPLATE).await
 }
 
-/// As [`fresh_database`], without a schema.
+/// Like [`fresh_database`], but without a schema.
 pub async fn empty_database() -> PgConnectOptions {
     database_like("template1").await
 }
@@ -50,7 +50,7 @@ async fn database_like(template: &str) -> PgConnectOptions {
     postgres.connect_options(&name)
 }
 
-/// Takes a database away: nobody gets in, and those who are in are thrown out.
+/// Closes a database: refuses new connections and ends the existing ones.
 pub async fn close_database(database: &PgConnectOptions) {
     let name = database.get_database().unwrap();
     let admin = database.clone().database("postgres");
@@ -62,7 +62,7 @@ pub async fn close_database(database: &PgConnectOptions) {
     throw_out(database).await;
 }
 
-/// Brings it back.
+/// Reopens a database after [`close_database`].
 pub async fn open_database(database: &PgConnectOptions) {
     let name = database.get_database().unwrap();
     let admin = database.clone().database("postgres");
@@ -82,21 +82,21 @@ pub async fn throw_out(database: &PgConnectOptions) {
     execute(&database.clone().database("postgres"), end).await;
 }
 
-/// Connections of a test's own to a database.
+/// Connects the test itself to a database, separately from the server.
 pub async fn connect(options: PgConnectOptions, max_connections: u32) -> sqlx::Result<PgPool> {
     let pool = PgPoolOptions::new().max_connections(max_connections);
     pool.connect_with(options.options([("timezone", "UTC")]))
         .await
 }
 
-/// The URL of a database of [`fresh_database`].
+/// The URL of a database from [`fresh_database`].
 pub fn database_url(database: &PgConnectOptions) -> String {
     let name = database.get_database().unwrap();
     let sockets = database.get_socket().unwrap().display().to_string();
     format!("postgres://stockroom@localhost:5432/{name}?host={sockets}&sslmode=disable")
 }
 
-/// The Redis of this binary, which all tests share: each database has keys of its own.
+/// The Redis that all tests of this binary share. The keys of each database are distinct.
 pub async fn shared_redis() -> RedisAddress {
     let postgres = POSTGRES.get_or_init(start).await;
     let socket = postgres.redis_socket();
@@ -104,19 +104,19 @@ pub async fn shared_redis() -> RedisAddress {
     RedisAddress::socket(&socket).unwrap()
 }
 
-/// A PostgreSQL of a test's own, beside that of all tests.
+/// A second PostgreSQL cluster for one test.
 pub struct OtherCluster(LocalPostgres);
 
 impl OtherCluster {
     pub async fn start() -> Self {
-        // The guard removes the folder.
+        // The guard process removes the folder.
         let data_dir = temp_dir("cluster").keep();
         let server = binary("stockroom-server");
         let postgres = LocalPostgres::start(&data_dir, Durability::Ephemeral, &server).await;
         Self(postgres.unwrap())
     }
 
-    /// Makes a migrated database of that name.
+    /// Creates a migrated database with this name.
     pub async fn database(&self, name: &str) -> PgConnectOptions {
         let admin = self.0.connect_options("postgres");
         execute(&admin, format!("create database {name}")).await;
@@ -131,7 +131,7 @@ impl OtherCluster {
 }
 
 async fn start() -> LocalPostgres {
-    // The guard removes the folder when this process has ended.
+    // The guard process removes the folder when this process has ended.
     let data_dir = temp_dir("postgres").keep();
     let server = binary("stockroom-server");
     let postgres = LocalPostgres::start(&data_dir, Durability::Ephemeral, &server)

@@ -1,4 +1,4 @@
-//! The real binaries as processes, and waiting for what they do.
+//! Runs the real binaries as processes and waits for their effects.
 
 use std::{
     net::{TcpListener, TcpStream},
@@ -14,7 +14,7 @@ use tempfile::TempDir;
 /// How long a test waits for anything before it fails.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
-/// The path of a binary of this workspace, which must have been built before.
+/// The path of a binary of this workspace, which must already be built.
 pub fn binary(name: &str) -> PathBuf {
     let exe = std::env::current_exe().unwrap();
     let found = exe
@@ -25,11 +25,11 @@ pub fn binary(name: &str) -> PathBuf {
     found.unwrap_or_else(|| panic!("{name} is not built; run the tests with `make test`"))
 }
 
-/// The path of one of these programs of the system, the first that is installed.
+/// The path of the first of these system programs that is installed.
 pub(crate) fn program(names: &[&str]) -> PathBuf {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let mut places: Vec<PathBuf> = std::env::split_paths(&path).collect();
-    // Servers lie there, and only root looks there.
+    // Debian installs servers there, and usually only root has it in PATH.
     places.push("/usr/sbin".into());
     let programs = names
         .iter()
@@ -38,21 +38,21 @@ pub(crate) fn program(names: &[&str]) -> PathBuf {
     found.unwrap_or_else(|| panic!("{names:?} is not installed; run the tests with `make test`"))
 }
 
-/// A port that nobody listens on. It has just carried a connection: until that is forgotten, a
-/// minute later, the system gives the port to nobody who does not ask for it by number.
+/// A port that nobody listens on. It has just carried a connection, which stays in TIME_WAIT for a minute. Until then
+/// the system gives the port only to a process that asks for it by number.
 pub fn free_port() -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
     let caller = TcpStream::connect(address).unwrap();
     let (answered, _) = listener.accept().unwrap();
-    // The side that closes first is the one that is remembered.
+    // The side that closes first goes into TIME_WAIT.
     drop(answered);
     drop(caller);
     address.port()
 }
 
-/// The command as one that does not outlive the thread that starts it, where the system can see to
-/// that: a test that is killed leaves nothing behind then.
+/// Wraps the command so that the process is killed when the thread that starts it ends, if `setpriv` is installed. A
+/// killed test then leaves no process behind.
 pub(crate) fn tied(command: Command) -> Command {
     let has_setpriv = Path::new("/usr/bin/setpriv").is_file();
     if !has_setpriv {
@@ -64,7 +64,7 @@ pub(crate) fn tied(command: Command) -> Command {
     tied
 }
 
-/// A folder that PostgreSQL's own user can reach as well.
+/// A temporary folder that the PostgreSQL user can also enter.
 pub fn temp_dir(purpose: &str) -> TempDir {
     let prefix = format!("stockroom-test-{purpose}-");
     let dir = tempfile::Builder::new()
@@ -75,7 +75,7 @@ pub fn temp_dir(purpose: &str) -> TempDir {
     dir
 }
 
-/// Waits until the condition gives a value.
+/// Waits until the condition returns a value.
 pub fn eventually<T>(what: &str, mut condition: impl FnMut() -> Option<T>) -> T {
     let deadline = Instant::now() + PATIENCE;
     loop {
@@ -90,14 +90,14 @@ pub fn eventually<T>(what: &str, mut condition: impl FnMut() -> Option<T>) -> T 
     }
 }
 
-/// `stockroom-server` on a data folder of its own, listening on a socket in it.
+/// `stockroom-server` with its own data folder, listening on a socket in it.
 pub struct ServerProcess {
     pub child: Child,
     pub socket: PathBuf,
 }
 
 impl ServerProcess {
-    /// Starts it and waits until it listens.
+    /// Starts the server and waits until it listens.
     pub fn start(data_dir: &Path, flags: &[&str]) -> Self {
         let mut server = Self::spawn(data_dir, flags);
         eventually("listening", || {
@@ -108,7 +108,7 @@ impl ServerProcess {
         server
     }
 
-    /// Starts it without waiting.
+    /// Starts the server without waiting.
     pub fn spawn(data_dir: &Path, flags: &[&str]) -> Self {
         let socket = data_dir.join("test.sock");
         let child = Command::new(binary("stockroom-server"))
@@ -125,7 +125,7 @@ impl ServerProcess {
         Self { child, socket }
     }
 
-    /// An HTTP client that talks to it; the host of the URL is `localhost`.
+    /// An HTTP client that connects to the socket; the host in URLs is `localhost`.
     pub fn client(&self) -> reqwest::Client {
         crate::shop::install_tls();
         reqwest::Client::builder()
@@ -139,7 +139,7 @@ impl ServerProcess {
         kill_process(Pid::from_raw(pid).unwrap(), signal).unwrap();
     }
 
-    /// Waits until it has ended, and whether well.
+    /// Waits until the process has ended; returns whether it succeeded.
     pub fn wait(&mut self) -> bool {
         eventually("the end of the server", || self.child.try_wait().unwrap()).success()
     }
@@ -147,7 +147,7 @@ impl ServerProcess {
 
 impl Drop for ServerProcess {
     fn drop(&mut self) {
-        // It has usually ended by now.
+        // Fails if the process has already ended.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }

@@ -1,6 +1,6 @@
-//! A TCP proxy that makes faults: a direction can be held back, delayed or swallowed, or the connections closed.
-//! Bytes are lost in the middle of a connection only where that is asked for: as by a firewall that has forgotten
-//! a connection that both ends believe in.
+//! A TCP proxy that injects faults: it holds back, delays or drops the bytes of a direction, or closes connections.
+//! Only [`Flow::Swallowed`] loses bytes within an open connection, like a firewall that has forgotten a connection
+//! which both ends consider open.
 
 use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
@@ -17,11 +17,11 @@ use tokio::{
 pub enum Flow {
     #[default]
     Free,
-    /// Held back until it is free again, then delivered late.
+    /// Held back until the fault is healed, then delivered late.
     Held,
-    /// Each piece is delivered that much later.
+    /// Each chunk is delivered this much later.
     Delayed(Duration),
-    /// Taken and never delivered.
+    /// Read and never delivered.
     Swallowed,
 }
 
@@ -30,20 +30,20 @@ pub struct Faults {
     /// From the client to the server.
     pub requests: Flow,
     pub replies: Flow,
-    /// Connections that were opened before are closed when this changes.
+    /// A change of this number closes all connections that were opened before it.
     pub generation: u32,
-    /// New connections are closed at once.
+    /// Closes new connections at once.
     pub refuses: bool,
 }
 
-/// Where everything is passed on to.
+/// Where the proxy forwards connections to.
 #[derive(Clone)]
 enum Target {
     Tcp(SocketAddr),
     Unix(PathBuf),
 }
 
-/// Listens on a port of its own and passes everything on.
+/// Listens on its own port and forwards everything.
 pub struct Proxy {
     pub address: SocketAddr,
     faults: Arc<watch::Sender<Faults>>,
@@ -55,7 +55,8 @@ impl Proxy {
         Self::start_to(Target::Tcp(to)).await
     }
 
-    /// Stands before the PostgreSQL of a database; gives also how to reach the database through it.
+    /// Starts a proxy in front of the PostgreSQL of a database; also returns the connection options through the
+    /// proxy.
     pub async fn start_to_postgres(database: &PgConnectOptions) -> (Self, PgConnectOptions) {
         let dir = database.get_socket().unwrap();
         let socket = dir.join(format!(".s.PGSQL.{}", database.get_port()));
@@ -81,12 +82,12 @@ impl Proxy {
         }
     }
 
-    /// Changes what goes wrong.
+    /// Changes the faults.
     pub fn set(&self, change: impl FnOnce(&mut Faults)) {
         self.faults.send_modify(change);
     }
 
-    /// Lets everything through again. What was held is delivered late.
+    /// Removes all faults. Bytes that were held are delivered late.
     pub fn heal(&self) {
         self.set(|faults| {
             *faults = Faults {
@@ -96,7 +97,7 @@ impl Proxy {
         });
     }
 
-    /// Closes every connection there is, with what it holds.
+    /// Closes every open connection and discards the bytes that it holds.
     pub fn cut(&self) {
         self.set(|faults| faults.generation += 1);
     }
@@ -119,7 +120,7 @@ async fn accept(listener: TcpListener, to: Target, faults: Arc<watch::Sender<Fau
 }
 
 async fn connect(client: TcpStream, to: Target, faults: watch::Receiver<Faults>) {
-    // Small answers must not wait for more.
+    // Small responses must not be delayed by Nagle's algorithm.
     let _ = client.set_nodelay(true);
     match to {
         Target::Tcp(address) => {
@@ -151,7 +152,7 @@ async fn pass(
     let replies = pump(from_server, to_client, faults.clone(), |faults| {
         faults.replies
     });
-    // Either end closing closes both, as does the cut.
+    // Both sides close if either end closes, or if `cut` is called.
     tokio::select! {
         () = requests => {}
         () = replies => {}
@@ -184,7 +185,7 @@ async fn pump(
         }
     }
 }
-/// Somebody who answers every request with these bytes and closes the connection.
+/// A server that answers every request with these bytes and closes the connection.
 pub async fn answering(bytes: &'static [u8]) -> (String, JoinHandle<()>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let base = format!("http://{}", listener.local_addr().unwrap());

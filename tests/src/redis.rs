@@ -1,4 +1,4 @@
-//! A Redis of a test's own, to be stopped, killed, emptied and brought back.
+//! A Redis for one test, which the test can stop, kill, empty and restart.
 
 use std::{
     net::{SocketAddr, TcpStream},
@@ -13,7 +13,7 @@ use tempfile::TempDir;
 
 use crate::process::{PATIENCE, eventually, free_port, program, temp_dir, tied};
 
-/// The file that makes a sentinel of one.
+/// The configuration file whose presence makes the process a sentinel.
 const SENTINEL: &str = "sentinel.conf";
 
 pub struct RedisProcess {
@@ -24,17 +24,17 @@ pub struct RedisProcess {
 }
 
 impl RedisProcess {
-    /// Starts one that keeps nothing unless told to.
+    /// Starts a Redis without persistence.
     pub fn start() -> Self {
         Self::start_with(&[])
     }
 
-    /// Starts one with more flags, such as `--cluster-enabled yes`.
+    /// Starts a Redis with additional flags, such as `--cluster-enabled yes`.
     pub fn start_with(flags: &[&str]) -> Self {
         Self::start_in(temp_dir("redis"), flags)
     }
 
-    /// Starts a sentinel with that configuration, which it rewrites as it learns.
+    /// Starts a sentinel with this configuration file, which the sentinel rewrites as it discovers servers.
     pub fn start_sentinel(config: &str) -> Self {
         let dir = temp_dir("sentinel");
         std::fs::write(dir.path().join(SENTINEL), config).unwrap();
@@ -56,13 +56,13 @@ impl RedisProcess {
         redis
     }
 
-    /// The value of a flag that it was started with.
+    /// The value of a flag that the process was started with.
     pub fn flag(&self, name: &str) -> &str {
         let index = self.flags.iter().position(|flag| flag == name).unwrap();
         &self.flags[index + 1]
     }
 
-    /// The configuration of a sentinel.
+    /// The path of the configuration file, or `None` if this is not a sentinel.
     pub fn config(&self) -> Option<PathBuf> {
         Some(self.dir.path().join(SENTINEL)).filter(|path| path.is_file())
     }
@@ -89,20 +89,20 @@ impl RedisProcess {
         self.child.wait().unwrap();
     }
 
-    /// Starts it again on the same port, with whatever dump lies in its folder.
+    /// Starts Redis again on the same port, with any dump that is in its folder.
     pub fn restart(&mut self) {
         self.child = spawn(self.address, &self.dir, &self.flags);
         self.wait_until_it_listens();
     }
 
-    /// Where it looks for a dump when it starts, and writes one when told to save.
+    /// The path from which Redis loads a dump at start and to which `SAVE` writes it.
     pub fn dump(&self) -> PathBuf {
         self.dir.path().join("dump.rdb")
     }
 
     pub async fn connect(&self) -> redis::RedisResult<MultiplexedConnection> {
         let client = redis::Client::open(self.url())?;
-        // The machine may be busy with other tests; the crate's own half a second is for others.
+        // The crate's default timeout of half a second is too short on a machine that is busy with other tests.
         let config = AsyncConnectionConfig::new()
             .set_connection_timeout(Some(PATIENCE))
             .set_response_timeout(Some(PATIENCE));
@@ -111,14 +111,14 @@ impl RedisProcess {
             .await
     }
 
-    /// Sends one command on a connection of its own.
+    /// Sends one command on a new connection.
     pub async fn command(&self, words: &[&str]) -> redis::RedisResult<Value> {
         let mut cmd = redis::cmd(words[0]);
         cmd.arg(&words[1..]);
         cmd.query_async(&mut self.connect().await?).await
     }
 
-    /// How often it was sent the command, and all commands there were, as it counts them itself.
+    /// How often Redis has executed the command, according to its own statistics.
     pub async fn calls(&self, command: &str) -> u64 {
         let info = self.command(&["INFO", "commandstats"]).await.unwrap();
         let info: String = redis::from_redis_value(info).unwrap();
@@ -130,7 +130,7 @@ impl RedisProcess {
 
 impl Drop for RedisProcess {
     fn drop(&mut self) {
-        // It may be stopped by a signal, or dead already.
+        // The process may be stopped by a signal or already dead.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
@@ -141,7 +141,7 @@ fn spawn(address: SocketAddr, dir: &TempDir, flags: &[String]) -> Child {
     let config = dir.path().join(SENTINEL);
     if config.is_file() {
         redis.arg(config);
-        // Its folder and its dumps are none of a sentinel's business.
+        // A sentinel takes no flags for folders and dumps.
         return start(
             redis
                 .args(["--port", &address.port().to_string()])

@@ -1,5 +1,5 @@
-//! Stores with one line of the cache's protocol taken out each. Tests that look for stale reads must
-//! find some behind every one of them, or they would not find any.
+//! Cache stores that each omit one step of the cache protocol. Tests that search for stale reads must find some with
+//! each of these stores; otherwise the tests prove nothing.
 
 use std::{
     collections::HashMap,
@@ -9,10 +9,10 @@ use std::{
 
 use stockroom_server::cache::{Bytes, EntryStore, Key, StoreFuture, Tag, Wrap};
 
-/// The ways to break it.
+/// The ways to break the protocol.
 pub const WAYS: &[&str] = &["no-delete", "no-check", "no-epoch"];
 
-/// What breaks a store in one of [`WAYS`].
+/// Returns a wrapper that breaks a store in one of [`WAYS`].
 pub fn wrap(way: &str) -> Wrap {
     match way {
         "no-delete" => |store| Arc::new(Broken::new(store, Way::KeepTags)),
@@ -24,11 +24,11 @@ pub fn wrap(way: &str) -> Wrap {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Way {
-    /// A write leaves the tags that it touched as they are.
+    /// A write does not delete the tags that it touched.
     KeepTags,
-    /// The nonces of an entry are taken for the present ones unseen.
+    /// The nonces of an entry are accepted without comparing them with the current ones.
     TrustEntries,
-    /// A Redis that went back in time is trusted.
+    /// A Redis that was restored from an older dump is trusted.
     TrustRestarts,
 }
 
@@ -36,7 +36,7 @@ enum Way {
 struct Broken {
     store: Arc<dyn EntryStore>,
     way: Way,
-    /// The nonces that were seen first, by tag.
+    /// The first nonce seen for each tag.
     seen: Mutex<HashMap<String, Bytes>>,
 }
 

@@ -1,9 +1,6 @@
-//! A server with a database of its own, and the rows that most tests need.
+//! A server with its own database, and the rows that most tests need.
 
-use std::{
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{sync::Arc, time::Duration};
 
 use reqwest::{Client, Method, RequestBuilder};
 use serde_json::{Value, json};
@@ -15,26 +12,26 @@ use stockroom_server::{
 };
 use tokio::{net::TcpListener, sync::oneshot, task::JoinHandle};
 
-use crate::{Answer, connect, fresh_database, process::PATIENCE, shared_redis};
+use crate::{Answer, connect, deadline::Deadline, fresh_database, process::PATIENCE, shared_redis};
 
 pub struct Shop {
     pub base: String,
     pub client: Client,
-    /// Connections of the test's own, to the server's database.
+    /// The test's own connections to the server's database.
     pub pool: PgPool,
-    /// The server's own.
+    /// The server's connections.
     pub database: Database,
     stop: Option<oneshot::Sender<()>>,
     served: Option<JoinHandle<()>>,
 }
 
-/// Installs the TLS provider that the HTTP client needs, once.
+/// Installs the TLS provider that the HTTP client needs, once per process.
 pub(crate) fn install_tls() {
-    // Fails where another test was first.
+    // Fails if another test has already installed it.
     let _ = rustls::crypto::ring::default_provider().install_default();
 }
 
-/// Options of a server that caches in the Redis at that URL.
+/// Options of a server that caches in the Redis at this URL.
 pub fn caching_in(url: &str) -> Options {
     Options {
         cache: CacheOptions {
@@ -45,12 +42,12 @@ pub fn caching_in(url: &str) -> Options {
     }
 }
 
-/// A client that gives up on a request after half a minute.
+/// A client whose requests time out after 30 seconds.
 pub fn http_client() -> Client {
     install_tls();
     let builder = Client::builder()
         .timeout(Duration::from_secs(30))
-        // A server that hangs makes the client open spare connections, and without a limit it keeps them all.
+        // A hanging server makes the client open extra connections, and without this limit it keeps all of them.
         .pool_max_idle_per_host(32);
     builder.build().unwrap()
 }
@@ -65,31 +62,31 @@ impl Shop {
         Self::serve(connect(fresh_database().await, 8).await.unwrap(), options).await
     }
 
-    /// Serves the database behind the pool with as many connections; several servers may share one. They cache in the Redis of
-    /// the test binary unless the options say where else.
+    /// Serves the database of the pool, with as many connections as the pool has; several servers may share a
+    /// database. They cache in the Redis of the test binary unless the options name another store.
     pub async fn serve(pool: PgPool, mut options: Options) -> Self {
         let is_shared = matches!(options.cache.store, StoreKind::Off);
         if is_shared {
             options.cache.store = StoreKind::Redis(shared_redis().await);
-            // What is tested here is not how a busy machine keeps time.
+            // These tests must not depend on how fast a busy machine is.
             options.cache.budget = PATIENCE;
         }
-        let shop = Self::serve_as_told(pool, options).await;
+        let shop = Self::serve_with_exactly(pool, options).await;
         if is_shared {
             shop.cache_is_up().await;
         }
         shop
     }
 
-    /// As [`Shop::serve`], with exactly these options.
-    pub async fn serve_as_told(pool: PgPool, options: Options) -> Self {
+    /// Like [`Shop::serve`], but with exactly these options.
+    pub async fn serve_with_exactly(pool: PgPool, options: Options) -> Self {
         let connections = pool.options().get_max_connections();
         let address = (*pool.connect_options()).clone();
         let database = Database::new(address, Pooling::Session, connections);
         Self::serve_over(database, pool, options).await
     }
 
-    /// As [`Shop::serve_as_told`], with connections of the server's own to the database of the pool.
+    /// Like [`Shop::serve_with_exactly`], but with separate connections of the server to the database of the pool.
     pub async fn serve_over(database: Database, pool: PgPool, options: Options) -> Self {
         install_tls();
         let state = AppState::new(database.clone(), options).await.unwrap();
@@ -98,7 +95,7 @@ impl Shop {
         let (stop, stopped) = oneshot::channel();
         let served = tokio::spawn(async move {
             let stopped = async move {
-                // A dropped sender stops it as well.
+                // A dropped sender also stops the server.
                 let _ = stopped.await;
             };
             run(listener, state, stopped).await;
@@ -113,7 +110,7 @@ impl Shop {
         }
     }
 
-    /// Stops the server and waits until it has.
+    /// Stops the server and waits until it has ended.
     pub async fn close(mut self) {
         drop(self.stop.take());
         self.served.take().unwrap().await.unwrap();
@@ -168,7 +165,7 @@ impl Shop {
             .ok(201)
     }
 
-    /// A product of 12.50 with that many pieces, in a category of its own.
+    /// A product at 12.50 with `stock` pieces, in a new category.
     pub async fn product(&self, sku: &str, stock: i64) -> Value {
         let category = self.category(&format!("Category of {sku}")).await;
         let product = json!({
@@ -186,7 +183,7 @@ impl Shop {
         self.post("/v1/customers", &customer).await.ok(201)
     }
 
-    /// An order of that many pieces of one product.
+    /// An order for `quantity` pieces of one product.
     pub async fn order(&self, customer: &Value, product: &Value, quantity: i32) -> Value {
         let order = json!({
             "customer_id": customer["id"],
@@ -195,7 +192,7 @@ impl Shop {
         self.post("/v1/orders", &order).await.ok(201)
     }
 
-    /// Runs a seed job to its end; gives the job.
+    /// Runs a seed job to its end and returns the job.
     pub async fn seed(&self, request: &Value) -> Value {
         let job = self.post("/v1/seed-jobs", request).await.ok(202);
         self.ended(&job).await
@@ -221,7 +218,7 @@ impl Shop {
     }
 
     /// Locks every row of a table until the transaction ends.
-    pub async fn hold(&self, table: &str) -> Transaction<'static, Postgres> {
+    pub async fn lock_rows(&self, table: &str) -> Transaction<'static, Postgres> {
         let mut holder = self.pool.begin().await.unwrap();
         let sql = format!("select 1 from {table} for update");
         sqlx::query(AssertSqlSafe(sql))
@@ -231,8 +228,8 @@ impl Shop {
         holder
     }
 
-    /// Locks a whole table, against readers as well, until the transaction ends.
-    pub async fn shut(&self, table: &str) -> Transaction<'static, Postgres> {
+    /// Locks a whole table until the transaction ends, even against readers.
+    pub async fn lock_table(&self, table: &str) -> Transaction<'static, Postgres> {
         let mut holder = self.pool.begin().await.unwrap();
         let sql = format!("lock table {table} in access exclusive mode");
         sqlx::query(AssertSqlSafe(sql))
@@ -242,7 +239,7 @@ impl Shop {
         holder
     }
 
-    /// Waits until the store of the cache answers the server.
+    /// Waits until the server reaches its cache store.
     pub async fn cache_is_up(&self) {
         let deadline = Deadline::new("the store of the cache", 60);
         loop {
@@ -256,7 +253,7 @@ impl Shop {
         }
     }
 
-    /// Waits until a statement of somebody's waits for a lock.
+    /// Waits until any statement waits for a lock.
     pub async fn sees_a_wait(&self) {
         let waiting = "select exists (select from pg_stat_activity
             where datname = current_database() and wait_event_type = 'Lock')";
@@ -271,7 +268,7 @@ impl Shop {
         }
     }
 
-    /// What every table says, so that a test can show that nothing changed.
+    /// The content of every table, so that a test can prove that nothing changed.
     pub async fn fingerprint(&self) -> Value {
         sqlx::query_scalar(
             "select jsonb_build_object(
@@ -288,28 +285,10 @@ impl Shop {
     }
 }
 
-/// When something that is waited for must have happened.
-struct Deadline {
-    what: &'static str,
-    at: Instant,
-}
-
-impl Deadline {
-    fn new(what: &'static str, seconds: u64) -> Self {
-        let at = Instant::now() + Duration::from_secs(seconds);
-        Self { what, at }
-    }
-
-    #[track_caller]
-    fn check(&self) {
-        assert!(Instant::now() < self.at, "waited in vain for {}", self.what);
-    }
-}
-
 /// The path of a row.
 pub fn path(resource: &str, row: &Value) -> String {
     format!("/v1/{resource}/{}", row["id"].as_str().unwrap())
 }
 
-/// Shared by tasks of one test.
+/// A shop that several tasks of one test share.
 pub type SharedShop = Arc<Shop>;

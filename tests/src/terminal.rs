@@ -1,4 +1,4 @@
-//! The client in a real pty, its screen read by a terminal emulator.
+//! The client in a real pty, with a terminal emulator that reads its screen.
 
 use std::{
     io::{Read, Write},
@@ -24,11 +24,11 @@ pub struct Terminal {
 
 struct Seen {
     parser: vt100::Parser,
-    /// Everything that was written to the terminal.
+    /// Everything that the client wrote to the terminal.
     bytes: Vec<u8>,
-    /// When something was written last.
+    /// Time of the last write.
     written_at: Instant,
-    /// Words that are waited for, and when the screen showed them first.
+    /// Texts to wait for, and when the screen first showed each.
     wanted: Vec<(String, Option<Instant>)>,
 }
 
@@ -49,14 +49,14 @@ impl Seen {
 }
 
 impl Terminal {
-    /// Starts the client with these arguments on a terminal of that size, in a home of its own.
+    /// Starts the client with these arguments on a terminal of this size, with `home` as its home folder.
     pub fn open(columns: u16, rows: u16, arguments: &[&str], home: &Path) -> Self {
         let mut command = CommandBuilder::new(binary("stockroom"));
         command.args(arguments);
         Self::start(columns, rows, command, home, &[])
     }
 
-    /// As [`Terminal::open`] at the usual size, with this in its environment.
+    /// Like [`Terminal::open`] at the usual size, with additional environment variables.
     pub fn open_as(environment: &[(&str, &str)], arguments: &[&str], home: &Path) -> Self {
         let mut command = CommandBuilder::new(binary("stockroom"));
         command.args(arguments);
@@ -66,7 +66,7 @@ impl Terminal {
         Self::start(80, 24, command, home, &[])
     }
 
-    /// Starts the client, and tells how long it took until the screen showed each of these.
+    /// Starts the client and returns how long it took until the screen showed each of the texts.
     pub fn time(
         (columns, rows): (u16, u16),
         arguments: &[&str],
@@ -85,7 +85,7 @@ impl Terminal {
         (terminal, times)
     }
 
-    /// Sends keys; tells how long it took until something was written.
+    /// Sends keys and returns how long it took until the client wrote something.
     pub fn answers(&mut self, keys: &str) -> Duration {
         let before = self.written();
         let began = Instant::now();
@@ -101,7 +101,7 @@ impl Terminal {
         }
     }
 
-    /// Starts a shell with job control, whose prompt is `prompt>`.
+    /// Starts a shell with job control and the prompt `prompt>`.
     pub fn shell(columns: u16, rows: u16, home: &Path) -> Self {
         let mut command = CommandBuilder::new("bash");
         command.args(["--norc", "--noprofile", "-i"]);
@@ -144,7 +144,7 @@ impl Terminal {
             let (mut source, seen) = (pty.master.try_clone_reader().unwrap(), seen.clone());
             move || {
                 let mut buffer = [0; 4096];
-                // The pty ends with an error, not with an end of file.
+                // Reading a closed pty returns an error, not an end of file.
                 while let Ok(count @ 1..) = source.read(&mut buffer) {
                     seen.lock().unwrap().take(&buffer[..count]);
                 }
@@ -185,7 +185,7 @@ impl Terminal {
         self.seen.lock().unwrap().parser.screen().contents()
     }
 
-    /// How many bytes the client has written.
+    /// The number of bytes that the client has written.
     pub fn written(&self) -> usize {
         self.seen.lock().unwrap().bytes.len()
     }
@@ -194,18 +194,18 @@ impl Terminal {
         self.seen.lock().unwrap().bytes.clone()
     }
 
-    /// Whether the alternate screen is shown, as it is while the client owns the terminal.
+    /// Whether the alternate screen is active, as it is while the client owns the terminal.
     pub fn is_taken(&self) -> bool {
         self.seen.lock().unwrap().parser.screen().alternate_screen()
     }
 
-    /// Waits until the screen shows this; gives the screen.
+    /// Waits until the screen shows this text; returns the screen.
     #[track_caller]
     pub fn sees(&self, wanted: &str) -> String {
         self.waits(wanted, |screen| screen.contains(wanted))
     }
 
-    /// Waits until the screen does not show this any more.
+    /// Waits until the screen no longer shows this text; returns the screen.
     #[track_caller]
     pub fn loses(&self, unwanted: &str) -> String {
         self.waits(&format!("no {unwanted}"), |screen| {
@@ -233,10 +233,10 @@ impl Terminal {
         i32::try_from(self.child.process_id().unwrap()).unwrap()
     }
 
-    /// Waits until the client has ended; true where it ended well.
+    /// Waits until the client has ended; returns whether it succeeded.
     pub fn wait(&mut self) -> bool {
         let status = crate::eventually("the end of the client", || self.child.try_wait().unwrap());
-        // All that it wrote is read once its side of the pty is closed.
+        // Closes our side of the pty, so that the reader thread ends after it has read all output.
         self.master = None;
         if let Some(reader) = self.reader.take() {
             reader.join().unwrap();
@@ -247,7 +247,7 @@ impl Terminal {
 
 impl Drop for Terminal {
     fn drop(&mut self) {
-        // It has usually ended by now.
+        // Fails if the process has already ended.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }

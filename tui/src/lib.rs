@@ -1,7 +1,8 @@
-//! Stockroom's terminal client. Events come in on one channel, `App::update` turns them into a new state and effects,
-//! and `view` draws the state. Screens never touch the network.
+//! Stockroom's terminal client. `App::update` turns each event into a new state and effects, and `view` draws the
+//! state. Screens never access the network.
 //!
-//! The modules lie on floors, from the ground up; each uses only what lies below it (`docs/architecture.md`).
+//! The modules form layers, listed here from the lowest up. Each uses only itself and the layers below it
+//! (`docs/architecture.md`).
 
 pub mod model {
     pub mod entities;
@@ -94,6 +95,7 @@ pub mod cli {
     pub mod settings;
     mod shop;
     mod table;
+    mod transfer;
 }
 
 pub mod view {

@@ -16,7 +16,7 @@ use stockroom_tui::{
 async fn main() -> ExitCode {
     let matches = environment::forgiving(Settings::command()).get_matches();
     let mut settings = Settings::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
-    // Fails if there is a provider already, which is as good.
+    // Fails only if a provider is already installed, which is fine.
     let _ = rustls::crypto::ring::default_provider().install_default();
     if let Some(command) = settings.command.take() {
         return command::run(&settings, command).await;

@@ -1,5 +1,4 @@
-//! The loop: draw what has changed, sleep until something happens, update, carry out the effects. An
-//! idle client draws nothing.
+//! The main loop: wait for an event, update the state, execute the effects, draw. An idle client draws nothing.
 
 use std::{
     io::{IsTerminal, stdin, stdout},
@@ -34,10 +33,10 @@ use crate::{
     },
 };
 
-/// Events that one picture takes in.
+/// Maximum number of waiting events that are handled before the next draw.
 const MAX_EVENTS: usize = 200;
 
-/// A turn of the loop that takes longer is felt.
+/// A turn of the loop that takes longer is noticeable, and is logged.
 const STALL: Duration = Duration::from_millis(50);
 
 /// Why the client could not run.
@@ -58,7 +57,7 @@ pub enum Error {
 /// Runs the client until the user leaves.
 ///
 /// # Errors
-/// Where it could not start, or the terminal is lost.
+/// If the client cannot start, or the terminal is lost.
 pub async fn run(settings: &Settings) -> Result<(), Error> {
     require_terminal()?;
     let _log = log::begin();
@@ -87,7 +86,7 @@ pub async fn run(settings: &Settings) -> Result<(), Error> {
     app.restore(memory);
     app.toast = fault.map(Toast::Error);
     app.connection.new_shop = new_shop;
-    let mut exports = PendingExports::of(server.place());
+    let mut exports = PendingExports::of(server.address());
     app.track_exports(exports.take_over());
     screen.set_title(&format!("Stockroom · {}", app.connection.server))?;
     screen.terminal.draw(|frame| frame::draw(frame, &app))?;
@@ -95,11 +94,11 @@ pub async fn run(settings: &Settings) -> Result<(), Error> {
     if app.preferences.has_mouse {
         screen.set_mouse(MouseMode::Client)?;
     }
-    tokio::spawn(link::hold(server, local, sender.clone()));
+    tokio::spawn(link::keep_connected(server, local, sender.clone()));
     tokio::spawn(forward_signals(sender.clone()));
     watch_terminal(sender.clone());
     let keys = tokio::spawn(forward_terminal(senders.clone()));
-    let mut effect_handler = Effects {
+    let mut runner = EffectRunner {
         api,
         exports,
         clipboard: Clipboard::new(),
@@ -109,12 +108,13 @@ pub async fn run(settings: &Settings) -> Result<(), Error> {
         heartbeat: Heartbeat::default(),
     };
     let mut effects = Vec::new();
-    let mut is_leaving = false;
-    while !is_leaving {
+    let mut is_quitting = false;
+    while !is_quitting {
         let event = inbox.next(&app).await;
         let turn = Instant::now();
         app.update(event, Instant::now(), &mut effects);
-        // What came meanwhile belongs into the same picture, but somebody waits for that.
+        // Handle the events that are already waiting before the draw. Their number is limited, because the user is
+        // waiting for the draw.
         for _ in 0..MAX_EVENTS {
             let Some(event) = inbox.try_next(&app) else {
                 break;
@@ -122,29 +122,29 @@ pub async fn run(settings: &Settings) -> Result<(), Error> {
             app.update(event, Instant::now(), &mut effects);
         }
         for effect in effects.drain(..) {
-            is_leaving |= matches!(effect, Effect::Quit);
-            effect_handler.execute(effect).await?;
+            is_quitting |= matches!(effect, Effect::Quit);
+            runner.execute(effect).await?;
         }
-        let terminal = &mut effect_handler.screen.terminal;
+        let terminal = &mut runner.screen.terminal;
         terminal.draw(|frame| frame::draw(frame, &app))?;
-        effect_handler.heartbeat.beat(turn.elapsed());
+        runner.heartbeat.record(turn.elapsed());
     }
-    let (mut exports, heartbeat) = effect_handler.leave().await;
-    // What was asked for last may have been granted meanwhile: the next client saves it.
+    let (mut exports, heartbeat) = runner.shut_down().await;
+    // The server may have queued an export while the client was quitting. Record it, so that the next run saves it.
     while let Some(event) = inbox.try_next(&app) {
         app.update(event, Instant::now(), &mut effects);
     }
     for effect in effects {
         if let Effect::TrackExport(job, file) = effect {
-            exports.keep(job, &file);
+            exports.track(job, &file);
         }
     }
-    // The last line of the log, whatever came meanwhile.
-    heartbeat.tell();
+    // This must be the last line of the log.
+    heartbeat.log();
     Ok(())
 }
 
-/// Checks that keys come from a terminal and that the screen can be drawn on one.
+/// Checks that standard input and output are a terminal that can show the screens.
 fn require_terminal() -> Result<(), Error> {
     if !stdin().is_terminal() || !stdout().is_terminal() {
         return Err(Error::NoTerminal(
@@ -159,27 +159,28 @@ fn require_terminal() -> Result<(), Error> {
     }
 }
 
-/// Says when the terminal is gone. Reading it would not: its end looks like input that never comes. The thread sleeps
-/// until then, and ends with the process.
+/// Sends [`Event::Terminate`] when the terminal is gone. Reading cannot detect this: a lost terminal looks like one
+/// without input. The thread sleeps until then, and ends with the process.
 fn watch_terminal(events: UnboundedSender<Event>) {
     std::thread::spawn(move || {
         let stdin = stdin();
+        // Without flags, `poll` returns only on a hang-up or an error.
         let mut terminal = [PollFd::new(&stdin, PollFlags::empty())];
         loop {
             match poll(&mut terminal, None) {
                 Err(rustix::io::Errno::INTR) => {}
-                // Without a terminal there is nothing that could hang up.
+                // A descriptor that cannot be polled cannot report a hang-up.
                 Err(_) => return,
                 Ok(_) => break,
             }
         }
-        // A client that leaves does not listen any more.
+        // Sending fails only if the client is already quitting.
         let _ = events.send(Event::Terminate);
     });
 }
 
-/// What carries out the effects.
-struct Effects {
+/// Executes effects.
+struct EffectRunner {
     api: Api,
     exports: PendingExports,
     clipboard: Clipboard,
@@ -190,7 +191,7 @@ struct Effects {
     heartbeat: Heartbeat,
 }
 
-impl Effects {
+impl EffectRunner {
     async fn execute(&mut self, effect: Effect) -> Result<(), Error> {
         match effect {
             Effect::Send(call) => self.api.send(call),
@@ -200,54 +201,55 @@ impl Effects {
             Effect::Cancel(owner) => self.api.cancel(owner),
             Effect::Copy(text) => self.clipboard.copy(&text),
             Effect::SetMouse(mode) => self.screen.set_mouse(mode)?,
-            Effect::TrackExport(job, file) => self.exports.keep(job, &file),
-            Effect::UntrackExport(job) => self.exports.forget(job),
+            Effect::TrackExport(job, file) => self.exports.track(job, &file),
+            Effect::UntrackExport(job) => self.exports.untrack(job),
             Effect::Remember(memory) => {
                 let sender = self.senders.events.clone();
                 tokio::task::spawn_blocking(move || {
                     if let Err(fault) = memory.save() {
-                        // It is received as long as the loop runs.
+                        // Sending fails only after the loop has ended.
                         let _ = sender.send(Event::NotRemembered(fault));
                     }
                 });
             }
             Effect::Edit(text) => {
-                // Nobody but the editor may read the terminal meanwhile.
+                // Only the editor may read the terminal while it runs.
                 self.keys.abort();
                 let edited = self.screen.lend(editor::edit(&text)).await?;
-                self.is_back(Event::Edited(edited));
+                self.resume_terminal(Event::Edited(edited));
             }
             Effect::Repaint => self.screen.terminal.clear()?,
             Effect::Suspend => {
-                // Nobody but the shell may read the terminal meanwhile.
+                // Only the shell may read the terminal while the client is suspended.
                 self.keys.abort();
                 self.screen.suspend()?;
                 let size = self.screen.terminal.size()?;
-                self.is_back(Event::Resize(size.width, size.height));
+                self.resume_terminal(Event::Resize(size.width, size.height));
             }
-            // The loop sees to it.
+            // The main loop handles this.
             Effect::Quit => {}
         }
         Ok(())
     }
 
-    /// The terminal is ours again, and this is what has come of it.
-    fn is_back(&mut self, event: Event) {
+    /// Sends an event that results from the pause, and starts to read the terminal again.
+    fn resume_terminal(&mut self, event: Event) {
         self.heartbeat.skip();
-        // It is received as long as the loop runs.
+        // Sending fails only after the loop has ended.
         let _ = self.senders.events.send(event);
         self.keys = tokio::spawn(forward_terminal(self.senders.clone()));
     }
 
-    /// Gives the terminal back and lets what is on its way arrive; gives what the next run is to wait for.
-    async fn leave(mut self) -> (PendingExports, Heartbeat) {
+    /// Restores the terminal and waits briefly for writes in progress. Returns the pending exports, so that the caller
+    /// can record more of them for the next run.
+    async fn shut_down(mut self) -> (PendingExports, Heartbeat) {
         drop(self.screen);
         self.api.finish().await;
         (self.exports, self.heartbeat)
     }
 }
 
-/// How long the turns of the loop take. While one lasts no key is answered.
+/// Measures how long the turns of the loop take. During a turn the client does not react to keys.
 #[derive(Debug, Default)]
 struct Heartbeat {
     turns: u64,
@@ -256,7 +258,7 @@ struct Heartbeat {
 }
 
 impl Heartbeat {
-    fn beat(&mut self, took: Duration) {
+    fn record(&mut self, took: Duration) {
         if std::mem::take(&mut self.is_skipped) {
             return;
         }
@@ -267,25 +269,26 @@ impl Heartbeat {
         }
     }
 
-    /// Another program had the terminal during this turn.
+    /// Leaves this turn out of the measurement, because another program had the terminal.
     fn skip(&mut self) {
         self.is_skipped = true;
     }
 
-    fn tell(&self) {
+    fn log(&self) {
         let (turns, longest_micros) = (self.turns, self.longest.as_micros());
         tracing::info!(turns, longest_micros, "ends");
     }
 }
 
-/// Where events come from: those of the terminal mean something only together with what it shows.
+/// The sources of events. Terminal events have their own channel: they are translated only when they are handled,
+/// because their meaning depends on what the screen shows at that moment.
 struct Inbox {
     events: UnboundedReceiver<Event>,
     terminal: UnboundedReceiver<TerminalEvent>,
 }
 
 impl Inbox {
-    /// Waits for the next event, or for the deadline of the application.
+    /// Waits for the next event or for the deadline of the application.
     async fn next(&mut self, app: &App) -> Event {
         let deadline = app.deadline();
         let tick = async {
@@ -297,7 +300,7 @@ impl Inbox {
         tokio::pin!(tick);
         loop {
             tokio::select! {
-                // The effects hold a sender of each, so the channels never close.
+                // `EffectRunner` holds a sender of each channel, so the channels never close.
                 Some(event) = self.events.recv() => return event,
                 Some(event) = self.terminal.recv() => {
                     if let Some(event) = translate(app, event) {
@@ -309,7 +312,7 @@ impl Inbox {
         }
     }
 
-    /// The next event, if one is there already.
+    /// Returns the next event if one is already waiting.
     fn try_next(&mut self, app: &App) -> Option<Event> {
         while let Ok(event) = self.terminal.try_recv() {
             if let Some(event) = translate(app, event) {

@@ -1,16 +1,16 @@
-//! Rules on single values, for both ends: the client checks while one types, the server always.
+//! Rules for single values. The client checks them while the user types; the server always checks them.
 
 use crate::FieldError;
 
 /// The highest price, in minor units.
 pub const MAX_PRICE_MINOR: i64 = 100_000_000_000;
-/// The largest stock of one product.
+/// The largest stock that a caller may set for one product.
 pub const MAX_STOCK: i64 = 1_000_000_000;
-/// The highest total of an order, in minor units: every reader of JSON can still tell it to the last digit.
+/// The highest total of an order, in minor units. It is below 2^53, so that every JSON reader keeps all its digits.
 pub const MAX_TOTAL_MINOR: i64 = 1_000_000_000_000_000;
-/// The highest version of a row that is restored: likewise, and there is room for more.
+/// The highest version of a restored row. It is below 2^53 for the same reason, with room for further versions.
 pub const MAX_VERSION: i64 = 1 << 52;
-/// The code of faults in text that cannot be seen. Rows that were stored before they were looked for keep them.
+/// The error code for invisible characters in text. Rows that were stored before this rule existed keep them.
 pub const UNPRINTABLE: &str = "unprintable";
 
 /// Collects the rules that a document breaks.
@@ -32,10 +32,10 @@ impl Checks {
         self.errors.push(FieldError::new(pointer, code, message));
     }
 
-    /// Text that may be empty, of at most `max` characters.
+    /// Text of at most `max` characters; may be empty.
     pub fn text(&mut self, pointer: &str, text: &str, max: usize) {
         if text.contains('\0') {
-            self.fail(pointer, "invalid_text", "holds a NUL character; remove it");
+            self.fail(pointer, "invalid_text", "has a NUL character; remove it");
         }
         let length = text.chars().count();
         if length > max {
@@ -44,10 +44,10 @@ impl Checks {
         }
     }
 
-    /// Text of one line that may be empty, of at most `max` characters.
+    /// One line of text of at most `max` characters; may be empty.
     pub fn line(&mut self, pointer: &str, text: &str, max: usize) {
         self.text(pointer, text, max);
-        // A NUL was reported above. White space at the ends is taken off.
+        // `text` has already reported a NUL. White space at the ends is removed before the text is stored.
         if let Some(c) = text
             .trim()
             .chars()
@@ -75,7 +75,7 @@ impl Checks {
         }
     }
 
-    /// A line with visible characters alone, by which rows are told from each other.
+    /// A line that identifies a row, such as a SKU: no invisible characters except spaces.
     pub fn key(&mut self, pointer: &str, text: &str, max: usize) {
         let faults = self.errors.len();
         self.required_line(pointer, text, max);
@@ -87,11 +87,11 @@ impl Checks {
 
     fn fail_unseen(&mut self, pointer: &str, c: char) {
         let code = u32::from(c);
-        let message = format!("holds U+{code:04X}, which cannot be seen; remove it");
+        let message = format!("has the invisible character U+{code:04X}; remove it");
         self.fail(pointer, UNPRINTABLE, message);
     }
 
-    /// One `@` with something on both sides and no space: the rest is the mail server's to know.
+    /// One `@` with text on both sides and no white space. Only the mail server can check the rest.
     pub fn email(&mut self, pointer: &str, text: &str) {
         self.key(pointer, text, 254);
         let text = text.trim();
@@ -105,7 +105,7 @@ impl Checks {
         }
     }
 
-    /// Nothing, or a country by its two letters (ISO 3166-1 alpha-2).
+    /// Empty, or a country code of two letters (ISO 3166-1 alpha-2).
     pub fn country(&mut self, pointer: &str, text: &str) {
         let two_letters = text.len() == 2 && text.bytes().all(|b| b.is_ascii_uppercase());
         if !text.is_empty() && !two_letters {
@@ -115,14 +115,14 @@ impl Checks {
     }
 }
 
-/// Whether a character breaks the line that it stands in, or turns the direction of what follows it.
+/// Whether a character breaks its line, or changes the writing direction of the text after it.
 pub fn is_disruptive(c: char) -> bool {
     c.is_control()
         || matches!(c, '\u{2028}' | '\u{2029}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
-/// Text without what surrounds a line unseen: white space, and marks that come along when one copies. What consists of
-/// such marks alone keeps them, to be refused.
+/// Text without invisible characters at its ends: white space, and marks that are copied along by accident. Text that
+/// consists only of such marks keeps them, so that it is refused.
 pub fn trimmed(text: &str) -> &str {
     let is_unseen =
         |c: char| c.is_whitespace() || matches!(c, '\u{ad}' | '\u{200b}' | '\u{2060}' | '\u{feff}');
@@ -132,7 +132,7 @@ pub fn trimmed(text: &str) -> &str {
     }
 }
 
-/// Whether nothing is to be seen of a character: white space, fillers, joiners, marks of direction, variants.
+/// Whether a character is invisible: white space, fillers, joiners, direction marks, variation selectors.
 fn is_invisible(c: char) -> bool {
     c.is_whitespace()
         || c.is_control()

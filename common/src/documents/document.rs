@@ -1,4 +1,5 @@
-//! JSON documents: reading one with the place of the first fault, and RFC 7396 merge patches.
+//! JSON documents: reading one with the location of the first error, RFC 7396 merge patches, and the differences
+//! between two versions.
 
 pub mod fault;
 mod strict;
@@ -12,7 +13,7 @@ use serde_path_to_error::{Path, Segment};
 use self::strict::Strict;
 use crate::FieldError;
 
-/// Fields that the server sets, which a caller may be tempted to send back.
+/// Fields that the server sets, and that callers may send back by mistake.
 const READ_ONLY: &[&str] = &[
     "id",
     "version",
@@ -26,7 +27,7 @@ const READ_ONLY: &[&str] = &[
 /// Reads JSON text.
 ///
 /// # Errors
-/// The first fault; an empty pointer where the text is no JSON at all.
+/// The first error; its pointer is empty if the text is not JSON.
 pub fn parse(text: &[u8]) -> Result<Value, FieldError> {
     let mut json = serde_json::Deserializer::from_slice(text);
     let Strict(read) = serde_path_to_error::deserialize(&mut json).map_err(|error| {
@@ -51,10 +52,10 @@ pub fn from_slice<T: DeserializeOwned + Serialize>(text: &[u8]) -> Result<T, Fie
     from_value(&parse(text)?)
 }
 
-/// Reads a value that may be left out, but not be null.
+/// Reads a value that may be absent but not null.
 ///
 /// # Errors
-/// As `T`.
+/// The errors of reading a `T`.
 pub fn present<'de, D, T>(deserializer: D) -> Result<Option<T>, D::Error>
 where
     D: Deserializer<'de>,
@@ -66,11 +67,11 @@ where
 /// Reads a `T` from a JSON value.
 ///
 /// # Errors
-/// The first fault and where it is.
+/// The first error and its location.
 pub fn from_value<T: DeserializeOwned + Serialize>(value: &Value) -> Result<T, FieldError> {
     let read: T = serde_path_to_error::deserialize(value)
         .map_err(|error| fault::of(pointer(error.path()), error.inner()))?;
-    // A struct can be read from an array as well, where no field has a name, and a word from an object.
+    // Serde also reads a struct from an array, without field names, and a unit variant from an object. Refuse both.
     refuse_other_kinds("", value, &to_value(&read))?;
     Ok(read)
 }
@@ -112,23 +113,23 @@ const fn kind(value: &Value) -> &'static str {
     }
 }
 
-/// The pointer to a member of what is at `at`.
+/// The pointer to the member `name` of the value at `at`.
 fn below(at: &str, name: &str) -> String {
     format!("{at}/{}", name.replace('~', "~0").replace('/', "~1"))
 }
 
-/// Refuses `null` for fields that have no empty value: merging it would set them to a default that nobody named,
-/// such as a stock of 0.
+/// Refuses `null` for fields that have no empty value: merging it would set them to a default that the caller did not
+/// name, such as a stock of 0. `sent` is what the caller sent, and `read` is the resulting document.
 ///
 /// # Errors
-/// The first of them. `sent` is what the caller sent, `read` the document that came of it.
+/// The first such field.
 pub fn refuse_null(sent: &Value, read: &Value) -> Result<(), FieldError> {
     refuse_null_below("", sent, Some(read))
 }
 
 fn refuse_null_below(at: &str, sent: &Value, read: Option<&Value>) -> Result<(), FieldError> {
     match sent {
-        // What is not in the document at all has no empty value either: it is left out or given.
+        // A field that is missing from the document has no empty value either: the caller omits it or sends a value.
         Value::Null if read.is_none_or(|read| !is_empty(read)) => {
             let message = "is null; leave it out, or send a value";
             Err(FieldError::new(at, "wrong_type", message))
@@ -148,7 +149,7 @@ fn refuse_null_below(at: &str, sent: &Value, read: Option<&Value>) -> Result<(),
     }
 }
 
-/// Whether a value says nothing: no text, or an object of such values.
+/// Whether a value is empty: null, an empty text, or an object of such values.
 fn is_empty(value: &Value) -> bool {
     match value {
         Value::Null => true,
@@ -158,13 +159,13 @@ fn is_empty(value: &Value) -> bool {
     }
 }
 
-/// Writes a wire type as a value. The types of this crate always can be.
+/// Converts a wire type to a JSON value. This never fails for the types of this crate.
 pub fn to_value<T: Serialize>(of: &T) -> Value {
     serde_json::to_value(of).unwrap_or_default()
 }
 
-/// Takes out of a document, wherever it stands, what the server sets: so that a row as the API answers it
-/// can be sent back.
+/// Removes the fields that the server sets from a document, at any depth, so that a row can be sent back as the API
+/// returned it.
 pub fn strip_read_only(document: &mut Value) {
     match document {
         Value::Object(members) => {
@@ -176,10 +177,10 @@ pub fn strip_read_only(document: &mut Value) {
     }
 }
 
-/// Refuses a document with members that `read`, which was read from it, does not know.
+/// Refuses a document with members that are missing from `read`, which was read from it.
 ///
 /// # Errors
-/// The first of them.
+/// The first such member.
 pub fn refuse_unknown(document: &Value, read: &Value) -> Result<(), FieldError> {
     refuse_unknown_below("", document, read)
 }
@@ -190,7 +191,7 @@ fn refuse_unknown_below(at: &str, document: &Value, read: &Value) -> Result<(), 
             members.iter().try_for_each(|(name, value)| {
                 let at = below(at, name);
                 let Some(known) = known.get(name) else {
-                    return Err(FieldError::new(at, "unknown_field", "is no field of it"));
+                    return Err(FieldError::new(at, "unknown_field", "is not a field of it"));
                 };
                 refuse_unknown_below(&at, value, known)
             })
@@ -231,14 +232,14 @@ pub fn merge(target: &mut Value, patch: Value) {
 pub struct FieldChange {
     /// A JSON pointer.
     pub pointer: String,
-    /// Null where it was not there.
+    /// Null if the field did not exist.
     pub before: Value,
-    /// Null where it is not there.
+    /// Null if the field no longer exists.
     pub after: Value,
 }
 
-/// What differs between two versions of a row, field by field, in the order of their pointers. What
-/// differs between any two versions, `version` and `updated_at`, is left out.
+/// The differences between two versions of a row, field by field, in the order of their pointers. Omits `version` and
+/// `updated_at`, which differ between any two versions.
 pub fn changes(before: &Value, after: &Value) -> Vec<FieldChange> {
     let mut changes = Vec::new();
     add_changes("", before, after, &mut changes);
@@ -257,7 +258,7 @@ fn add_changes(at: &str, before: &Value, after: &Value, changes: &mut Vec<FieldC
                 add_changes(&at, &member(old), &member(new), changes);
             }
         }
-        // Where elements came or went, those after them do not stand where they stood.
+        // If elements were added or removed, later elements have moved: then the whole list counts as one field.
         (Value::Array(old), Value::Array(new)) if old.len() == new.len() => {
             for (index, (old, new)) in old.iter().zip(new).enumerate() {
                 add_changes(&format!("{at}/{index}"), old, new, changes);
@@ -271,7 +272,7 @@ fn add_changes(at: &str, before: &Value, after: &Value, changes: &mut Vec<FieldC
     }
 }
 
-/// The merge patch that turns `old` into `new`, with only the members that differ.
+/// The merge patch that turns `old` into `new`; it has only the members that differ.
 pub fn difference(old: &Value, new: &Value) -> Value {
     let (Value::Object(old), Value::Object(new)) = (old, new) else {
         return new.clone();
@@ -307,156 +308,4 @@ fn pointer(path: &Path) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::*;
-    use crate::NewOrder;
-
-    #[test]
-    fn merging_follows_the_examples_of_the_rfc() {
-        for (mut target, patch, merged) in [
-            (json!({"a": "b"}), json!({"a": "c"}), json!({"a": "c"})),
-            (
-                json!({"a": "b"}),
-                json!({"b": "c"}),
-                json!({"a": "b", "b": "c"}),
-            ),
-            (json!({"a": "b"}), json!({"a": null}), json!({})),
-            (json!({"a": ["b"]}), json!({"a": "c"}), json!({"a": "c"})),
-            (
-                json!({"a": {"b": "c"}}),
-                json!({"a": {"b": "d", "c": null}}),
-                json!({"a": {"b": "d"}}),
-            ),
-            (
-                json!({"a": [{"b": "c"}]}),
-                json!({"a": [1]}),
-                json!({"a": [1]}),
-            ),
-            (
-                json!({}),
-                json!({"a": {"bb": {"ccc": null}}}),
-                json!({"a": {"bb": {}}}),
-            ),
-        ] {
-            merge(&mut target, patch);
-            assert_eq!(target, merged);
-        }
-    }
-
-    #[test]
-    fn a_difference_merged_gives_the_new_document() {
-        let old = json!({"a": 1, "b": {"c": 2, "d": 3}, "e": [1]});
-        let new = json!({"a": 1, "b": {"c": 4}, "e": [1, 2], "f": "x"});
-        let patch = difference(&old, &new);
-        assert_eq!(
-            patch,
-            json!({"b": {"c": 4, "d": null}, "e": [1, 2], "f": "x"})
-        );
-        let mut merged = old;
-        merge(&mut merged, patch);
-        assert_eq!(merged, new);
-    }
-
-    #[test]
-    fn changes_are_told_field_by_field() {
-        let before =
-            json!({"version": 1, "a": {"b": 1, "c": 2}, "items": [{"n": 1}, {"n": 2}], "x": [1]});
-        let after = json!({"version": 2, "a": {"b": 1, "d/e": 3}, "items": [{"n": 1}, {"n": 5}], "x": [1, 2]});
-        let told: Vec<_> = changes(&before, &after)
-            .into_iter()
-            .map(|change| (change.pointer, change.before, change.after))
-            .collect();
-        let expected = [
-            ("/a/c", json!(2), Value::Null),
-            ("/a/d~1e", Value::Null, json!(3)),
-            ("/items/1/n", json!(2), json!(5)),
-            ("/x", json!([1]), json!([1, 2])),
-        ];
-        let expected = expected.map(|(pointer, before, after)| (pointer.to_owned(), before, after));
-        assert_eq!(told, expected);
-        assert_eq!(changes(&before, &before), []);
-    }
-
-    #[test]
-    fn what_the_server_sets_is_taken_out() {
-        let mut order = json!({"id": 1, "total_minor": 2, "note": "x", "items": [{"line_no": 1, "quantity": 3}]});
-        strip_read_only(&mut order);
-        assert_eq!(order, json!({"note": "x", "items": [{"quantity": 3}]}));
-    }
-
-    #[test]
-    fn members_that_nobody_knows_are_found() {
-        let read = json!({"a": 1, "b": [{"c": 2}], "d": {"e": 3}});
-        let refused = |document: Value| refuse_unknown(&document, &read).unwrap_err().pointer;
-        assert_eq!(refuse_unknown(&json!({"b": [{}], "a": 5}), &read), Ok(()));
-        assert_eq!(refused(json!({"x": 1})), "/x");
-        assert_eq!(refused(json!({"b": [{"x/y": 1}]})), "/b/0/x~1y");
-        assert_eq!(refused(json!({"d": {"e": 3, "f": 4}})), "/d/f");
-    }
-
-    #[test]
-    fn a_fault_is_named_by_its_place() {
-        let customer = "0192d3f0-0000-7000-8000-000000000000";
-        let fault = |items: Value| {
-            let error = from_value::<NewOrder>(&json!({"customer_id": customer, "items": items}));
-            let error = error.unwrap_err();
-            (error.pointer, error.code)
-        };
-        let named = |pointer: &str, code: &str| (pointer.to_owned(), code.to_owned());
-        assert_eq!(
-            fault(json!([{"product_id": customer, "quantity": "3"}])),
-            named("/items/0/quantity", "wrong_type")
-        );
-        assert_eq!(
-            fault(json!([{"product_id": customer, "quantity": 3, "colour": 1}])),
-            named("/items/0/colour", "unknown_field")
-        );
-        assert_eq!(
-            fault(json!([{"product_id": customer, "quantity": 3, "line_no": 1}])),
-            named("/items/0/line_no", "read_only")
-        );
-        assert_eq!(
-            fault(json!([{"quantity": 3}])),
-            named("/items/0/product_id", "required")
-        );
-        assert_eq!(
-            fault(json!([[customer, 1]])),
-            named("/items/0", "wrong_type")
-        );
-    }
-
-    #[test]
-    fn a_member_that_stands_twice_is_refused_at_any_depth() {
-        for (text, at) in [
-            (r#"{"a": 1, "a": 2}"#, ""),
-            (r#"{"b": [{"c": {"a": 1, "a": 1}}]}"#, "/b/0/c"),
-        ] {
-            let fault = parse(text.as_bytes()).unwrap_err();
-            assert_eq!((&*fault.pointer, &*fault.code), (at, "repeated"));
-            assert_eq!(fault.message, "names `a` twice");
-        }
-        let kept = r#"{"a":[1,-2,2.5,null,true,"x"],"b":{"a":{}}}"#;
-        assert_eq!(parse(kept.as_bytes()).unwrap().to_string(), kept);
-    }
-
-    #[test]
-    fn null_is_refused_where_it_would_set_a_default() {
-        let read = json!({"stock": 0, "note": "", "address": {"city": ""}, "active": true});
-        let refused = |sent: Value| refuse_null(&sent, &read).map_err(|fault| fault.pointer);
-        assert_eq!(refused(json!({"stock": null})), Err("/stock".into()));
-        assert_eq!(refused(json!({"active": null})), Err("/active".into()));
-        let empty = json!({"note": null, "address": null, "stock": 0});
-        assert_eq!(refused(empty), Ok(()));
-        assert_eq!(refused(json!({"address": {"city": null}})), Ok(()));
-        assert_eq!(
-            refused(json!({"placed_at": null})),
-            Err("/placed_at".into())
-        );
-        let line = json!({"items": [{"quantity": 1, "unit_price_minor": null}]});
-        let read = json!({"items": [{"quantity": 1}]});
-        let fault = refuse_null(&line, &read).unwrap_err();
-        assert_eq!(fault.pointer, "/items/0/unit_price_minor");
-    }
-}
+mod tests;

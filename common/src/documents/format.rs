@@ -1,4 +1,4 @@
-//! How rows stand in files.
+//! The file formats of rows.
 
 use std::{fmt, path::Path, str::FromStr};
 
@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Format {
-    /// A JSON document in each line, as the API answers it.
+    /// One JSON document per line, as the API returns it.
     Ndjson,
     /// A table with a header (RFC 4180).
     Csv,
@@ -42,7 +42,7 @@ impl Format {
         }
     }
 
-    /// The format that the name of a file tells; `.gz` after it says nothing.
+    /// The format that the extension of a file stands for; a trailing `.gz` is ignored.
     pub fn of_file(path: &Path) -> Option<Self> {
         let extension = path.extension()?.to_str()?.to_ascii_lowercase();
         match extension.as_str() {

@@ -1,4 +1,4 @@
-//! Rows as tables, as CSV files hold them: which columns there are and what stands in their cells.
+//! Rows as tables, as in CSV files: the columns, and the content of their cells.
 
 use std::borrow::Cow;
 
@@ -16,14 +16,14 @@ pub struct Column {
     holds: Holds,
 }
 
-/// What the cells of a column hold.
+/// The type of the cells in a column.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Holds {
-    /// Any text, also the empty one.
+    /// Any text, possibly empty.
     Text,
-    /// Text of one line, also the empty one; white space at its ends is not part of it.
+    /// One line of text, possibly empty; white space at its ends is not part of it.
     Line,
-    /// A text that is never empty: an id, an instant, a status.
+    /// Text that is never empty: an id, an instant, a status.
     Word,
     Integer,
     Flag,
@@ -60,12 +60,12 @@ impl Column {
         Self { pointer, holds }
     }
 
-    /// What stands in the header: `address.city`.
+    /// The name of the column in the header, such as `address.city`.
     pub fn name(&self) -> String {
         self.pointer.replace('/', ".")
     }
 
-    /// The cell of a row.
+    /// The cell of this column for a row.
     pub fn write(&self, row: &Value) -> String {
         match row.pointer(&format!("/{}", self.pointer)) {
             None | Some(Value::Null) => String::new(),
@@ -74,8 +74,8 @@ impl Column {
         }
     }
 
-    /// Brings a text of the row into the one form in which it is stored and compared: composed characters (NFC),
-    /// and no white space around a line. Else rows that look the same would stand beside each other.
+    /// Converts a text of the row to the form in which it is stored and compared: composed characters (NFC), and no
+    /// white space around a line. Otherwise rows that look the same could be stored as different rows.
     fn normalize(&self, row: &mut Value) {
         let Some(Value::String(text)) = row.pointer_mut(&format!("/{}", self.pointer)) else {
             return;
@@ -90,8 +90,8 @@ impl Column {
         }
     }
 
-    /// The value of a cell; none where an empty one says nothing. What cannot be one is left as text, for
-    /// the type of the field to refuse.
+    /// The value of a cell; none for an empty cell, except in text columns. A cell that cannot be converted stays
+    /// text, so that the type of the field refuses it.
     fn read(&self, cell: &str) -> Option<Value> {
         let text = || Value::String(cell.to_owned());
         let trimmed = cell.trim();
@@ -104,7 +104,7 @@ impl Column {
             Holds::Integer => {
                 whole(trimmed).map_or_else(text, |value| Value::Number(Number::from(value)))
             }
-            // As spreadsheets write it.
+            // Spreadsheets write TRUE and FALSE.
             Holds::Flag if trimmed.eq_ignore_ascii_case("true") => Value::Bool(true),
             Holds::Flag if trimmed.eq_ignore_ascii_case("false") => Value::Bool(false),
             Holds::Flag => text(),
@@ -113,7 +113,8 @@ impl Column {
     }
 }
 
-/// A whole number, also one that a spreadsheet wrote with decimals: `40.0`. One with a `+` may be meant as a change.
+/// Reads a whole number, including one that a spreadsheet wrote with decimals (`40.0`). Refuses a leading `+`, which
+/// may be meant as a relative change.
 fn whole(text: &str) -> Option<i64> {
     if text.starts_with('+') {
         return None;
@@ -125,8 +126,8 @@ fn whole(text: &str) -> Option<i64> {
     whole.parse().ok()
 }
 
-/// Text with its letters and their marks in one character where there is one (NFC): the form of all that is stored, and
-/// so of all that is looked for.
+/// Text in composed form (NFC): a letter and its marks are one character if such a character exists. All text is stored
+/// in this form, so search terms need it as well.
 pub fn composed(text: &str) -> Cow<'_, str> {
     if is_nfc(text) {
         Cow::Borrowed(text)
@@ -135,18 +136,18 @@ pub fn composed(text: &str) -> Cow<'_, str> {
     }
 }
 
-/// Brings the texts of a row into the form in which they are stored.
+/// Converts the texts of a row to the form in which they are stored.
 pub fn normalize(columns: &[Column], row: &mut Value) {
     columns.iter().for_each(|column| column.normalize(row));
 }
 
-/// The columns that a header names, in its order; none for one without a name.
+/// The columns of a header, in its order; none for a column without a name.
 pub type Header = Vec<Option<Column>>;
 
-/// Reads a header. Names are found whatever their case.
+/// Reads a header. Names match in any case.
 ///
 /// # Errors
-/// A name that is no column, or that stands there twice.
+/// If a name is unknown or occurs twice.
 pub fn read_header<'a>(
     columns: &'static [Column],
     names: impl Iterator<Item = &'a str>,
@@ -168,7 +169,7 @@ pub fn read_header<'a>(
             return Err(FieldError::new("", "unknown_field", message));
         };
         if found.contains(&Some(*column)) {
-            let message = format!("the column `{name}` stands there twice");
+            let message = format!("the column `{name}` is there twice");
             return Err(FieldError::new("", "repeated", message));
         }
         found.push(Some(*column));
@@ -176,18 +177,17 @@ pub fn read_header<'a>(
     Ok(found)
 }
 
-/// The row that stands in the cells of those columns; an empty cell leaves its field out, but where the field
-/// is a text.
+/// Reads a row from its cells. An empty cell omits its field, unless the field is a text: then the text is empty.
 ///
 /// # Errors
-/// As many cells as there are columns are needed, and nothing under a column without a name.
+/// If the number of cells differs from the number of columns, or a column without a name has a value.
 pub fn read_row(columns: &[Option<Column>], cells: &[&str]) -> Result<Value, FieldError> {
     let common = columns.len().min(cells.len());
     let (known, rest) = cells.split_at(common);
-    // Cells that hold nothing may be more or fewer than the columns that have no name.
-    let is_torn = columns[common..].iter().any(Option::is_some)
+    // The number of trailing empty cells and trailing columns without a name does not matter.
+    let has_wrong_cell_count = columns[common..].iter().any(Option::is_some)
         || rest.iter().any(|cell| !cell.trim().is_empty());
-    if is_torn {
+    if has_wrong_cell_count {
         let message = format!(
             "has {} cells, and the header has {}",
             cells.len(),

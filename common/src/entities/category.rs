@@ -1,4 +1,4 @@
-//! Categories: what products are sorted into.
+//! Categories: the groups of products.
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -23,7 +23,7 @@ pub struct NewCategory {
     pub description: String,
 }
 
-/// Categories are few: they are searched with `q`, not filtered.
+/// No filters: a shop has few categories, so they are only searched with `q`.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct CategoryFilter {}
 

@@ -1,4 +1,4 @@
-//! Customers: who orders, and where it goes.
+//! Customers: who orders, and the address for deliveries.
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -40,7 +40,7 @@ pub struct NewCustomer {
     pub address: Address,
 }
 
-/// Customers are searched with `q`, by name and e-mail.
+/// No filters: customers are searched with `q`, by name and e-mail address.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct CustomerFilter {}
 

@@ -1,5 +1,4 @@
-//! Row ids: UUIDv7 values that know which resource they name, so that a product's id cannot be
-//! passed where a customer's is wanted.
+//! Row ids: UUIDv7 values typed by their resource, so that a product's id cannot be passed as a customer's id.
 
 use std::{fmt, hash, marker::PhantomData, str::FromStr};
 
@@ -7,14 +6,14 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use uuid::Uuid;
 
-/// The id of an `R`. On the wire it is the hyphenated UUID.
+/// The id of an `R`. On the wire it is a hyphenated UUID.
 pub struct Id<R> {
     uuid: Uuid,
     of: PhantomData<fn() -> R>,
 }
 
 impl<R> Id<R> {
-    /// Takes any UUID: whether a row has it is the database's to say.
+    /// Accepts any UUID: only the database knows whether a row has it.
     pub const fn new(uuid: Uuid) -> Self {
         Self {
             uuid,
@@ -22,8 +21,8 @@ impl<R> Id<R> {
         }
     }
 
-    /// Makes a UUIDv7 for the instant `at`, kept in milliseconds, from 80 bits of `random`
-    /// (6 of which the format itself takes).
+    /// Makes a UUIDv7 for the instant `at`, in milliseconds, from 80 bits of `random` (the format overwrites 6 of
+    /// them).
     pub fn mint(at: DateTime<Utc>, random: [u8; 10]) -> Self {
         let millis = u64::try_from(at.timestamp_millis()).unwrap_or_default();
         Self::new(uuid::Builder::from_unix_timestamp_millis(millis, &random).into_uuid())
@@ -33,7 +32,7 @@ impl<R> Id<R> {
         self.uuid
     }
 
-    /// The instant a UUIDv7 was minted for, in whole milliseconds; none for other versions.
+    /// The instant that a UUIDv7 was made for, in whole milliseconds; none for other UUID versions.
     pub fn time(self) -> Option<DateTime<Utc>> {
         if self.uuid.get_version_num() != 7 {
             return None;
@@ -43,7 +42,7 @@ impl<R> Id<R> {
     }
 }
 
-// Derived implementations would ask the same of `R`, which is never stored.
+// Derived implementations would require the same traits of `R`, although no `R` is stored.
 impl<R> Clone for Id<R> {
     fn clone(&self) -> Self {
         *self

@@ -1,4 +1,4 @@
-//! Orders: who bought what and how far it has got.
+//! Orders: who bought what, and the status of each order.
 
 mod number;
 mod status;
@@ -13,25 +13,25 @@ use crate::{
     table::Column,
 };
 
-/// Lines that one order may have at the most.
+/// Maximum number of lines in one order.
 pub const MAX_ITEMS: usize = 1_000;
-/// Pieces that one line may have at the most.
+/// Maximum number of pieces in one line.
 pub const MAX_QUANTITY: i32 = 1_000_000;
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Order {
     pub id: Id<Order>,
-    /// The short name for people, derived from the id.
+    /// The short number for people, derived from the id.
     pub number: OrderNumber,
     pub version: i64,
     pub created_at: DateTime<Utc>,
     pub updated_at: DateTime<Utc>,
-    /// Whole milliseconds; the same instant as in the id, and never changed.
+    /// In whole milliseconds; the same instant as in the id, and never changed.
     pub placed_at: DateTime<Utc>,
     pub customer_id: Id<Customer>,
     pub status: OrderStatus,
     pub items: Vec<OrderItem>,
-    /// The sum of the lines, in minor units.
+    /// The sum of the lines, in minor units of the shop's currency (cents).
     pub total_minor: i64,
     pub note: String,
 }
@@ -47,7 +47,7 @@ pub struct OrderItem {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct NewOrder {
-    /// Now, if absent.
+    /// The current time if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub placed_at: Option<DateTime<Utc>>,
     pub customer_id: Id<Customer>,
@@ -63,7 +63,7 @@ pub struct NewOrder {
 pub struct NewOrderItem {
     pub product_id: Id<Product>,
     pub quantity: i32,
-    /// The product's price, if absent.
+    /// The product's price if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unit_price_minor: Option<i64>,
 }
@@ -194,7 +194,7 @@ impl Resource for Order {
         );
         if self.total_minor > MAX_TOTAL_MINOR {
             let message = format!(
-                "is {}; an order comes to at most {MAX_TOTAL_MINOR}",
+                "is {}; the total of an order is at most {MAX_TOTAL_MINOR}",
                 self.total_minor
             );
             errors.push(FieldError::new("/total_minor", "out_of_range", message));
@@ -203,24 +203,25 @@ impl Resource for Order {
     }
 }
 
-/// The sum of lines, in minor units.
+/// The sum of the lines, in minor units. It may exceed 64 bits.
 pub fn total_of(items: &[OrderItem]) -> i128 {
     let line = |item: &OrderItem| i128::from(item.quantity) * i128::from(item.unit_price_minor);
     items.iter().map(line).sum()
 }
 
-/// The total of an order with these lines.
+/// The total of an order with these lines, in minor units.
 ///
 /// # Errors
-/// Where it is more than [`MAX_TOTAL_MINOR`].
+/// If the total exceeds [`MAX_TOTAL_MINOR`].
 pub fn check_total(items: &[OrderItem]) -> Result<i64, FieldError> {
     let total = total_of(items);
     let checked = i64::try_from(total).ok();
     checked
         .filter(|total| *total <= MAX_TOTAL_MINOR)
         .ok_or_else(|| {
-            let message =
-                format!("add up to {total}; an order may come to {MAX_TOTAL_MINOR}; split it");
+            let message = format!(
+                "add up to {total}; the total of an order is at most {MAX_TOTAL_MINOR}; split it"
+            );
             FieldError::new("/items", "out_of_range", message)
         })
 }
@@ -235,14 +236,14 @@ impl OrderItem {
     }
 }
 
-/// Reads an instant in RFC 3339, or a bare date for its midnight in UTC.
+/// Reads an instant in RFC 3339, or a bare date as its midnight in UTC.
 pub fn parse_moment(text: &str) -> Option<DateTime<Utc>> {
     let instant = DateTime::parse_from_rfc3339(text).map(|at| at.with_timezone(&Utc));
     let midnight = || {
         let date = text.parse::<NaiveDate>().ok()?;
         Some(date.and_hms_opt(0, 0, 0)?.and_utc())
     };
-    // Years that the notation has room for.
+    // RFC 3339 has four digits for the year.
     let moment = instant.ok().or_else(midnight);
     moment.filter(|at| (0..=9_999).contains(&at.year()))
 }
@@ -254,7 +255,7 @@ fn moment<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<DateTime<
     match parse_moment(&text) {
         Some(at) => Ok(Some(at)),
         None => Err(de::Error::custom(format!(
-            "`{text}` is no time; write 2026-11-24 or 2026-11-24T09:30:00Z"
+            "`{text}` is not a time; write 2026-11-24 or 2026-11-24T09:30:00Z"
         ))),
     }
 }

@@ -1,4 +1,4 @@
-//! Products: what is sold, what it costs and how many are left.
+//! Products: what is sold, its price and its stock.
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -23,7 +23,7 @@ pub struct Product {
     pub price_minor: i64,
     /// Pieces that can still be ordered.
     pub stock: i64,
-    /// An inactive product stays in old orders and is refused in new ones.
+    /// An inactive product stays in existing orders and is refused in new ones.
     pub active: bool,
 }
 
@@ -111,7 +111,7 @@ impl Resource for Product {
     }
 
     fn may_be_stored(document: &NewProduct, fault: &FieldError) -> bool {
-        // Orders that are cancelled give back what they took, to however much there is by then.
+        // Cancelled orders return their pieces to the stock, which may then exceed what a caller may set.
         let is_given_back = fault.pointer == "/stock" && document.stock > MAX_STOCK;
         is_given_back && document.stock <= MAX_TOTAL_MINOR || fault.code == UNPRINTABLE
     }

@@ -1,9 +1,9 @@
-//! Settings by environment variables, as people write them.
+//! Settings from environment variables, parsed leniently.
 
 use clap::{ArgAction, Command};
 
-/// The command with variables that may be empty, which is as good as unset, and switches that take `1`, `yes` and `on`
-/// beside `true`.
+/// Makes a command lenient: an empty environment variable counts as unset, and switches accept `1`, `yes` and `on`
+/// besides `true`.
 pub fn forgiving(command: Command) -> Command {
     let command = command.mut_args(|arg| {
         let value = arg.get_env().and_then(std::env::var_os);
@@ -24,6 +24,6 @@ fn parse_switch(text: &str) -> Result<bool, &'static str> {
     match text.to_ascii_lowercase().as_str() {
         "1" | "y" | "yes" | "t" | "true" | "on" => Ok(true),
         "0" | "n" | "no" | "f" | "false" | "off" => Ok(false),
-        _ => Err("as a variable it is 1, yes, on or true, or one of their opposites"),
+        _ => Err("set the variable to 1, yes, on or true, or to 0, no, off or false"),
     }
 }

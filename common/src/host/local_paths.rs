@@ -1,15 +1,15 @@
-//! Where a local client and a local server of one user meet.
+//! The paths where a local client finds the local server of the same user.
 
 use std::path::{Path, PathBuf};
 
-/// The variable that overrides [`data_dir`].
+/// The environment variable that overrides [`data_dir`].
 pub const DATA_DIR_VARIABLE: &str = "STOCKROOM_DATA_DIR";
 
-/// The longest path that a Unix socket can be bound to on every system we run on.
+/// The longest path in bytes that a Unix socket can be bound to on every supported system.
 const MAX_SOCKET_PATH: usize = 100;
 
-/// Where the local shop lives: `/var/lib/stockroom` for root, otherwise the user's data directory.
-/// None where the system tells no home.
+/// The folder of the local shop: `/var/lib/stockroom` for root, otherwise the user's data folder. None if the home
+/// folder is unknown.
 pub fn data_dir() -> Option<PathBuf> {
     if rustix::process::geteuid().is_root() {
         return Some("/var/lib/stockroom".into());
@@ -18,14 +18,13 @@ pub fn data_dir() -> Option<PathBuf> {
     Some(dirs.data_local_dir().to_path_buf())
 }
 
-/// A folder for sockets under `data_dir`, or, where that path is too long for a socket to be bound
-/// to, one of the same user in the system's temporary directory.
+/// A folder for sockets under `data_dir`. If that path is too long for a socket, a folder of the same user in `/tmp`.
 pub fn socket_dir(data_dir: &Path, name: &str) -> PathBuf {
     let inside = data_dir.join(name);
     if inside.as_os_str().len() + "/.s.PGSQL.5432.lock".len() <= MAX_SOCKET_PATH {
         return inside;
     }
-    // FNV-1a: the same path gives the same short name in every build.
+    // FNV-1a, so that every build gives the same path the same short name.
     let hash = data_dir
         .as_os_str()
         .as_encoded_bytes()

@@ -1,5 +1,5 @@
-//! A log that never holds up who writes to it. Lines go to a thread that writes them on; where that is slow,
-//! stuck or fails, lines are lost and counted, and the program continues.
+//! A log that never blocks its callers. A separate thread writes the lines. If writing is slow, stuck or fails, lines
+//! are lost and counted, and the program continues.
 
 use std::{
     io::{self, Write},
@@ -12,13 +12,13 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// Lines that may wait to be written.
+/// Maximum number of lines that wait to be written.
 const MAX_LINES: usize = 8_192;
-/// Bytes that they may have together.
+/// Maximum total size of the waiting lines in bytes.
 const MAX_BYTES: usize = 4 << 20;
 const POLL: Duration = Duration::from_millis(2);
 
-/// Takes whole lines; cheap to clone.
+/// Accepts whole lines; cheap to clone.
 #[derive(Clone, Debug)]
 pub struct LogSink {
     lines: SyncSender<Vec<u8>>,
@@ -36,7 +36,7 @@ impl LogSink {
     /// Starts the thread that writes to `to`.
     ///
     /// # Errors
-    /// Where the system gives no thread.
+    /// If the thread cannot be started.
     pub fn start(mut to: impl Write + Send + 'static) -> io::Result<Self> {
         let (lines, waiting) = sync_channel::<Vec<u8>>(MAX_LINES);
         let counts = Arc::new(Counts::default());
@@ -46,7 +46,7 @@ impl LogSink {
         };
         thread::Builder::new().name("log".into()).spawn(move || {
             for line in waiting {
-                // A full disk may have room again, so each line is tried.
+                // A full disk may have space again later, so each line is tried.
                 if to.write_all(&line).and_then(|()| to.flush()).is_err() {
                     counts.lost.fetch_add(1, SeqCst);
                 }
@@ -57,12 +57,12 @@ impl LogSink {
         Ok(sink)
     }
 
-    /// Lines that were lost so far.
+    /// Number of lines lost so far.
     pub fn lost(&self) -> u64 {
         self.counts.lost.load(SeqCst)
     }
 
-    /// Waits until all lines are written, but no longer than `limit`: before the program ends.
+    /// Waits until all lines are written, but no longer than `limit`. Call it before the program exits.
     pub fn drain(&self, limit: Duration) {
         let deadline = Instant::now() + limit;
         while self.counts.waiting_lines.load(SeqCst) > 0 && Instant::now() < deadline {
@@ -105,7 +105,7 @@ mod tests {
 
     use super::*;
 
-    /// Writes what it is sent to a text, once it may, and fails where it is told to.
+    /// Collects what is written, once the gate is open. Fails for bytes that start with `fail`.
     struct Gate {
         open: mpsc::Receiver<()>,
         is_open: bool,
@@ -130,7 +130,7 @@ mod tests {
         }
     }
 
-    /// A sink before a gate, what opens the gate, and what has passed it.
+    /// A sink that writes to a gate, the sender that opens the gate, and the text that has passed it.
     fn gated() -> (LogSink, mpsc::Sender<()>, Arc<Mutex<Vec<u8>>>) {
         let (opener, open) = mpsc::channel();
         let text = Arc::new(Mutex::new(Vec::new()));
@@ -150,7 +150,7 @@ mod tests {
             sink.write_all(b"line\n").unwrap();
         }
         let lost = sink.lost();
-        // One is in the hands of the writer, the others wait.
+        // The writer holds one line, and the others wait.
         assert!((sent - lost).abs_diff(MAX_LINES as u64) <= 1, "{lost} lost");
         sink.drain(Duration::from_millis(20));
         open.send(()).unwrap();

@@ -1,4 +1,4 @@
-//! The change log: what writes did to rows, as the live feed and the history of a row tell it.
+//! The change log: what writes did to rows, as the live feed and the history of a row report it.
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -7,76 +7,77 @@ use uuid::Uuid;
 
 use crate::document::FieldChange;
 
-/// An entry of the log, as the live feed tells it.
+/// An entry of the log in the live feed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ChangeEvent {
-    /// Grows by one with each entry, in an order in which no entry ever comes to light behind another;
-    /// the `id` of the event.
+    /// Grows by one with each entry; an entry never appears after one with a higher position. The `id` of the event.
     pub position: i64,
     pub at: DateTime<Utc>,
     pub actor: String,
-    /// The singular of a resource, or `partition`, or `import` for the end of a long one.
+    /// The singular name of a resource, `partition`, or `import` for the end of a long import.
     pub entity: String,
-    /// None where many rows were loaded at once.
+    /// None if many rows were changed at once.
     pub entity_id: Option<Uuid>,
     pub op: Op,
-    /// The version that the row has, or had when it was deleted.
+    /// The version of the row after the write, or its last version if it was deleted.
     pub version: Option<i64>,
     /// JSON pointers of the fields that differ.
     pub changed: Vec<String>,
-    /// The row as it is now; none where it was deleted.
+    /// The row after the write; none if it was deleted.
     pub row: Option<Value>,
-    /// Other rows that the write changed along with it, such as the stock of products.
+    /// Other rows that the same write changed, such as products whose stock moved.
     pub touched: Vec<Touched>,
 }
 
-/// A row that was changed along with another.
+/// A row that was changed by a write to another row.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Touched {
     pub entity: String,
     pub id: Uuid,
 }
 
-/// An entry of the log, as the history of its row tells it.
+/// An entry of the log in the history of its row.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HistoryEntry {
     pub at: DateTime<Utc>,
     pub actor: String,
     pub op: Op,
-    /// The version that the row got, or had when it was deleted.
+    /// The version of the row after the write, or its last version if it was deleted.
     pub version: i64,
-    /// What differs, field by field.
+    /// The fields that differ.
     pub changes: Vec<FieldChange>,
-    /// The row before; none where it was created.
+    /// The row before the write; none if it was created.
     pub before: Option<Value>,
-    /// The row after; none where it was deleted.
+    /// The row after the write; none if it was deleted.
     pub after: Option<Value>,
 }
 
-/// The history of a row, the newest entry first.
+/// The history of a row, newest entry first.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct History {
     pub items: Vec<HistoryEntry>,
-    /// The cursor of the entries before these.
+    /// The cursor of the page with the entries before these.
     pub next: Option<String>,
-    /// What happened before this instant is not told any more; none where the log is whole.
+    /// Entries from before this instant are no longer kept; none if the log is complete.
     pub begins_at: Option<DateTime<Utc>>,
 }
 
-/// What happened to the row.
+/// What a write did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Op {
     Create,
     Update,
     Delete,
-    /// A batch of rows loaded at once, told in one entry.
+    /// A batch of rows loaded at once, in one entry.
     Seed,
-    /// A file of rows restored as they were, told in one entry.
+    /// A file of rows restored unchanged, in one entry.
     Import,
-    /// A partition was taken off its table, put back, or deleted.
+    /// A partition was archived.
     Archive,
+    /// An archived partition was restored.
     Restore,
+    /// An archived partition was deleted.
     Drop,
 }
 
@@ -110,6 +111,6 @@ impl std::str::FromStr for Op {
             Self::Drop,
         ];
         let op = known.into_iter().find(|op| op.as_str() == text);
-        op.ok_or_else(|| format!("`{text}` is no operation"))
+        op.ok_or_else(|| format!("`{text}` is not an operation"))
     }
 }

@@ -5,12 +5,12 @@ use std::{fmt, str::FromStr};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-/// Rows that a page holds when the caller does not say.
+/// Rows on a page if the caller sets no limit.
 pub const DEFAULT_LIMIT: u32 = 50;
-/// Rows that a page, or a list of ids, may hold at the most.
+/// Maximum number of rows on a page, or of ids in a list of ids.
 pub const MAX_LIMIT: u32 = 200;
 
-/// A page; `next` and `prev` are cursors to hand back as they are, none at the end of the list.
+/// A page. `next` and `prev` are opaque cursors for the pages after and before it, none at the ends of the list.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Page<R> {
     pub items: Vec<R>,
@@ -18,13 +18,13 @@ pub struct Page<R> {
     pub prev: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub total: Option<Total>,
-    /// Rows from before this instant may be missing: their partitions are archived.
+    /// Rows from before this instant may be missing, because their partitions are archived.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub archived_before: Option<DateTime<Utc>>,
 }
 
 impl<R> Page<R> {
-    /// All there is.
+    /// A page with the whole list.
     pub const fn whole(items: Vec<R>) -> Self {
         Self {
             items,
@@ -36,15 +36,15 @@ impl<R> Page<R> {
     }
 }
 
-/// How many rows the whole list has.
+/// The number of rows in the whole list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Total {
     pub value: i64,
-    /// False where the number is the planner's estimate.
+    /// False if the number is the planner's estimate.
     pub exact: bool,
 }
 
-/// What a list says of its total: counting exactly reads every row, so it is asked for.
+/// How a list reports its total. An exact count reads every row, so the caller must request it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Count {
     #[default]

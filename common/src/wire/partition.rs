@@ -1,34 +1,34 @@
-//! Partitions: the pieces by date in which orders and the change log are kept.
+//! Partitions: the tables by date in which orders and the change log are stored.
 
 use std::{fmt, str::FromStr};
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-/// One piece: of orders with their lines, or of the change log.
+/// A partition of the orders with their lines, or of the change log.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Partition {
     /// Such as `orders_2026_11`.
     pub name: String,
     pub family: Family,
-    /// The first instant that it holds.
+    /// The first instant of the range.
     pub from: DateTime<Utc>,
-    /// The first instant that it no longer holds.
+    /// The first instant after the range.
     pub to: DateTime<Utc>,
     pub state: PartitionState,
-    /// Rows by the planner's estimate; 0 until the table was first analysed.
+    /// Rows, as estimated by the planner; 0 until the table is first analysed.
     pub rows: i64,
-    /// Lines of the orders, by the same estimate; 0 for the change log.
+    /// Lines of the orders, estimated in the same way; 0 for the change log.
     pub lines: i64,
-    /// On disk, without the indexes.
+    /// Size on disk in bytes, without the indexes.
     pub bytes: i64,
     pub index_bytes: i64,
-    /// When it was archived or dropped.
+    /// When the partition was archived or dropped.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub archived_at: Option<DateTime<Utc>>,
 }
 
-/// Tables that are cut at the same instants.
+/// Tables that are partitioned at the same instants.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Family {
@@ -42,16 +42,16 @@ pub enum Family {
 #[serde(rename_all = "snake_case")]
 pub enum PartitionState {
     Attached,
-    /// Taken off, kept as tables.
+    /// Detached, but kept as tables.
     Archived,
-    /// Taken off and deleted.
+    /// Detached and deleted.
     Dropped,
 }
 
 impl Family {
     pub const ALL: [Self; 2] = [Self::Orders, Self::Changes];
 
-    /// The table that stands for the family.
+    /// The name of the family, which is its main table.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Orders => "orders",
@@ -76,7 +76,7 @@ impl FromStr for PartitionState {
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let known = [Self::Attached, Self::Archived, Self::Dropped];
         let state = known.into_iter().find(|state| state.as_str() == text);
-        state.ok_or_else(|| format!("`{text}` is no state of a partition"))
+        state.ok_or_else(|| format!("`{text}` is not a state of a partition"))
     }
 }
 
@@ -85,7 +85,7 @@ impl FromStr for Family {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let family = Self::ALL.into_iter().find(|family| family.as_str() == text);
-        family.ok_or_else(|| format!("`{text}` is no family of partitions"))
+        family.ok_or_else(|| format!("`{text}` is not a family of partitions"))
     }
 }
 

@@ -1,13 +1,13 @@
-//! The one body of every refusal: RFC 9457 `application/problem+json`.
+//! The body of every refusal: RFC 9457 `application/problem+json`.
 
 use serde::{Deserialize, Serialize};
 
 /// The media type of a problem.
 pub const MEDIA_TYPE: &str = "application/problem+json";
 
-/// Bytes that a pointer may have: what callers send may be long, and refusals repeat it.
+/// Maximum length of a pointer in bytes. Callers can send long texts, and refusals repeat them.
 const MAX_POINTER: usize = 200;
-/// Likewise of a message.
+/// Maximum length of a message in bytes, for the same reason.
 const MAX_TEXT: usize = 500;
 
 fn cut(mut text: String, limit: usize) -> String {
@@ -22,7 +22,7 @@ fn cut(mut text: String, limit: usize) -> String {
     text
 }
 
-/// A refusal. `errors` names each field at fault, where fields are.
+/// A refusal. `errors` lists the invalid fields, if fields are the reason.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Problem {
     /// A stable URN, one for each [`Kind`].
@@ -48,7 +48,7 @@ impl Problem {
         }
     }
 
-    /// A problem that lies in `errors`; its detail is the first of them.
+    /// A problem with these fields. Its detail is the first of the errors.
     pub fn fields(kind: Kind, errors: Vec<FieldError>) -> Self {
         let detail = match errors.as_slice() {
             [] => String::new(),
@@ -67,16 +67,16 @@ impl Problem {
     }
 }
 
-/// One field at fault.
+/// An error in one field.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FieldError {
     /// A JSON pointer into the body (`/items/0/quantity`), or `?name` for a query parameter.
     pub pointer: String,
-    /// A stable word to switch on: `required`, `too_long`, `out_of_range`, `duplicate`, ….
+    /// A stable code for programs: `required`, `too_long`, `out_of_range`, `duplicate`, ….
     pub code: String,
-    /// The same for people.
+    /// The explanation for people.
     pub message: String,
-    /// The line of a file that it is about, from 1; the pointer leads into the row there.
+    /// The line of the file, from 1, if the error is in a file. The pointer then refers to the row on that line.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub line: Option<u64>,
 }
@@ -95,7 +95,7 @@ impl FieldError {
         }
     }
 
-    /// The same, about that line of a file.
+    /// The same error, on this line of a file.
     pub fn at_line(self, line: u64) -> Self {
         Self {
             line: Some(line),
@@ -116,7 +116,7 @@ impl std::fmt::Display for FieldError {
     }
 }
 
-/// Why a request is refused; its `row` below is the table of status codes.
+/// Why a request is refused. `Kind::row` is the table of status codes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     /// The request cannot be read: bad JSON, an unknown field or parameter, a wrong type.
@@ -125,36 +125,36 @@ pub enum Kind {
     NotFound,
     MethodNotAllowed,
     Timeout,
-    /// It conflicts with other data.
+    /// The request conflicts with other data.
     Conflict,
-    /// It was there once, and is kept elsewhere or no longer.
+    /// It existed once, and is now archived or deleted.
     Gone,
     PreconditionFailed,
     TooLarge,
     UnsupportedMediaType,
-    /// It was meant for a server of another name.
+    /// The request was meant for a server with another name.
     Misdirected,
-    /// It can be read but breaks a rule.
+    /// The request can be read but breaks a rule.
     Invalid,
     PreconditionRequired,
-    /// As many of its kind are under way as may be.
+    /// The maximum number of its kind is already in progress.
     TooMany,
     Internal,
-    /// A part that is needed is away; nothing was done, and the same request may succeed later.
+    /// A required part is unavailable or busy. Nothing was done, and the same request may succeed later.
     Unavailable,
-    /// A write was begun, and nobody can say whether it was done.
+    /// A write was started, and it cannot be determined whether it was done.
     OutcomeUnknown,
 }
 
 impl Kind {
-    /// Status, the last part of `type`, title.
+    /// The status, the last part of `type`, and the title.
     const fn row(self) -> (u16, &'static str, &'static str) {
         match self {
             Self::Unreadable => (400, "unreadable", "The request cannot be read"),
             Self::Forbidden => (403, "forbidden", "That is not allowed"),
-            Self::NotFound => (404, "not-found", "There is no such thing"),
+            Self::NotFound => (404, "not-found", "It does not exist"),
             Self::MethodNotAllowed => (405, "method-not-allowed", "That cannot be done here"),
-            Self::Timeout => (408, "timeout", "The request took too long to arrive"),
+            Self::Timeout => (408, "timeout", "The request arrived too slowly"),
             Self::Conflict => (409, "conflict", "It conflicts with other data"),
             Self::Gone => (410, "gone", "It is no longer here"),
             Self::PreconditionFailed => (412, "precondition-failed", "The row has changed"),
@@ -167,13 +167,13 @@ impl Kind {
                 "misdirected",
                 "The request was meant for another server",
             ),
-            Self::Invalid => (422, "invalid", "A rule is broken"),
+            Self::Invalid => (422, "invalid", "The document breaks a rule"),
             Self::PreconditionRequired => {
                 (428, "precondition-required", "A precondition is missing")
             }
-            Self::TooMany => (429, "too-many", "Too many of these are under way"),
+            Self::TooMany => (429, "too-many", "Too many requests"),
             Self::Internal => (500, "internal", "The server failed"),
-            Self::Unavailable => (503, "unavailable", "A part of the server is away"),
+            Self::Unavailable => (503, "unavailable", "The service is unavailable"),
             Self::OutcomeUnknown => (
                 504,
                 "outcome-unknown",

@@ -1,4 +1,4 @@
-//! The shop in figures.
+//! Statistics of the shop.
 
 use std::collections::BTreeMap;
 
@@ -6,22 +6,22 @@ use serde::{Deserialize, Serialize};
 
 use crate::{Id, OrderStatus, Product, Total};
 
-/// How many months the figures go back at the most.
+/// Maximum number of months that the statistics cover.
 pub const MAX_MONTHS: u32 = 240;
-/// Products that the figures of a month name.
+/// Number of products listed for each month.
 pub const TOP_PRODUCTS: usize = 10;
-/// How many they go back when the caller does not say.
+/// Number of months if the caller does not say.
 pub const DEFAULT_MONTHS: u32 = 12;
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Stats {
     pub counts: Counts,
-    /// The newest first.
+    /// Newest month first.
     pub months: Vec<MonthStats>,
     pub cache: CacheStats,
 }
 
-/// How many rows there are of each resource, about.
+/// Number of rows of each resource, exact or estimated.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Counts {
     pub categories: Total,
@@ -36,32 +36,32 @@ pub struct MonthStats {
     /// Such as `2026-11`.
     pub month: String,
     pub orders: i64,
-    /// In minor units; cancelled and returned orders bring none. A sum of many large totals needs more than 64 bits.
+    /// In minor units, without cancelled and returned orders. A sum of many large totals needs more than 64 bits.
     pub revenue_minor: i128,
-    /// Whether orders of the month lie in an archived partition, where they are not counted.
+    /// Whether the month has an archived or deleted partition, whose orders are not counted.
     #[serde(default)]
     pub archived: bool,
-    /// Those statuses that occur.
+    /// Number of orders in each status that occurs.
     pub statuses: BTreeMap<OrderStatus, i64>,
-    /// The products that brought the most, the first [`TOP_PRODUCTS`].
+    /// The [`TOP_PRODUCTS`] products with the highest revenue.
     pub top_products: Vec<ProductStats>,
 }
 
-/// What a product brought in one month.
+/// The sales of a product in one month.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ProductStats {
     pub product_id: Id<Product>,
     pub pieces: i64,
-    /// In minor units; cancelled and returned orders bring none.
+    /// In minor units, without cancelled and returned orders.
     pub revenue_minor: i128,
 }
 
-/// What the cache of the answering server has done since its start.
+/// Counters of the cache of the answering server since its start.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CacheStats {
     /// `redis`, `memory` or `off`.
     pub store: String,
-    /// False while the circuit breaker is open: reads go to the database then.
+    /// False while the circuit breaker is open: reads then go to the database.
     pub is_up: bool,
     pub hits: u64,
     pub misses: u64,

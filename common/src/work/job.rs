@@ -1,5 +1,5 @@
-//! Jobs: work that goes on in the server, whoever waits for it. Seeding, files of rows that come and go,
-//! and partitions that are taken off and back.
+//! Jobs: work that the server continues whether or not a client waits for it. Seeding, imports, exports, and
+//! archiving, restoring or deleting partitions.
 
 use std::{collections::HashSet, fmt, str::FromStr};
 
@@ -15,27 +15,26 @@ use crate::{
     seed::NewSeedJob,
 };
 
-/// Partitions that one job may work on.
+/// Maximum number of partitions in one job.
 pub const MAX_PARTITIONS: usize = 1_000;
 
-/// A job and how far it is.
+/// A job and its progress.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Job {
     pub id: Id<Job>,
     pub state: JobState,
     pub request: JobRequest,
-    /// Who asked for it.
+    /// Who requested the job.
     pub actor: String,
-    /// Its steps, in the order in which they are done.
+    /// The steps of the job, in the order of execution.
     pub progress: Vec<Step>,
-    /// What has become of the rows of a file, as far as it was read; lists of jobs leave out the refused
-    /// ones.
+    /// The outcome of the rows of an imported file so far. Lists of jobs omit the refused rows.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub report: Option<ImportReport>,
-    /// Bytes of the file that belongs to it; none where there is none, or it is no longer kept.
+    /// Size of the job's file in bytes; none if the job has no file, or the file is no longer kept.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub file_bytes: Option<i64>,
-    /// Why it failed.
+    /// Why the job failed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub problem: Option<Problem>,
     pub created_at: DateTime<Utc>,
@@ -43,7 +42,7 @@ pub struct Job {
     pub finished_at: Option<DateTime<Utc>>,
 }
 
-/// What is to be done.
+/// What a job does.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum JobRequest {
@@ -61,18 +60,18 @@ pub enum JobKind {
     Partitions,
 }
 
-/// A file of rows that is to be written into the shop.
+/// The import of a file of rows.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ImportRequest {
     /// The resource's path, such as `orders`.
     pub resource: String,
-    /// What the caller calls the file.
+    /// The caller's name for the file.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
     pub format: Format,
     pub mode: ImportMode,
     pub on_error: OnError,
-    /// Whether all of it is undone in the end.
+    /// Whether this is a trial: everything is rolled back at the end.
     pub dry_run: bool,
 }
 
@@ -80,31 +79,31 @@ pub struct ImportRequest {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ImportMode {
-    /// By all the rules of a single write.
+    /// With all the rules of a single write.
     #[default]
     Apply,
-    /// As they are, into an empty shop.
+    /// Unchanged, into an empty shop: ids, versions and times are kept.
     Restore,
 }
 
-/// A list that is to be written to a file.
+/// The export of a list to a file.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ExportRequest {
     /// The resource's path, such as `orders`.
     pub resource: String,
-    /// What the caller calls the file.
+    /// The caller's name for the file.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
     pub format: Format,
-    /// What narrows and orders the list, as in a URL.
+    /// The filters and the sort order of the list, encoded as in a URL.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub query: String,
-    /// The rows, where they are named; lists of jobs leave them out.
+    /// The ids of the rows, if the caller names them. Lists of jobs omit them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ids: Option<Vec<Uuid>>,
 }
 
-/// Partitions that are to be taken off or put back, one after the other.
+/// The archiving, restoring or deleting of partitions, one after the other.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PartitionsRequest {
     pub action: PartitionAction,
@@ -116,18 +115,18 @@ pub struct PartitionsRequest {
 pub enum PartitionAction {
     Archive,
     Restore,
-    /// For good.
+    /// Permanently.
     Delete,
 }
 
-/// The body of `POST /v1/{r}/export`, where rows are named.
+/// The body of `POST /v1/{r}/export` if the caller names the rows.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct NamedRows {
     pub ids: Vec<Uuid>,
 }
 
-/// The body of `POST /v1/partitions/archive` and its like.
+/// The body of `POST /v1/partitions/archive`, `…/restore` and `…/delete`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct NamedPartitions {
@@ -137,40 +136,41 @@ pub struct NamedPartitions {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum JobState {
-    /// Waits for its turn, or for a server.
+    /// Waits for earlier jobs of its kind, or for a server.
     Queued,
     Running,
     Done,
-    /// Stopped on request; what was done until then stays, unless it was to be all or nothing.
+    /// Stopped on request. Committed work stays; an all-or-nothing import leaves nothing.
     Cancelled,
     Failed,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Step {
-    /// What is done: the rows of `orders`, `reading`, `writing`, `partitions`.
+    /// The name of the step: a resource such as `orders` (seed, export), `reading` or `writing` (import), or
+    /// `partitions`.
     pub step: String,
     pub done: i64,
-    /// None where nobody knows before the end; of exports an estimate.
+    /// None if the total is unknown until the end; an estimate for exports.
     pub total: Option<i64>,
-    /// Rows (of the last kind of job: partitions) a second since the step was begun.
+    /// Rows per second since the step started; partitions per second for jobs on partitions.
     pub rows_per_second: f64,
-    /// Time left at that rate, in seconds; none before there is a rate.
+    /// Time left at that rate, in seconds; none until the rate is known.
     pub eta_seconds: Option<f64>,
 }
 
 impl Job {
-    /// Whether the job is about to load exactly these rows.
+    /// Whether the job is queued or running and loads exactly these rows. A missing `until` matches any.
     pub fn will_load(&self, sizes: &NewSeedJob) -> bool {
         let JobRequest::Seed(request) = &self.request else {
             return false;
         };
         let mut same = sizes.clone();
         same.until = same.until.or(request.until);
-        !self.state.is_final() && same.gives_the_rows_of(request)
+        !self.state.is_final() && same.generates_same_rows(request)
     }
 
-    /// The step that is worked on, or the last one.
+    /// The current step, or the last one if all are complete.
     pub fn present(&self) -> Option<&Step> {
         let unfinished = self
             .progress
@@ -179,13 +179,13 @@ impl Job {
         unfinished.or(self.progress.last())
     }
 
-    /// Whether it is an import that was only tried, and can be done for good.
+    /// Whether the job is a completed dry run of an import whose file is still kept, so that it can be applied.
     pub fn can_be_applied(&self) -> bool {
         let is_tried = matches!(&self.request, JobRequest::Import(import) if import.dry_run);
         is_tried && self.state == JobState::Done && self.file_bytes.is_some()
     }
 
-    /// Whether its file can be fetched.
+    /// Whether the job is a completed export whose file can be downloaded.
     pub fn has_export(&self) -> bool {
         let is_export = self.request.kind() == JobKind::Export;
         is_export && self.state == JobState::Done && self.file_bytes.is_some()
@@ -193,7 +193,7 @@ impl Job {
 }
 
 impl JobRequest {
-    /// What such a job does, one after the other, and how many rows or partitions each is, where that is known.
+    /// The names of the job's steps in order, each with its number of rows or partitions if that is known.
     pub fn steps(&self) -> Vec<(String, Option<i64>)> {
         let unknown = |steps: &[&str]| {
             let steps = steps.iter().map(|step| ((*step).to_owned(), None));
@@ -233,7 +233,7 @@ impl fmt::Display for JobRequest {
             Self::Seed(seed) => write!(f, "seed {}", seed.seed),
             Self::Import(import) => {
                 let verb = match (import.dry_run, import.mode) {
-                    (true, _) => "look through",
+                    (true, _) => "check",
                     (false, ImportMode::Apply) => "import",
                     (false, ImportMode::Restore) => "restore",
                 };
@@ -285,7 +285,7 @@ impl NamedPartitions {
         let mut seen = HashSet::new();
         for (index, name) in self.names.iter().enumerate().take(MAX_PARTITIONS) {
             if !seen.insert(name) {
-                let message = format!("{name} stands there twice");
+                let message = format!("{name} is there twice");
                 checks.fail(&format!("/names/{index}"), "duplicate", message);
             }
         }
@@ -302,7 +302,7 @@ impl JobState {
         Self::Failed,
     ];
 
-    /// Whether nothing more comes of the job by itself.
+    /// Whether the job has ended. Only a new request can continue it.
     pub const fn is_final(self) -> bool {
         !matches!(self, Self::Queued | Self::Running)
     }
@@ -323,7 +323,7 @@ impl FromStr for JobState {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let state = Self::ALL.into_iter().find(|state| state.as_str() == text);
-        state.ok_or_else(|| format!("`{text}` is no state of a job"))
+        state.ok_or_else(|| format!("`{text}` is not a state of a job"))
     }
 }
 

@@ -5,48 +5,48 @@ use serde::{Deserialize, Serialize};
 
 use crate::{FieldError, check::Checks};
 
-/// Products that one job may make at the most: it keeps their prices in memory.
+/// Maximum number of products in one job. The job keeps their prices in memory.
 pub const MAX_PRODUCTS: i64 = 1_000_000;
-/// Rows of another entity that one job may make at the most.
+/// Maximum number of customers, and of orders, in one job.
 pub const MAX_ROWS: i64 = 1_000_000_000;
 
-/// The code of the refusal of a job that spares shops in use.
+/// The error code if a job with `unless_in_use` is refused, because callers have written rows.
 pub const IN_USE: &str = "in_use";
 
-/// What to generate. The same seed, sizes and `until` give the same rows. On the wire what is absent is
-/// 0, or a year; on the command line it is a small shop.
+/// What to generate. The same seed, sizes, months and end give the same rows. In JSON, absent sizes are 0 and absent
+/// months are 12; on the command line the defaults make a small shop.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, clap::Args)]
 #[serde(deny_unknown_fields)]
 pub struct NewSeedJob {
-    /// A number that decides the data; also part of every e-mail and SKU, so that two jobs never collide
+    /// Number that determines the data; part of every e-mail address and SKU, so that two jobs never collide
     #[arg(long, default_value_t = Self::SMALL.seed)]
     pub seed: u32,
-    /// How many categories
+    /// Number of categories
     #[serde(default)]
     #[arg(long, default_value_t = Self::SMALL.categories)]
     pub categories: i64,
-    /// How many products
+    /// Number of products
     #[serde(default)]
     #[arg(long, default_value_t = Self::SMALL.products)]
     pub products: i64,
-    /// How many customers
+    /// Number of customers
     #[serde(default)]
     #[arg(long, default_value_t = Self::SMALL.customers)]
     pub customers: i64,
-    /// How many orders
+    /// Number of orders
     #[serde(default)]
     #[arg(long, default_value_t = Self::SMALL.orders)]
     pub orders: i64,
-    /// Over how many months back from its end the orders are spread
+    /// Number of months over which the orders are spread, counted back from the end (--until)
     #[serde(default = "one_year")]
     #[arg(long, default_value_t = Self::SMALL.months)]
     pub months: u32,
-    /// The end of the shop's history, such as 2026-11-01T00:00:00Z; the last midnight in UTC, if absent
+    /// End of the shop's history, such as 2026-11-01T00:00:00Z; the last midnight in UTC if absent
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[arg(long)]
     pub until: Option<DateTime<Utc>>,
-    /// Rows a second at the most, so that others do not feel it; as many as it can, if absent. It has no
-    /// part in what the rows are
+    /// Maximum number of rows per second, to spare other users; unlimited if absent. It does not affect the content
+    /// of the rows
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[arg(long)]
     pub rate: Option<u32>,
@@ -57,7 +57,7 @@ const fn one_year() -> u32 {
 }
 
 impl NewSeedJob {
-    /// A shop that is there in seconds.
+    /// A small shop that is loaded within seconds.
     pub const SMALL: Self = Self {
         seed: 1,
         categories: 20,
@@ -69,8 +69,8 @@ impl NewSeedJob {
         rate: None,
     };
 
-    /// Whether both make the same rows, so that one can go on with the other.
-    pub fn gives_the_rows_of(&self, other: &Self) -> bool {
+    /// Whether both jobs generate the same rows, so that one can continue the other.
+    pub fn generates_same_rows(&self, other: &Self) -> bool {
         let rows = |job: &Self| {
             let sizes = [job.categories, job.products, job.customers, job.orders];
             (job.seed, sizes, job.months, job.until)

@@ -1,4 +1,4 @@
-//! Work that goes on beside the requests.
+//! The background tasks of the server.
 
 use std::time::Duration;
 
@@ -14,24 +14,24 @@ use crate::{
     store::{Store, log::relay},
 };
 
-/// How often one looks at the clock and at the log.
+/// How often the clock and the log are checked.
 const WATCH_PERIOD: Duration = Duration::from_secs(60);
-/// How long jobs may take to finish what they have begun once the server stops.
+/// How long jobs may take to finish their current batches once the server stops.
 const LAST_BATCHES: Duration = Duration::from_secs(10);
 
-/// What runs beside the requests.
+/// The tasks that run in addition to the requests.
 pub(crate) struct Background {
     keeper: JoinHandle<()>,
     watch: JoinHandle<()>,
     relay: JoinHandle<()>,
     feed: JoinHandle<()>,
     jobs: JoinHandle<()>,
-    job_news: JoinHandle<()>,
+    job_watch: JoinHandle<()>,
 }
 
 impl Background {
-    /// Starts the keeper of the partitions, the relay of the cache, who reads the change log for those who
-    /// follow it, who works off jobs, and who watches over the server itself.
+    /// Starts all tasks: the maintenance of partitions and jobs, the checks of the server itself, the relay of the
+    /// cache, the readers of the change log and of the jobs for event streams, and the job runner.
     pub(crate) fn start(state: &AppState) -> Self {
         let store = Store::from_ref(state);
         Self {
@@ -40,22 +40,22 @@ impl Background {
             relay: tokio::spawn(relay::run(store.clone())),
             feed: tokio::spawn(feed::run(store.clone(), state.feed.clone())),
             jobs: tokio::spawn(jobs::run(store.clone(), dispatch)),
-            job_news: tokio::spawn(jobs::watch_all(store)),
+            job_watch: tokio::spawn(jobs::watch_all(store)),
         }
     }
 
-    /// Ends all of it; jobs get to finish the batches that they have begun.
+    /// Stops all tasks. Jobs may finish the batches that they have begun, within [`LAST_BATCHES`].
     pub(crate) async fn stop(mut self) {
         self.keeper.abort();
         self.watch.abort();
         self.relay.abort();
         self.feed.abort();
-        self.job_news.abort();
+        self.job_watch.abort();
         if tokio::time::timeout(LAST_BATCHES, &mut self.jobs)
             .await
             .is_err()
         {
-            tracing::warn!("what jobs have begun did not finish in {LAST_BATCHES:?}");
+            tracing::warn!("running batches of jobs did not finish in {LAST_BATCHES:?}");
             self.jobs.abort();
         }
     }
@@ -65,21 +65,21 @@ async fn maintenance(state: Store) {
     let mut ticks = tokio::time::interval(state.options.sweep_every);
     loop {
         ticks.tick().await;
-        // Nothing is deleted by a clock that is wrong.
+        // A wrong clock must not decide what is old enough to delete.
         if let Err(error) = state.database.check_clock(&state.options.clock).await {
-            tracing::warn!(%error, "partitions and jobs are left as they are");
+            tracing::warn!(%error, "maintenance of partitions and jobs is skipped");
             continue;
         }
         if let Err(error) = retention::keep(&state).await {
-            tracing::error!(%error, "the partitions could not be kept");
+            tracing::error!(%error, "the retention policies could not be applied");
         }
         if let Err(error) = jobs::forget(&state).await {
-            tracing::error!(%error, "old jobs could not be forgotten");
+            tracing::error!(%error, "old jobs could not be deleted");
         }
     }
 }
 
-/// Says what an operator should know of and no request tells.
+/// Logs what an operator should know and no request shows: a wrong clock and lost log lines.
 async fn report_problems(state: Store) {
     let mut ticks = tokio::time::interval(WATCH_PERIOD);
     let mut reported = 0;
@@ -87,13 +87,13 @@ async fn report_problems(state: Store) {
         ticks.tick().await;
         if let Err(error @ Error::Clock(_)) = state.database.check_clock(&state.options.clock).await
         {
-            tracing::warn!(%error, "this server goes by the clock of the database");
+            tracing::warn!(%error, "this server uses the clock of the database");
         }
         let lost = state.options.log.as_ref().map_or(0, LogSink::lost);
         if lost > reported {
             tracing::warn!(
                 lines = lost - reported,
-                "lines of this log were lost: nobody read it, or it could not be written"
+                "log lines were lost: the reader is too slow, or the log cannot be written"
             );
             reported = lost;
         }

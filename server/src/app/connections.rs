@@ -1,6 +1,6 @@
-//! Accepts connections and serves HTTP on them. Callers who send nothing, or only part of a request, are cut off after a
-//! while, and there are never more of them than this process has file descriptors for: else a few hundred that hang
-//! would keep everybody out.
+//! Accepts connections and serves HTTP on them. Callers who send nothing, or only part of a request, are disconnected
+//! after a while, and the number of connections is limited by the file descriptors of this process. Otherwise a few
+//! hundred idle connections would keep everyone out.
 
 use std::{sync::Arc, time::Duration};
 
@@ -22,17 +22,17 @@ use tower::ServiceExt;
 
 use crate::http::listener::{Caller, Timed};
 
-/// Over HTTP/2 connections are asked so often whether somebody is there, and have as long to answer.
+/// The interval of HTTP/2 keep-alive pings, and the time limit for the answer to one.
 const PING_EVERY: Duration = Duration::from_secs(20);
-/// How long a request may take to begin, and its head to end, where half of the connections are taken.
+/// Time limit for a request to begin, and for its head to end, while more than half of the connections are in use.
 const CROWDED_HEAD_LIMIT: Duration = Duration::from_secs(2);
-/// File descriptors that are not for callers: the database, Redis, files of imports, the log.
+/// File descriptors reserved for the database, Redis, files of imports and the log.
 const RESERVED_FILES: usize = 128;
-/// Connections of callers at the most, and how many there may be however few files the process may open.
+/// The most connections, and the fewest that are allowed whatever the limit on file descriptors is.
 const MAX_CONNECTIONS: usize = 20_000;
 const MIN_CONNECTIONS: usize = 16;
 
-/// Serves until `leaving` is ready, then lets the requests in progress finish.
+/// Serves until `leaving` resolves, then lets the requests in progress finish.
 pub(crate) async fn serve<L: Listener>(
     mut listener: L,
     router: Router,
@@ -47,7 +47,7 @@ pub(crate) async fn serve<L: Listener>(
     let mut leaving = std::pin::pin!(leaving);
     loop {
         let accept = async {
-            // The place comes first: what waits to be accepted costs this process nothing.
+            // The place comes first: a connection that waits to be accepted costs this process nothing.
             let place = places.clone().acquire_owned().await;
             (place, listener.accept().await)
         };
@@ -55,7 +55,7 @@ pub(crate) async fn serve<L: Listener>(
             accepted = accept => accepted,
             () = &mut leaving => break,
         };
-        // Who comes when half of the places are taken must not hold one for long without asking anything.
+        // While more than half of the places are taken, a new connection must not hold one for long without a request.
         let is_crowded = places.available_permits() < max / 2;
         let head_limit = if is_crowded {
             head_limit.min(CROWDED_HEAD_LIMIT)
@@ -76,7 +76,7 @@ pub(crate) async fn serve<L: Listener>(
             .into_owned();
         let connection = connections.watch(connection);
         tokio::spawn(async move {
-            // A caller who breaks off, or was cut off, is no fault of the server.
+            // A connection that the caller closed, or that timed out, is not an error of the server.
             let _ = connection.await;
             drop(place);
         });

@@ -1,4 +1,4 @@
-//! Which kind of job is done by whom.
+//! Maps each kind of job to the function that does its work.
 
 use std::sync::Arc;
 
@@ -6,13 +6,13 @@ use futures_util::future::{BoxFuture, FutureExt};
 use stockroom_common::job::JobRequest;
 
 use crate::{
+    app::entities,
     archive,
     jobs::{JobError, Outcome, Run},
     seed,
-    transfer::{export, import},
 };
 
-/// Does a job that the queue has handed out.
+/// Does the work of a job that this server has claimed.
 pub(crate) fn dispatch(
     run: Arc<Run>,
     request: JobRequest,
@@ -20,8 +20,14 @@ pub(crate) fn dispatch(
     async move {
         match &request {
             JobRequest::Seed(request) => seed::load(&run, request).await,
-            JobRequest::Import(request) => import::job::work(&run, request).await,
-            JobRequest::Export(request) => export::job::work(&run, request).await,
+            JobRequest::Import(request) => {
+                let entity = entities::of_path(&request.resource)?;
+                (entity.import)(run, request.clone()).await
+            }
+            JobRequest::Export(request) => {
+                let entity = entities::of_path(&request.resource)?;
+                (entity.export)(run, request.clone()).await
+            }
             JobRequest::Partitions(request) => archive::job::work(&run, request).await,
         }
     }

@@ -1,12 +1,12 @@
-//! `GET /v1/changes`: what writes do, as they do it, on whichever server. Whoever loses the connection goes
-//! on where it was by `Last-Event-ID`, here or at another server: no entry is left out, none told twice.
+//! `GET /v1/changes`: the changes of all servers as an event stream. A client that lost its connection continues with
+//! `Last-Event-ID`, on this or another server. No entry is left out, and none is sent twice.
 
 mod recent;
 
 use std::{collections::VecDeque, convert::Infallible, sync::Arc, time::Instant};
 
 use axum::{
-    extract::{RawQuery, State},
+    extract::State,
     http::HeaderMap,
     response::{
         Sse,
@@ -15,11 +15,12 @@ use axum::{
 };
 use futures_util::{Stream, stream};
 
-use stockroom_common::{Category, Customer, Kind, Order, Product, Resource, change::ChangeEvent};
+use stockroom_common::{Kind, Order, Resource, change::ChangeEvent};
 use tokio::sync::{OwnedSemaphorePermit, watch};
 
 pub(crate) use self::recent::{Feed, run};
 use crate::{
+    app::entities::ENTITIES,
     app::session::{ClientGuard, Sessions},
     http::{
         error::{Error, Result},
@@ -29,40 +30,37 @@ use crate::{
     store::{Store, database::Connection},
 };
 
-/// What may be asked for by `entity`.
-const ENTITIES: [&str; 4] = [Category::NAME, Product::NAME, Customer::NAME, Order::NAME];
-
-/// Which entries a caller wants.
+/// The entities whose entries a caller wants; `None` for all.
 #[derive(Debug)]
-struct ReadRequest(Option<Vec<String>>);
+struct EntityFilter(Option<Vec<String>>);
 
-/// One caller's way through the log.
+/// A caller who follows the change log.
 struct Follower {
     store: Store,
     feed: Arc<Feed>,
-    wanted: ReadRequest,
+    wanted: EntityFilter,
     /// The last position that was read.
     position: i64,
-    /// The last that the caller knows.
-    told: i64,
+    /// The last position that was sent to the caller; -1 before the first event.
+    last_sent: i64,
     ready: VecDeque<Arc<ChangeEvent>>,
     moved: watch::Receiver<i64>,
-    /// When something was told last.
+    /// When the last event was sent, or a heartbeat was last due.
     told_at: Instant,
-    /// A local server stays while somebody follows it.
+    /// A local server keeps running while someone follows the log.
     _attached: ClientGuard,
     _permit: OwnedSemaphorePermit,
 }
 
-/// Each event is called `change`, its id the position. One without data tells how far the log has come.
+/// Each event is called `change`, and its id is the position. An event without data has only the current position.
 pub(crate) async fn changes(
     State(store): State<Store>,
     State(feed): State<Arc<Feed>>,
     State(sessions): State<Arc<Sessions>>,
-    RawQuery(query): RawQuery,
+    parameters: Parameters,
     headers: HeaderMap,
 ) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>> {
-    let wanted = ReadRequest::parse(query.as_deref().unwrap_or_default())?;
+    let wanted = EntityFilter::parse(parameters)?;
     let after = match headers.get("last-event-id") {
         None => None,
         Some(value) => Some(parse_position(value.as_bytes())?),
@@ -77,8 +75,8 @@ pub(crate) async fn changes(
     let follower = Follower {
         wanted,
         position,
-        // What the first event tells is where to go on from.
-        told: -1,
+        // Makes the first event a heartbeat, which has the position to continue from.
+        last_sent: -1,
         ready: VecDeque::new(),
         told_at: Instant::now(),
         _attached: ClientGuard::new(sessions),
@@ -94,19 +92,19 @@ pub(crate) async fn changes(
     Ok(Sse::new(events).keep_alive(keep_alive))
 }
 
-impl ReadRequest {
-    fn parse(query: &str) -> Result<Self> {
-        let mut parameters = Parameters::read(query)?;
+impl EntityFilter {
+    fn parse(mut parameters: Parameters) -> Result<Self> {
         let entities = parameters.take("entity");
         parameters.refuse_rest(&["entity"])?;
         let Some(text) = entities else {
             return Ok(Self(None));
         };
         let names: Vec<String> = text.split(',').map(str::to_owned).collect();
-        match names.iter().find(|name| !ENTITIES.contains(&name.as_str())) {
+        let known = ENTITIES.each_ref().map(|entity| entity.name);
+        match names.iter().find(|name| !known.contains(&name.as_str())) {
             None => Ok(Self(Some(names))),
             Some(name) => {
-                let known = ENTITIES.join(", ");
+                let known = known.join(", ");
                 let message =
                     format!("is `{name}`; it may be some of {known}, with commas between");
                 Err(unreadable("entity", "unknown_value", message))
@@ -114,8 +112,8 @@ impl ReadRequest {
         }
     }
 
-    /// Whether the entry is about one of them, or changed one along with what it is about. Partitions hold
-    /// orders; what is about everything concerns everybody.
+    /// Whether the caller wants the entry: it is about one of the entities, or also changed a row of one. Entries about
+    /// partitions concern orders; imports concern every entity.
     fn takes(&self, event: &ChangeEvent) -> bool {
         let Some(names) = &self.0 else { return true };
         let is_wanted = |entity: &str| names.iter().any(|name| name == entity);
@@ -128,11 +126,11 @@ impl ReadRequest {
 }
 
 impl Follower {
-    /// The next entry that is wanted, or how far the log has come without one. None once the server stops.
+    /// The next wanted entry, or the current position if no entry was wanted for a while. `None` once the server stops.
     async fn next(&mut self) -> Option<Event> {
         loop {
             if let Some(event) = self.ready.pop_front() {
-                self.told = event.position;
+                self.last_sent = event.position;
                 self.told_at = Instant::now();
                 let id = event.position.to_string();
                 return Event::default()
@@ -141,7 +139,7 @@ impl Follower {
                     .json_data(&*event)
                     .ok();
             }
-            if self.told < 0 {
+            if self.last_sent < 0 {
                 return Some(self.heartbeat());
             }
             self.read().await;
@@ -153,20 +151,20 @@ impl Follower {
                 _ = tokio::time::timeout_at(due.into(), self.moved.changed()) => {}
                 () = self.store.lifecycle.until(Phase::Stopping) => return None,
             }
-            // However much is told to others meanwhile.
+            // The time decides, not the result of the wait: entries that this caller does not want end the wait too.
             if due <= Instant::now() {
                 self.told_at = Instant::now();
-                if self.told < self.position {
+                if self.last_sent < self.position {
                     return Some(self.heartbeat());
                 }
             }
         }
     }
 
-    /// Tells from where to go on, should the connection break.
+    /// An event with only the position to continue from after a lost connection.
     fn heartbeat(&mut self) -> Event {
-        self.told = self.position;
-        Event::default().id(self.told.to_string())
+        self.last_sent = self.position;
+        Event::default().id(self.last_sent.to_string())
     }
 
     async fn read(&mut self) {
@@ -176,7 +174,7 @@ impl Follower {
                 .after(&self.store.database.reads, self.position)
                 .await;
             let Ok(events) = read else {
-                // A database that is away for a moment is no end of the stream; the next move tries again.
+                // The stream outlives a short outage of the database. The next wait ends with another attempt.
                 return;
             };
             let Some(last) = events.last() else { return };
@@ -202,10 +200,10 @@ async fn last_position(conn: &mut Connection) -> Result<i64> {
     Ok(last.fetch_one(conn).await?)
 }
 
-/// Refuses to go on after a position where entries that follow it are no longer there.
+/// Checks that the log still has all entries after a position.
 ///
 /// # Errors
-/// 410: the caller must read everything again.
+/// 410 if it has not, or if the position is beyond its end: the caller must read everything again.
 async fn check_reach(conn: &mut Connection, position: i64, last: i64) -> Result<()> {
     if position == last {
         return Ok(());
@@ -220,14 +218,15 @@ async fn check_reach(conn: &mut Connection, position: i64, last: i64) -> Result<
     }
     if position > last {
         let detail = format!(
-            "The log has come to position {last}, not to {position}: that is the id of another shop, or of \
-            this one before it was restored; read again what you show and follow without `Last-Event-ID`."
+            "The change log ends at position {last}, before {position}: that id is from another \
+            shop, or from before this one was restored. Read again what you show, and follow \
+            without `Last-Event-ID`."
         );
         return Err(Error::refused(Kind::Gone, detail));
     }
     let detail = format!(
-        "The log does not reach back to position {position} (it holds {} to {last}); \
-        read again what you show and follow without `Last-Event-ID`.",
+        "The change log no longer has position {position} (it has {} to {last}). Read again \
+            what you show, and follow without `Last-Event-ID`.",
         first.unwrap_or(last)
     );
     Err(Error::refused(Kind::Gone, detail))

@@ -1,4 +1,4 @@
-//! `GET /metrics`: what Prometheus reads, in the OpenMetrics text format.
+//! `GET /metrics`: the metrics for Prometheus, in the OpenMetrics text format.
 
 use axum::{
     extract::State,
@@ -16,13 +16,13 @@ use crate::store::Store;
 const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
 pub(crate) async fn get(State(store): State<Store>) -> Response {
-    // Made for each answer: the counters are shared, and nothing is global.
+    // Built for each answer. The counters are shared references, so no global registry is needed.
     let mut registry = Registry::with_prefix("stockroom");
     store.cache.register(&mut registry);
     if let Some(is_up) = store.cache.is_up() {
         let open = Gauge::<i64>::default();
         open.set(i64::from(!is_up));
-        let help = "1 while the store of the cache does not answer and is not asked";
+        let help = "1 while the cache's store does not answer and is bypassed";
         registry.register("cache_breaker_open", help, open);
     }
     let pools = store.database.pools();
@@ -36,7 +36,7 @@ pub(crate) async fn get(State(store): State<Store>) -> Response {
         ),
         (
             "database_connections_max",
-            "Connections to PostgreSQL at the most",
+            "Maximum connections to PostgreSQL",
             most.sum::<i64>(),
         ),
     ] {
@@ -47,11 +47,11 @@ pub(crate) async fn get(State(store): State<Store>) -> Response {
     if let Some(log) = &store.options.log {
         let lost = Counter::<u64>::default();
         lost.inc_by(log.lost());
-        let help = "Lines of the log that could not be written, or that nobody took in time";
+        let help = "Log lines that could not be written in time";
         registry.register("log_lines_lost", help, lost);
     }
     let mut text = String::new();
-    // Into a string this cannot fail.
+    // Writing to a string cannot fail.
     let _ = encode(&mut text, &registry);
     ([(header::CONTENT_TYPE, CONTENT_TYPE)], text).into_response()
 }

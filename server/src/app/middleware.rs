@@ -1,11 +1,11 @@
-//! What surrounds every request: an id, a log line, a limit on its time, and a problem for whatever
-//! falls through.
+//! The layers around every request: a request id, a log line, a time limit, the checks of origin and parameters, and
+//! problem answers for panics and unknown routes.
 
 use std::{any::Any, time::Duration};
 
 use axum::{
     Router,
-    extract::{ConnectInfo, Request, State},
+    extract::{ConnectInfo, MatchedPath, Request, State},
     http::{HeaderName, HeaderValue, Method, Uri, header},
     middleware::{Next, from_fn_with_state},
     response::{IntoResponse, Response},
@@ -21,26 +21,27 @@ use tracing::{Level, Span};
 use uuid::Uuid;
 
 use crate::{
-    app::{known_parameters::check_query, state::AppState},
+    app::{entities::ENTITIES, state::AppState},
     http::{
-        error::{Error, OUTCOME_UNKNOWN},
+        error::{Error, OUTCOME_UNKNOWN, Result},
         extract::Actor,
         listener::Caller,
         origin,
+        parameters::Parameters,
     },
     store::write,
 };
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
-/// Bytes that one may have.
+/// Maximum length of a request id, in bytes.
 const MAX_REQUEST_ID: usize = 128;
 
-/// Ends requests to these routes that take too long.
+/// Adds the time limit to these routes.
 pub fn limit_time(routes: Router<AppState>, state: &AppState) -> Router<AppState> {
     routes.layer(from_fn_with_state(state.clone(), end_in_time))
 }
 
-/// Puts the layers around the routes, the outermost first.
+/// Adds the other layers to the routes. In the `ServiceBuilder` the outermost comes first.
 pub fn wrap(routes: Router<AppState>, state: &AppState) -> Router<AppState> {
     let without_queries = state.options.log_without_queries;
     let trace = TraceLayer::new_for_http()
@@ -60,7 +61,7 @@ pub fn wrap(routes: Router<AppState>, state: &AppState) -> Router<AppState> {
             };
             let caller = request.extensions().get::<ConnectInfo<Caller>>();
             let caller = caller.map_or_else(String::new, |ConnectInfo(caller)| caller.to_string());
-            // In quotes: what callers send must not end the line or look like another field.
+            // As strings they are logged in quotes: text from callers must not end the line or look like another field.
             let (id, actor) = (&*id, &*actor);
             tracing::info_span!("request", id, caller, actor, method = %request.method(), uri)
         })
@@ -85,8 +86,8 @@ pub fn wrap(routes: Router<AppState>, state: &AppState) -> Router<AppState> {
     )
 }
 
-/// Lets in what this server may be asked, and keeps caches on the way from storing answers that do not say whether
-/// they may.
+/// Refuses requests for other hosts or from other origins, and parameters on routes that accept none. Answers without
+/// `Cache-Control` get `no-store`, so that intermediate caches do not store them.
 async fn admit(State(state): State<AppState>, request: Request, next: Next) -> Response {
     let checked = origin::check(&request, &state.options.hosts);
     let mut response = match checked.and_then(|()| check_query(&request)) {
@@ -102,7 +103,7 @@ async fn admit(State(state): State<AppState>, request: Request, next: Next) -> R
     response
 }
 
-/// Cuts what callers call their request, which is logged and sent back.
+/// Shortens the request id of the caller and removes unprintable characters, because it is logged and sent back.
 fn cut_request_id<B>(mut request: axum::http::Request<B>) -> axum::http::Request<B> {
     if let Some(id) = request.headers().get(REQUEST_ID) {
         let is_plain = id.as_bytes().iter().all(u8::is_ascii_graphic);
@@ -139,8 +140,8 @@ pub(crate) async fn method_not_allowed(method: Method, uri: Uri) -> Error {
     Error::refused(Kind::MethodNotAllowed, detail)
 }
 
-/// Ends a request that takes too long. A write that was begun goes on in its own task: whoever sends it again
-/// may do it twice, so the answer must not say "try again".
+/// Ends a request that takes too long. A write that has begun continues in its own task. A caller who repeats it may
+/// write twice, so the answer must not say "try again".
 async fn end_in_time(State(state): State<AppState>, request: Request, next: Next) -> Response {
     let limit = state.options.request_timeout;
     let (answer, is_begun) = write::watched(tokio::time::timeout(limit, next.run(request))).await;
@@ -156,10 +157,10 @@ async fn end_in_time(State(state): State<AppState>, request: Request, next: Next
 }
 
 fn answer_panic(_: Box<dyn Any + Send>) -> Response {
-    // The panic hook has logged what and where.
+    // The panic hook has logged the message and the location.
     Error::refused(
         Kind::Internal,
-        "Something went wrong in the server; its log says what.",
+        "The server failed. The server's log has the details.",
     )
     .into_response()
 }
@@ -170,5 +171,34 @@ struct NewRequestId;
 impl MakeRequestId for NewRequestId {
     fn make_request_id<B>(&mut self, _: &axum::http::Request<B>) -> Option<RequestId> {
         Uuid::now_v7().to_string().parse().ok().map(RequestId::new)
+    }
+}
+
+/// Refuses parameters on routes that accept none. If a parameter such as `dry_run` were ignored, the request would do
+/// what the parameter is meant to prevent.
+///
+/// # Errors
+/// 400 if the route accepts no parameters and the request has one.
+fn check_query(request: &Request) -> Result<()> {
+    let query = request.uri().query().unwrap_or_default();
+    let path = request.extensions().get::<MatchedPath>();
+    match path {
+        Some(path) if !query.is_empty() && !takes_query(request.method(), path.as_str()) => {
+            Parameters::read(query)?.refuse_rest(&[])
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Whether the handler of a route parses the query, and so refuses unknown parameters itself.
+fn takes_query(method: &Method, path: &str) -> bool {
+    match path.rsplit('/').next().unwrap_or_default() {
+        "bulk" | "bulk-delete" | "export" | "history" | "import" | "similar" | "alike" => true,
+        "changes" | "stats" => true,
+        "seed-jobs" => *method == Method::POST,
+        name => {
+            let is_list = ENTITIES.iter().any(|entity| entity.path == name);
+            is_list && *method != Method::POST
+        }
     }
 }

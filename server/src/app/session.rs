@@ -1,5 +1,5 @@
-//! ClientGuard clients: each holds `GET /v1/session`, or the feed of changes, open. A client learns at once when its server
-//! goes; a local server learns when its last client has gone.
+//! Attached clients: each holds `GET /v1/session` or the feed of changes open. A client notices at once when its server
+//! stops, and a local server notices when its last client has left.
 
 use std::{convert::Infallible, sync::Arc, time::Duration};
 
@@ -15,21 +15,20 @@ use tokio::sync::watch;
 
 use crate::{http::error::Result, jobs, process::lifecycle::Phase, store::Store};
 
-/// How long a server that was started for a client waits for it.
+/// How long a server that was started for a client waits for it to attach.
 const FIRST_CLIENT: Duration = Duration::from_secs(30);
-/// How long it stays when the last one has gone: the next may be on its way.
+/// How long it keeps running after the last client has left: the next may be about to attach.
 const AFTER_LAST: Duration = Duration::from_secs(2);
 
-/// How often a client hears that its server lives: it tells people within a few seconds when that ends.
+/// The keep-alive interval. Without keep-alives, a client shows within a few seconds that its server is gone.
 const HEARTBEAT: Duration = Duration::from_secs(2);
 
-/// How many clients are attached.
+/// The number of attached clients.
 #[derive(Debug, Default)]
 pub(crate) struct Sessions(watch::Sender<usize>);
 
 impl Sessions {
-    /// Ready once no client has been attached for a while and no job runs or
-    /// waits.
+    /// Resolves once no client has been attached for a while, no job runs or waits, and no transfer is in progress.
     pub(crate) async fn wait_until_idle(&self, store: &Store) {
         let mut attached = self.0.subscribe();
         let mut grace = FIRST_CLIENT;
@@ -47,7 +46,7 @@ impl Sessions {
     }
 }
 
-/// Counts one client as long as it lives.
+/// Counts as one attached client until it is dropped.
 pub(crate) struct ClientGuard(Arc<Sessions>);
 
 impl ClientGuard {
@@ -63,7 +62,7 @@ impl Drop for ClientGuard {
     }
 }
 
-/// `GET /v1/session`: an event stream that says `attached` and then only keeps the line alive.
+/// `GET /v1/session`: an event stream with one event, `attached`, and then only keep-alive comments.
 pub(crate) async fn attach(
     State(store): State<Store>,
     State(sessions): State<Arc<Sessions>>,

@@ -1,4 +1,4 @@
-//! Flags and environment of the server: one struct, every flag with its variable.
+//! The flags and environment variables of the server, in one struct. Doc comments of flags are their `--help` texts.
 
 use std::{
     fmt,
@@ -21,15 +21,15 @@ use crate::{
     },
 };
 
-/// The variables that hold the URLs of PostgreSQL and of Redis.
+/// The environment variables with the URLs of PostgreSQL and Redis.
 pub const DATABASE_URL: &str = "DATABASE_URL";
 pub const REDIS_URL: &str = "REDIS_URL";
 
 /// Stockroom's server: a REST API for customers, products, categories and orders on PostgreSQL.
 ///
-/// With DATABASE_URL it uses that database; without, it starts a private PostgreSQL from the
-/// installed binaries, and a private Redis where one is installed, and stops them when it leaves.
-/// REDIS_URL says where servers of one database share their cache.
+/// With DATABASE_URL it uses that database. Without it, it starts a private PostgreSQL from the
+/// installed binaries, and a private Redis if one is installed, and stops them when it exits.
+/// REDIS_URL is the Redis in which servers of one database share their cache.
 #[derive(Debug, Parser)]
 #[command(name = "stockroom-server", version)]
 pub struct Settings {
@@ -45,17 +45,17 @@ pub struct Settings {
     )]
     pub listen: Listen,
 
-    /// Serve one user of this machine: a private PostgreSQL even if DATABASE_URL is set, on a Unix
-    /// socket that nobody else can open, and leave with the last client.
+    /// Serve one user of this machine: use a private PostgreSQL even if DATABASE_URL is set, listen on
+    /// a Unix socket that nobody else can open, and exit after the last client.
     #[arg(long, env = "STOCKROOM_LOCAL")]
     pub local: bool,
 
-    /// Listen beyond this machine although there is no authentication yet.
+    /// Allow --listen addresses that other machines can reach, although there is no authentication yet.
     #[arg(long, env = "STOCKROOM_INSECURE_REMOTE")]
     pub insecure_remote: bool,
 
-    /// A name under which a server on this machine may be called beside localhost, such as that of a proxy before it.
-    /// May be given several times, or with commas between.
+    /// A host name under which this server may be called in addition to localhost, such as that of a proxy.
+    /// May be given several times, or separated by commas.
     #[arg(long, env = "STOCKROOM_ALLOW_HOST", value_delimiter = ',', value_parser = parse_host)]
     pub allow_host: Vec<String>,
 
@@ -63,19 +63,19 @@ pub struct Settings {
     #[arg(long, env = local_paths::DATA_DIR_VARIABLE, global = true)]
     pub data_dir: Option<PathBuf>,
 
-    /// Make a shop in a --data-dir that is not there, or for a command.
+    /// Create the shop if the --data-dir does not exist, or if a command finds no shop.
     #[arg(long, env = "STOCKROOM_CREATE", global = true)]
     pub create: bool,
 
-    /// Connections to PostgreSQL at the most, shared out among reads, writes, bulk work and what keeps the
-    /// server going; one more watches over them.
+    /// Maximum connections to PostgreSQL, divided among reads, writes, bulk work and background work.
+    /// The server uses one more to monitor them.
     #[arg(long, env = "STOCKROOM_MAX_CONNECTIONS", default_value_t = 24,
         value_parser = clap::value_parser!(u32).range(i64::from(MIN_CONNECTIONS)..=10_000))]
     pub max_connections: u32,
 
-    /// `DATABASE_URL` leads to a pooler in transaction mode, such as PgBouncer with `pool_mode = transaction`:
-    /// each statement gets a transaction of its own, and no statement is kept prepared. Slower than
-    /// PostgreSQL itself, whose connections the server shares out anyway.
+    /// `DATABASE_URL` is a pooler in transaction mode, such as PgBouncer with `pool_mode = transaction`:
+    /// each statement gets its own transaction, and no statement stays prepared. Slower than a direct
+    /// connection to PostgreSQL, and not needed for pooling: the server pools its connections itself.
     #[arg(long, env = "STOCKROOM_TRANSACTION_POOLING", global = true)]
     pub transaction_pooling: bool,
 
@@ -88,8 +88,8 @@ pub struct Settings {
     )]
     pub start_timeout: u32,
 
-    /// Seconds between the signal to stop and the end of new connections. /readyz answers 503 meanwhile, so that
-    /// load balancers send callers elsewhere first. A second signal ends the wait; a local server does not wait.
+    /// Seconds between the signal to stop and the end of new connections. Meanwhile /readyz answers 503, so that
+    /// load balancers send callers elsewhere first. A second signal ends the delay; a local server has no delay.
     #[arg(long, env = "STOCKROOM_LEAVE_DELAY", default_value_t = 3)]
     pub leave_delay: u32,
 
@@ -101,20 +101,20 @@ pub struct Settings {
     #[arg(long, env = "STOCKROOM_ORDERS_FROM", default_value = "2000-01-01")]
     pub orders_from: NaiveDate,
 
-    /// How finely orders and the change log are cut from now on: month, week or day. What there is
-    /// stays as it is.
+    /// The time range of new partitions of orders and of the change log: month, week or day. Existing
+    /// partitions do not change.
     #[arg(long, env = "STOCKROOM_PARTITION_INTERVAL", default_value_t)]
     pub partition_interval: Interval,
 
-    /// What becomes of old partitions of orders: keep, or archive: or drop: and an age such as 36m.
+    /// What happens to old partitions of orders: keep, or archive: or drop: with an age such as 36m.
     #[arg(long, env = "STOCKROOM_ORDERS_RETENTION", default_value = "keep")]
     pub orders_retention: Retention,
 
-    /// Likewise of the change log, which holds the history of the rows.
+    /// What happens to old partitions of the change log, which contains the history of the rows.
     #[arg(long, env = "STOCKROOM_CHANGES_RETENTION", default_value = "drop:90d")]
     pub changes_retention: Retention,
 
-    /// Refuse writes to a row that do not say which version they mean (428).
+    /// Refuse writes to a row that do not name its version (428).
     #[arg(long, env = "STOCKROOM_REQUIRE_IF_MATCH")]
     pub require_if_match: bool,
 
@@ -122,11 +122,11 @@ pub struct Settings {
     #[arg(long, env = "STOCKROOM_LOG", default_value = "info", global = true)]
     pub log: String,
 
-    /// Log one JSON object a line instead of text.
+    /// Log one JSON object per line instead of text.
     #[arg(long, env = "STOCKROOM_LOG_JSON", global = true)]
     pub log_json: bool,
 
-    /// Leave the queries of requests out of the log: they may hold names and e-mail addresses.
+    /// Leave the queries of requests out of the log: they may contain names and e-mail addresses.
     #[arg(long, env = "STOCKROOM_LOG_WITHOUT_QUERIES")]
     pub log_without_queries: bool,
 
@@ -134,25 +134,25 @@ pub struct Settings {
     #[arg(long, env = "STOCKROOM_CACHE_MEMORY", default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..))]
     pub cache_memory: u32,
 
-    /// Read from the environment alone: arguments are there for everybody to see.
+    /// Read only from the environment: other users of the machine can see arguments.
     #[arg(skip = Secret::from_env(DATABASE_URL))]
     pub database_url: Option<Secret>,
 
-    /// Likewise.
+    /// Read only from the environment, for the same reason.
     #[arg(skip = Secret::from_env(REDIS_URL))]
     pub redis_url: Option<Secret>,
 }
 
 #[derive(Clone, Debug, Subcommand)]
 pub enum Command {
-    /// Bring the schema of the database up to date and leave.
+    /// Bring the schema of the database up to date and exit.
     Migrate,
-    /// Fill the shop with realistic test data and leave; the same command goes on where it stopped.
+    /// Fill the shop with realistic test data and exit; the same command continues where it stopped.
     Seed(NewSeedJob),
-    /// Watch over a private PostgreSQL for another process: internal.
+    /// Monitor a private PostgreSQL for another process: internal.
     #[command(hide = true)]
     Guard {
-        /// Remove the whole folder in the end.
+        /// Remove the whole folder at the end.
         #[arg(long)]
         ephemeral: bool,
     },
@@ -181,7 +181,7 @@ impl FromStr for Listen {
         }
         let address = text.parse();
         address.map(Self::Tcp).map_err(|_| {
-            format!("`{text}` is no address; write 127.0.0.1:7878 or unix:/path/to.sock")
+            format!("`{text}` is not an address; write 127.0.0.1:7878 or unix:/path/to.sock")
         })
     }
 }
@@ -195,7 +195,7 @@ impl fmt::Display for Listen {
     }
 }
 
-/// A URL with its password, which is never shown.
+/// A URL that may contain a password, and is therefore never shown.
 #[derive(Clone)]
 pub struct Secret(String);
 
@@ -217,10 +217,10 @@ impl fmt::Debug for Secret {
 }
 
 impl Settings {
-    /// How to reach the database that is given; none where the server brings its own.
+    /// How to connect to the given database; `None` if the server starts its own.
     ///
     /// # Errors
-    /// Where the URL is none of PostgreSQL. It is not repeated: it holds a password.
+    /// If the URL is not a PostgreSQL URL. The message does not repeat it, because it may contain a password.
     pub fn database(&self) -> Result<Option<PgConnectOptions>, String> {
         let Some(url) = self.database_url.as_ref().filter(|_| !self.local) else {
             return Ok(None);
@@ -235,10 +235,10 @@ impl Settings {
         Ok(Some(options))
     }
 
-    /// Where servers of the database share their cache, if that is given.
+    /// The Redis in which servers of the database share their cache, if one is given.
     ///
     /// # Errors
-    /// Where the URL is none of Redis.
+    /// If the URL is not a Redis URL.
     pub fn redis(&self) -> Result<Option<RedisAddress>, String> {
         let url = self.redis_url.as_ref().filter(|_| !self.local);
         let address = url.map(|url| url.expose().parse::<RedisAddress>());
@@ -247,10 +247,10 @@ impl Settings {
             .map_err(|error| format!("{REDIS_URL} {error}"))
     }
 
-    /// Refuses to make a shop where a folder may be mistyped.
+    /// Refuses to create a shop in a folder whose name may be mistyped.
     ///
     /// # Errors
-    /// A sentence that says what to do.
+    /// A message that explains what to do.
     pub fn check_folder(&self, data_dir: &Path) -> Result<(), String> {
         let folder = data_dir.display();
         if data_dir.exists() && !data_dir.is_dir() {

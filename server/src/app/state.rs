@@ -1,4 +1,4 @@
-//! What the handlers of the whole API share. Features take the [`Store`] of it and know no more.
+//! The state that all handlers share. Features take only the [`Store`] from it.
 
 use std::{ops::Deref, sync::Arc};
 
@@ -23,7 +23,7 @@ impl AppState {
     /// Prepares a migrated database for serving.
     ///
     /// # Errors
-    /// Where the database cannot be reached or is not migrated.
+    /// If the database cannot be reached or is not migrated.
     pub async fn new(database: Database, options: Options) -> Result<Self> {
         Ok(Self {
             store: Store::open(database, options).await?,
@@ -32,12 +32,12 @@ impl AppState {
         })
     }
 
-    /// Ready once no client has been attached for a while: see `session.rs`.
+    /// Resolves once no client has been attached for a while: see `session.rs`.
     pub async fn wait_until_idle(&self) {
         self.sessions.wait_until_idle(&self.store).await;
     }
 
-    /// Ends the wait of a server that is about to stop.
+    /// Ends the delay before the server stops (`--leave-delay`).
     pub fn stop_at_once(&self) {
         self.lifecycle.advance_to(Phase::Stopping);
     }

@@ -1,11 +1,7 @@
-//! `GET /v1/stats`: the shop in figures. Each month is counted and cached by itself, so that a new
-//! order makes only its own month be counted again.
+//! `GET /v1/stats`: figures about the shop. Each month is counted and cached separately, so that after a new order only
+//! its month is counted again.
 
-use axum::{
-    body::Bytes,
-    extract::{RawQuery, State},
-    response::Response,
-};
+use axum::{body::Bytes, extract::State, response::Response};
 use chrono::{DateTime, Months, Utc};
 use futures_util::{StreamExt, TryStreamExt, stream};
 use sqlx::{Row, postgres::PgRow};
@@ -30,19 +26,19 @@ use crate::{
     },
 };
 
-/// Months that are asked for at one time.
+/// Maximum months that are read concurrently.
 const MAX_CONCURRENT: usize = 4;
 
-/// A table that the planner takes for smaller than this is counted.
+/// A table with more rows than this, by the estimate of the planner, is not counted.
 const COUNTED: i64 = 50_000;
 
 /// `GET /v1/stats?months`
 pub(crate) async fn get(
     State(store): State<Store>,
-    RawQuery(query): RawQuery,
+    parameters: Parameters,
     cache_control: CacheControl,
 ) -> Result<Response> {
-    let months = parse_months(query.as_deref().unwrap_or_default())?;
+    let months = parse_months(parameters)?;
     let now = store.options.clock.now();
     let this_month = month_start(now, 0);
     let mut parts = vec![counts(&store, &cache_control).await?];
@@ -53,11 +49,11 @@ pub(crate) async fn get(
         .try_collect()
         .await?;
     parts.extend(months);
-    // Put together from the bytes that are cached, none of which is read again.
+    // The cached bytes are joined without parsing them.
     let bodies: Vec<&[u8]> = parts.iter().map(|part| &*part.entry.answer.body).collect();
     let (counts, months) = (bodies[0], bodies[1..].join(b",".as_slice()));
     let shop = [b"{\"counts\":", counts, b",\"months\":[", &months, b"]"].concat();
-    // What the cache counts changes with every request; it makes no other answer of the same shop.
+    // The counters of the cache change with every request, so the ETag does not include them.
     let etag = Answer::from_body(shop.clone().into()).etag;
     let cache = serde_json::to_vec(&store.cache.stats()).unwrap_or_default();
     let body = Bytes::from([&shop, b",\"cache\":".as_slice(), &cache, b"}"].concat());
@@ -65,7 +61,7 @@ pub(crate) async fn get(
         etag,
         ..Answer::from_body(body)
     };
-    Ok(CachedResponse::whole(answer, &parts, now).respond(&cache_control, now))
+    Ok(CachedResponse::combined(answer, &parts, now).respond(&cache_control, now))
 }
 
 async fn counts(store: &Store, cache_control: &CacheControl) -> Result<CachedResponse> {
@@ -100,7 +96,7 @@ async fn counts(store: &Store, cache_control: &CacheControl) -> Result<CachedRes
     store.cache.read(request, cache_control).await
 }
 
-/// Counts what is quickly counted, and takes the planner's word for the rest.
+/// Counts small tables exactly, and returns the estimate of the planner for the rest.
 async fn estimate<E: Entity>(conn: &mut Connection) -> Result<Total> {
     let everything = E::Filter::default();
     let estimate = total::estimate::<E>(conn, &everything, None).await?;
@@ -181,7 +177,7 @@ async fn select_top_products(
         from order_items i
         join orders o on o.placed_at = i.placed_at and o.id = i.order_id
         where o.placed_at >= $1 and o.placed_at < $2 and o.status not in ('cancelled', 'returned')
-            -- This follows; the planner prunes partitions by it alone.
+            -- The join implies this, but the planner prunes partitions of order_items only by it.
             and i.placed_at >= $1 and i.placed_at < $2
         group by product_id
         order by sum(quantity * unit_price_minor) desc, product_id
@@ -202,15 +198,14 @@ async fn select_top_products(
     Ok(products)
 }
 
-/// A sum of amounts, which PostgreSQL gives as a number of any length.
+/// Parses a sum of amounts. PostgreSQL returns a `numeric`, which may need more than 64 bits.
 fn sum(row: &PgRow, column: &str) -> sqlx::Result<i128> {
     let text: &str = row.try_get(column)?;
     text.parse()
         .map_err(|error| sqlx::Error::Decode(Box::new(error)))
 }
 
-fn parse_months(query: &str) -> Result<u32> {
-    let mut parameters = Parameters::read(query)?;
+fn parse_months(mut parameters: Parameters) -> Result<u32> {
     let months = parameters.take("months");
     parameters.refuse_rest(&["months"])?;
     let Some(text) = months else {

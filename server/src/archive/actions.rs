@@ -1,6 +1,5 @@
-//! Partitions that are taken off their tables and put back. Both tables of a partition go in one short
-//! transaction and stay as tables in the schema `archive`, with their keys: what they refer to cannot
-//! be deleted meanwhile.
+//! Archives, restores and deletes partitions. All tables of a partition are detached in one short transaction and kept
+//! in the schema `archive` with their foreign keys, so that the rows that they refer to cannot be deleted meanwhile.
 
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::json;
@@ -32,47 +31,48 @@ use crate::{
     },
 };
 
-/// Where archived tables live.
+/// The schema of archived tables.
 pub(crate) const SCHEMA: &str = "archive";
-/// Longer than any write takes, but a large import: that one has its partition locked until it commits.
+/// Longer than any write takes. A large import may take longer, but it keeps its partition locked until it commits.
 const SETTLES_IN: TimeDelta = TimeDelta::minutes(15);
 
-/// Takes a partition off; nothing where it is archived already.
+/// Detaches a partition. Does nothing if it is already archived.
 ///
 /// # Errors
-/// 404 for one that there never was, 409 for one that still fills, holds changes that no cache was
-/// told of or was dropped, 503 where the tables are never free for a moment.
+/// 404 if the partition never existed; 409 if it still receives rows, has changes that are not relayed to the cache
+/// yet, or was dropped; 503 if its tables are never free for a moment.
 pub(crate) async fn archive(store: &Store, actor: &Actor, name: &str) -> Result<Invalidation> {
     let done = lock::with_lock_retry(|| detach(store, actor, name)).await?;
-    // Now that nobody reads it, its bounds are checked, so that it can be attached without a scan.
+    // Nobody reads the partition now, so validate its range: then it can be attached without a scan.
     if let Err(error) = validate(store, name).await {
-        // It is archived all the same, and restoring it checks once more.
-        tracing::warn!(partition = name, %error, "the bounds are yet to be checked");
+        // The partition is archived anyway, and `restore` validates it again.
+        tracing::warn!(partition = name, %error, "the bounds are not checked yet");
     }
     Ok(done)
 }
 
-/// Puts an archived partition back; nothing where it is attached.
+/// Attaches an archived partition again. Does nothing if it is attached.
 ///
 /// # Errors
-/// 404 for one that there never was, 409 for one that was dropped, 503 as for [`archive`].
+/// 404 if the partition never existed; 409 if it was dropped; 503 as for [`archive`].
 pub(crate) async fn restore(store: &Store, actor: &Actor, name: &str) -> Result<Invalidation> {
     validate(store, name).await?;
     lock::with_lock_retry(|| reattach(store, actor, name)).await
 }
 
-/// Deletes an archived partition for good.
+/// Deletes an archived partition permanently. Does nothing if it was deleted before.
 ///
 /// # Errors
-/// 404 for one that there never was, 409 for one that is not archived, 503 as for [`archive`].
+/// 404 if the partition never existed; 409 if it is still attached; 503 as for [`archive`].
 pub(crate) async fn delete(store: &Store, actor: &Actor, name: &str) -> Result<Invalidation> {
     lock::with_lock_retry(|| drop_tables(store, actor, name)).await
 }
 
-/// Begins a write to the partition of that name, while no other server changes any.
+/// Begins a write to the partition with that name. No other server changes partitions until it ends.
 async fn begin(store: &Store, actor: &Actor, name: &str) -> Result<(Write, PartitionInfo)> {
     let mut write = Write::bulk(store.clone(), actor.clone());
-    let conn = write.conn().await?;
+    write.begin().await?;
+    let conn = write.conn()?;
     lock::lock_partition_ddl(conn).await?;
     let partition = find(conn, name).await?;
     Ok((write, partition))
@@ -81,12 +81,12 @@ async fn begin(store: &Store, actor: &Actor, name: &str) -> Result<(Write, Parti
 async fn detach(store: &Store, actor: &Actor, name: &str) -> Result<Invalidation> {
     let (mut write, partition) = begin(store, actor, name).await?;
     let at = write.at;
-    let conn = write.conn().await?;
+    let conn = write.conn()?;
     match partition.state {
         PartitionState::Archived => return acknowledge(store).await,
         PartitionState::Dropped => return Err(dropped(name)),
         PartitionState::Attached => {
-            // A server whose clock is ahead must not take off what still fills.
+            // A server whose clock is ahead must not archive a partition that still receives rows.
             let database: DateTime<Utc> = sqlx::query_scalar("select clock_timestamp()")
                 .fetch_one(&mut *conn)
                 .await?;
@@ -95,6 +95,7 @@ async fn detach(store: &Store, actor: &Actor, name: &str) -> Result<Invalidation
     }
     let own: Vec<String> = partition.tables().collect();
     let parents = tables(partition.family);
+    // First keep vacuums away: they may hold the locks for minutes. Then take all locks at once.
     lock::hold_off_vacuum(conn, parents).await?;
     lock::hold_off_vacuum(conn, &own).await?;
     lock::hold_off_vacuum(conn, referenced(partition.family)).await?;
@@ -137,7 +138,7 @@ async fn detach(store: &Store, actor: &Actor, name: &str) -> Result<Invalidation
 
 async fn reattach(store: &Store, actor: &Actor, name: &str) -> Result<Invalidation> {
     let (mut write, partition) = begin(store, actor, name).await?;
-    let conn = write.conn().await?;
+    let conn = write.conn()?;
     match partition.state {
         PartitionState::Attached => return acknowledge(store).await,
         PartitionState::Dropped => return Err(dropped(name)),
@@ -171,7 +172,7 @@ async fn reattach(store: &Store, actor: &Actor, name: &str) -> Result<Invalidati
 async fn drop_tables(store: &Store, actor: &Actor, name: &str) -> Result<Invalidation> {
     let (mut write, partition) = begin(store, actor, name).await?;
     let at = write.at;
-    let conn = write.conn().await?;
+    let conn = write.conn()?;
     match partition.state {
         PartitionState::Dropped => return acknowledge(store).await,
         PartitionState::Archived => {}
@@ -194,8 +195,8 @@ async fn drop_tables(store: &Store, actor: &Actor, name: &str) -> Result<Invalid
     commit(write, Op::Drop, name).await
 }
 
-/// Locks the tables of an archived partition, and then those that they refer to, which lose the triggers
-/// that watched over it alone.
+/// Locks the tables of an archived partition, then the tables that they refer to, which lose the foreign key triggers
+/// that belong to this partition alone.
 async fn take_archived(conn: &mut Connection, partition: &PartitionInfo) -> Result<()> {
     let own: Vec<String> = partition
         .tables()
@@ -219,7 +220,7 @@ pub(crate) async fn commit(mut write: Write, op: Op, name: &str) -> Result<Inval
         version: None,
         before: None,
         after: Some(json!({"name": name})),
-        // Whatever is cached may show a row of it, or miss one.
+        // Any cached answer may contain a row of the partition, or lack one.
         tags: vec![Tag::epoch()],
     });
     let done = write.commit().await?;
@@ -230,20 +231,20 @@ pub(crate) async fn commit(mut write: Write, op: Op, name: &str) -> Result<Inval
             .await
     };
     if let Err(error) = reloaded.await {
-        // The next statement that finds it otherwise reads it again.
-        tracing::warn!(%error, "the partitions could not be read again");
+        // The next statement that finds the map of partitions outdated reloads it.
+        tracing::warn!(%error, "the partitions could not be reloaded");
     }
     tracing::info!(partition = name, op = op.as_str(), "partition changed");
     Ok(done)
 }
 
-/// Nothing is left to do. But who did it may not have come to end what is cached, and from here on it is
-/// acknowledged.
+/// For a change that was already made. The server that made it may have failed before it invalidated the cache, so this
+/// invalidates the cache before the change is acknowledged.
 async fn acknowledge(store: &Store) -> Result<Invalidation> {
     Ok(store.cache.invalidate(&[Tag::epoch()]).await)
 }
 
-/// Checks that an archived partition holds nothing out of its bounds. Quick where it was done before.
+/// Checks that an archived partition has no rows outside its range. Fast if it was validated before.
 async fn validate(store: &Store, name: &str) -> Result<()> {
     let mut transaction = store.database.bulk.begin().await?;
     let partition = find(&mut transaction, name).await?;
@@ -260,7 +261,7 @@ async fn validate(store: &Store, name: &str) -> Result<()> {
     Ok(())
 }
 
-/// The rules on what may be taken off.
+/// Refuses partitions that must not be archived yet.
 async fn check_archivable(
     conn: &mut Connection,
     partition: &PartitionInfo,
@@ -268,7 +269,7 @@ async fn check_archivable(
 ) -> Result<()> {
     let name = partition.name();
     let refuse = |detail| Err(Error::refused(Kind::Conflict, detail));
-    // A write that began before the end of the log's partition may not have committed.
+    // A write that began before the end of a partition of the log may not have committed yet.
     let settled = match partition.family {
         Family::Orders => now,
         Family::Changes => now - SETTLES_IN,
@@ -276,7 +277,7 @@ async fn check_archivable(
     if partition.range.end > settled {
         let end = day(partition.range.end);
         return refuse(format!(
-            "{name} still fills: it can be archived from {end} on."
+            "{name} still receives rows; it can be archived from {end} on."
         ));
     }
     if partition.family == Family::Changes {
@@ -286,7 +287,7 @@ async fn check_archivable(
             .await?;
         if unrelayed {
             return refuse(format!(
-                "{name} holds changes that the cache is yet to be told of."
+                "{name} has changes that are not relayed to the cache yet. Try again later."
             ));
         }
     }
@@ -298,8 +299,8 @@ pub(crate) async fn find(conn: &mut Connection, name: &str) -> Result<PartitionI
     let partition = catalogue.named(name).ok_or_else(|| unknown(name))?;
     if !partition.is_plain() {
         let detail = format!(
-            "{name} was attached by hand, under a name that this server does not take; rename its tables to \
-            lower-case letters, digits and underscores."
+            "{name} was attached by hand under an unsupported name; rename its tables to lower-case \
+            letters, digits and underscores."
         );
         return Err(Error::refused(Kind::Conflict, detail));
     }
@@ -312,10 +313,10 @@ pub(crate) fn unknown(name: &str) -> Error {
 }
 
 fn dropped(name: &str) -> Error {
-    Error::refused(Kind::Conflict, format!("{name} was deleted for good."))
+    Error::refused(Kind::Conflict, format!("{name} was deleted permanently."))
 }
 
-/// The column that a family is cut by.
+/// The column that a family is partitioned by.
 pub(crate) const fn time_column(family: Family) -> &'static str {
     match family {
         Family::Orders => "placed_at",

@@ -1,12 +1,7 @@
-//! Partitions of orders as files: one that is archived is exported, deleted, and one day brought back from
-//! its file as an archived one, ready to be restored.
+//! Partitions of orders as files. An archived partition can be exported, deleted, and later imported from its file. It
+//! is archived then, and can be restored.
 
-use axum::{
-    body::Body,
-    extract::{RawQuery, State},
-    http::HeaderMap,
-    response::Response,
-};
+use axum::{body::Body, extract::State, http::HeaderMap, response::Response};
 
 use stockroom_common::{
     Id, Kind, Order,
@@ -47,9 +42,8 @@ use crate::{
 pub(crate) async fn export(
     State(store): State<Store>,
     Name(name): Name,
-    RawQuery(query): RawQuery,
+    mut parameters: Parameters,
 ) -> Result<Response> {
-    let mut parameters = Parameters::read(&query.unwrap_or_default())?;
     let format = parameters.take("format");
     let format = parse_format(format.as_deref().unwrap_or("ndjson"))?;
     parameters.refuse_rest(&["format"])?;
@@ -58,7 +52,7 @@ pub(crate) async fn export(
         PartitionState::Attached => named(&partition, ""),
         PartitionState::Archived => named(&partition, &format!("{SCHEMA}.")),
         PartitionState::Dropped => {
-            let detail = format!("{name} was deleted; nothing is left to export.");
+            let detail = format!("{name} was deleted; there is nothing to export.");
             return Err(Error::refused(Kind::Gone, detail));
         }
     };
@@ -66,7 +60,7 @@ pub(crate) async fn export(
     export::respond(&store, Partition { tables, after }, format, &name).await
 }
 
-/// The orders of a partition on their way out.
+/// The orders of a partition as the source of an export.
 struct Partition {
     tables: [String; 2],
     after: Option<Id<Order>>,
@@ -87,12 +81,11 @@ impl Source for Partition {
 pub(crate) async fn import(
     State(store): State<Store>,
     Name(name): Name,
-    RawQuery(query): RawQuery,
+    parameters: Parameters,
     actor: Actor,
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response> {
-    let parameters = Parameters::read(&query.unwrap_or_default())?;
     parameters.refuse_rest(PARAMETERS)?;
     let partition = of_orders(&mut *store.database.bulk.acquire().await?, &name).await?;
     refuse_unless_dropped(&partition)?;
@@ -105,11 +98,11 @@ pub(crate) async fn import(
     Ok(with_invalidation_header(done, report.respond()?))
 }
 
-/// Loads the orders of a deleted partition into tables that nobody else knows of, and then tells of them.
+/// Loads the orders of a deleted partition into tables that nobody else uses, then marks the partition as archived.
 ///
 /// # Errors
-/// What is wrong with the file; 409 where the partition is there; 503 where the tables that orders refer
-/// to are never free for a moment.
+/// The errors in the file; 409 if the partition exists; 503 if the tables that orders refer to are never free for a
+/// moment.
 async fn import_dropped(
     import: &Import,
     partition: PartitionInfo,
@@ -121,14 +114,14 @@ async fn import_dropped(
     if import.is_dry_run() || loaded.is_err() {
         let dropped = lock::with_lock_retry(|| drop_tables(&import.store, &partition)).await;
         if let Err(error) = dropped {
-            // They are in nobody's way, and dropped when the partition is imported again.
-            tracing::warn!(%error, "empty tables of a partition are left");
+            // They do no harm, and the next import of the partition drops them.
+            tracing::warn!(%error, "empty tables of a partition remain");
         }
     }
     loaded
 }
 
-/// Makes the empty tables, with all that those of an archived partition have.
+/// Creates the empty tables, with all the keys and checks that the tables of an archived partition have.
 async fn make_tables(store: &Store, partition: &PartitionInfo) -> Result<()> {
     let mut transaction = store.database.bulk.begin().await?;
     lock::lock_partition_ddl(&mut transaction).await?;
@@ -191,6 +184,7 @@ async fn load(import: &Import, partition: &PartitionInfo) -> Result<(Report, Inv
     let tables = named(partition, &format!("{SCHEMA}."));
     let mut report = import.report()?;
     let mut write = Write::bulk(import.store.clone(), import.actor.clone());
+    write.begin().await?;
     let copy = |orders: Vec<Order>| order::copy_to(orders.into_iter(), |_| Ok(tables.clone()));
     restore::load_all(import, &mut write, &mut report, copy).await?;
     if import.is_dry_run() {
@@ -198,10 +192,10 @@ async fn load(import: &Import, partition: &PartitionInfo) -> Result<(Report, Inv
         return Ok((report, Invalidation::Done));
     }
     let at = write.at;
-    let conn = write.conn().await?;
+    let conn = write.conn()?;
     execute(conn, "set local statement_timeout = '90s'").await?;
     lock::wait_for_turn(conn).await?;
-    let told = sqlx::query(
+    let updated = sqlx::query(
         "update archived_partitions set state = 'archived', at = $2
         where name = $1 and state = 'dropped'",
     )
@@ -209,8 +203,8 @@ async fn load(import: &Import, partition: &PartitionInfo) -> Result<(Report, Inv
     .bind(at)
     .execute(conn)
     .await?;
-    if told.rows_affected() == 0 {
-        let detail = format!("{name} has been brought back meanwhile.");
+    if updated.rows_affected() == 0 {
+        let detail = format!("{name} has just been imported by another request.");
         return Err(Error::refused(Kind::Conflict, detail));
     }
     let done = actions::commit(write, Op::Import, &name).await?;
@@ -218,7 +212,7 @@ async fn load(import: &Import, partition: &PartitionInfo) -> Result<(Report, Inv
     Ok((report, done))
 }
 
-/// Keys that come or go need the tables that they refer to, for a moment.
+/// Locks the tables that orders refer to. Adding or dropping a foreign key needs them for a moment.
 async fn take_referenced(conn: &mut Connection, partition: &PartitionInfo) -> Result<()> {
     let referenced = referenced(partition.family);
     lock::hold_off_vacuum(conn, referenced).await?;
@@ -226,7 +220,7 @@ async fn take_referenced(conn: &mut Connection, partition: &PartitionInfo) -> Re
     lock::take(conn, wanted.collect()).await
 }
 
-/// The names of the tables of orders and of their lines.
+/// The names of the two tables of a partition: orders and their lines.
 fn named(partition: &PartitionInfo, schema: &str) -> [String; 2] {
     let parents = tables(Family::Orders);
     [parents[0], parents[1]].map(|parent| format!("{schema}{parent}_{}", partition.suffix))
@@ -237,7 +231,9 @@ async fn of_orders(conn: &mut Connection, name: &str) -> Result<PartitionInfo> {
     if partition.family == Family::Orders {
         return Ok(partition);
     }
-    let detail = format!("{name} holds changes; only partitions of orders go to files and back.");
+    let detail = format!(
+        "{name} is a partition of changes; only partitions of orders can be exported and imported."
+    );
     Err(Error::refused(Kind::Conflict, detail))
 }
 
@@ -245,7 +241,7 @@ fn refuse_unless_dropped(partition: &PartitionInfo) -> Result<()> {
     let what = match partition.state {
         PartitionState::Dropped => return Ok(()),
         PartitionState::Archived => "is archived; restore it, or delete it first",
-        PartitionState::Attached => "is in use; only one that was deleted is brought back",
+        PartitionState::Attached => "is in use; only a deleted partition can be imported",
     };
     let detail = format!("{} {what}.", partition.name());
     Err(Error::refused(Kind::Conflict, detail))

@@ -1,5 +1,5 @@
-//! Work on some partitions as a job, one after the other. What was done already is done again without
-//! harm, so a server that takes it over begins at the first.
+//! Archives, restores or deletes several partitions as a job, one after the other. Each action can safely be repeated,
+//! so a server that takes the job over starts with the first partition.
 
 use std::{sync::Arc, time::Duration};
 
@@ -19,8 +19,8 @@ use crate::{
     store::{Store, partitions::catalogue::Catalogue},
 };
 
-/// How long after the tables were in use they are tried again.
-const AGAIN: Duration = Duration::from_secs(1);
+/// Delay before the next attempt if the tables were in use.
+const RETRY_DELAY: Duration = Duration::from_secs(1);
 
 /// `POST /v1/partitions/archive` `{"names": […]}`
 pub(crate) async fn archive_all(
@@ -40,7 +40,7 @@ pub(crate) async fn restore_all(
     create(&store, actor, PartitionAction::Restore, named).await
 }
 
-/// `POST /v1/partitions/delete` `{"names": […]}`: for good.
+/// `POST /v1/partitions/delete` `{"names": […]}`: deletes them permanently.
 pub(crate) async fn delete_all(
     State(store): State<Store>,
     actor: Actor,
@@ -82,19 +82,20 @@ async fn create(
     jobs::accept(store, new).await
 }
 
-/// Does the same to each partition; the first that refuses ends it.
+/// Applies the action to each partition. The first refusal ends the job, except 503, which is retried.
 pub(crate) async fn work(run: &Arc<Run>, request: &PartitionsRequest) -> Result<Outcome, JobError> {
     run.progress().began(0);
     for name in &request.names {
         run.check_running()?;
-        // Exports and long imports hold the tables for as long as they take.
+        // Exports and long imports lock the tables until they end. Try again until the action succeeds or the job
+        // stops.
         while let Err(error) = once(run, request.action, name).await {
             match error {
                 Error::Refused(problem) if problem.is(Kind::Unavailable) => {}
                 error => return Err(at(name, error).into()),
             }
             tokio::select! {
-                () = tokio::time::sleep(AGAIN) => {}
+                () = tokio::time::sleep(RETRY_DELAY) => {}
                 () = run.until_stopped() => {}
             }
             run.check_running()?;
@@ -106,7 +107,7 @@ pub(crate) async fn work(run: &Arc<Run>, request: &PartitionsRequest) -> Result<
 
 async fn once(run: &Run, action: PartitionAction, name: &str) -> Result<()> {
     let (store, actor) = (&run.store, &run.actor);
-    // Where the cache could not be told, the relay does it.
+    // If the cache could not be invalidated, the relay does it later.
     match action {
         PartitionAction::Archive => archive::archive(store, actor, name).await,
         PartitionAction::Restore => archive::restore(store, actor, name).await,
@@ -115,7 +116,7 @@ async fn once(run: &Run, action: PartitionAction, name: &str) -> Result<()> {
     .map(|_| ())
 }
 
-/// Says which partition it was, where the refusal does not.
+/// Adds the name of the partition to a refusal that does not mention it.
 fn at(name: &str, error: Error) -> Error {
     match error {
         Error::Refused(mut problem) => {

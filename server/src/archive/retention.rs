@@ -1,4 +1,4 @@
-//! Keeps partitions: makes those that are due, and archives or drops those that have come of age.
+//! Maintains partitions: creates those that are due, and archives or drops those that have reached their retention age.
 
 use chrono::{DateTime, Utc};
 use stockroom_common::partition::{Family, PartitionState};
@@ -13,18 +13,18 @@ use crate::{
     },
 };
 
-/// Partitions that one sweep deletes at the most: whoever sees a policy delete what it should not has time to
-/// stop it.
+/// Maximum number of partitions that one sweep deletes, so that there is time to stop a policy that deletes too much.
 const MAX_DROPS: usize = 2;
 
-/// Makes what is due, and archives or drops what has come of age.
+/// Creates the partitions that are due, restores those that are needed again, and archives or drops those that have
+/// reached their retention age.
 pub(crate) async fn keep(store: &Store) -> Result<()> {
     let now = store.options.clock.now();
     let partitions = &store.partitions;
     partitions
         .make_ahead(&store.database.background, now)
         .await?;
-    // Nobody can archive what still fills, but a clock that was wrong.
+    // A partition that still receives rows can only be archived if a clock was wrong.
     let known = partitions.known();
     let is_due = |partition: &&PartitionInfo| {
         partition.state == PartitionState::Archived && partition.range.end > now
@@ -33,14 +33,14 @@ pub(crate) async fn keep(store: &Store) -> Result<()> {
         let name = partition.name();
         tracing::warn!(
             partition = name,
-            "an archived partition is needed now; it is restored"
+            "an archived partition is needed again; restoring it"
         );
         archive::restore(store, &Actor("retention".into()), &name).await?;
     }
     sweep(store).await
 }
 
-/// Archives or drops what has come of age. One that cannot go now is tried again with the next sweep.
+/// Archives or drops the partitions that have reached their retention age. The next sweep retries those that fail.
 async fn sweep(store: &Store) -> Result<()> {
     let actor = Actor("retention".into());
     let policies = [
@@ -59,7 +59,7 @@ async fn sweep(store: &Store) -> Result<()> {
             tracing::warn!(
                 partition = name,
                 %policy,
-                "has come of age and will be deleted in an hour, unless the policy is changed"
+                "has reached its retention age and will be deleted in an hour, unless the policy is changed"
             );
             continue;
         }
@@ -69,13 +69,13 @@ async fn sweep(store: &Store) -> Result<()> {
         }
         match gone {
             Ok(_) => store.partitions.announced.forget(&name),
-            Err(error) => tracing::warn!(partition = name, %error, "not taken off yet"),
+            Err(error) => tracing::warn!(partition = name, %error, "not detached yet"),
         }
     }
     Ok(())
 }
 
-/// The partitions that a sweep takes off, the oldest of each family first, with the policy that says so.
+/// The partitions that a sweep archives or drops, the oldest of each family first, each with its policy.
 fn due<'p>(
     partitions: impl Iterator<Item = &'p PartitionInfo> + Clone,
     policies: &[(Family, Retention)],
@@ -90,7 +90,7 @@ fn due<'p>(
             let is_old = age
                 .before(now)
                 .is_some_and(|limit| partition.range.end <= limit);
-            // A partition that is to be dropped may be archived already, by hand or by an earlier sweep.
+            // A partition to drop may already be archived, by hand or by an earlier sweep.
             let is_due = match policy {
                 Retention::Drop(_) => partition.state != PartitionState::Dropped,
                 _ => partition.state == PartitionState::Attached,
@@ -107,9 +107,9 @@ fn due<'p>(
     due
 }
 
-/// The instant that ages are counted from: never later than the clock of the database, or than the last
-/// change of the shop. A clock that is ahead, be it of both, must not make anything old; a shop in which nothing
-/// happens keeps what it has.
+/// The instant from which ages are counted: the earliest of this server's clock, the clock of the database, and the
+/// last change in the shop. So nothing becomes old because a clock is ahead, not even both clocks; a shop without
+/// changes keeps its partitions. None if the change log is empty.
 async fn present(conn: &mut Connection, now: DateTime<Utc>) -> Result<Option<DateTime<Utc>>> {
     let (last, database): (Option<DateTime<Utc>>, DateTime<Utc>) =
         sqlx::query_as("select (select max(at) from changes), clock_timestamp()")
@@ -151,7 +151,7 @@ mod tests {
         assert_eq!(drop_one_by_one, ["changes_2020_02", "changes_2020_03"]);
         let both = names(Retention::Drop(day), Retention::Drop(day));
         assert_eq!(both, ["orders_2020_01", "orders_2020_02"], "two in all");
-        // The month that ends now is not a day old, and the one that begins now even less.
+        // The month that ends now is not a day old yet, and the one that begins now is even younger.
         assert_eq!(names(Retention::Archive(day), Retention::Keep).len(), 4);
         assert_eq!(names(Retention::Keep, Retention::Keep), [""; 0]);
     }

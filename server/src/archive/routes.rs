@@ -1,4 +1,4 @@
-//! `/v1/partitions`: which there are, how large they are, and taking them off and back.
+//! `/v1/partitions`: lists partitions with their sizes, and archives, restores or deletes them.
 
 use std::collections::HashMap;
 
@@ -63,7 +63,7 @@ pub(crate) async fn restore(
     changed(done, &store, &name).await
 }
 
-/// `DELETE /v1/partitions/{name}`: deletes an archived partition for good.
+/// `DELETE /v1/partitions/{name}`: deletes an archived partition permanently.
 pub(crate) async fn delete(
     State(store): State<Store>,
     Name(name): Name,
@@ -91,7 +91,7 @@ async fn find(store: &Store, name: &str) -> Result<Partition> {
     found.ok_or_else(|| archive::unknown(name))
 }
 
-/// The partitions that are wanted, with their sizes.
+/// The wanted partitions with their sizes.
 async fn measured(
     conn: &mut Connection,
     is_wanted: impl Fn(&PartitionInfo) -> bool,
@@ -133,7 +133,7 @@ struct Size {
 }
 
 impl PartitionInfo {
-    /// The sizes of the table that stands for it, and of the other where there is one.
+    /// The sizes of the main table of the partition, and of the second table if it has one.
     fn sizes(&self, of: &HashMap<String, Size>) -> [Size; 2] {
         let mut sizes = self
             .tables()
@@ -154,7 +154,7 @@ async fn select_sizes(conn: &mut Connection, tables: &[String]) -> Result<HashMa
     .try_map(|row: PgRow| {
         let size = Size {
             rows: row.try_get(1)?,
-            // None where the table was dropped meanwhile.
+            // Null if the table was dropped meanwhile.
             bytes: row.try_get::<Option<_>, _>(2)?.unwrap_or_default(),
             index_bytes: row.try_get::<Option<_>, _>(3)?.unwrap_or_default(),
         };

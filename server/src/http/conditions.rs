@@ -5,21 +5,21 @@ use stockroom_common::{Kind, Resource};
 
 use crate::http::error::{Error, Result};
 
-/// The ETag of a row: its version.
+/// The ETag of a row, which is its version.
 pub(crate) fn etag<R: Resource>(row: &R) -> HeaderValue {
     let text = format!("\"{}\"", row.version());
     HeaderValue::from_str(&text).unwrap_or(HeaderValue::from_static("\"0\""))
 }
 
-/// The ETags that a condition names.
+/// The ETags that a condition header names.
 #[derive(Clone, Debug, Default)]
 pub(crate) enum Tags {
-    /// There is no such header.
+    /// The request does not have the header.
     #[default]
     Absent,
-    /// `*`: whatever is there.
+    /// `*`: any existing row.
     Any,
-    /// Perhaps none, and then nothing meets the condition.
+    /// If empty, nothing matches.
     Some(Vec<String>),
 }
 
@@ -31,7 +31,7 @@ impl Tags {
             return Self::Absent;
         }
         let tags: Vec<&str> = values
-            // A tag that is not even text matches nothing.
+            // A tag that is not text matches nothing.
             .map(|value| value.to_str().unwrap_or("?"))
             .flat_map(|value| value.split(','))
             .map(str::trim)
@@ -39,7 +39,7 @@ impl Tags {
             .collect();
         match tags.as_slice() {
             ["*"] => Self::Any,
-            // Proxies that compress weaken a tag; ours is a version, which is the same row all the same.
+            // Compressing proxies turn a strong ETag into a weak one, but the content is still the same.
             tags => Self::Some(
                 tags.iter()
                     .map(|tag| tag.strip_prefix("W/").unwrap_or(tag).to_owned())
@@ -48,7 +48,7 @@ impl Tags {
         }
     }
 
-    /// Whether what is there, with that ETag, is among them.
+    /// Whether existing content with this ETag matches.
     fn include(&self, etag: &HeaderValue) -> bool {
         match self {
             Self::Absent => false,
@@ -62,20 +62,20 @@ impl Tags {
     }
 }
 
-/// What a read depends on.
+/// The conditions of a read.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct ReadConditions {
     matching: Tags,
     known: Tags,
 }
 
-/// What the conditions of a read make of it.
+/// The outcome of the conditions of a read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Verdict {
     Answer,
-    /// The caller has the answer: 304.
+    /// The caller already has this answer: 304.
     Known,
-    /// The caller wants another one: 412.
+    /// The caller asked for another version: 412.
     Failed,
 }
 
@@ -99,10 +99,10 @@ impl ReadConditions {
     }
 }
 
-/// Whether a PUT is to create the row, and only if there is none.
+/// Whether a PUT may only create the row, not replace it.
 ///
 /// # Errors
-/// 412 where it also asks for a row that is there, which cannot be.
+/// 412 if the request also requires the row to exist, which is a contradiction.
 pub(crate) fn wants_create(headers: &HeaderMap) -> Result<bool> {
     if !matches!(Tags::read(headers, header::IF_NONE_MATCH), Tags::Any) {
         return Ok(false);
@@ -110,14 +110,14 @@ pub(crate) fn wants_create(headers: &HeaderMap) -> Result<bool> {
     if Tags::read(headers, header::IF_MATCH).is_absent() {
         return Ok(true);
     }
-    let detail = "`If-Match` wants the row to be there, `If-None-Match: *` wants it not to be.";
+    let detail = "`If-Match` requires the row to exist, `If-None-Match: *` requires it not to.";
     Err(Error::refused(Kind::PreconditionFailed, detail))
 }
 
-/// Refuses a write to a row that is there where the caller meant another version of it, or none.
+/// Refuses a write to an existing row if the caller expects another version, or no row.
 ///
 /// # Errors
-/// 412 where a condition does not hold, 428 where `If-Match` is absent but `required`.
+/// 412 if a condition does not hold, 428 if `If-Match` is absent but `required`.
 pub(crate) fn check_version<R: Resource>(
     headers: &HeaderMap,
     row: &R,
@@ -127,13 +127,13 @@ pub(crate) fn check_version<R: Resource>(
     if matching.is_absent() && required {
         return Err(Error::refused(
             Kind::PreconditionRequired,
-            "Say which version you mean: send its ETag in `If-Match`.",
+            "Send the ETag of the version that you have read in `If-Match`.",
         ));
     }
     let is_other = !matching.is_absent() && !matching.include(&etag);
     if is_other || Tags::read(headers, header::IF_NONE_MATCH).include(&etag) {
         let detail = format!(
-            "The {} is at version {} by now; read it again and repeat the change.",
+            "The {} is at version {} now. Read it again and repeat the change.",
             R::NAME,
             row.version()
         );

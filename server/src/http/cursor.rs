@@ -1,4 +1,4 @@
-//! Cursors: where a page ends, signed, so that one cannot be altered or used with another query.
+//! Cursors: signed positions in a list, so that a cursor cannot be altered or used with another query.
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use hmac::{Hmac, KeyInit, Mac};
@@ -9,15 +9,15 @@ use uuid::Uuid;
 
 use crate::http::error::{Error, Result};
 
-/// Bytes of the signature that travel: 128 bits cannot be guessed.
+/// Length of the truncated signature in a cursor, in bytes: 128 bits cannot be guessed.
 const SIGNATURE: usize = 16;
 
-/// A place in a list and the way to go from there.
+/// A position in a list, and the direction to read from there.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Cursor {
     pub(crate) direction: Direction,
-    /// The row next to the page, by its sort key as text and its id; none for the end of the list. Without an id the
-    /// page begins with the first row of that key.
+    /// The row next to the page: its sort key as text, and its id. `None` for the end of the list. Without an id, the
+    /// page starts with the first row that has this key.
     pub(crate) row: Option<(String, Option<Uuid>)>,
 }
 
@@ -27,17 +27,17 @@ pub(crate) enum Direction {
     Backward,
 }
 
-/// The key that signs cursors, the same for all servers of a database.
+/// The key that signs cursors. All servers of a database use the same one.
 #[derive(Clone)]
 pub(crate) struct CursorKey(Vec<u8>);
 
 impl CursorKey {
-    /// From a secret that all servers of the database share.
+    /// Creates the key from a secret that all servers of the database share.
     pub(crate) const fn new(secret: Vec<u8>) -> Self {
         Self(secret)
     }
 
-    /// Writes a cursor for the query that `binding` describes.
+    /// Encodes and signs a cursor for the query that `binding` describes.
     pub(crate) fn seal(&self, cursor: &Cursor, binding: &str) -> String {
         let has_id = !matches!(&cursor.row, Some((_, None)));
         let mut bytes = vec![match (cursor.direction, has_id) {
@@ -55,17 +55,17 @@ impl CursorKey {
         URL_SAFE_NO_PAD.encode(bytes)
     }
 
-    /// Reads a cursor back.
+    /// Verifies and decodes a cursor.
     ///
     /// # Errors
-    /// 400 where it was altered or belongs to another query.
+    /// 400 if it was altered or belongs to another query.
     pub(crate) fn open(&self, text: &str, binding: &str) -> Result<Cursor> {
         let refused = || {
             Error::field(
                 Kind::Unreadable,
                 "?cursor",
                 "invalid_cursor",
-                "belongs to another query or was altered; start again without it",
+                "belongs to another query or was altered; start without a cursor",
             )
         };
         let bytes = URL_SAFE_NO_PAD.decode(text).map_err(|_| refused())?;

@@ -1,4 +1,4 @@
-//! Everything that can go wrong in the server, and the one place where it becomes a response.
+//! All errors of the server, and the one place that turns them into responses.
 
 use std::sync::Arc;
 
@@ -13,34 +13,34 @@ pub(crate) type Result<T, E = Error> = std::result::Result<T, E>;
 
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The caller is told exactly this.
+    /// The response is exactly this problem.
     #[error("{}", .0.detail)]
     Refused(Box<Problem>),
-    /// Logged; the caller learns only whether to try again.
+    /// Logged. The response says only whether to try again.
     #[error("database: {0}")]
     Database(#[from] sqlx::Error),
-    /// Likewise.
+    /// Logged. The response says only that the caller should try again.
     #[error("PostgreSQL cannot be reached: {0}")]
     Unreachable(Arc<str>),
-    /// The connection broke during `commit`: the write may or may not have been done.
-    #[error("nobody knows whether a write was done: {0}")]
+    /// The connection broke during `commit`: the write may or may not have taken effect.
+    #[error("the outcome of a write is unknown: {0}")]
     OutcomeUnknown(sqlx::Error),
-    /// What was to be created was created by somebody else meanwhile, so that it has to be looked for again. Where that
-    /// does not help, the caller is told this.
+    /// Another write has created the row meanwhile, so the whole write must be repeated, which then finds the row. If
+    /// repeating does not help, the response is this problem.
     #[error("{}", .0.detail)]
     CreatedMeanwhile(Box<Problem>),
-    /// Ends a server before it begins.
+    /// The clock of this machine is wrong, so the server does not start.
     #[error("{0}")]
     Clock(String),
-    /// Likewise.
+    /// The server is not configured for this kind of pooler, so it does not start.
     #[error(
-        "DATABASE_URL leads to a pooler in transaction mode; say so with --transaction-pooling, or connect to \
-        PostgreSQL itself, which is faster"
+        "DATABASE_URL leads to a pooler in transaction mode; add --transaction-pooling, or \
+            connect to PostgreSQL directly, which is faster"
     )]
     Pooled,
     #[error("migration: {0}")]
     Migration(#[from] sqlx::migrate::MigrateError),
-    /// A spawned write panicked or was ended with the runtime.
+    /// A spawned write panicked, or was cancelled when the runtime shut down.
     #[error("task: {0}")]
     Task(#[from] tokio::task::JoinError),
 }
@@ -51,12 +51,12 @@ impl From<Problem> for Error {
     }
 }
 
-/// The detail of the problem that such a write is answered with.
-pub(crate) const OUTCOME_UNKNOWN: &str = "The write was begun, and it is not known whether it was done. Read \
-    what it would have changed before you send it again. A PUT with an id of your own and `If-None-Match: *` \
-    can be sent again safely: it creates the row once.";
+/// The detail of the response to [`Error::OutcomeUnknown`].
+pub(crate) const OUTCOME_UNKNOWN: &str = "The outcome of the write is unknown: it may have been done. Read the rows before you \
+            send it again. A PUT with your own id and `If-None-Match: *` can be sent again safely: it creates the \
+            row once.";
 
-/// A constraint that a write may break, and what the caller is told then.
+/// A constraint that a write may violate, and the field error that the response then contains.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Constraint {
     pub(crate) name: &'static str,
@@ -77,8 +77,8 @@ impl Error {
         Self::fields(kind, vec![FieldError::new(pointer, code, message)])
     }
 
-    /// Turns a broken constraint of the list into the refusal that it stands for: 409 for a
-    /// duplicate, 422 for a reference to nothing or a value out of range.
+    /// Converts the violation of a listed constraint into a refusal: 409 for a duplicate, 422 for a missing
+    /// reference or a value out of range. Any other error is returned unchanged.
     pub(crate) fn on_constraint(self, constraints: &[Constraint]) -> Self {
         let Self::Database(error) = &self else {
             return self;
@@ -106,7 +106,7 @@ impl Error {
         }
     }
 
-    /// Whether a row that others refer to was to go, or a reference pointed to nothing.
+    /// Whether a deleted row is still referenced, or a reference has no target.
     pub(crate) fn is_foreign_key_violation(&self) -> bool {
         self.database_kind()
             .is_some_and(|kind| matches!(kind, ErrorKind::ForeignKeyViolation))
@@ -120,30 +120,30 @@ impl Error {
         self.violated_unique() == Some(constraint)
     }
 
-    /// Whether the primary key of the table, or of one of its partitions, is taken.
+    /// Whether the primary key already exists in the table or one of its partitions.
     pub(crate) fn is_duplicate_key_of(&self, table: &str) -> bool {
         self.violated_unique()
             .is_some_and(|name| name.starts_with(table) && name.ends_with("_pkey"))
     }
 
-    /// Whether others held a lock for longer than this one may be waited for.
+    /// Whether the write waited too long for a lock, or was chosen as the victim of a deadlock.
     pub(crate) fn is_lost_lock(&self) -> bool {
         self.has_code("55P03") || self.has_code("40P01")
     }
 
-    /// Whether others were faster, so that the same write may succeed from its start.
+    /// Whether a concurrent write interfered, so that the same write may succeed if repeated from its start.
     pub(crate) fn is_lost_race(&self) -> bool {
         self.is_lost_lock() || self.has_code("40001") || matches!(self, Self::CreatedMeanwhile(_))
     }
 
-    /// Whether a row has no partition to go to, or a partition that was named is gone.
+    /// Whether no partition accepts a row, or a partition named in the statement no longer exists.
     pub(crate) fn is_missing_partition(&self) -> bool {
         let no_partition = self.has_code("23514") && self.constraint().is_none();
         no_partition || self.has_code("42P01")
     }
 
-    /// Whether it is for now alone: the database is away or busy.
-    pub(crate) fn may_pass(&self) -> bool {
+    /// Whether the error is transient: the database is unreachable or busy.
+    pub(crate) fn is_transient(&self) -> bool {
         match self {
             Self::Refused(problem) => problem.is(Kind::Unavailable),
             Self::Database(error) => kind_of(error) == Kind::Unavailable,
@@ -157,12 +157,12 @@ impl Error {
         }
     }
 
-    /// Whether the database lacks a function or an operator, as those of an extension.
+    /// Whether the database lacks a function or an operator, for example one of an extension.
     pub(crate) fn is_missing_function(&self) -> bool {
         self.has_code("42883")
     }
 
-    /// The value that broke a constraint, as PostgreSQL tells it: `Key (email)=(ada@example.org) …`.
+    /// The value that violated a constraint, from PostgreSQL's detail: `Key (email)=(ada@example.org) …`.
     pub(crate) fn value_at_fault(&self) -> Option<String> {
         let Self::Database(error) = self else {
             return None;
@@ -172,7 +172,7 @@ impl Error {
             .try_downcast_ref::<PgDatabaseError>()?;
         let (_, value) = database.detail()?.split_once(")=(")?;
         let (value, _) = value.split_once(')')?;
-        // Of a key with several columns the last tells most.
+        // In a key with several columns, the last one is the most specific.
         value.rsplit(", ").next().map(str::to_owned)
     }
 
@@ -225,7 +225,7 @@ impl Error {
                 tracing::warn!(error = %self, "unavailable");
                 Problem::new(
                     kind,
-                    "The database does not answer or is busy; try again shortly.",
+                    "The database does not answer or is busy. Try again shortly.",
                 )
             }
             Kind::Invalid => {
@@ -234,16 +234,13 @@ impl Error {
             }
             _ => {
                 tracing::error!(error = %self, "failed");
-                Problem::new(
-                    kind,
-                    "Something went wrong in the server; its log says what.",
-                )
+                Problem::new(kind, "The server failed. The server's log has the details.")
             }
         }
     }
 }
 
-/// Sorts the database's own errors by what the caller can do about them.
+/// Classifies database errors by what the caller can do about them.
 fn kind_of(error: &sqlx::Error) -> Kind {
     match error {
         sqlx::Error::Io(_)
@@ -256,12 +253,13 @@ fn kind_of(error: &sqlx::Error) -> Kind {
                 .try_downcast_ref::<PgDatabaseError>()
                 .map_or("", PgDatabaseError::code);
             match code.as_bytes() {
-                // A lost race (deadlock, lock or statement timeout), too many connections or a
-                // server that starts or stops, or became a standby.
+                // A conflict between transactions, a deadlock, a lock or statement timeout, or a
+                // server that starts, stops or has become a standby.
                 b"25006" | b"40001" | b"40P01" | b"55P03" | b"57014" | b"57P01" | b"57P02"
                 | b"57P03" => Kind::Unavailable,
+                // Connection errors, or a lack of resources such as too many connections.
                 [b'0', b'8', ..] | [b'5', b'3', ..] => Kind::Unavailable,
-                // Data exceptions: a value that no check of ours foresaw.
+                // Data exceptions: a value that the server's own checks did not reject.
                 [b'2', b'2', ..] => Kind::Invalid,
                 _ => Kind::Internal,
             }
@@ -276,7 +274,7 @@ impl IntoResponse for Error {
     }
 }
 
-/// The response that carries a problem.
+/// The response for a problem. A 503 asks the caller to retry after 1 s.
 pub(crate) fn problem_response(problem: &Problem) -> Response {
     let status = StatusCode::from_u16(problem.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let mut response = (status, axum::Json(problem)).into_response();

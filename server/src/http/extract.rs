@@ -1,4 +1,4 @@
-//! What handlers take from a request, each refused with a problem where it cannot be read.
+//! Extractors for the parts of a request. Each rejects what it cannot read with a problem.
 
 use std::{io::Read, sync::Arc, time::Duration};
 
@@ -16,36 +16,36 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::http::error::{Error, Result};
 
-/// KiB of large bodies that may be in memory at a time; one that is larger takes all of it. What is made of a body
-/// takes some ten times its size.
+/// Total size of the large bodies in memory at a time, in KiB. A body that is larger than this takes all of it. Parsed,
+/// a body needs about ten times its size.
 const MAX_LARGE_BODIES_KIB: u32 = 8 << 10;
-/// Bytes from which on a body takes a turn.
+/// A body larger than this needs permits, in bytes.
 const LARGE: usize = 256 << 10;
-/// How long it waits for that; nothing of it is read meanwhile.
+/// How long a request waits for these permits. Its body is not read meanwhile.
 const TURN_LIMIT: Duration = Duration::from_secs(60);
 
-/// How large bodies may be, how many large ones there may be at a time, and how long they may take. Cheap to clone.
+/// Limits for the size of a body, for the large bodies in memory, and for the time to receive a body. Cheap to clone.
 #[derive(Clone, Debug)]
 pub(crate) struct BodyLimits {
     bytes: usize,
     time: Duration,
-    /// A permit for each KiB of large bodies.
+    /// One permit for each KiB of large bodies.
     large: Arc<Semaphore>,
 }
 
 impl BodyLimits {
-    /// Limits of a body that is no array, and of the time of a whole request.
+    /// `bytes` limits a body that is not an array. `request_timeout` limits a whole request, not only its body.
     pub(crate) fn new(bytes: usize, request_timeout: Duration) -> Self {
         Self {
             bytes,
-            // Before the time of the whole request is over, whose end would not tell why.
+            // Ends before the timeout of the whole request, whose response would not name the cause.
             time: request_timeout * 9 / 10,
             large: Arc::new(Semaphore::new(MAX_LARGE_BODIES_KIB as usize)),
         }
     }
 }
 
-/// A JSON body. Unknown fields and wrong types are refused with a pointer to them.
+/// A JSON object. Unknown fields and wrong types are rejected with a pointer to them.
 pub(crate) struct Document<T>(pub(crate) T);
 
 impl<S, T> FromRequest<S> for Document<T>
@@ -67,13 +67,13 @@ where
     }
 }
 
-/// Bytes that an array of rows may have.
+/// Maximum size of an array of rows, in bytes.
 pub(crate) const DOCUMENTS_LIMIT: usize = 16 << 20;
 
-/// Likewise an array, which may be large.
+/// A JSON array of rows, which may be large. Faults are rejected as in [`Document`].
 pub(crate) struct Documents<T> {
     pub(crate) rows: Vec<T>,
-    /// To be held as long as what was made of them.
+    /// Must be held for as long as the rows are in memory.
     pub(crate) permit: Option<OwnedSemaphorePermit>,
 }
 
@@ -91,7 +91,7 @@ where
         let length = length.and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
         let permit = match length {
             Some(length) if length <= LARGE && !is_gzipped(request.headers())? => None,
-            // Without a length, or packed, it may be anything up to the limit.
+            // Without a length, or compressed, the body may have any size up to the limit.
             Some(length) if !is_gzipped(request.headers())? => {
                 Some(take_turn(&limits, length).await?)
             }
@@ -102,7 +102,7 @@ where
     }
 }
 
-/// Waits until the large bodies in memory leave room for one more of that many bytes.
+/// Waits until the large bodies in memory leave room for another of `bytes` bytes.
 async fn take_turn(limits: &BodyLimits, bytes: usize) -> Result<OwnedSemaphorePermit> {
     let kib = u32::try_from(bytes.div_ceil(1_024)).unwrap_or(u32::MAX);
     let turn = limits.large.clone();
@@ -110,8 +110,7 @@ async fn take_turn(limits: &BodyLimits, bytes: usize) -> Result<OwnedSemaphorePe
     match tokio::time::timeout(TURN_LIMIT, turn).await {
         Ok(Ok(permit)) => Ok(permit),
         _ => {
-            let detail = "As many large requests as may be are under way; send it again later, or fewer rows at a \
-                time.";
+            let detail = "Too many large requests are running. Try again later, or send fewer rows at a time.";
             Err(Error::refused(Kind::Unavailable, detail))
         }
     }
@@ -121,7 +120,7 @@ fn read<T: DeserializeOwned + Serialize>(body: &[u8]) -> Result<T> {
     document::from_slice(body).map_err(|error| Error::fields(Kind::Unreadable, vec![error]))
 }
 
-/// The body, unpacked, of at most `limit` bytes, which have to come in that time.
+/// Reads and decompresses a body of at most `limit` bytes, which must arrive within `time`.
 async fn json<S: Send + Sync>(
     request: Request,
     state: &S,
@@ -135,7 +134,7 @@ async fn json<S: Send + Sync>(
     }
     let is_gzipped = is_gzipped(request.headers())?;
     if request.body().size_hint().lower() > limit as u64 {
-        // Before anything of it is asked for.
+        // Rejected before any of the body is read.
         return Err(too_large());
     }
     let body = tokio::time::timeout(time, Bytes::from_request(request, state));
@@ -144,7 +143,7 @@ async fn json<S: Send + Sync>(
             .map_err(|_| late(time))?
             .map_err(|rejection| match rejection.status() {
                 StatusCode::PAYLOAD_TOO_LARGE => too_large(),
-                _ => Error::refused(Kind::Unreadable, "The body did not arrive whole."),
+                _ => Error::refused(Kind::Unreadable, "The body is incomplete."),
             })?;
     if !is_gzipped {
         return Ok(body);
@@ -153,7 +152,7 @@ async fn json<S: Send + Sync>(
     MultiGzDecoder::new(&*body)
         .take(limit as u64 + 1)
         .read_to_end(&mut unpacked)
-        .map_err(|_| Error::refused(Kind::Unreadable, "The body is not what gzip makes."))?;
+        .map_err(|_| Error::refused(Kind::Unreadable, "The body is not valid gzip."))?;
     if unpacked.len() <= limit {
         Ok(unpacked.into())
     } else {
@@ -162,19 +161,20 @@ async fn json<S: Send + Sync>(
 }
 
 fn late(limit: Duration) -> Error {
-    let detail = format!("The body did not arrive in {limit:?}; send less at a time, or gzipped.");
+    let detail =
+        format!("The body did not arrive within {limit:?}. Send less at a time, or gzipped.");
     Error::refused(Kind::Timeout, detail)
 }
 
 fn too_large() -> Error {
-    let detail = "The body is larger than the server takes; split it or shorten it.";
+    let detail = "The body is too large; split it.";
     Error::refused(Kind::TooLarge, detail)
 }
 
-/// Whether the body is gzipped, as its headers say.
+/// Whether the headers declare the body as gzipped.
 ///
 /// # Errors
-/// 415 where it is packed otherwise.
+/// 415 if it has any other encoding, or is gzipped more than once.
 pub(crate) fn is_gzipped(headers: &HeaderMap) -> Result<bool> {
     let codings = headers.get_all(header::CONTENT_ENCODING).iter();
     let codings = codings.flat_map(|value| value.to_str().unwrap_or("?").split(','));
@@ -184,7 +184,7 @@ pub(crate) fn is_gzipped(headers: &HeaderMap) -> Result<bool> {
             "" | "identity" => {}
             "gzip" | "x-gzip" if !is_gzipped => is_gzipped = true,
             _ => {
-                let detail = "The body may be gzipped once, or not be encoded at all.";
+                let detail = "Send the body gzipped once, or not encoded.";
                 return Err(Error::refused(Kind::UnsupportedMediaType, detail));
             }
         }
@@ -203,7 +203,7 @@ fn is_json(headers: &HeaderMap) -> bool {
     essence == "application/json" || essence == "application/merge-patch+json"
 }
 
-/// The `{id}` of a path.
+/// The `{id}` in a path.
 pub(crate) struct RowId<R>(pub(crate) Id<R>);
 
 impl<S: Send + Sync, R> FromRequestParts<S> for RowId<R> {
@@ -215,7 +215,7 @@ impl<S: Send + Sync, R> FromRequestParts<S> for RowId<R> {
     }
 }
 
-/// The `{name}` of a path.
+/// The `{name}` in a path.
 pub(crate) struct Name(pub(crate) String);
 
 impl<S: Send + Sync> FromRequestParts<S> for Name {
@@ -233,7 +233,7 @@ fn unreadable_path() -> Error {
     Error::refused(Kind::Unreadable, "The path is not valid UTF-8.")
 }
 
-/// Reads an id as it stands in a path or a query.
+/// Parses an id from a path or a query.
 pub(crate) fn parse_id<R>(text: &str) -> Result<Id<R>> {
     text.parse().map_err(|_| {
         let detail = format!("`{text}` is not an id; ids are UUIDs.");
@@ -241,7 +241,7 @@ pub(crate) fn parse_id<R>(text: &str) -> Result<Id<R>> {
     })
 }
 
-/// Who writes, as the caller says in `Stockroom-Actor`; unknown callers are `anonymous`.
+/// The author of a write, from the `Stockroom-Actor` header. Without the header it is `anonymous`.
 #[derive(Clone, Debug)]
 pub(crate) struct Actor(pub(crate) String);
 
@@ -261,7 +261,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Actor {
             Ok(name) if is_name(name) => Ok(Self(name.into())),
             _ => Err(Error::refused(
                 Kind::Unreadable,
-                "`Stockroom-Actor` must be a name in UTF-8 of at most 200 bytes, all of which can be seen.",
+                "`Stockroom-Actor` must be a name in UTF-8 of at most 200 bytes, without invisible characters.",
             )),
         }
     }
@@ -273,10 +273,10 @@ fn is_name(name: &str) -> bool {
     name.len() <= Actor::MAX_LENGTH && checks.into_errors().is_empty()
 }
 
-/// What a caller sent as the document of a row, read but not yet checked.
+/// Reads the document of a row as the caller sent it, without checking the rules of `R`.
 ///
 /// # Errors
-/// 400 where it cannot be one.
+/// 400 if it cannot be read as such a document.
 pub(crate) fn read_new<R: Resource>(mut sent: Value) -> Result<R::New> {
     table::normalize(R::TABLE_COLUMNS, &mut sent);
     let new = document::from_value(&sent).and_then(|new: R::New| {
@@ -286,8 +286,8 @@ pub(crate) fn read_new<R: Resource>(mut sent: Value) -> Result<R::New> {
     new.map_err(|fault| Error::fields(Kind::Unreadable, vec![fault]))
 }
 
-/// The rules of `R` that need no database, on what a write changes of a row: what it leaves alone may break them, for
-/// the server or an older one has made it so.
+/// Checks the rules of `R` that need no database, but only for fields that a write changes. Unchanged fields may break
+/// the rules, because this server or an older version has stored them.
 pub(crate) fn checked_change<R: Resource>(old: &R, new: R::New) -> Result<R::New> {
     let mut errors = R::check(&new);
     if !errors.is_empty() {
@@ -304,7 +304,7 @@ pub(crate) fn checked_change<R: Resource>(old: &R, new: R::New) -> Result<R::New
     }
 }
 
-/// The rules of `R` that need no database.
+/// Checks the rules of `R` that need no database.
 pub(crate) fn checked<R: Resource>(new: R::New) -> Result<R::New> {
     match R::check(&new) {
         errors if errors.is_empty() => Ok(new),

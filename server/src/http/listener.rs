@@ -1,5 +1,5 @@
-//! Connections of callers: their address for the log, and time limits for callers who stop reading, or never begin to
-//! say anything.
+//! Connections of callers: their address for the log, and time limits for callers who stop reading, or who connect but
+//! send no request.
 
 use std::{
     fmt, io,
@@ -13,12 +13,12 @@ use tokio::{
     time::{Instant, Sleep, sleep},
 };
 
-/// How long a write may wait for a caller who reads nothing.
+/// Time limit of a write to a caller who reads nothing.
 const WRITE_LIMIT: Duration = Duration::from_secs(30);
-/// Bytes by which HTTP/2 introduces itself.
+/// Length of the HTTP/2 connection preface, in bytes (RFC 9113, section 3.4).
 const PREFACE: usize = 24;
 
-/// Where a request comes from, for the log.
+/// The address that a request comes from, for the log.
 #[derive(Clone, Debug)]
 pub(crate) struct Caller(Box<str>);
 
@@ -34,21 +34,21 @@ impl Caller {
     }
 }
 
-/// A stream that fails once a write has waited for too long, or its first bytes have not come. Callers who stopped
-/// reading would hold memory in the server and in the kernel for ever.
+/// A stream that fails if a write waits for too long, or if the first bytes do not arrive in time. Without this,
+/// callers who stop reading would hold memory in the server and in the kernel for ever.
 pub(crate) struct Timed<S> {
     stream: S,
     limit: Duration,
     /// Set while a write waits.
     deadline: Option<Pin<Box<Sleep>>>,
-    /// Set until enough was read to tell which version of HTTP it is: from there on the head of each request has its
-    /// own limit.
+    /// Set until enough bytes were read to detect the version of HTTP. From then on, the head of each request has a
+    /// separate time limit.
     first: Option<Pin<Box<Sleep>>>,
     received: usize,
 }
 
 impl<S> Timed<S> {
-    /// A stream whose first bytes have to come within `first`.
+    /// Wraps a stream whose first [`PREFACE`] bytes must arrive within `first`.
     pub(crate) fn new(stream: S, first: Duration) -> Self {
         Self {
             stream,
@@ -73,7 +73,7 @@ impl<S> Timed<S> {
         if deadline.as_mut().poll(cx).is_pending() {
             return Poll::Pending;
         }
-        // A second attempt fails at once.
+        // If the caller polls again, that fails at once.
         deadline.as_mut().reset(Instant::now());
         Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
     }
@@ -157,7 +157,7 @@ mod tests {
             }
             theirs
         });
-        // Longer in all than the limit, but each byte goes within it.
+        // Takes longer than the limit in total, but each byte is written within it.
         ours.write_all(&[7; 12]).await.unwrap();
         let theirs = taking.await.unwrap();
         let error = ours.write_all(&[7; 4]).await.unwrap_err();

@@ -1,5 +1,5 @@
-//! Keeps web pages out. A browser on this machine lets any page send requests to a server on it: across origins, and by
-//! a name that the page's own name server suddenly resolves to this machine. Neither is from somebody who uses the shop.
+//! Rejects requests from foreign web pages. A browser on this machine lets any page send requests to a local server:
+//! by cross-origin requests, or by DNS rebinding, where the page's own host name suddenly resolves to this machine.
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
@@ -15,27 +15,27 @@ type Result<T, E = Error> = std::result::Result<T, E>;
 
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
-/// The names under which a server may be called.
+/// The host names that requests may use for a server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Hosts {
-    /// Whatever the name: the server is meant for other machines, which may know it by any.
+    /// Any name: the server is meant for other machines, which may know it under any name.
     Any,
-    /// The names of this machine for itself, and these.
+    /// Loopback addresses and `localhost` names, and the listed names.
     Local(Vec<String>),
 }
 
-/// Reads a name under which a server may be called, as `--allow-host` takes it.
+/// Parses the value of `--allow-host`.
 ///
 /// # Errors
-/// What it is instead.
+/// The reason why it is not a host name.
 pub(crate) fn parse_host(text: &str) -> Result<String, String> {
-    let name = Authority::try_from(text).map_err(|_| format!("`{text}` is no host name"))?;
+    let name = Authority::try_from(text).map_err(|_| format!("`{text}` is not a host name"))?;
     if name.as_str().contains(['@', '*']) {
         return Err(format!(
-            "`{text}` is no host name; write one as shop.example"
+            "`{text}` is not a host name; write one like shop.example"
         ));
     }
-    // The port is that of whoever passes the request on.
+    // The port is ignored: it is that of the proxy that forwards the request.
     Ok(name.host().to_ascii_lowercase())
 }
 
@@ -60,10 +60,10 @@ impl Hosts {
     }
 }
 
-/// Refuses requests that a web page makes from elsewhere, and those that do not say clearly which host they are for.
+/// Refuses requests from web pages of other origins, and requests whose host is unclear or not in `hosts`.
 ///
 /// # Errors
-/// 400, 403 and 421.
+/// 400 if the host is missing or unclear, 403 for a page of another origin, 421 if the host is not in `hosts`.
 pub(crate) fn check(request: &Request, hosts: &Hosts) -> Result<()> {
     let headers = request.headers();
     let host = host(request)?;
@@ -84,7 +84,7 @@ pub(crate) fn check(request: &Request, hosts: &Hosts) -> Result<()> {
     Ok(())
 }
 
-/// The host that the request is for, which has to be said once.
+/// The host that the request is for. A request must name it exactly once; only HTTP/1.0 may omit it.
 fn host(request: &Request) -> Result<Option<Authority>> {
     let unclear = || {
         Error::refused(
@@ -94,26 +94,26 @@ fn host(request: &Request) -> Result<Option<Authority>> {
     };
     let mut hosts = request.headers().get_all(header::HOST).iter();
     let (host, second) = (hosts.next(), hosts.next());
-    // HTTP/2 names it in the first line alone, as a request to a proxy does.
+    // HTTP/2 may name the host only in `:authority`, and a request in absolute form names it in its target.
     let is_in_line = request.uri().authority().is_some();
     let is_missing = host.is_none() && !is_in_line && request.version() >= Version::HTTP_11;
     if is_missing || second.is_some() {
         return Err(unclear());
     }
-    // What the first line says counts.
+    // The request target takes precedence over the `Host` header (RFC 9112, section 3.2.2).
     if let Some(authority) = request.uri().authority() {
         return Ok(Some(authority.clone()));
     }
     let host = host.map(|host| Authority::try_from(host.as_bytes()));
     let host = host.transpose().map_err(|_| unclear())?;
     match host {
-        // That belongs into URLs.
+        // User information is only allowed in URLs.
         Some(host) if host.as_str().contains('@') => Err(unclear()),
         host => Ok(host),
     }
 }
 
-/// Whether no page is behind the request, or one that came from this server.
+/// Whether the request has no `Origin` header, or one that names this server.
 fn is_same_origin(headers: &HeaderMap, host: Option<&Authority>) -> bool {
     let Some(origin) = headers.get(header::ORIGIN) else {
         return true;

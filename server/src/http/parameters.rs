@@ -1,14 +1,23 @@
-//! The parameters of a query string: each stands once, and none is passed over.
+//! The parameters of a query string. Each may occur only once, and unknown ones are refused.
 
+use axum::{extract::FromRequestParts, http::request::Parts};
 use stockroom_common::{Count, FieldError, Kind, Resource, check, page};
 
 use crate::http::error::{Error, Result};
 
-/// Bytes that the name of a file may have.
+/// Maximum length of a file name, in bytes.
 const MAX_NAME: usize = 255;
 
-/// The parameters of a query string, taken out one by one.
+/// The parameters of a query string. Handlers take them out one by one.
 pub(crate) struct Parameters(Vec<(String, String)>);
+
+impl<S: Send + Sync> FromRequestParts<S> for Parameters {
+    type Rejection = Error;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self> {
+        Self::read(parts.uri.query().unwrap_or_default())
+    }
+}
 
 impl Parameters {
     pub(crate) fn read(query: &str) -> Result<Self> {
@@ -16,17 +25,17 @@ impl Parameters {
             .map_err(|_| Error::refused(Kind::Unreadable, "The query string cannot be read."))?;
         for (index, (name, _)) in pairs.iter().enumerate() {
             if pairs[..index].iter().any(|(earlier, _)| earlier == name) {
-                return Err(unreadable(name, "repeated", "stands more than once"));
+                return Err(unreadable(name, "repeated", "is given more than once"));
             }
         }
         Ok(Self(pairs))
     }
 
-    /// What a page is asked for with, beside its cursor, in the one way that all equal queries share.
+    /// The query of a page in canonical form, without its position, so that equal queries give equal text.
     pub(crate) fn canonical<E: Resource>(&self) -> String {
         let default_limit = page::DEFAULT_LIMIT.to_string();
-        let goes_without_saying = |name: &str, value: &str| match name {
-            // They say where the page begins, which is told apart.
+        let is_default = |name: &str, value: &str| match name {
+            // They give the position of the page, which is not part of the query.
             "cursor" | "seek" => true,
             "limit" => value == default_limit,
             "sort" => value == E::DEFAULT_SORT,
@@ -35,7 +44,7 @@ impl Parameters {
             _ => false,
         };
         let mut pairs: Vec<&(String, String)> = self.0.iter().collect();
-        pairs.retain(|(name, value)| !goes_without_saying(name, value));
+        pairs.retain(|(name, value)| !is_default(name, value));
         pairs.sort();
         serde_urlencoded::to_string(pairs).unwrap_or_default()
     }
@@ -45,22 +54,22 @@ impl Parameters {
         Some(self.0.swap_remove(index).1)
     }
 
-    /// Takes one of the values that a parameter may have, the first where it is absent.
+    /// Takes a parameter that must have one of the `known` values. If it is absent, the first of them applies.
     pub(crate) fn one_of<T: Copy>(&mut self, name: &str, known: &[(&str, T)]) -> Result<T> {
-        let told = self.take(name);
-        let found = match told.as_deref() {
+        let given = self.take(name);
+        let found = match given.as_deref() {
             None => known.first(),
             Some(text) => known.iter().find(|(value, _)| *value == text),
         };
         found.map(|(_, value)| *value).ok_or_else(|| {
             let known: Vec<&str> = known.iter().map(|(value, _)| *value).collect();
-            let told = told.unwrap_or_default();
-            let message = format!("is `{told}`; it may be {}", known.join(" or "));
+            let given = given.unwrap_or_default();
+            let message = format!("is `{given}`; it may be {}", known.join(" or "));
             unreadable(name, "unknown_value", message)
         })
     }
 
-    /// Takes what the caller calls a file.
+    /// Takes the `name` parameter, which must be a file name without a folder.
     pub(crate) fn file_name(&mut self) -> Result<Option<String>> {
         let name = self.take("name").filter(|name| !name.is_empty());
         match &name {
@@ -69,11 +78,11 @@ impl Parameters {
                 Err(unreadable("name", "too_long", message))
             }
             Some(name) if name.contains('/') => {
-                let message = "is the name of a file alone, without its folder";
+                let message = "must be a file name without a folder";
                 Err(unreadable("name", "invalid_text", message))
             }
             Some(name) if name.chars().any(check::is_disruptive) => {
-                let message = "holds a character that cannot be seen; leave it out";
+                let message = "has an invisible character; remove it";
                 Err(unreadable("name", "invalid_text", message))
             }
             _ => Ok(name),
@@ -84,26 +93,29 @@ impl Parameters {
         self.0.iter().any(|(known, _)| known == name)
     }
 
-    /// What is left, as it stands in a URL.
+    /// The remaining parameters in URL encoding.
     pub(crate) fn encoded(&self) -> String {
         serde_urlencoded::to_string(&self.0).unwrap_or_default()
     }
 
-    /// Takes those of the names that are there, in the order of the names.
+    /// Takes the parameters whose names are in `names`, in the order of `names`.
     pub(crate) fn take_all(&mut self, names: &[&'static str]) -> Vec<(&'static str, String)> {
         let taken = names.iter().map(|name| Some((*name, self.take(name)?)));
         taken.collect::<Vec<_>>().into_iter().flatten().collect()
     }
 
-    /// Refuses what is left and not known here.
+    /// Refuses remaining parameters that are not in `known`.
     pub(crate) fn refuse_rest(&self, known: &[&str]) -> Result<()> {
         let mut names = self.0.iter();
         match names.find(|(name, _)| !known.contains(&name.as_str())) {
             None => Ok(()),
             Some((name, _)) => {
                 let message = match known {
-                    [] => "is not known here; leave it out".to_owned(),
-                    known => format!("is not known here; known are {}", known.join(", ")),
+                    [] => "is not a parameter of this path; leave it out".to_owned(),
+                    known => format!(
+                        "is not a parameter of this path; it takes {}",
+                        known.join(", ")
+                    ),
                 };
                 Err(unreadable(name, "unknown_parameter", message))
             }
@@ -111,7 +123,7 @@ impl Parameters {
     }
 }
 
-/// A refusal of what a query parameter says.
+/// A refusal of a query parameter: 400.
 pub(crate) fn unreadable(name: &str, code: &str, message: impl Into<String>) -> Error {
     let error = FieldError::new(format!("?{name}"), code, message);
     Error::fields(Kind::Unreadable, vec![error])

@@ -1,4 +1,4 @@
-//! Answers that several features give.
+//! Responses that several features use.
 
 use axum::{
     body::Body,
@@ -7,7 +7,7 @@ use axum::{
 };
 use stockroom_common::format::Format;
 
-/// Answers with a file.
+/// A response that the caller saves as the file `name`, with the extension of `format`.
 pub(crate) fn attachment(body: Body, name: &str, format: Format) -> Response {
     let mut response = body.into_response();
     let headers = response.headers_mut();

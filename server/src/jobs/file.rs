@@ -1,4 +1,4 @@
-//! The files of jobs, kept in chunks in the database: whatever happens to a server, another has them.
+//! The files of jobs, stored in chunks in the database, so that another server has them if one fails.
 
 use std::io::{self, Read};
 
@@ -28,10 +28,10 @@ use crate::{
     },
 };
 
-/// Bytes of a chunk.
+/// The size of a chunk in bytes.
 const CHUNK_BYTES: usize = 1 << 20;
 
-/// `GET /v1/jobs/{id}/file`: what an export has written, or an import was sent.
+/// `GET /v1/jobs/{id}/file`: the file that an export has written or an import has received.
 pub(crate) async fn fetch(State(store): State<Store>, RowId(id): RowId<Job>) -> Result<Response> {
     let job = find(&store.database.background, id).await?;
     let (format, name) = match &job.request {
@@ -46,13 +46,12 @@ pub(crate) async fn fetch(State(store): State<Store>, RowId(id): RowId<Job>) -> 
         let (kind, detail) = match job.state {
             JobState::Queued | JobState::Running => (
                 Kind::Conflict,
-                "The file is not whole yet; wait until the job is done.",
+                "The file is not complete yet. Wait until the job is done.",
             ),
-            JobState::Done => (Kind::Gone, "The file is not kept any more."),
-            JobState::Cancelled | JobState::Failed => (
-                Kind::NotFound,
-                "The job did not come to its end; it has no file.",
-            ),
+            JobState::Done => (Kind::Gone, "The file has expired."),
+            JobState::Cancelled | JobState::Failed => {
+                (Kind::NotFound, "The job did not finish; it has no file.")
+            }
         };
         return Err(Error::refused(kind, detail));
     };
@@ -62,7 +61,7 @@ pub(crate) async fn fetch(State(store): State<Store>, RowId(id): RowId<Job>) -> 
         Ok::<_, io::Error>(chunk.map(|bytes| (Bytes::from(bytes), (store, number + 1))))
     });
     let mut response = attachment(Body::from_stream(chunks), name, format);
-    // A file that is deleted meanwhile breaks off, and does not seem whole.
+    // If the file is deleted during the download, the body ends early. The length shows that it is incomplete.
     let length = HeaderValue::from(bytes);
     response
         .headers_mut()
@@ -70,7 +69,7 @@ pub(crate) async fn fetch(State(store): State<Store>, RowId(id): RowId<Job>) -> 
     Ok(response)
 }
 
-/// Keeps a file that was received, for the job whose transaction this is.
+/// Stores a received file, in the transaction that creates its job.
 pub(crate) async fn store_file(
     conn: &mut Connection,
     id: Id<Job>,
@@ -99,7 +98,7 @@ pub(crate) async fn store_file(
     Ok(())
 }
 
-/// The chunks of a job's file, to be read one after the other.
+/// Reads the file of a job chunk by chunk.
 pub(crate) struct FileChunks<'a> {
     run: &'a Run,
     number: i32,
@@ -110,7 +109,7 @@ impl<'a> FileChunks<'a> {
         Self { run, number: 0 }
     }
 
-    /// The next one; none after the last.
+    /// The next chunk; `None` after the last.
     pub(crate) async fn next(&mut self) -> Result<Option<Vec<u8>>> {
         let chunk = select(
             &self.run.store.database.background,
@@ -123,12 +122,12 @@ impl<'a> FileChunks<'a> {
     }
 }
 
-/// Takes a file in, in place of what another server may have left of it.
+/// Writes the file of a job, in place of what another server may have left of it.
 pub(crate) struct ChunkWriter<'a> {
     run: &'a Run,
     number: i32,
     bytes: i64,
-    /// What is no whole chunk yet.
+    /// Bytes that do not fill a chunk yet.
     rest: Vec<u8>,
 }
 
@@ -164,7 +163,7 @@ impl<'a> ChunkWriter<'a> {
         self.rest.extend_from_slice(bytes);
     }
 
-    /// Writes the chunks that are whole.
+    /// Writes the full chunks.
     pub(crate) async fn store(&mut self) -> Result<()> {
         while self.rest.len() >= CHUNK_BYTES {
             let after = self.rest.split_off(CHUNK_BYTES);
@@ -174,7 +173,7 @@ impl<'a> ChunkWriter<'a> {
         Ok(())
     }
 
-    /// Writes what is left; gives how many bytes there are.
+    /// Writes the rest and returns the size of the file in bytes.
     pub(crate) async fn end(mut self) -> Result<i64> {
         self.store().await?;
         let rest = std::mem::take(&mut self.rest);
@@ -186,7 +185,8 @@ impl<'a> ChunkWriter<'a> {
 
     async fn put(&mut self, chunk: Vec<u8>) -> Result<()> {
         self.bytes += chunk.len() as i64;
-        // A server that was taken for dead must not mix its chunks with those of the next.
+        // Only if this server still runs the job: one that was presumed dead must not mix its chunks with those of the
+        // server that has taken over.
         let put = sqlx::query(
             "insert into job_pieces (job_id, number, bytes)
             select id, $3, $4 from jobs
@@ -217,9 +217,9 @@ async fn select(pool: &Pool, id: Id<Job>, number: i32) -> Result<Option<Vec<u8>>
 }
 
 fn lost(error: io::Error) -> Error {
-    tracing::error!(%error, "a file that was received cannot be read");
+    tracing::error!(%error, "a received file cannot be read");
     Error::refused(
         Kind::Unavailable,
-        "The server cannot read the file that it received.",
+        "The server cannot read the received file.",
     )
 }

@@ -1,4 +1,4 @@
-//! What a job leaves behind where it comes to a good end.
+//! The result of a job that succeeds.
 
 use stockroom_common::bulk::ImportReport;
 

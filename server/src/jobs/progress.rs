@@ -1,14 +1,14 @@
-//! How far a job is, step by step.
+//! The progress of a job, step by step.
 
 use std::time::Instant;
 
 use stockroom_common::job::{JobRequest, Step};
 
-/// The steps of a job, and since when each is worked on.
+/// The steps of a job, with the counts and times of each.
 #[derive(Debug)]
 pub(crate) struct Progress {
     counts: Vec<Count>,
-    /// Whether this server knows how far the job is: another may have had it before.
+    /// Whether this server has counted anything yet. Until then, the progress that another server saved is better.
     is_known: bool,
 }
 
@@ -17,14 +17,14 @@ struct Count {
     step: String,
     done: i64,
     total: Option<i64>,
-    /// Done before this server took the job.
+    /// The part of `done` from before this server took the job. It does not count in the rate.
     found: i64,
     since: Option<Instant>,
     until: Option<Instant>,
 }
 
 impl Progress {
-    /// A job of which nothing is done yet.
+    /// The progress of a job that has not begun.
     pub(super) fn of(request: &JobRequest) -> Self {
         let steps = request.steps().into_iter();
         let counts = steps.map(|(step, total)| Count {
@@ -46,19 +46,19 @@ impl Progress {
         &mut self.counts[step]
     }
 
-    /// Counts what was done already.
+    /// Counts what was done before this server took the job.
     pub(crate) fn found(&mut self, step: usize, done: i64) {
         let count = self.at(step);
         count.done += done;
         count.found += done;
     }
 
-    /// Begins a step, where it is not begun yet.
+    /// Begins a step if it has not begun yet.
     pub(crate) fn began(&mut self, step: usize) {
         self.at(step).since.get_or_insert_with(Instant::now);
     }
 
-    /// Begins a step anew.
+    /// Begins a step again from 0.
     pub(crate) fn restart(&mut self, step: usize) {
         let count = self.at(step);
         (count.done, count.found) = (0, 0);
@@ -72,11 +72,11 @@ impl Progress {
     pub(crate) fn done(&mut self, step: usize, done: i64) {
         let count = self.at(step);
         count.done += done;
-        // An estimate may be met on the way.
+        // The total may be an estimate. If the count exceeds it, the step has not ended.
         count.until = (Some(count.done) == count.total).then(Instant::now);
     }
 
-    /// Ends a step: what was done is all there was.
+    /// Ends a step. Its count becomes its total, and is returned.
     pub(crate) fn ended(&mut self, step: usize) -> i64 {
         let count = self.at(step);
         count.total = Some(count.done);
@@ -88,7 +88,7 @@ impl Progress {
         self.counts.iter().map(Count::step).collect()
     }
 
-    /// The same, where this server knows it.
+    /// The steps, if this server has counted anything yet.
     pub(super) fn known(&self) -> Option<Vec<Step>> {
         self.is_known.then(|| self.steps())
     }
@@ -108,7 +108,7 @@ impl Count {
         }
     }
 
-    /// Rows a second since this server began with them.
+    /// Rows per second since this server began the step.
     fn rate(&self) -> f64 {
         let Some(since) = self.since else {
             return 0.0;

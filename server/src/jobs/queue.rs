@@ -1,6 +1,6 @@
-//! Jobs in the database: the queue, who runs what, how far it is.
+//! Jobs in the database: the queue, which server runs which job, and its progress.
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 use serde::Serialize;
 use serde_json::Value;
 use sqlx::{AssertSqlSafe, Row, postgres::PgRow, types::Json};
@@ -18,54 +18,50 @@ use crate::{
     store::database::{Connection, Pool},
 };
 
-/// A running job whose server has not said for so many seconds that it lives is taken over. By the clock
-/// of the database: those of servers differ.
+/// Seconds without a heartbeat after which a running job is taken over. The clock of the database counts, because those
+/// of servers differ.
 const ABANDONED_AFTER: f64 = 15.0;
-/// How long the files of jobs are kept once they have ended.
-const KEEP_FILES: TimeDelta = TimeDelta::days(1);
-/// Likewise the jobs themselves, but for seeds: those say which data is in the shop.
-const KEEP_JOBS: TimeDelta = TimeDelta::days(30);
-/// Pieces of files that one statement deletes.
+/// Chunks of files that one statement deletes.
 pub(super) const MAX_CHUNKS: i64 = 64;
 
 pub(crate) const COLUMNS: &str = "id, state, request, actor, progress, report, file_bytes, problem, \
     created_at, finished_at";
-/// As they stand in a list, without what only one of them is asked for.
+/// The columns of jobs in a list, without the parts that only a request for one job returns.
 const LISTED: &str = "id, state, request - 'ids' as request, actor, progress, \
     report || '{\"refused\": []}' as report, file_bytes, problem - 'errors' as problem, created_at, \
     finished_at";
-/// Jobs of a kind that may run or wait.
+/// Maximum jobs of a kind that run or wait.
 const MAX_WAITING: i64 = 32;
-/// Jobs that a list holds: those under way, and those that have ended.
+/// Maximum jobs in a list: unfinished ones, and ended ones.
 const MAX_UNFINISHED: i64 = 1_000;
 const MAX_ENDED: i64 = 100;
 
-/// A job that is to be put into the queue.
+/// A job to put into the queue.
 #[derive(Debug)]
 pub(crate) struct NewJob {
     pub(crate) at: DateTime<Utc>,
     pub(crate) actor: String,
     pub(crate) request: JobRequest,
-    /// The seed of a seed job and the rows in one of its batches.
+    /// For a seed job, the seed and the rows per batch.
     pub(crate) seed: Option<(u32, i64)>,
-    /// Of the file that was sent.
+    /// The size of the received file, if any.
     pub(crate) file_bytes: Option<i64>,
 }
 
-/// A job that this server has taken.
+/// A job that this server has claimed.
 #[derive(Debug)]
 pub(super) struct Claimed {
     pub(super) job: Job,
     pub(super) batch_rows: Option<i64>,
     pub(super) rows_done: i64,
-    /// How often it was taken over from a server that did not come to its end.
+    /// How many times it was taken over from a server that did not finish it.
     pub(super) taken_over: i32,
 }
 
 /// Puts a job into the queue.
 ///
 /// # Errors
-/// 429 where too many of its kind wait already.
+/// 429 if too many jobs of its kind run or wait already.
 pub(crate) async fn insert(conn: &mut Connection, new: NewJob) -> Result<Job> {
     let kind = new.request.kind();
     let waiting: i64 = sqlx::query_scalar(
@@ -76,7 +72,7 @@ pub(crate) async fn insert(conn: &mut Connection, new: NewJob) -> Result<Job> {
     .await?;
     if waiting >= MAX_WAITING {
         let detail = format!(
-            "{waiting} jobs of this kind ({}) run or wait already, one at a time; wait until some are done, or \
+            "{waiting} jobs of this kind ({}) are waiting already. Wait until some are done, or \
             cancel them.",
             kind.as_str()
         );
@@ -123,7 +119,7 @@ pub(super) async fn select(pool: &Pool, id: Id<Job>) -> Result<Option<Job>> {
     Ok(job)
 }
 
-/// Jobs as they stand in a list, whichever of them there are.
+/// Those of these jobs that exist, as in a list.
 pub(super) async fn select_listed(pool: &Pool, ids: &[Id<Job>]) -> Result<Vec<Job>> {
     let sql = format!("select {LISTED} from jobs where id = any($1)");
     let ids: Vec<Uuid> = ids.iter().map(|id| id.uuid()).collect();
@@ -135,7 +131,7 @@ pub(super) async fn select_listed(pool: &Pool, ids: &[Id<Job>]) -> Result<Vec<Jo
     Ok(jobs)
 }
 
-/// Those of these kinds that are under way, and the last hundred that have ended; the newest first.
+/// The unfinished jobs of these kinds, and the last hundred that have ended, newest first.
 pub(super) async fn select_latest(pool: &Pool, kinds: &[JobKind]) -> Result<Vec<Job>> {
     let sql = format!(
         "(select {LISTED} from jobs where kind = any($1) and state in ('queued', 'running')
@@ -178,8 +174,8 @@ pub(super) async fn request_cancel(pool: &Pool, id: Id<Job>, now: DateTime<Utc>)
     Ok(())
 }
 
-/// Puts an import that was tried back into the queue, for good this time and on that actor's account; none
-/// where it is no such job.
+/// Puts a finished dry run of an import back into the queue, to be applied in the name of `actor`. `None` if the job is
+/// not a finished dry run whose file is still stored.
 pub(super) async fn apply(pool: &Pool, id: Id<Job>, actor: &str) -> Result<Option<Job>> {
     let sql = format!(
         "update jobs
@@ -203,8 +199,8 @@ pub(super) async fn apply(pool: &Pool, id: Id<Job>, actor: &str) -> Result<Optio
     Ok(job)
 }
 
-/// Takes the job of one of these kinds that is to run next: one whose server is gone, or the first in the
-/// queue while none of its kind runs.
+/// Claims the next job of one of these kinds: one whose server sends no heartbeat any more, or else the first in the
+/// queue while no other of its kind runs.
 pub(super) async fn claim(pool: &Pool, runner: Uuid, kinds: &[JobKind]) -> Result<Option<Claimed>> {
     let sql = format!(
         "update jobs set state = 'running', runner = $1, beat_at = now(),
@@ -238,14 +234,14 @@ pub(super) async fn claim(pool: &Pool, runner: Uuid, kinds: &[JobKind]) -> Resul
         .await
         .map_err(Error::from);
     match claimed {
-        // Another server was quicker: one job of a kind runs at a time.
+        // Another server was faster. The unique index allows one running job of a kind.
         Err(error) if error.is_unique_violation_of("jobs_running_key") => Ok(None),
         claimed => claimed,
     }
 }
 
-/// Says that the job lives and how far it is; tells whether it is to stop, none where it is no longer
-/// this server's.
+/// Saves a heartbeat and, if given, the progress. Returns whether the job was cancelled; `None` if another server has
+/// the job.
 pub(super) async fn heartbeat(
     pool: &Pool,
     (id, runner): (Id<Job>, Uuid),
@@ -264,8 +260,8 @@ pub(super) async fn heartbeat(
     Ok(cancelled)
 }
 
-/// Writes down, in the transaction that writes the rows, that so many are seen to; false where the job is
-/// no longer this server's.
+/// Saves the number of processed rows, in the transaction that writes these rows. Returns `false` if another server has
+/// the job.
 pub(super) async fn mark(
     conn: &mut Connection,
     (id, runner): (Id<Job>, Uuid),
@@ -285,7 +281,7 @@ pub(super) async fn mark(
     Ok(marked.rows_affected() > 0)
 }
 
-/// Writes down how this server has left the job: ended, or back in the queue.
+/// Saves the state in which this server leaves the job: ended, or back in the queue.
 pub(super) async fn release(
     pool: &Pool,
     now: DateTime<Utc>,
@@ -298,7 +294,7 @@ pub(super) async fn release(
         "update jobs set state = $3, problem = $4, finished_at = $5, runner = null,
             report = coalesce($6, report),
             file_bytes = case
-                -- What is in the shop is needed in no file any more.
+                -- Rows that are in the shop are no longer needed in a file.
                 when $3 = 'done' and kind = 'import' and not (request->>'dry_run')::boolean then null
                 else coalesce($7, file_bytes)
             end
@@ -313,7 +309,7 @@ pub(super) async fn release(
     .bind(outcome.file_bytes)
     .execute(&mut *transaction)
     .await?;
-    // The batches of seeds that were given up say where to go on; those of others nobody needs.
+    // The saved batches of a cancelled or failed seed job show where to continue. A finished job needs none.
     if state == JobState::Done && left.rows_affected() > 0 {
         sqlx::query("delete from seed_batches where job_id = $1")
             .bind(id.uuid())
@@ -324,45 +320,7 @@ pub(super) async fn release(
     Ok(())
 }
 
-/// Deletes the pieces of files that belong to no job any more, some at a time: there may be many.
-pub(super) async fn sweep(pool: &Pool) -> Result<()> {
-    let delete = async || {
-        let deleted = sqlx::query(
-            "delete from job_pieces where (job_id, number) in (
-                select job_id, number from job_pieces join jobs on jobs.id = job_id
-                where file_bytes is null and state in ('done', 'cancelled', 'failed')
-                limit $1
-            )",
-        )
-        .bind(MAX_CHUNKS)
-        .execute(&mut *pool.acquire().await?)
-        .await?;
-        Ok::<_, Error>(deleted.rows_affected())
-    };
-    while delete().await? > 0 {}
-    Ok(())
-}
-
-/// Forgets files, and then jobs, that were done long ago.
-pub(super) async fn forget(pool: &Pool, now: DateTime<Utc>) -> Result<()> {
-    sqlx::query(
-        "update jobs set file_bytes = null where file_bytes is not null and finished_at < $1",
-    )
-    .bind(now - KEEP_FILES)
-    .execute(&mut *pool.acquire().await?)
-    .await?;
-    sweep(pool).await?;
-    sqlx::query(
-        "delete from jobs where kind <> 'seed' and finished_at < $1
-            and not exists (select from job_pieces where job_id = jobs.id)",
-    )
-    .bind(now - KEEP_JOBS)
-    .execute(&mut *pool.acquire().await?)
-    .await?;
-    Ok(())
-}
-
-/// As the database can keep it: what callers send may hold NUL characters, and refusals repeat it.
+/// Replaces NUL characters, which the database cannot store. Callers may send them, and refusals repeat them.
 fn storable(of: &impl Serialize) -> Value {
     fn clean(value: &mut Value) {
         match value {

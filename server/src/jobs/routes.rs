@@ -1,6 +1,6 @@
-//! Jobs: work that goes on whoever waits for it, and on another server where its own is gone. They wait in
-//! a queue in the database; of each kind one runs at a time. What a job does stands beside what it is
-//! about: `seed/load.rs`, `transfer/import/job.rs`, `transfer/export/job.rs`, `archive/job.rs`.
+//! The routes of jobs. A job continues after its caller hangs up, and on another server if its own fails. Jobs wait in
+//! a queue in the database; one of each kind runs at a time. Their work is in the modules of the features:
+//! `seed/load.rs`, `transfer/import/job.rs`, `transfer/export/job.rs`, `archive/job.rs`.
 
 use axum::{
     Json,
@@ -14,7 +14,10 @@ use stockroom_common::{
     job::{Job, JobKind},
 };
 
-use super::queue::{self, NewJob, insert};
+use super::{
+    cleanup,
+    queue::{self, NewJob, insert},
+};
 use crate::{
     http::{
         error::{Error, Result},
@@ -28,7 +31,7 @@ const PREFERENCE_APPLIED: HeaderName = HeaderName::from_static("preference-appli
 /// The preference of a caller who does not want to wait (RFC 7240).
 const RESPOND_ASYNC: &str = "respond-async";
 
-/// `GET /v1/jobs`: those under way and the last hundred that have ended, the newest first.
+/// `GET /v1/jobs`: the unfinished jobs and the last hundred that have ended, newest first.
 pub(crate) async fn list(State(store): State<Store>) -> Result<Json<Page<Job>>> {
     let jobs = queue::select_latest(&store.database.background, &JobKind::ALL).await?;
     Ok(Json(Page::whole(jobs)))
@@ -39,16 +42,15 @@ pub(crate) async fn get(State(store): State<Store>, RowId(id): RowId<Job>) -> Re
     find(&store.database.background, id).await.map(Json)
 }
 
-/// `DELETE /v1/jobs/{id}`: takes a job out of the queue, or asks one that runs to stop. Nothing where it
-/// has ended.
+/// `DELETE /v1/jobs/{id}`: takes a job out of the queue, or requests a running job to stop. Does nothing if the job has
+/// ended.
 pub(crate) async fn cancel(State(store): State<Store>, RowId(id): RowId<Job>) -> Result<Response> {
     queue::request_cancel(&store.database.background, id, store.options.clock.now()).await?;
     let job = find(&store.database.background, id).await?;
     Ok((StatusCode::ACCEPTED, Json(job)).into_response())
 }
 
-/// `POST /v1/jobs/{id}/apply`: does for good what an import has only tried, with the file that was sent
-/// then.
+/// `POST /v1/jobs/{id}/apply`: applies an import that was a dry run, with the file that was sent for it.
 pub(crate) async fn apply(
     State(store): State<Store>,
     RowId(id): RowId<Job>,
@@ -62,8 +64,7 @@ pub(crate) async fn apply(
         None => {
             let job = find(&store.database.background, id).await?;
             let detail = format!(
-                "The job ({}) is {}; only an import that was tried and whose file is still kept can be \
-                 done for good.",
+                "The job ({}) is {}. Only a finished dry run whose file is still stored can be applied.",
                 job.request,
                 job.state.as_str()
             );
@@ -72,46 +73,46 @@ pub(crate) async fn apply(
     }
 }
 
-/// Puts a job into the queue and answers 202 with where it is told of.
+/// Puts a job into the queue and answers 202 with its `Location`.
 pub(crate) async fn accept(store: &Store, job: NewJob) -> Result<Response> {
     let job = insert(&mut *store.database.background.acquire().await?, job).await?;
     store.jobs.notify();
     Ok(accepted(&job, "jobs"))
 }
 
-/// The answer to whoever has put a job into the queue.
+/// The answer to a request that has put a job into the queue: 202 with its `Location`.
 pub(crate) fn accepted(job: &Job, path: &str) -> Response {
     let location = [(header::LOCATION, format!("/v1/{path}/{}", job.id))];
     (StatusCode::ACCEPTED, location, Json(job)).into_response()
 }
 
-/// Whether the caller prefers a job to an answer that takes long.
+/// Whether the caller prefers a job to a long wait for the answer.
 pub(crate) fn is_preferred(headers: &HeaderMap) -> bool {
     let preferences = headers.get_all(PREFER).into_iter();
     let texts = preferences.filter_map(|value| value.to_str().ok());
     let mut preferences = texts.flat_map(|text| text.split(','));
     preferences.any(|preference| {
-        // Parameters, if there are any, say nothing that we know.
+        // Parameters of the preference are ignored.
         let name = preference.split(';').next().unwrap_or_default();
         name.trim().eq_ignore_ascii_case(RESPOND_ASYNC)
     })
 }
 
-/// Says that the preference was followed.
-pub(crate) fn as_preferred(mut response: Response) -> Response {
+/// Adds the header that confirms the preference.
+pub(crate) fn with_preference_applied(mut response: Response) -> Response {
     let applied = HeaderValue::from_static(RESPOND_ASYNC);
     response.headers_mut().insert(PREFERENCE_APPLIED, applied);
     response
 }
 
-/// Whether a job runs on any server, or waits for one. Where nobody can tell, none does.
+/// Whether a job runs on any server, or waits. `false` if the database cannot be read.
 pub(crate) async fn is_busy(pool: &Pool) -> bool {
     queue::is_any_unfinished(pool).await.unwrap_or(false)
 }
 
-/// Forgets files and jobs that have been done for long enough.
+/// Deletes the files and jobs that ended long ago.
 pub(crate) async fn forget(store: &Store) -> Result<()> {
-    queue::forget(&store.database.background, store.options.clock.now()).await
+    cleanup::forget(&store.database.background, store.options.clock.now()).await
 }
 
 pub(crate) async fn of_kind(pool: &Pool, kind: JobKind) -> Result<Vec<Job>> {

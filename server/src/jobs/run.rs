@@ -1,4 +1,4 @@
-//! A job in the hands of this server: how far it is, whether it is to stop.
+//! A job that this server runs: its progress, and whether it must stop.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -18,18 +18,18 @@ use crate::{
     store::{Store, database::Connection},
 };
 
-/// BypassReason a job stops before its end.
+/// Why a job stops before its end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum StopReason {
     Cancelled,
     ServerStops,
-    /// A part of it failed; what else is under way is finished.
+    /// A part of the job failed. Work that has begun is finished.
     Failed,
-    /// Another server has taken it over, or it was ended by hand.
+    /// Another server has taken the job over, or someone ended it by hand.
     Lost,
 }
 
-/// How a job comes to no good end.
+/// Why a job does not succeed.
 #[derive(Debug)]
 pub(crate) enum JobError {
     Stopped(StopReason),
@@ -46,9 +46,9 @@ pub(crate) struct Run {
     pub(crate) store: Store,
     pub(crate) id: Id<Job>,
     pub(crate) actor: Actor,
-    /// Of a seed job, the rows in one batch.
+    /// For a seed job, the rows per batch.
     pub(crate) batch_rows: i64,
-    /// Of an import, how many rows are seen to, and what became of them.
+    /// For an import, the number of rows processed so far. `report` has their outcome.
     pub(crate) rows_done: u64,
     pub(crate) report: ImportReport,
     pub(super) runner: Uuid,
@@ -75,7 +75,7 @@ impl Run {
         self.progress.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Begins nothing more; the first reason counts.
+    /// Requests that the job begin nothing more. The first reason counts.
     pub(crate) fn request_stop(&self, why: StopReason) {
         self.stop.send_if_modified(|stop| {
             let is_first = stop.is_none();
@@ -84,7 +84,7 @@ impl Run {
         });
     }
 
-    /// BypassReason it is to stop, if it is.
+    /// Why the job must stop, if it must.
     pub(crate) fn stopped(&self) -> Option<StopReason> {
         *self.stop.borrow()
     }
@@ -94,17 +94,17 @@ impl Run {
             .map_or(Ok(()), |stop| Err(JobError::Stopped(stop)))
     }
 
-    /// Ready once it is to stop.
+    /// Resolves when a stop is requested.
     pub(crate) async fn until_stopped(&self) {
         // The sender lives in `self`, so this cannot fail.
         let _ = self.stop.subscribe().wait_for(Option::is_some).await;
     }
 
-    /// Writes down, in the transaction that writes its rows, that so many are seen to.
+    /// Saves the number of processed rows, in the transaction that writes these rows.
     ///
     /// # Errors
-    /// 503 where the job is no longer this server's: then the rows must not be written.
-    pub(crate) async fn mark(
+    /// 503 if another server has the job: then the rows must not be written.
+    pub(crate) async fn save_rows_done(
         &self,
         conn: &mut Connection,
         rows_done: u64,
@@ -118,20 +118,20 @@ impl Run {
         }
     }
 
-    /// Stops, for another server has the job.
+    /// Stops this run because another server has the job.
     pub(super) fn ownership_lost(&self) -> Error {
         self.request_stop(StopReason::Lost);
         Error::refused(Kind::Unavailable, "Another server has the job.")
     }
 
-    /// Says that it lives and how far it is; false where it is lost. Where it was cancelled, it is told to
-    /// stop.
+    /// Saves a heartbeat with the progress, and requests a stop if the job was cancelled. Returns `false` if another
+    /// server has the job.
     pub(super) async fn heartbeat(&self) -> Result<bool> {
-        let told = self.progress().known();
+        let progress = self.progress().known();
         let cancelled = queue::heartbeat(
             &self.store.database.background,
             (self.id, self.runner),
-            told,
+            progress,
         )
         .await?;
         if cancelled == Some(true) {

@@ -1,5 +1,4 @@
-//! Works off the queue: takes jobs, one of a kind at a time, and keeps saying that they live and how far
-//! they are.
+//! Runs the jobs of the queue, one of a kind at a time, and saves their heartbeats and progress.
 
 use std::{sync::Arc, time::Duration};
 
@@ -15,6 +14,7 @@ use tokio::{
 use uuid::Uuid;
 
 use super::{
+    cleanup,
     outcome::Outcome,
     queue::{self, Claimed},
     run::{JobError, Run, StopReason},
@@ -25,18 +25,18 @@ use crate::{
     store::Store,
 };
 
-/// How often a server looks for a job that nobody told it of.
+/// How often a server looks for jobs that were queued on another server or left by one.
 const POLL_INTERVAL: Duration = Duration::from_secs(2);
-/// How often it says how far a job is.
+/// How often the heartbeat and the progress of a job are saved.
 const HEARTBEAT_INTERVAL: Duration = Duration::from_millis(250);
-/// How often a job is taken over before it is given up.
+/// How many times a job is taken over before it is given up.
 const MAX_TAKEOVERS: i32 = 5;
 
-/// Who does a job: what each kind of work is stands above the queue.
+/// The function that does the work of a job. It is passed in, because the queue must not know the kinds of work.
 pub(crate) type Dispatch =
     fn(Arc<Run>, JobRequest) -> BoxFuture<'static, Result<Outcome, JobError>>;
 
-/// Takes jobs until the server stops, and then waits for those that it has.
+/// Runs jobs until the server stops, and then waits for those that still run.
 pub(crate) async fn run(store: Store, dispatch: Dispatch) {
     let turns = JobKind::ALL.map(|kind| (kind, Arc::new(Semaphore::new(1))));
     let mut running = JoinSet::new();
@@ -54,7 +54,7 @@ pub(crate) async fn run(store: Store, dispatch: Dispatch) {
     while running.join_next().await.is_some() {}
 }
 
-/// The next job of a kind that this server has a turn for, if there is one.
+/// Claims the next job of a kind that this server does not run already, if any.
 async fn next(
     store: &Store,
     turns: &[(JobKind, Arc<Semaphore>)],
@@ -67,7 +67,7 @@ async fn next(
     let (runner, claimed) = match claim(store, &kinds).await {
         Ok(claimed) => claimed?,
         Err(error) => {
-            tracing::warn!(%error, "the queue of jobs cannot be worked off");
+            tracing::warn!(%error, "the job queue cannot be read");
             return None;
         }
     };
@@ -81,10 +81,10 @@ async fn next(
     })
 }
 
-/// Runs the next job of these kinds, until it ends or the server stops; tells whether there was one.
+/// Runs the next job of these kinds until it ends or the server stops. Returns `false` if no job is waiting.
 ///
 /// # Errors
-/// Where the database cannot be reached. What goes wrong in the job is written down there.
+/// If the database cannot be reached. Errors of the job itself are saved in the database.
 pub(crate) async fn run_next(store: &Store, kinds: &[JobKind], dispatch: Dispatch) -> Result<bool> {
     match claim(store, kinds).await? {
         Some((runner, claimed)) => {
@@ -106,17 +106,17 @@ async fn run_claimed(store: &Store, runner: Uuid, claimed: Claimed, dispatch: Di
     let taken_over = claimed.taken_over;
     let run = Arc::new(Run::new(store, runner, claimed));
     let id = run.id;
-    tracing::info!(%id, what = %request, "a job begins");
+    tracing::info!(%id, what = %request, "a job started");
     let ended = tokio::select! {
         ended = dispatch(run.clone(), request.clone()), if taken_over <= MAX_TAKEOVERS => ended,
         lost = send_heartbeats(&run), if taken_over <= MAX_TAKEOVERS => Err(lost),
         else => Err(JobError::Failed(abandoned())),
     };
-    // How far it came in the end.
+    // Saves the final progress.
     if let Err(error) = run.heartbeat().await {
-        tracing::warn!(%error, "the job cannot say how far it came");
+        tracing::warn!(%error, "the job's progress could not be saved");
     }
-    // Whatever went wrong once it was to stop went wrong for that.
+    // An error after a request to stop is a consequence of that request, unless a failure was the reason for it.
     let ended = match (ended, run.stopped()) {
         (Err(JobError::Failed(_)), Some(stop)) if stop != StopReason::Failed => {
             Err(JobError::Stopped(stop))
@@ -132,14 +132,14 @@ async fn run_claimed(store: &Store, runner: Uuid, claimed: Claimed, dispatch: Di
             (Outcome::default(), JobState::Queued, None)
         }
         Err(JobError::Stopped(StopReason::Lost | StopReason::Failed)) => return,
-        Err(JobError::Failed(error)) if error.may_pass() && taken_over <= MAX_TAKEOVERS => {
-            // As if this server had died: whoever takes it over finds the database there again, or what
-            // was locked free.
-            tracing::warn!(%id, error = ?error.to_string(), "the job is left to be taken over");
+        Err(JobError::Failed(error)) if error.is_transient() && taken_over <= MAX_TAKEOVERS => {
+            // Leave the job as if this server had died. By the time another server takes it over, the database
+            // may be available again, or the locked rows free.
+            tracing::warn!(%id, error = ?error.to_string(), "the job is left for another server");
             return;
         }
         Err(JobError::Failed(error)) => {
-            // What callers sent stands in it.
+            // In debug format: the error may contain text from callers, which must not break the log line.
             tracing::warn!(%id, error = ?error.to_string(), "the job failed");
             (
                 Outcome::default(),
@@ -151,41 +151,39 @@ async fn run_claimed(store: &Store, runner: Uuid, claimed: Claimed, dispatch: Di
     let now = store.options.clock.now();
     let what = (&outcome, problem.as_ref());
     match queue::release(&store.database.background, now, (id, runner), left_as, what).await {
-        Ok(()) => tracing::info!(%id, state = left_as.as_str(), "a job was left"),
-        // It is taken over once nobody has said for a while that it lives.
-        Err(error) => tracing::warn!(%id, %error, "a job could not be left"),
+        Ok(()) => tracing::info!(%id, state = left_as.as_str(), "a job was released"),
+        // Another server takes it over after a while without heartbeats.
+        Err(error) => tracing::warn!(%id, %error, "a job could not be released"),
     }
-    if let Err(error) = queue::sweep(&store.database.background).await {
-        tracing::warn!(%error, "pieces of files are left for the keeper");
+    if let Err(error) = cleanup::sweep(&store.database.background).await {
+        tracing::warn!(%error, "file chunks are left for the next maintenance");
     }
 }
 
-/// What is said of a job that servers do not come to the end of: it may be what ends them.
+/// The error of a job that too many servers did not finish: the job itself may make them fail.
 fn abandoned() -> Error {
-    let detail = format!(
-        "It was taken over {MAX_TAKEOVERS} times from servers that did not come to its end; their logs \
-         may say why."
-    );
+    let detail =
+        format!("{MAX_TAKEOVERS} servers failed while they ran it. Their logs may say why.");
     Error::refused(Kind::Unavailable, detail)
 }
 
-/// What is said of a job that failed.
+/// The problem that is saved for a failed job.
 fn problem_of(error: Error, request: &JobRequest) -> Problem {
     let mut problem = match error {
         Error::Refused(problem) => *problem,
         _ => Problem::new(
             Kind::Unavailable,
-            "The database or the server failed; the server's log says how.",
+            "The database or the server failed. The server's log has the details.",
         ),
     };
     if request.kind() == JobKind::Seed {
-        problem.detail += " The same job, given again, goes on where it stopped.";
+        problem.detail += " Send the same job again to continue where it stopped.";
     }
     problem
 }
 
-/// Beats until the job is lost; what else makes it stop is told to those who work on it, who finish what
-/// they have begun.
+/// Sends heartbeats until another server has the job. Any other reason to stop only sets the request to stop, so that
+/// the work can finish what it has begun.
 async fn send_heartbeats(run: &Run) -> JobError {
     let mut ticks = tokio::time::interval(HEARTBEAT_INTERVAL);
     loop {
@@ -196,8 +194,8 @@ async fn send_heartbeats(run: &Run) -> JobError {
         match run.heartbeat().await {
             Ok(true) => {}
             Ok(false) => return JobError::Stopped(StopReason::Lost),
-            // Those who work will find out as well, or it was for a moment.
-            Err(error) => tracing::warn!(%error, "the job cannot say how far it is"),
+            // Either the outage is short, or the work of the job fails for the same reason.
+            Err(error) => tracing::warn!(%error, "the job's progress could not be saved"),
         }
     }
 }

@@ -1,6 +1,5 @@
-//! The guard: a small process that owns a private PostgreSQL and its Redis. It holds the other end of a
-//! pipe of the server's; when that closes, because the server stopped, panicked or was killed, it stops
-//! both and leaves.
+//! The guard: a small process that owns a private PostgreSQL and its Redis. Its stdin is a pipe from the server. When
+//! the pipe closes, because the server stopped, panicked or was killed, the guard stops both and exits.
 
 use std::{
     fs,
@@ -26,35 +25,36 @@ use super::{
     user::{User, command, make_private_dir, user},
 };
 
-/// What the guard says on stdout once PostgreSQL answers.
+/// What the guard prints to stdout once PostgreSQL accepts connections.
 pub const READY: &str = "ready";
-/// The same, where there is a Redis as well.
+/// The same, if Redis accepts connections as well.
 pub const READY_WITH_REDIS: &str = "ready with redis";
-/// Names the socket; nothing listens on the network.
+/// Part of the name of PostgreSQL's Unix socket; nothing listens on the network.
 pub(crate) const PORT: u16 = 5432;
 
-/// How long a guard before this one may take to stop its PostgreSQL.
+/// How long to wait for the previous guard of this folder to stop its PostgreSQL.
 const TAKE_OVER_LIMIT: Duration = Duration::from_secs(60);
-/// How long a fast shutdown may take before an immediate one.
+/// How long a fast shutdown may take before an immediate one, and that one before PostgreSQL is killed.
 const FAST_LIMIT: Duration = Duration::from_secs(20);
 const POLL: Duration = Duration::from_millis(10);
-/// A PostgreSQL that dies is started again this often: after that, something is wrong with it.
+/// How often a PostgreSQL that has died is started again, before the guard gives up.
 const RESTARTS: u32 = 3;
 
-/// Runs PostgreSQL on the data in `data_dir` until stdin ends or a signal says to stop.
+/// Runs PostgreSQL on the data in `data_dir` until stdin closes or SIGTERM, SIGINT or SIGHUP arrives.
 ///
 /// # Errors
-/// Where PostgreSQL cannot be set up or does not stay up.
+/// If PostgreSQL cannot be set up or does not stay up.
 pub async fn run(data_dir: &Path, durability: Durability) -> Result<(), LocalError> {
     let layout = Layout::new(data_dir);
     lock::make_dir(data_dir)?;
     let lock = lock::take_postgres(data_dir, TAKE_OVER_LIMIT)?;
     let result = own(&layout, durability).await;
     if durability == Durability::Ephemeral {
-        // Best effort: the system's temporary folder is cleaned anyway.
+        // Best effort: the system cleans its temporary folder anyway.
         let _ = fs::remove_dir_all(&layout.sockets);
         let _ = fs::remove_dir_all(&layout.data_dir);
     }
+    // Held until everything has stopped: the next guard of this folder waits for it.
     drop(lock);
     result
 }
@@ -90,6 +90,7 @@ async fn own_postgres(
             ready = wait_ready(layout, &mut postgres) => ready?,
             () = &mut stop => return stop_postgres(&mut postgres).await,
         }
+        // The server waits for this line only once.
         if restarts == 0 {
             let has_redis = async {
                 match redis {
@@ -101,7 +102,7 @@ async fn own_postgres(
                 has_redis = has_redis => has_redis,
                 () = &mut stop => return stop_postgres(&mut postgres).await,
             };
-            say(if has_redis { READY_WITH_REDIS } else { READY });
+            print_line(if has_redis { READY_WITH_REDIS } else { READY });
         }
         tokio::select! {
             () = &mut stop => return stop_postgres(&mut postgres).await,
@@ -115,13 +116,13 @@ async fn own_postgres(
     }
 }
 
-/// Ready when the server's end of the pipe closes or the system asks us to leave.
+/// Resolves when the server's end of the pipe closes or a signal to stop arrives.
 async fn stop_requested() {
     let pipe = async {
         let stdin = std::io::stdin().as_fd().try_clone_to_owned();
         if let Ok(mut stdin) = stdin.and_then(pipe::Receiver::from_owned_fd) {
             let mut byte = [0];
-            // Nobody writes; whatever comes of it, the read ends with the pipe.
+            // The server writes nothing, so the read returns only when the pipe closes.
             while stdin.read(&mut byte).await.is_ok_and(|n| n > 0) {}
         }
     };
@@ -140,13 +141,14 @@ async fn stop_requested() {
     }
 }
 
-fn say(word: &str) {
+fn print_line(word: &str) {
     let mut stdout = std::io::stdout();
-    // A server that is gone by now closes stdin as well, which ends us.
+    // This fails if the server has exited. Its end of our stdin is then closed too, which stops us.
     let _ = writeln!(stdout, "{word}").and_then(|()| stdout.flush());
 }
 
-/// Makes the cluster beside its place and moves it there whole: one that was cut off does not count.
+/// Creates the cluster in `postgres.new` and renames it once it is complete, so that an interrupted `initdb` is never
+/// mistaken for a cluster.
 fn init(
     layout: &Layout,
     durability: Durability,
@@ -179,7 +181,8 @@ fn init(
         return Err(LocalError::DidNotStart { log, words });
     }
     if durability == Durability::Kept {
-        // All at once, which is far quicker than file by file; before it counts as made.
+        // `initdb` ran with --no-sync: syncing everything at once is much faster than file by file. It must happen
+        // before the rename.
         let synced = command(&initdb, user)
             .args(["--sync-only", "--pgdata"])
             .arg(&unfinished)
@@ -196,7 +199,7 @@ fn init(
         .map_err(LocalError::io("cannot move to", &layout.cluster))
 }
 
-/// Ends a PostgreSQL whose guard was killed. We hold its lock, so it has no owner any more.
+/// Stops a PostgreSQL whose guard was killed. We hold the lock of its folder, so no other guard owns it.
 fn stop_leftover(
     layout: &Layout,
     installation: &Installation,
@@ -208,7 +211,8 @@ fn stop_leftover(
     };
     let pg_ctl = installation.binary("pg_ctl");
     let pid = text.lines().next().unwrap_or_default();
-    // A number that another program has got meanwhile, be it another PostgreSQL, is not ours.
+    // The pid may meanwhile belong to another program, even to another PostgreSQL: its command line must name our
+    // cluster.
     let command_line = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
     let cluster = layout.cluster.as_os_str().as_encoded_bytes();
     let is_ours = command_line
@@ -261,7 +265,7 @@ fn start(
         format!("port={PORT}"),
         "unix_socket_permissions=0700".into(),
         "max_connections=200".into(),
-        // One server, no replicas: the least WAL, and COPY into new tables needs none.
+        // One server without replicas: the smallest WAL, and COPY into new tables writes none.
         "wal_level=minimal".into(),
         "max_wal_senders=0".into(),
         "max_wal_size=2GB".into(),
@@ -289,7 +293,7 @@ fn start(
         .map_err(LocalError::io("cannot run", &binary))
 }
 
-/// Waits until the postmaster writes into its own file that it takes connections.
+/// Waits until the postmaster writes to `postmaster.pid` that it accepts connections.
 async fn wait_ready(
     layout: &Layout,
     postgres: &mut tokio::process::Child,
@@ -301,7 +305,7 @@ async fn wait_ready(
             return Err(did_not_start(layout));
         }
         let status = fs::read_to_string(&pid_file).unwrap_or_default();
-        // Its eighth line is `starting`, `ready` or `stopping`.
+        // The eighth line is `starting`, `ready` or `stopping`.
         if status
             .lines()
             .nth(7)
@@ -313,14 +317,15 @@ async fn wait_ready(
     }
 }
 
-/// Fast shutdown: ends connections and writes everything. If that hangs, the next start recovers.
+/// Stops PostgreSQL: first a fast shutdown (SIGINT), which ends connections and writes everything. If that hangs, an
+/// immediate one (SIGQUIT), then SIGKILL; the next start then recovers from the WAL.
 async fn stop_postgres(postgres: &mut tokio::process::Child) -> Result<(), LocalError> {
     let pid = postgres.id().and_then(|pid| i32::try_from(pid).ok());
     let Some(pid) = pid.and_then(Pid::from_raw) else {
         return Ok(());
     };
     for (signal, limit) in [(Signal::INT, FAST_LIMIT), (Signal::QUIT, FAST_LIMIT)] {
-        // It may have ended by itself meanwhile.
+        // It may already have ended.
         let _ = kill_process(pid, signal);
         if tokio::time::timeout(limit, postgres.wait()).await.is_ok() {
             return Ok(());

@@ -1,4 +1,4 @@
-//! Finding PostgreSQL's binaries on this machine, and saying how to install them where they are not.
+//! Finds PostgreSQL's binaries on this machine, or the command that installs them.
 
 use std::{
     env, fs,
@@ -8,7 +8,7 @@ use std::{
 
 use super::layout::{Layout, LocalError};
 
-/// Folders in which systems keep versions side by side; `*` stands for the version.
+/// Folders in which systems install several versions side by side; `*` stands for the version.
 const USUAL_PLACES: &[&str] = &[
     "/usr/lib/postgresql/*/bin",
     "/usr/pgsql-*/bin",
@@ -18,7 +18,7 @@ const USUAL_PLACES: &[&str] = &[
     "/usr/local/pgsql*/bin",
 ];
 
-/// Package managers and what to say to each.
+/// Package managers, each with its command to install PostgreSQL.
 const INSTALLERS: &[(&str, &str)] = &[
     ("apt-get", "apt-get install postgresql"),
     ("dnf", "dnf install postgresql-server postgresql-contrib"),
@@ -27,14 +27,14 @@ const INSTALLERS: &[(&str, &str)] = &[
     ("brew", "brew install postgresql@17"),
 ];
 
-/// A folder with `initdb` and `postgres` of one version.
+/// A folder with the binaries `initdb` and `postgres` of one version.
 #[derive(Clone, Debug)]
 pub(crate) struct Installation {
     bin: PathBuf,
 }
 
 impl Installation {
-    /// Finds the installation that fits the data: the one that made it, or for new data the newest.
+    /// Finds the installation that fits the data: the major version that created it, or the newest for new data.
     pub(crate) fn find(data_dir: &Path) -> Result<Self, LocalError> {
         let hint = hint();
         let mut found: Vec<(u32, PathBuf)> = candidates()
@@ -80,7 +80,7 @@ fn candidates() -> Vec<PathBuf> {
     bins
 }
 
-/// The folders that a pattern with one `*` stands for.
+/// The paths that match a pattern with at most one `*`.
 fn expand(pattern: &str) -> Vec<PathBuf> {
     let Some((before, after)) = pattern.split_once('*') else {
         return vec![pattern.into()];
@@ -100,7 +100,7 @@ fn expand(pattern: &str) -> Vec<PathBuf> {
         .collect()
 }
 
-/// The 15 of `postgres (PostgreSQL) 15.18 (Debian 15.18-0+deb12u1)`.
+/// The major version: 15 for `postgres (PostgreSQL) 15.18 (Debian 15.18-0+deb12u1)`.
 fn major_version(bin: &Path) -> Option<u32> {
     let output = Command::new(bin.join("postgres"))
         .arg("--version")

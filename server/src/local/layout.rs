@@ -1,4 +1,4 @@
-//! The files of one private PostgreSQL, and what can keep it from running.
+//! The files of a private PostgreSQL, and the errors that prevent it from running.
 
 use std::{
     io,
@@ -7,25 +7,26 @@ use std::{
 
 use stockroom_common::local_paths;
 
-/// The superuser of a private PostgreSQL, and its database.
+/// The superuser of a private PostgreSQL.
 pub const ROLE: &str = "stockroom";
+/// The shop's database in a private PostgreSQL.
 pub const DATABASE: &str = "stockroom";
 
-/// What can keep a private PostgreSQL from running, each with what to do.
+/// Why a private PostgreSQL cannot run. Messages say what to do about it.
 #[derive(Debug, thiserror::Error)]
 pub enum LocalError {
     #[error("PostgreSQL is not installed here; install it with: {0}")]
     NotInstalled(String),
     #[error(
-        "the data in {data_dir} was made by PostgreSQL {made_by}, which is not installed here; \
-         install that version with: {hint}"
+        "the data in {data_dir} was created by PostgreSQL {made_by}, which is not installed here; install that version \
+            with: {hint}"
     )]
     OtherVersion {
         data_dir: String,
         made_by: String,
         hint: String,
     },
-    #[error("this system tells no home folder; set STOCKROOM_DATA_DIR to one for the shop's data")]
+    #[error("the home folder is unknown; set STOCKROOM_DATA_DIR to a folder for the shop's data")]
     NoHome,
     #[error("another stockroom-server (process {0}) already serves this folder")]
     Occupied(String),
@@ -45,7 +46,7 @@ pub enum LocalError {
         path: PathBuf,
         source: io::Error,
     },
-    #[error("PostgreSQL did not start; its last words in {log}: {words}")]
+    #[error("PostgreSQL did not start; the last lines of {log}: {words}")]
     DidNotStart { log: String, words: String },
 }
 
@@ -56,20 +57,20 @@ impl LocalError {
     }
 }
 
-/// How much a private PostgreSQL does for its data.
+/// Whether the data of a private PostgreSQL is kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Durability {
-    /// The data outlives everything: the user's own shop.
+    /// The data is kept, and survives crashes: the user's own shop.
     Kept,
-    /// The data is removed with the server: tests.
+    /// The data is removed when the server stops: tests.
     Ephemeral,
 }
 
-/// The files of one private PostgreSQL.
+/// The paths of a private PostgreSQL.
 #[derive(Clone, Debug)]
 pub(crate) struct Layout {
     pub(crate) data_dir: PathBuf,
-    /// PostgreSQL's own folder.
+    /// PostgreSQL's data directory.
     pub(crate) cluster: PathBuf,
     pub(crate) sockets: PathBuf,
     pub(crate) log: PathBuf,

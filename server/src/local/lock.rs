@@ -1,5 +1,5 @@
-//! Files that one process at a time may hold. The system lets go of them when the process ends, so
-//! a stale lock cannot be.
+//! Lock files that one process at a time can hold. The system releases a lock when its process ends, so locks cannot
+//! become stale.
 
 use std::{
     fs::{self, File, Permissions, TryLockError},
@@ -11,15 +11,15 @@ use std::{
 
 use super::layout::LocalError;
 
-/// Held by the server that serves a data folder.
+/// The lock of the server that serves a data folder; released when dropped.
 #[derive(Debug)]
 pub struct ServerLock(#[expect(dead_code, reason = "held, not read")] File);
 
 impl ServerLock {
-    /// Takes the lock, or says who has it.
+    /// Takes the lock and writes this process's pid into it.
     ///
     /// # Errors
-    /// Where another server holds it, or the file cannot be made.
+    /// If another server holds it (the error has its pid), or the file cannot be created.
     pub fn take(data_dir: &Path) -> Result<Self, LocalError> {
         make_dir(data_dir)?;
         let path = data_dir.join("server.lock");
@@ -44,7 +44,7 @@ impl ServerLock {
     }
 }
 
-/// Takes the lock of the PostgreSQL in the folder, waiting for a guard that is still stopping it.
+/// Takes the lock of the PostgreSQL in the folder. Waits up to `limit` for a guard that is still stopping it.
 pub(crate) fn take_postgres(data_dir: &Path, limit: Duration) -> Result<File, LocalError> {
     let path = data_dir.join("postgres.lock");
     let file = open(&path)?;
@@ -63,8 +63,8 @@ pub(crate) fn take_postgres(data_dir: &Path, limit: Duration) -> Result<File, Lo
     }
 }
 
-/// Makes a folder that others may pass through but not look into: as root, PostgreSQL's own user
-/// has to reach its data inside. One that is there keeps the mode that somebody gave it.
+/// Creates a private folder. As root, other users may pass through it but not list it, because PostgreSQL runs as
+/// another user and must reach its data inside. An existing folder keeps its mode.
 pub(crate) fn make_dir(path: &Path) -> Result<(), LocalError> {
     if path.is_dir() {
         return Ok(());
@@ -79,7 +79,7 @@ pub(crate) fn make_dir(path: &Path) -> Result<(), LocalError> {
         .mode(mode)
         .create(path)
         .map_err(LocalError::io("cannot make", path))?;
-    // Whatever the mask of this process.
+    // The umask applies to `mode` above, but not here.
     fs::set_permissions(path, Permissions::from_mode(mode))
         .map_err(LocalError::io("cannot close", path))
 }
@@ -90,7 +90,7 @@ fn open(path: &Path) -> Result<File, LocalError> {
         .write(true)
         .create(true)
         .truncate(false)
-        // Whoever can open it can hold it.
+        // Private, because any process that can open the file can lock it.
         .mode(0o600)
         .open(path)
         .map_err(LocalError::io("cannot open", path))

@@ -1,5 +1,5 @@
-//! A private PostgreSQL for one user of this machine, made from the installed binaries. It belongs to
-//! a guard process ([`guard`]) that stops it when the server is gone, however the server went.
+//! A private PostgreSQL for one user of this machine, run from the installed binaries. It belongs to a guard process
+//! ([`guard`]), which stops it when the server exits, crashes or is killed.
 
 use std::{
     io,
@@ -22,12 +22,12 @@ use super::{
     redis, user,
 };
 
-/// How long the guard may take until PostgreSQL answers: recovery after a crash included.
+/// How long the guard may take until PostgreSQL is ready, including recovery after a crash.
 const START_LIMIT: Duration = Duration::from_secs(120);
-/// How long it may take to stop everything.
+/// How long to wait for the guard to stop everything.
 const STOP_LIMIT: Duration = Duration::from_secs(30);
 
-/// A running private PostgreSQL. It stops when this is dropped, or when the process ends.
+/// A running private PostgreSQL. It stops when this value is dropped or the process ends.
 #[derive(Debug)]
 pub struct LocalPostgres {
     layout: Layout,
@@ -36,17 +36,17 @@ pub struct LocalPostgres {
 }
 
 impl LocalPostgres {
-    /// Starts PostgreSQL on the data in `data_dir`, which is made where it is absent. `server_exe`
-    /// is a `stockroom-server`, whose hidden `guard` command does the work.
+    /// Starts PostgreSQL on the data in `data_dir`, which is created if absent. `server_exe` is a `stockroom-server`
+    /// binary, whose hidden `guard` command does the work.
     ///
     /// # Errors
-    /// Where it is not installed or does not come up.
+    /// If PostgreSQL is not installed, cannot enter the folder, or does not start within 120 s.
     pub async fn start(
         data_dir: &Path,
         durability: Durability,
         server_exe: &Path,
     ) -> Result<Self, LocalError> {
-        // Said here, where the user sees it, rather than in the guard's log.
+        // Also checked by the guard; checked here first, so that the user sees the error.
         Installation::find(data_dir)?;
         user::check_entry(&Layout::new(data_dir))?;
         let mut command = Command::new(server_exe);
@@ -56,7 +56,7 @@ impl LocalPostgres {
             .arg(data_dir)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
-            // Out of reach of the terminal's ctrl-c, which is for the server.
+            // The terminal's ctrl-c must reach only the server, so the guard gets its own process group.
             .process_group(0);
         if durability == Durability::Ephemeral {
             command.arg("--ephemeral");
@@ -86,7 +86,7 @@ impl LocalPostgres {
         }
     }
 
-    /// How to connect to one of its databases.
+    /// The options to connect to one of its databases, as its superuser.
     pub fn connect_options(&self, database: &str) -> PgConnectOptions {
         PgConnectOptions::new_without_pgpass()
             .socket(&self.layout.sockets)
@@ -96,16 +96,16 @@ impl LocalPostgres {
             .ssl_mode(PgSslMode::Disable)
     }
 
-    /// The socket of the Redis beside it, where one is installed.
+    /// The socket of the private Redis, if that was running when PostgreSQL became ready.
     pub fn redis_socket(&self) -> Option<PathBuf> {
         let socket = redis::socket(&self.layout.sockets);
         Some(socket).filter(|_| self.has_redis)
     }
 
-    /// Stops PostgreSQL and waits until it has written everything.
+    /// Stops PostgreSQL and waits, up to 30 s, until the guard has exited.
     ///
     /// # Errors
-    /// Where the guard cannot be waited for.
+    /// If the guard does not exit in time, or cannot be waited for.
     pub async fn stop(mut self) -> io::Result<()> {
         drop(self.guard.stdin.take());
         match tokio::time::timeout(STOP_LIMIT, self.guard.wait()).await {
@@ -115,29 +115,29 @@ impl LocalPostgres {
     }
 }
 
-/// Makes a folder that nobody else but root can enter.
+/// Creates a folder that only this user and root can enter.
 ///
 /// # Errors
-/// Where it belongs to somebody else.
+/// If it cannot be created, or exists and belongs to another user.
 pub fn make_private_dir(path: &Path) -> Result<(), LocalError> {
     user::make_private_dir(path, None)
 }
 
-/// The folder for the shop's data: as told, or the user's own.
+/// The absolute path of the folder for the shop's data: the given one, or the default in the user's home folder.
 ///
 /// # Errors
-/// Where the system tells no home.
-pub fn data_dir(told: Option<&Path>) -> Result<PathBuf, LocalError> {
-    match told {
+/// If no folder is given and the home folder is unknown.
+pub fn data_dir(given: Option<&Path>) -> Result<PathBuf, LocalError> {
+    match given {
         Some(path) => std::path::absolute(path).map_err(LocalError::io("cannot find", path)),
         None => local_paths::data_dir().ok_or(LocalError::NoHome),
     }
 }
 
-/// Creates the shop's database where it is not there yet.
+/// Creates the shop's database if it does not exist yet.
 ///
 /// # Errors
-/// Where PostgreSQL refuses.
+/// If PostgreSQL cannot be reached or refuses.
 pub async fn create_database(options: &PgConnectOptions) -> sqlx::Result<()> {
     use sqlx::{ConnectOptions, Connection};
 

@@ -1,5 +1,5 @@
-//! A private Redis beside the private PostgreSQL, without persistence: what it holds can be read again.
-//! It is started again where it dies, and without one installed the server caches in its own memory.
+//! A private Redis next to the private PostgreSQL. It does not persist anything, as the cache can be loaded again from
+//! the database. If it dies, it is restarted. If Redis is not installed, the server caches in its own memory.
 
 use std::{
     env, fs,
@@ -18,21 +18,21 @@ use super::{
     user::{self, User},
 };
 
-/// Both speak the same protocol; the first that is found is taken.
+/// Compatible programs; the first one found is used.
 const PROGRAMS: &[&str] = &["redis-server", "valkey-server"];
-/// Where they may lie beside PATH.
+/// Folders to search after those of `PATH`.
 const USUAL_PLACES: &[&str] = &["/usr/bin", "/usr/local/bin", "/opt/homebrew/bin"];
-/// Far more than the answers of ten busy minutes.
+/// Far more than the responses of ten busy minutes take (cache entries live for ten minutes).
 const MAX_MEMORY: &str = "256mb";
 const START_LIMIT: Duration = Duration::from_secs(5);
 const STOP_LIMIT: Duration = Duration::from_secs(5);
 const RESTART_AFTER: Duration = Duration::from_millis(500);
-/// One that ends sooner than this has failed, and after so many in a row it is left.
+/// A Redis that ends sooner than this counts as failed; after [`MAX_FAILURES`] in a row it is not restarted.
 const STEADY: Duration = Duration::from_secs(2);
 const MAX_FAILURES: u32 = 3;
 const POLL: Duration = Duration::from_millis(5);
 
-/// A private Redis that is kept up until told to stop.
+/// A private Redis, restarted if it dies, until [`PrivateRedis::stop`].
 #[derive(Debug)]
 pub(crate) struct PrivateRedis {
     socket: PathBuf,
@@ -41,17 +41,17 @@ pub(crate) struct PrivateRedis {
 }
 
 impl PrivateRedis {
-    /// Starts it in the background; none where it is not installed.
+    /// Starts Redis in the background. `None` if it is not installed, or if a leftover one cannot be stopped.
     pub(crate) fn start(layout: &Layout, user: Option<User>) -> Option<Self> {
         let program = find()?;
         let socket = socket(&layout.sockets);
         if let Err(error) = stop_leftover(&socket) {
-            // Two on one socket would take it from each other.
-            tracing::warn!(%error, "a Redis of an earlier server does not stop; there is none now");
+            // Two servers on one socket path would take it from each other.
+            tracing::warn!(%error, "the Redis of an earlier server does not stop; this server uses none");
             return None;
         }
         let (stop, stopped) = oneshot::channel();
-        let keeper = tokio::spawn(keep(program, layout.clone(), user, stopped));
+        let keeper = tokio::spawn(supervise(program, layout.clone(), user, stopped));
         Some(Self {
             socket,
             stop,
@@ -59,7 +59,7 @@ impl PrivateRedis {
         })
     }
 
-    /// Whether it has come up.
+    /// Waits up to 5 s until Redis accepts connections; returns whether it does.
     pub(crate) async fn is_ready(&self) -> bool {
         let deadline = Instant::now() + START_LIMIT;
         while Instant::now() < deadline && !self.keeper.is_finished() {
@@ -72,13 +72,13 @@ impl PrivateRedis {
     }
 
     pub(crate) async fn stop(self) {
-        // The keeper waits for this or has ended.
+        // This fails only if the keeper has already ended.
         let _ = self.stop.send(());
         let _ = self.keeper.await;
     }
 }
 
-/// The socket that it listens on.
+/// The path of the socket that Redis listens on.
 pub(crate) fn socket(sockets: &Path) -> PathBuf {
     sockets.join("redis.sock")
 }
@@ -93,14 +93,14 @@ fn find() -> Option<PathBuf> {
         .find(|program| program.is_file())
 }
 
-async fn keep(
+async fn supervise(
     program: PathBuf,
     layout: Layout,
     user: Option<User>,
     mut stopped: oneshot::Receiver<()>,
 ) {
     let log = layout.data_dir.join("redis.log");
-    // What an earlier one said; all that this one says, however often it is started, stays.
+    // Removes the log of an earlier server. The log then collects the output of all restarts.
     let _ = fs::remove_file(&log);
     let mut failures = 0;
     while failures < MAX_FAILURES {
@@ -124,7 +124,7 @@ async fn keep(
         };
     }
     tracing::warn!(
-        "the private Redis does not stay up; its log is {}",
+        "the private Redis keeps ending; its log is {}",
         log.display()
     );
 }
@@ -170,21 +170,21 @@ fn spawn(
         .spawn()
 }
 
-/// Ends a Redis whose guard was killed. We hold its lock, so it has no owner any more.
+/// Stops a Redis whose guard was killed. We hold the lock of its folder, so no other guard owns it.
 fn stop_leftover(socket: &Path) -> std::io::Result<()> {
     let Ok(mut stream) = UnixStream::connect(socket) else {
         return Ok(());
     };
     stream.write_all(b"SHUTDOWN NOSAVE\r\n")?;
     stream.set_read_timeout(Some(STOP_LIMIT))?;
-    // It closes the connection once it has stopped, and has nothing to save.
+    // Redis closes the connection when it has stopped; with nothing to save, that is soon.
     stream.read(&mut [0; 64]).map(|_| ())
 }
 
 async fn end(redis: &mut Child) {
     let pid = redis.id().and_then(|pid| i32::try_from(pid).ok());
     if let Some(pid) = pid.and_then(Pid::from_raw) {
-        // It may have ended by itself meanwhile.
+        // It may already have ended.
         let _ = kill_process(pid, Signal::TERM);
     }
     if tokio::time::timeout(STOP_LIMIT, redis.wait())

@@ -1,4 +1,4 @@
-//! As whom PostgreSQL and Redis run, and what that user may enter.
+//! The user that PostgreSQL and Redis run as, and the folders that this user can enter.
 
 use std::{
     fs,
@@ -9,14 +9,15 @@ use std::{
 
 use super::layout::{Layout, LocalError, ROLE};
 
-/// Who PostgreSQL runs as, where that is not the user himself.
+/// The user that PostgreSQL and Redis run as, if it is not the current user.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct User {
     pub(crate) uid: u32,
     pub(crate) gid: u32,
 }
 
-/// PostgreSQL refuses to run as root; there it gets a user of the system's.
+/// The user to run PostgreSQL as; `None` for the current user. PostgreSQL refuses to run as root, so root uses the
+/// system user `postgres`, or else `stockroom`.
 pub(crate) fn user(layout: &Layout) -> Result<Option<User>, LocalError> {
     if !rustix::process::geteuid().is_root() {
         return Ok(None);
@@ -37,7 +38,7 @@ pub(crate) fn user(layout: &Layout) -> Result<Option<User>, LocalError> {
     if let Some(user) = find("postgres").or_else(|| find(ROLE)) {
         return Ok(Some(user));
     }
-    // Whatever else runs as `nobody` could read the shop, so no new one is given to it.
+    // Other services that run as `nobody` could read the shop, so it is used only for a cluster that it already owns.
     let owner = fs::metadata(&layout.cluster)
         .map(|cluster| cluster.uid())
         .ok();
@@ -45,7 +46,7 @@ pub(crate) fn user(layout: &Layout) -> Result<Option<User>, LocalError> {
     nobody.map(Some).ok_or(LocalError::NoUser)
 }
 
-/// Refuses a folder that PostgreSQL's own user cannot enter.
+/// Checks that PostgreSQL's user can enter the data folder and all folders above it.
 pub(crate) fn check_entry(layout: &Layout) -> Result<(), LocalError> {
     let Some(user) = user(layout)? else {
         return Ok(());
@@ -68,7 +69,7 @@ pub(crate) fn check_entry(layout: &Layout) -> Result<(), LocalError> {
     Ok(())
 }
 
-/// Makes a folder that only its user (ourselves, if none is named) and root can enter.
+/// Creates a folder that only its user (the current user, if none is given) and root can enter.
 pub(crate) fn make_private_dir(path: &Path, user: Option<User>) -> Result<(), LocalError> {
     if !path.is_dir() {
         let made = fs::DirBuilder::new()
@@ -81,7 +82,7 @@ pub(crate) fn make_private_dir(path: &Path, user: Option<User>) -> Result<(), Lo
     let own_uid = rustix::process::geteuid().as_raw();
     let wanted = user.map_or(own_uid, |user| user.uid);
     if owner.is_symlink() || (owner.uid() != wanted && owner.uid() != own_uid) {
-        // In a shared temporary folder somebody else may have been there first.
+        // In a shared temporary folder, another user may have created this path first.
         let error = std::io::Error::other("it belongs to somebody else");
         return Err(LocalError::io("cannot use", path)(error));
     }
@@ -96,7 +97,7 @@ pub(crate) fn command(program: &Path, user: Option<User>) -> Command {
     use std::os::unix::process::CommandExt;
 
     let mut command = Command::new(program);
-    // The caller's locale and PG variables are his; the folder may be one we cannot enter.
+    // The user's locale and PG* variables must not apply. The current folder may be one that `user` cannot enter.
     command
         .env_clear()
         .env("LC_ALL", "C.UTF-8")

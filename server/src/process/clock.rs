@@ -1,4 +1,4 @@
-//! What time it is: one answer for all servers of a database.
+//! The current time, the same for all servers of a database.
 
 use std::sync::{
     Arc,
@@ -8,15 +8,15 @@ use std::sync::{
 use chrono::{DateTime, Datelike, Months, NaiveDate, SubsecRound, Utc};
 use rustix::time::{ClockId, clock_gettime};
 
-/// Tells the time; tests pass their own.
+/// A source of the current time. Tests supply their own.
 #[derive(Clone)]
 pub struct Clock(Source);
 
 #[derive(Clone)]
 enum Source {
     Given(Arc<dyn Fn() -> DateTime<Utc> + Send + Sync>),
-    /// The time of the database, kept by a counter of this machine that nobody sets. What is kept is how many
-    /// microseconds the one is ahead of the other.
+    /// The time of the database, derived from this machine's uptime counter, which nobody can set. The value is the
+    /// difference between the two, in microseconds.
     Database(Arc<AtomicI64>),
 }
 
@@ -25,27 +25,27 @@ impl Clock {
         Self(Source::Given(Arc::new(now)))
     }
 
-    /// The time of the machine, until it is set by the database: servers whose clocks differ, or
-    /// jump, must not disagree about what is now.
+    /// Starts with the time of this machine, until [`Clock::follow`] sets it to that of the database:
+    /// servers must agree on the current time even if their system clocks differ or jump.
     pub fn system() -> Self {
         let clock = Self(Source::Database(Arc::default()));
         clock.follow(Utc::now());
         clock
     }
 
-    /// Sets the clock by the database's; a clock that was given stays as it is.
+    /// Sets the clock to the time of the database. Does nothing to a clock that a test supplied.
     pub(crate) fn follow(&self, database: DateTime<Utc>) {
         if let Source::Database(ahead) = &self.0 {
             ahead.store(database.timestamp_micros() - uptime_micros(), Relaxed);
         }
     }
 
-    /// Whether it follows the database's.
+    /// Whether the clock follows that of the database.
     pub(crate) const fn is_system(&self) -> bool {
         matches!(self.0, Source::Database(_))
     }
 
-    /// Now, in the microseconds that PostgreSQL keeps, so that what is logged equals what is stored.
+    /// The current time in microseconds, the precision of PostgreSQL, so that logged times equal stored ones.
     pub fn now(&self) -> DateTime<Utc> {
         match &self.0 {
             Source::Given(now) => now().trunc_subsecs(6),
@@ -57,7 +57,7 @@ impl Clock {
     }
 }
 
-/// Time since the machine was started, sleep included where the system counts it.
+/// Microseconds since the machine was started. Includes time in sleep on Linux; elsewhere that depends on the system.
 fn uptime_micros() -> i64 {
     #[cfg(target_os = "linux")]
     const COUNTER: ClockId = ClockId::Boottime;
@@ -73,7 +73,7 @@ impl std::fmt::Debug for Clock {
     }
 }
 
-/// The first instant of the month of `at`, or of the month that many later.
+/// The first instant of the month that is `months_later` months after that of `at`, in UTC.
 pub(crate) fn month_start(at: DateTime<Utc>, months_later: u32) -> DateTime<Utc> {
     let first = NaiveDate::from_ymd_opt(at.year(), at.month(), 1).unwrap_or_default();
     midnight(first + Months::new(months_later))

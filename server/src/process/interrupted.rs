@@ -1,4 +1,4 @@
-//! A flag by which a long write is told to end.
+//! A flag that interrupts a long write.
 
 use std::sync::{Arc, OnceLock};
 
@@ -6,8 +6,8 @@ use stockroom_common::Kind;
 
 use crate::http::error::{Error, Result};
 
-/// Says whether a write of many rows is to end before its time, and why. Whatever reads its file looks here as well, for
-/// a small file may unpack to hours of work.
+/// Whether a write of many rows must end early, and why. Code that reads the file of a write checks the flag as well,
+/// because a small compressed file may expand to hours of work.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Interrupted(Arc<OnceLock<&'static str>>);
 
@@ -16,6 +16,8 @@ impl Interrupted {
         self.0.get().is_some()
     }
 
+    /// Fails if the flag is set.
+    ///
     /// # Errors
     /// 503 with the reason.
     pub(crate) fn check(&self) -> Result<()> {
@@ -24,7 +26,7 @@ impl Interrupted {
     }
 
     pub(crate) fn set(&self, why: &'static str) {
-        // The first reason counts.
+        // Only the first reason is kept.
         let _ = self.0.set(why);
     }
 }

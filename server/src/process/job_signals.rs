@@ -1,4 +1,4 @@
-//! What those who put jobs into the queue, work them off and follow them have to tell each other on this server.
+//! Signals between the tasks of this server that enqueue, run and follow jobs.
 
 use std::sync::Arc;
 
@@ -7,18 +7,18 @@ use tokio::sync::{Notify, watch};
 
 #[derive(Debug, Default)]
 pub(crate) struct JobSignals {
-    /// There is one more in the queue.
+    /// Notified when a job was added to the queue.
     pub(crate) queued: Notify,
-    /// Somebody wants to know of all jobs, or there is one more.
-    pub(crate) asked: Notify,
-    /// All jobs as they were seen last, while anybody listens.
-    pub(crate) seen: watch::Sender<Option<Arc<Vec<Job>>>>,
+    /// Notified when a caller starts to follow all jobs, or a job was added.
+    pub(crate) wake_watcher: Notify,
+    /// All jobs as last read from the queue; `None` while nobody follows them.
+    pub(crate) latest: watch::Sender<Option<Arc<Vec<Job>>>>,
 }
 
 impl JobSignals {
-    /// Says that there is a job in the queue.
+    /// Signals that a job was added to the queue.
     pub(crate) fn notify(&self) {
         self.queued.notify_one();
-        self.asked.notify_one();
+        self.wake_watcher.notify_one();
     }
 }

@@ -6,7 +6,7 @@ use tokio::sync::watch;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Phase {
     Serving,
-    /// Everything is answered, but `/readyz` is 503, so that load balancers send callers elsewhere.
+    /// All requests are served, but `/readyz` returns 503, so that load balancers use other servers.
     Leaving,
     /// No new connections; event streams end; requests and exports in progress continue.
     Stopping,

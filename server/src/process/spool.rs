@@ -1,13 +1,13 @@
-//! Room on this server's disk for files on their way in.
+//! Space on this server's disk for uploaded files.
 
 use std::sync::{Arc, atomic::AtomicU64};
 
 use tokio::sync::Semaphore;
 
-/// Files that are received at a time.
+/// Maximum number of concurrent uploads.
 const MAX_UPLOADS: usize = 8;
 
-/// Room for files that were received, shared by all requests.
+/// Space for uploaded files, shared by all requests. `used` and `limit` are in bytes.
 #[derive(Debug)]
 pub(crate) struct Spool {
     pub(crate) uploads: Semaphore,

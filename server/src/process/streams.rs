@@ -1,4 +1,4 @@
-//! How many event streams may be open.
+//! Limit for open event streams.
 
 use std::sync::Arc;
 
@@ -7,7 +7,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::http::error::{Error, Result};
 
-/// Each has a connection, and memory in the kernel.
+/// Maximum number of open event streams. Each holds a connection, and memory in the kernel.
 const MAX_STREAMS: usize = 1_000;
 
 #[derive(Debug)]
@@ -20,14 +20,14 @@ impl Default for Streams {
 }
 
 impl Streams {
-    /// The right to hold one open.
+    /// Returns a permit, to be held while a stream is open.
     ///
     /// # Errors
-    /// 503 where as many are open as may be.
+    /// 503 if the maximum number of streams is open.
     pub(crate) fn take(&self) -> Result<OwnedSemaphorePermit> {
         self.0.clone().try_acquire_owned().map_err(|_| {
             let detail = format!(
-                "{MAX_STREAMS} event streams are open, as many as may be; close some, or follow another server."
+                "All {MAX_STREAMS} event streams are in use. Close some, or use another server."
             );
             Error::refused(Kind::Unavailable, detail)
         })

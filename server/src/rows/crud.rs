@@ -1,11 +1,11 @@
-//! The shell that serves every entity: HTTP on the outside, the entity's SQL in the middle, the
-//! write path around it.
+//! The handlers of lists and single rows, shared by all entities. Reads go through the cache and writes through the
+//! write path; the SQL is that of the [`Entity`].
 
 use std::sync::Arc;
 
 use axum::{
     Json,
-    extract::{RawQuery, State},
+    extract::State,
     http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
@@ -18,10 +18,12 @@ use crate::{
         conditions,
         error::{Error, Result},
         extract::{Actor, Document, RowId, checked, checked_change, read_new},
+        parameters::Parameters,
     },
     rows::{
         entity::{Entity, Identity},
         list::{ListQuery, ListRequest, ReadPage},
+        referenced::referenced,
     },
     store::{
         Store,
@@ -34,19 +36,16 @@ use crate::{
 };
 
 const INVALIDATION: HeaderName = HeaderName::from_static("stockroom-invalidation");
-/// What the count of referring rows stops at.
-const COUNT_CAP: i64 = 1_000;
 
 /// `GET /v1/{r}`: a page, or the rows of a list of ids.
 pub(crate) async fn list<E: Entity>(
     State(store): State<Store>,
-    RawQuery(query): RawQuery,
+    parameters: Parameters,
     cache_control: CacheControl,
 ) -> Result<Response> {
     let now = store.options.clock.now();
     let cache = store.cache.clone();
-    let query = query.unwrap_or_default();
-    let served = match ListQuery::<E>::parse(&query, &store.cursor_key)? {
+    let served = match ListQuery::<E>::parse(parameters, &store.cursor_key)? {
         ListQuery::Ids(ids) => {
             let names: Vec<String> = ids.iter().map(Id::to_string).collect();
             let ids: Arc<[Id<E>]> = ids.into();
@@ -96,7 +95,7 @@ async fn load_page<E: Entity>(store: Store, request: Arc<ListRequest<E>>) -> Res
 async fn load_rows<E: Entity>(store: Store, ids: Arc<[Id<E>]>) -> Result<Loaded> {
     let mut conn = store.database.reads.acquire().await?;
     let items = E::by_ids(&store.partitions, &mut conn, &ids).await?;
-    // A row that is not there may come by a load in bulk, which does not name it.
+    // A missing row may be created by a bulk load, which deletes no row tags. So an incomplete answer is not cached.
     let depends_on =
         (items.len() == ids.len()).then(|| ids.iter().map(|id| Tag::row(*id)).collect());
     let answer = Answer::of(&Page::whole(items));
@@ -112,7 +111,8 @@ pub(crate) async fn get<E: Entity>(
     let (cache, now) = (store.cache.clone(), store.options.clock.now());
     let request = ReadRequest {
         key: EntryKey::new(E::PATH, &id.to_string()),
-        // Of a load in bulk, which names no rows, those that come after it must not join those before.
+        // The list tag counts only until the row is loaded: a bulk load deletes no row tags, and a read that starts
+        // after a bulk load must not share the result of a read that started before it.
         tags: || vec![Tag::row(id), Tag::list::<E>()],
         load: || load_row(store, id),
     };
@@ -151,8 +151,7 @@ pub(crate) async fn create<E: Entity>(
     insert::<E>(Write::new(store, actor), Identity::Minted, new).await
 }
 
-/// `PUT /v1/{r}/{id}`: writes the whole document over a row, or, with `If-None-Match: *`, creates
-/// the row under that id.
+/// `PUT /v1/{r}/{id}`: replaces the whole document of a row, or, with `If-None-Match: *`, creates the row with that id.
 pub(crate) async fn replace<E: Entity>(
     State(store): State<Store>,
     RowId(id): RowId<E>,
@@ -172,16 +171,16 @@ pub(crate) async fn replace<E: Entity>(
     {
         return Err(exists::<E>());
     }
-    // A row that lived before goes on where it ended, so that no old ETag ever fits again.
+    // A row that existed before continues after its last version, so that no old ETag ever matches again.
     let last = log::last_of(&mut conn, id).await?;
     let version = last.map_or(1, |(version, _)| version + 1);
-    // Given back before the write takes one: who holds one and waits for another may wait for ever.
+    // Released before the write acquires one: holding one connection while waiting for another can block for ever.
     drop(conn);
     let identity = Identity::Given { id, version };
     insert::<E>(Write::new(store, actor), identity, new).await
 }
 
-/// `PATCH /v1/{r}/{id}`: an RFC 7396 merge patch of the document that PUT would take.
+/// `PATCH /v1/{r}/{id}`: applies an RFC 7396 merge patch to the document that PUT takes.
 pub(crate) async fn patch<E: Entity>(
     State(store): State<Store>,
     RowId(id): RowId<E>,
@@ -190,7 +189,7 @@ pub(crate) async fn patch<E: Entity>(
     Document(mut patch): Document<Value>,
 ) -> Result<Response> {
     if !patch.is_object() {
-        let detail = "A merge patch is an object with the fields to change.";
+        let detail = "A merge patch must be an object with the fields to change.";
         return Err(Error::refused(Kind::Unreadable, detail));
     }
     table::normalize(E::TABLE_COLUMNS, &mut patch);
@@ -200,10 +199,10 @@ pub(crate) async fn patch<E: Entity>(
     .await
 }
 
-/// The document of a row with a merge patch.
+/// Applies a merge patch to the document of a row.
 ///
 /// # Errors
-/// 400 where it cannot be one.
+/// 400 if the result is not a valid document.
 pub(crate) fn merged<E: Entity>(row: &E, patch: Value) -> Result<E::New> {
     let mut merged = document::to_value(&row.document());
     let nulls = holds_null(&patch).then(|| patch.clone());
@@ -236,6 +235,7 @@ pub(crate) async fn delete<E: Entity>(
     let pool = store.database.reads.clone();
     let deleted = detached(async move {
         let mut write = Write::new(store, actor);
+        write.begin().await?;
         let required = write.store.options.require_if_match;
         let old = lock(&mut write, id).await?;
         conditions::check_version(&headers, &old, required)?;
@@ -266,7 +266,7 @@ async fn insert<E: Entity>(
     })
     .await
     .map_err(|error| {
-        // Two callers may bring the same row back at once; the key decides.
+        // Two callers may create a row with the same id at once; the primary key decides who succeeds.
         if error.is_duplicate_key_of(E::TABLE) {
             return exists::<E>();
         }
@@ -289,14 +289,15 @@ async fn update<E: Entity>(
 ) -> Result<Response> {
     let (row, done) = detached(async move {
         let mut write = Write::new(store, actor);
+        write.begin().await?;
         let required = write.store.options.require_if_match;
         let old = lock(&mut write, id).await?;
         conditions::check_version(&headers, &old, required)?;
         let new = change(&old)?;
         if old.is_unchanged_by(&new) {
-            // Nothing changes, so there is nothing to tell anybody. But who wrote the row as it is may
-            // not have come to its tags, and from here on it is acknowledged.
-            let mut tags = log::unrelayed_tags(write.conn().await?, &[id]).await?;
+            // Nothing changes, so nothing is logged. But the writer of the current row may not have deleted its
+            // tags from the cache yet. This answer acknowledges that row, so the tags must be deleted first.
+            let mut tags = log::unrelayed_tags(write.conn()?, &[id]).await?;
             tags.extend(old.tags());
             let done = write.store.cache.invalidate(&tags).await;
             return Ok((old, done));
@@ -314,9 +315,9 @@ async fn update<E: Entity>(
     ))
 }
 
-/// The row, which nobody else can change until the write ends.
+/// Reads a row and locks it until the write ends.
 async fn lock<E: Entity>(write: &mut Write, id: Id<E>) -> Result<E> {
-    let conn = write.conn().await?;
+    let conn = write.conn()?;
     if let Some(row) = E::lock(conn, id).await? {
         return Ok(row);
     }
@@ -329,8 +330,9 @@ async fn lock<E: Entity>(write: &mut Write, id: Id<E>) -> Result<E> {
     Err(not_found(id))
 }
 
-/// How often one looks again for a row that is not there: its partition may have come back between the looks
-/// at the two places where it may be, and gone again.
+/// How many times to look again for a row that was not found. The row may be in its table or in an archived partition,
+/// and these are checked one after the other: both checks miss it if the partition is restored between them. The
+/// partition can even be archived again before the next attempt.
 const fn retries<E: Entity>() -> usize {
     const AGAIN: usize = 5;
     match E::FAMILY {
@@ -339,15 +341,17 @@ const fn retries<E: Entity>() -> usize {
     }
 }
 
-/// Looks where a row may be that is not in its table.
+/// Checks whether a row that is not in its table may be in an archived partition.
 ///
 /// # Errors
-/// 410 where its partition is archived or dropped.
+/// 410 if its partition is archived or dropped.
 pub(crate) async fn check_archived<E: Entity>(conn: &mut Connection, id: Id<E>) -> Result<()> {
     let (Some(family), Some(at)) = (E::FAMILY, id.time()) else {
         return Ok(());
     };
-    archived::gone(conn, family, at).await?.map_or(Ok(()), Err)
+    archived::gone_error(conn, family, at)
+        .await?
+        .map_or(Ok(()), Err)
 }
 
 pub(crate) fn not_found<E: Entity>(id: Id<E>) -> Error {
@@ -356,39 +360,12 @@ pub(crate) fn not_found<E: Entity>(id: Id<E>) -> Error {
 }
 
 fn exists<E: Entity>() -> Error {
-    let detail = format!("There is already a {} with this id.", E::NAME);
+    let detail = format!("A {} with this id exists already.", E::NAME);
     Error::refused(Kind::PreconditionFailed, detail)
 }
 
-/// Says what keeps a row from being deleted, and how much of it there is.
-pub(crate) async fn referenced<E: Entity>(conn: &mut Connection, id: Id<E>) -> Result<Error> {
-    let mut reasons = Vec::new();
-    for reference in E::REFERENCES {
-        let count = sqlx::query(reference.select)
-            .bind(id.uuid())
-            .fetch_all(&mut *conn)
-            .await?
-            .len() as i64;
-        let count = match count {
-            0 => continue,
-            count if count > COUNT_CAP => "1,000+".to_owned(),
-            count => count.to_string(),
-        };
-        reasons.push(format!("{}: {count}; {}", reference.what, reference.advice));
-    }
-    if reasons.is_empty() {
-        reasons.push(if archived::is_any(conn).await? {
-            "orders in an archived partition may refer to it; restore that first".into()
-        } else {
-            // The row that referred to it was deleted after the database refused.
-            "another row still refers to it; try again".into()
-        });
-    }
-    let detail = format!("The {} cannot be deleted: {}.", E::NAME, reasons.join(". "));
-    Ok(Error::refused(Kind::Conflict, detail))
-}
-
-/// Says so where cached answers may be old until the relay has seen to them.
+/// Adds the header `Stockroom-Invalidation: deferred` if cached answers may be stale until the relay deletes their
+/// tags.
 pub(crate) fn with_invalidation_header(done: Invalidation, mut response: Response) -> Response {
     if done == Invalidation::Deferred {
         let deferred = HeaderValue::from_static("deferred");

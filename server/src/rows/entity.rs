@@ -1,5 +1,5 @@
-//! What an entity must supply so that [`crate::rows::crud`] can serve it, beside its [`Table`]: plain SQL functions. An
-//! entity that needs more writes handlers of its own.
+//! What an entity must supply, in addition to its [`Table`], so that [`crate::rows::crud`] can serve it: plain SQL
+//! functions. An entity that needs more defines its own handlers.
 
 use std::future::Future;
 
@@ -20,24 +20,24 @@ use crate::{
 };
 
 pub(crate) trait Entity: Table {
-    /// The columns elsewhere that may refer to a row and so keep it from being deleted.
+    /// Columns of other tables that may refer to a row and so prevent its deletion.
     const REFERENCES: &'static [Reference];
 
-    /// Whether the document would leave the row as it is.
+    /// Whether writing the document would change nothing.
     fn is_unchanged_by(&self, new: &Self::New) -> bool {
         document::to_value(new) == document::to_value(&self.document())
     }
 
-    /// What a write to this row makes old.
+    /// The tags of the cached answers that a write to this row makes stale.
     fn tags(&self) -> Vec<Tag>;
 
-    /// What a page may depend on, named before it is read.
+    /// The tags that a page may depend on, as far as they are known before it is read.
     fn page_tags(_request: &ListRequest<Self>, _now: DateTime<Utc>) -> Vec<Tag> {
         vec![Tag::list::<Self>()]
     }
 
-    /// Which of those it does depend on, now that it was read as far as the row with the key `end`;
-    /// none where the list ends with the page.
+    /// Those of [`Entity::page_tags`] that the page does depend on, once it has been read up to the row with the key
+    /// `end`. `end` is `None` if the list ends with this page.
     fn actual_tags(
         request: &ListRequest<Self>,
         now: DateTime<Utc>,
@@ -46,7 +46,7 @@ pub(crate) trait Entity: Table {
         Self::page_tags(request, now)
     }
 
-    /// The rows of a page and their sort keys, one row more than its limit where there are more.
+    /// The rows of a page with their sort keys, plus one extra row if the list continues.
     fn page(
         conn: &mut Connection,
         request: &ListRequest<Self>,
@@ -63,7 +63,7 @@ pub(crate) trait Entity: Table {
         select::by_ids(conn, ids)
     }
 
-    /// The row, kept from being changed by others until the transaction ends.
+    /// Reads a row and locks it until the transaction ends.
     fn lock(
         conn: &mut Connection,
         id: Id<Self>,
@@ -71,9 +71,8 @@ pub(crate) trait Entity: Table {
         select::for_update(conn, id)
     }
 
-    /// The rows that have one of these ids or natural keys, each with its key, kept from being changed by
-    /// others until the transaction ends. They are locked in the order of their ids, so that two who
-    /// write many of them never wait for each other in a circle.
+    /// Reads the rows that have one of these ids or natural keys, each with its key, and locks them until the
+    /// transaction ends. Rows are locked in id order, so that two writers of many rows cannot deadlock.
     fn lock_many(
         conn: &mut Connection,
         ids: &[Id<Self>],
@@ -82,12 +81,13 @@ pub(crate) trait Entity: Table {
         select::many_for_update(conn, ids, keys)
     }
 
-    /// Writes what rows that were written together have changed of what they share with others.
+    /// Writes the changes to shared rows, such as the stock of products, once after all rows of a call are written.
     fn finish(_write: &mut Write) -> impl Future<Output = Result<()>> + Send {
         std::future::ready(Ok(()))
     }
 
-    /// Likewise keeps what these rows, as they were and as they are to be, share with others.
+    /// Locks what these rows share with other rows, such as products, for both their old and their new content.
+    /// Called after the rows themselves are locked and before any of them is written.
     fn lock_shared(
         _write: &mut Write,
         _old: &[&Self],
@@ -96,19 +96,20 @@ pub(crate) trait Entity: Table {
         std::future::ready(Ok(()))
     }
 
-    /// The products that the fields of a row name, and whose stock they may move.
+    /// The products that the fields of a row name. Writing the row may change their stock.
     fn products_of(_fields: &Value) -> Vec<Id<Product>> {
         Vec::new()
     }
 
-    /// Logs what happened to a row in the write that does it.
+    /// Adds the change of a row to the change log of its write.
     fn record(write: &mut Write, op: Op, before: Option<&Self>, after: Option<&Self>) {
         let tags = before.into_iter().chain(after).flat_map(Self::tags);
         write.log(Change::of_row(op, before, after, tags.collect()));
     }
 
-    /// What has to be there before a row can be written, and is made on other connections; tells whether anything has
-    /// to be. The fields are those that a caller sent, some or all, beside the id and the version.
+    /// Creates what must exist before a row can be written, such as a partition, on other connections than that of the
+    /// write. Returns whether anything is missing that a call with [`Prepare::Create`] creates. `fields` are those that
+    /// the caller sent, complete or not, without the id and the version.
     fn prepare(
         _store: &Store,
         _which: (Option<Id<Self>>, Option<i64>),
@@ -131,7 +132,7 @@ pub(crate) trait Entity: Table {
         new: Self::New,
     ) -> impl Future<Output = Result<Self>> + Send;
 
-    /// Rows as they are, to be loaded in bulk; their partitions are there.
+    /// Encodes rows for COPY, with their ids, versions and times unchanged. Their partitions must exist.
     fn copy(partitions: &Partitions, rows: impl Iterator<Item = Self>) -> Result<Vec<TableRows>>;
 
     /// Deletes a row that the transaction has locked.
@@ -140,30 +141,31 @@ pub(crate) trait Entity: Table {
     }
 }
 
-/// What to do about what a row requires, such as a partition.
+/// What [`Entity::prepare`] does about things that a row requires, such as a partition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Prepare {
     Create,
-    /// Only find out whether the row would be refused: if it is, rows that are written with it must leave nothing behind.
+    /// Only find out whether the row would be refused. If it is, the rows written together with it must leave nothing
+    /// behind.
     Check,
 }
 
-/// A column elsewhere that refers to the entity.
+/// A column of another table that refers to the entity.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Reference {
-    /// `select` of at most 1,001 rows that refer to id `$1`.
+    /// A `select` of at most 1,001 rows that refer to id `$1`: one more than are reported exactly.
     pub(crate) select: &'static str,
-    /// What they are, before their count: `products in it`.
+    /// The text before the count, such as `products in it`.
     pub(crate) what: &'static str,
-    /// What can be done about them.
+    /// What the caller can do about them.
     pub(crate) advice: &'static str,
 }
 
-/// The id and version that a new row gets.
+/// The id and version of a new row.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Identity<R> {
     Minted,
-    /// The caller names the row, which may have lived before.
+    /// The caller chose the id. A row with this id may have existed before.
     Given {
         id: Id<R>,
         version: i64,
@@ -171,7 +173,7 @@ pub(crate) enum Identity<R> {
 }
 
 impl<R> Identity<R> {
-    /// The id and version, minted for the instant `at` where they are not given.
+    /// The given id and version; if none are given, a new id for the instant `at` and version 1.
     pub(crate) fn resolve(self, at: DateTime<Utc>) -> (Id<R>, i64) {
         match self {
             Self::Minted => (Id::mint(at, rand::random()), 1),

@@ -1,10 +1,6 @@
-//! `GET /v1/{r}/{id}/history`: who changed a row, when, and what of it, for as far back as the change log
-//! goes.
+//! `GET /v1/{r}/{id}/history`: who changed a row, when, and which fields, as far back as the change log reaches.
 
-use axum::{
-    extract::{RawQuery, State},
-    response::Response,
-};
+use axum::{extract::State, response::Response};
 use sqlx::{Row, postgres::PgRow};
 use stockroom_common::{
     Id,
@@ -29,8 +25,8 @@ use crate::{
     },
 };
 
-/// Where a page of a history begins: entries of one row are told apart by their version and by whether they
-/// deleted it.
+/// A page of a history has the entries below this number: twice the version, plus 1 for a deletion. The version alone
+/// does not identify an entry, because a deletion has the version of the entry before it.
 #[derive(Clone, Copy, Debug)]
 struct HistoryCursor(i64);
 
@@ -38,15 +34,15 @@ struct HistoryCursor(i64);
 pub(crate) async fn history<E: Entity>(
     State(store): State<Store>,
     RowId(id): RowId<E>,
-    RawQuery(query): RawQuery,
+    parameters: Parameters,
     cache_control: CacheControl,
 ) -> Result<Response> {
-    let (limit, before) = parse(query.as_deref().unwrap_or_default())?;
+    let (limit, before) = parse(parameters)?;
     let (cache, now) = (store.cache.clone(), store.options.clock.now());
     let query = format!("{id}?limit={limit}&before={}", before.0);
     let request = ReadRequest {
         key: EntryKey::new(&format!("{}/history", E::PATH), &query),
-        // As for the row itself.
+        // The same tags as for the row itself: see `crud::get`.
         tags: || vec![Tag::row(id), Tag::list::<E>()],
         load: || load(store, id, limit, before),
     };
@@ -77,7 +73,7 @@ async fn load<E: Entity>(
     };
     drop(conn);
     if history.items.is_empty() {
-        // A row that was loaded in bulk has none.
+        // A row loaded in bulk has no history. This refuses the request only if the row does not exist.
         crud::load_row(store, id).await?;
     }
     Ok(Loaded {
@@ -96,7 +92,7 @@ async fn select<E: Entity>(
         "select at, actor, op, version, before, after from changes
         where entity_id = $1 and entity = $2 and version is not null
             and 2 * version + (op = 'delete')::int < $3
-        -- By version, not by time: clocks of servers differ.
+        -- By version, not by time: the clocks of servers differ.
         order by 2 * version + (op = 'delete')::int desc
         limit $4",
     )
@@ -136,8 +132,7 @@ impl HistoryCursor {
     }
 }
 
-fn parse(query: &str) -> Result<(u32, HistoryCursor)> {
-    let mut parameters = Parameters::read(query)?;
+fn parse(mut parameters: Parameters) -> Result<(u32, HistoryCursor)> {
     let limit = parameters.take("limit");
     let cursor = parameters.take("cursor");
     parameters.refuse_rest(&["limit", "cursor"])?;
@@ -151,7 +146,7 @@ fn parse(query: &str) -> Result<(u32, HistoryCursor)> {
         .filter(|place| *place >= 0)
         .map(HistoryCursor);
     let place = place.ok_or_else(|| {
-        let message = "is no cursor of a history; take `next` of the page before";
+        let message = "is not a cursor of a history; use `next` of the previous page";
         unreadable("cursor", "invalid_cursor", message)
     })?;
     Ok((limit, place))

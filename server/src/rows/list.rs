@@ -1,5 +1,5 @@
-//! Lists: keyset pages in both directions, totals, rows by id. What is asked for is read in [`query`].
-//! There is no OFFSET here and no count that nobody asked for: a page costs the same wherever it lies.
+//! Lists: keyset pages in both directions, totals, rows by id. [`query`] parses the request. Pages never use OFFSET and
+//! count rows only on request, so a page costs the same anywhere in the list.
 
 mod query;
 pub(crate) mod select;
@@ -20,7 +20,7 @@ use crate::{
     store::database::Connection,
 };
 
-/// Begins a transaction whose statements all see the same instant.
+/// Begins a transaction whose statements all see the same snapshot.
 pub(crate) const SNAPSHOT: &str = "begin isolation level repeatable read read only";
 
 /// One page of a filtered, sorted list.
@@ -32,17 +32,17 @@ pub(crate) struct ListRequest<E: Table> {
     pub(crate) count: Count,
     pub(crate) filter: E::Filter,
     cursor: Option<Cursor>,
-    /// The query without its cursor and limit: what a cursor is bound to.
+    /// The query without cursor and limit. Cursors are bound to it: one from another query is refused.
     binding: String,
-    /// The query without its cursor, its parameters in order and none that says what goes without
-    /// saying: equal requests have equal ones.
+    /// The query without cursor, with sorted parameters and without default values. Equal requests have equal
+    /// canonical queries.
     canonical: String,
 }
 
-/// A page that was read, and how far the reading went.
+/// A page, and how far the list was read for it.
 pub(crate) struct ReadPage<E> {
     pub(crate) page: Page<E>,
-    /// The key of the last row that was read; none where the list ended first.
+    /// The key of the last row that was read, one beyond the page; `None` if the list ended with the page.
     pub(crate) end: Option<KeyValue>,
 }
 
@@ -67,14 +67,14 @@ impl<E: Table> ListRequest<E> {
         KeyValue::parse(key, self.key.kind)
     }
 
-    /// The normalised query: equal ones ask for the same page.
+    /// The normalised query with its cursor. Equal values request the same page.
     pub(crate) fn canonical(&self, cursor_key: &CursorKey) -> String {
         let cursor = self.cursor.as_ref();
         let cursor = cursor.map(|cursor| cursor_key.seal(cursor, &self.binding));
         format!("{}&cursor={}", self.canonical, cursor.unwrap_or_default())
     }
 
-    /// Makes the page of the rows that were read for it, one more than its limit where there are more.
+    /// Builds the page from the rows that were read for it, which include one beyond the limit if the list continues.
     ///
     /// # Errors
     /// What the database refuses when the rows are counted.
@@ -95,7 +95,7 @@ impl<E: Table> ListRequest<E> {
             let row = at.map(|(row, key)| (key.to_text(), Some(row.id().uuid())));
             cursor_key.seal(&Cursor { direction, row }, &self.binding)
         };
-        // Whoever came from a row can go back to it.
+        // A cursor with a row or a sought key always has a page in the opposite direction, which may be empty.
         let came_from = self
             .cursor
             .as_ref()
@@ -109,7 +109,7 @@ impl<E: Table> ListRequest<E> {
         let next = next.map(|row| seal(Direction::Forward, Some(row)));
         let prev = rows.first().filter(|_| has_prev);
         let prev = prev.map(|row| seal(Direction::Backward, Some(row)));
-        // Nothing comes after the place that was asked for, but something may come before it.
+        // The page is empty: nothing follows the cursor, but rows may precede it.
         let behind = self.cursor.as_ref().filter(|_| forward && rows.is_empty());
         let behind = behind.and_then(|cursor| cursor.row.clone()).map(|row| {
             let (direction, row) = (Direction::Backward, Some(row));
@@ -128,20 +128,20 @@ impl<E: Table> ListRequest<E> {
         Ok(ReadPage { page, end })
     }
 
-    /// Reads so many rows at a time and goes on after the last, until the list ends.
-    pub(crate) fn in_batches_of(&mut self, limit: u32) {
+    /// Sets the rows per read, for callers that read the whole list in batches with [`Self::continue_after`].
+    pub(crate) fn set_batch_rows(&mut self, limit: u32) {
         self.limit = limit;
     }
 
-    /// Asks for what comes after that row.
-    pub(crate) fn go_on_after(&mut self, row: &E, key: &KeyValue) {
+    /// Makes the next read start after that row.
+    pub(crate) fn continue_after(&mut self, row: &E, key: &KeyValue) {
         self.cursor = Some(Cursor {
             direction: Direction::Forward,
             row: Some((key.to_text(), Some(row.id().uuid()))),
         });
     }
 
-    /// `Link` headers (RFC 8288) to the pages around this one, and to the first and the last.
+    /// `Link` headers (RFC 8288) to the first, previous, next and last page.
     pub(crate) fn links(&self, page: &Page<E>, cursor_key: &CursorKey) -> Vec<HeaderValue> {
         let last = Cursor {
             direction: Direction::Backward,
@@ -189,7 +189,7 @@ impl KeyValue {
         })
     }
 
-    /// As a cursor holds it.
+    /// The text form that a cursor contains.
     fn to_text(&self) -> String {
         match self {
             Self::Text(text) => text.clone(),
@@ -198,7 +198,7 @@ impl KeyValue {
         }
     }
 
-    /// Reads back what a cursor holds; its signature says that we wrote it.
+    /// Parses the text form that a cursor contains. The text can be trusted, because cursors are signed.
     fn parse(text: &str, kind: KeyKind) -> Option<Self> {
         match kind {
             KeyKind::Text => Some(Self::Text(text.into())),

@@ -1,6 +1,6 @@
-//! Rows that are sent many at a time, in an array or in a file, each written by all the rules of a single
-//! write. One that is there already, by its id or its natural key, is changed as PATCH would: what is
-//! left out stays. Any other is created.
+//! Many rows sent in one call, in an array or in a file, each written by the rules of a single write. A row that exists
+//! already, by its id or its natural key, is changed as PATCH would: fields that are left out keep their values. Any
+//! other row is created.
 
 mod delete;
 mod existing;
@@ -32,14 +32,15 @@ use crate::{
     store::{log, write::Write},
 };
 
-/// How often a write of many rows is begun again where others were faster. Each time one of them has got further: it
-/// found none of what it waits for, or all.
+/// Maximum attempts of a write of many rows that loses races against other writers. Each lost race means that another
+/// writer has made progress: rows are created in key order, so after a wait the rows of the other writer exist either
+/// completely or not at all.
 pub(crate) const ATTEMPTS: usize = 10;
 
-/// Writes rows, one after the other; says of each what has become of it.
+/// Writes rows one after the other and returns the outcome of each, in the order sent.
 ///
 /// # Errors
-/// With [`OnError::RejectAll`] that of a row that cannot be written, with its location.
+/// With [`OnError::RejectAll`], the error of a row that cannot be written, with its location.
 pub(crate) async fn write_all<E: Entity>(
     write: &mut Write,
     rows: &[InputRow<E>],
@@ -58,7 +59,7 @@ pub(crate) async fn write_all<E: Entity>(
             Ok(row) => row,
             Err(Error::Refused(problem)) if on_error == OnError::RejectFailed => {
                 if problem.is(Kind::Internal) || problem.is(Kind::Unavailable) {
-                    // Not the row is at fault; the transaction may not even be there any more.
+                    // The row is not at fault, and the transaction may have ended.
                     return Err(Error::Refused(problem));
                 }
                 failed(*problem)
@@ -74,8 +75,8 @@ pub(crate) async fn write_all<E: Entity>(
     Ok(written)
 }
 
-/// Touches what shows the rows that were found as they were to be: who wrote them so may not have come to
-/// their tags, and from here on they are acknowledged.
+/// Touches the tags of the rows that did not need to change. The writer who made them so may not have deleted their
+/// tags from the cache yet, but this call acknowledges them, so from now on no cached answer may be older.
 async fn acknowledge<E: Entity>(
     write: &mut Write,
     existing: &ExistingRows<E>,
@@ -91,7 +92,7 @@ async fn acknowledge<E: Entity>(
         return Ok(());
     }
     let ids: Vec<Id<E>> = unchanged.iter().map(|row| row.id()).collect();
-    let unrelayed = log::unrelayed_tags(write.conn().await?, &ids).await?;
+    let unrelayed = log::unrelayed_tags(write.conn()?, &ids).await?;
     let tags = unchanged.into_iter().flat_map(E::tags);
     unrelayed
         .into_iter()

@@ -1,12 +1,9 @@
-//! `GET /v1/{r}/similar`: rows with a name similar to a text, the most similar first, for a search with a typing mistake.
-//! Similarity is that of trigrams; where PostgreSQL lacks the extension `pg_trgm`, no row is found.
+//! `GET /v1/{r}/similar`: rows with a name similar to a text, the most similar first, for searches with a typing error.
+//! Similarity is measured by trigrams. Without the PostgreSQL extension `pg_trgm` no rows are found.
 
 use std::sync::Arc;
 
-use axum::{
-    extract::{RawQuery, State},
-    response::Response,
-};
+use axum::{extract::State, response::Response};
 use sqlx::{Postgres, QueryBuilder, postgres::PgRow};
 use stockroom_common::{Page, page, table};
 
@@ -26,7 +23,7 @@ use crate::{
     },
 };
 
-/// How similar, from 0 to 1: two letters that changed places in a short word leave a third of its trigrams.
+/// Minimum similarity, from 0 to 1. Swapping two letters of a short word leaves a third of its trigrams.
 const MIN_SIMILARITY: f32 = 0.3;
 
 struct SimilarParams<E: Entity> {
@@ -38,11 +35,10 @@ struct SimilarParams<E: Entity> {
 /// `GET /v1/{r}/similar?q&limit&<filters>`
 pub(crate) async fn similar<E: Entity>(
     State(store): State<Store>,
-    RawQuery(query): RawQuery,
+    mut parameters: Parameters,
     cache_control: CacheControl,
 ) -> Result<Response> {
     let (cache, now) = (store.cache.clone(), store.options.clock.now());
-    let mut parameters = Parameters::read(&query.unwrap_or_default())?;
     let key = format!("similar?{}", parameters.encoded());
     let known: Vec<&str> = ["q", "limit"]
         .into_iter()
@@ -57,7 +53,7 @@ pub(crate) async fn similar<E: Entity>(
     }
     let limit = parameters.take("limit");
     let limit = limit.map_or(Ok(page::DEFAULT_LIMIT), |limit| parse_limit(&limit))?;
-    let filter = ListRequest::<E>::whole(parameters, &store.cursor_key)?.filter;
+    let filter = ListRequest::<E>::parse_whole_list(parameters, &store.cursor_key)?.filter;
     let params = Arc::new(SimilarParams::<E> {
         text,
         limit,

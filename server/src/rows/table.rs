@@ -1,4 +1,4 @@
-//! The table of an entity: what selecting, sorting and filtering its rows takes.
+//! The table of an entity: what is needed to select, sort and filter its rows.
 
 use sqlx::{Postgres, QueryBuilder, postgres::PgRow};
 use stockroom_common::{Resource, partition::Family};
@@ -7,19 +7,19 @@ use crate::http::error::{Constraint, Result};
 
 pub(crate) trait Table: Resource {
     const TABLE: &'static str;
-    /// The columns that [`Table::from_row`] reads, as they stand after `select`.
+    /// The columns that [`Table::from_row`] reads, as a `select` list.
     const COLUMNS: &'static str;
     /// The expressions of the keys in [`Resource::SORTS`], in the same order.
     const SORT_KEYS: &'static [SortKey];
-    /// The constraints that a write can break.
+    /// The constraints that a write can violate.
     const CONSTRAINTS: &'static [Constraint];
-    /// The family of partitions that its rows lie in, by the time in their ids; none where its table is not partitioned.
+    /// The family of partitions that its rows belong to, by the time in their ids; `None` if it is not partitioned.
     const FAMILY: Option<Family> = None;
 
-    /// What identifies a row besides its id, if anything does.
+    /// The field that identifies a row besides its id, if any.
     const NATURAL_KEY: Option<NaturalKey> = None;
 
-    /// The expression that `q` searches, as in the search index; none where `q` is not a text search.
+    /// The expression that `q` searches, the same as in the search index; `None` if `q` is not a text search.
     const SEARCHED: Option<&'static str> = None;
 
     fn from_row(row: &PgRow) -> sqlx::Result<Self>;
@@ -27,7 +27,7 @@ pub(crate) trait Table: Resource {
     /// Appends ` and …` for each filter that is set and for the search text.
     ///
     /// # Errors
-    /// 400 where the search text cannot be one.
+    /// 400 if the search text is invalid.
     fn filter(
         sql: &mut QueryBuilder<Postgres>,
         filter: &Self::Filter,
@@ -39,11 +39,11 @@ pub(crate) trait Table: Resource {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct NaturalKey {
     pub(crate) field: &'static str,
-    /// What must be unique, such as `lower(name)`.
+    /// The expression that must be unique, such as `lower(name)`.
     pub(crate) expression: &'static str,
 }
 
-/// A key that lists are sorted by; ties are broken by id.
+/// A key by which lists are sorted. Rows with equal keys are sorted by id.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct SortKey {
     pub(crate) expression: &'static str,

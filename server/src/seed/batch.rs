@@ -1,4 +1,4 @@
-//! The size of batches, and a batch turned into what COPY takes.
+//! The size of batches, and the conversion of a batch to rows for COPY.
 
 use stockroom_common::{Category, Customer, Order, Product, seed::NewSeedJob};
 
@@ -12,13 +12,13 @@ use crate::{
     store::{copy::TableRows, partitions::Partitions},
 };
 
-/// Rows in one batch: one transaction, one step of the progress.
+/// Rows in one batch. A batch is one transaction and one step of the progress.
 const BATCH_ROWS: i64 = 5_000;
-/// A job with a rate loads so many batches a second, or so, that none of them is felt.
+/// Approximate batches per second of a job with a rate: its batches are small, so that none disturbs other users.
 const BATCHES_PER_SECOND: u32 = 4;
 const MIN_ROWS: i64 = 100;
 
-/// Rows in one batch of this job.
+/// Rows in one batch of this job. Stored with the job, because the numbers of its batches depend on it.
 pub(super) fn size(request: &NewSeedJob) -> i64 {
     let paced = request
         .rate
@@ -26,7 +26,7 @@ pub(super) fn size(request: &NewSeedJob) -> i64 {
     paced.map_or(BATCH_ROWS, |rows| rows.clamp(MIN_ROWS, BATCH_ROWS))
 }
 
-/// What one transaction loads.
+/// The rows that one transaction loads.
 #[derive(Debug)]
 pub(super) struct Batch {
     pub(super) tables: Vec<TableRows>,

@@ -1,4 +1,4 @@
-//! A job cut into batches.
+//! Splits a job into batches.
 
 use std::ops::Range;
 
@@ -7,7 +7,7 @@ use stockroom_common::{Category, Customer, Order, Product, Resource, seed::NewSe
 
 use crate::store::cache::Tag;
 
-/// What a job makes, in the order in which it must be loaded.
+/// The entities that a job generates, in the order in which they must be loaded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum SeedEntity {
     Categories,
@@ -16,10 +16,10 @@ pub(super) enum SeedEntity {
     Orders,
 }
 
-/// The rows of one batch, by their index in the job. Its orders lie in one month.
+/// The rows of one batch, by their index in the job. All orders of a batch belong to the same month.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct BatchSpec {
-    /// Its place in the job.
+    /// The number of the batch in the job, from 0.
     pub(super) number: i64,
     pub(super) entity: SeedEntity,
     pub(super) rows: Range<i64>,
@@ -67,7 +67,7 @@ impl BatchSpec {
         self.rows.end - self.rows.start
     }
 
-    /// What cached answers the batch makes old: lists, for no single row of it was there before.
+    /// The cache tags that the batch invalidates. Only lists are affected, because none of its rows existed before.
     pub(super) fn tags(&self) -> Vec<Tag> {
         match self.month {
             Some(month) => vec![
@@ -80,7 +80,7 @@ impl BatchSpec {
     }
 }
 
-/// Cuts rows into batches of at most `size`, which are yet to be numbered.
+/// Splits rows into batches of at most `size` rows. The caller numbers them.
 pub(super) fn cut(
     entity: SeedEntity,
     rows: Range<i64>,

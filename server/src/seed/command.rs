@@ -1,5 +1,5 @@
-//! `stockroom-server seed`: a job without a server. This process works it off; where servers of the same
-//! database run, whichever is quicker does.
+//! `stockroom-server seed`: a seed job without a server. This process runs the job, unless a server of the same
+//! database claims it first.
 
 use std::{
     io::{IsTerminal, Write},
@@ -22,17 +22,18 @@ use crate::{
     store::Store,
 };
 
-/// How often the progress is told to a terminal, and to a log.
+/// How often the progress is printed if standard error is a terminal.
 const PRINT_INTERVAL: Duration = Duration::from_millis(250);
+/// How often the progress is printed otherwise, such as to a log.
 const LOG_EVERY: Duration = Duration::from_secs(5);
 
-/// Does a seed job; no other is asked for here.
+/// Runs a seed job. This command claims no other kind.
 fn dispatch(run: Arc<Run>, request: JobRequest) -> BoxFuture<'static, Result<Outcome, JobError>> {
     async move {
         match &request {
             JobRequest::Seed(sizes) => load(&run, sizes).await,
             other => {
-                let detail = format!("This command does no other job: {other}.");
+                let detail = format!("This command runs only seed jobs, not: {other}.");
                 Err(Error::refused(Kind::Internal, detail).into())
             }
         }
@@ -40,11 +41,11 @@ fn dispatch(run: Arc<Run>, request: JobRequest) -> BoxFuture<'static, Result<Out
     .boxed()
 }
 
-/// Puts the job into the queue and works until it has ended, or until `stop`: then it stays in the
-/// queue, and the same command goes on with it.
+/// Queues the job and works on it until it has ended, or until `stop` resolves. A stopped job stays in the queue, and
+/// the same command continues it.
 ///
 /// # Errors
-/// As `POST /v1/seed-jobs` would refuse; and where the job failed or was stopped.
+/// The refusals of `POST /v1/seed-jobs`; also if the job fails or is stopped.
 pub async fn command(
     store: &Store,
     request: NewSeedJob,
@@ -55,7 +56,7 @@ pub async fn command(
         Some(job) => job,
         None => enqueue(store, "stockroom-server seed", request).await?,
     };
-    // Once told to stop, the work ends when the present batches are in the shop.
+    // After a stop, the work ends when the batches in progress are committed.
     let work = async {
         loop {
             let job = find(&store.database.background, job.id).await?;
@@ -82,13 +83,13 @@ pub async fn command(
         JobState::Done => Ok(()),
         state if state.is_final() => Err(Error::refused(Kind::Unavailable, job.to_string())),
         _ => {
-            let detail = "Stopped; the same command goes on where it stopped.";
+            let detail = "Stopped. Run the same command again to continue.";
             Err(Error::refused(Kind::Unavailable, detail))
         }
     }
 }
 
-/// Says on standard error how far the job is, for ever.
+/// Prints the progress of the job to standard error. Never returns; the caller drops it.
 async fn print_progress(store: &Store, job: &Job) -> Result<Job> {
     let is_terminal = std::io::stderr().is_terminal();
     let every = if is_terminal {
@@ -101,7 +102,7 @@ async fn print_progress(store: &Store, job: &Job) -> Result<Job> {
         let Ok(job) = find(&store.database.background, job.id).await else {
             continue;
         };
-        // A terminal that is gone is no reason to stop.
+        // Continue even if the terminal is gone.
         let _ = if is_terminal {
             write!(std::io::stderr(), "\r\x1b[K{job}")
         } else {

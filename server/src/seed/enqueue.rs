@@ -1,5 +1,5 @@
-//! Seed jobs: realistic test data in bulk, loaded with COPY, batch by batch. Whatever happens to the server
-//! that does it, another (or the same, once it is back) goes on where it stopped.
+//! Seed jobs: realistic test data in bulk, loaded with COPY in batches. If the server that runs a job fails, another
+//! server (or the same one after a restart) continues with the missing batches.
 
 use axum::{
     Json,
@@ -25,7 +25,7 @@ use crate::{
     store::{Store, database::Pool},
 };
 
-/// Whether the job is refused where people have written rows. It is read before the body.
+/// Whether the job is refused if callers have written rows. Extracted before the body is read.
 pub(crate) struct UnlessInUse(bool);
 
 impl<S: Sync> FromRequestParts<S> for UnlessInUse {
@@ -40,7 +40,7 @@ impl<S: Sync> FromRequestParts<S> for UnlessInUse {
     }
 }
 
-/// `POST /v1/seed-jobs?unless_in_use`: puts a job into the queue, answers 202 at once.
+/// `POST /v1/seed-jobs?unless_in_use`: queues a job and answers 202 at once.
 pub(crate) async fn create(
     State(store): State<Store>,
     UnlessInUse(is_spared): UnlessInUse,
@@ -52,25 +52,26 @@ pub(crate) async fn create(
             Kind::Conflict,
             "?unless_in_use",
             seed::IN_USE,
-            "this shop has rows that people have written, and test rows cannot be told from them later",
+            "people have added rows to this shop, and test rows could not be told from theirs later",
         ));
     }
     let job = enqueue(&store, &actor.0, request).await?;
     Ok(jobs::accepted(&job, "seed-jobs"))
 }
 
-/// Whether anybody has written a row, as far as the change log reaches back: what is seeded has no entry for each row.
+/// Whether a caller has written a row, as far back as the change log goes. Seeded rows do not count: the entries of a
+/// seed job have no `entity_id`.
 async fn is_in_use(pool: &Pool) -> Result<bool> {
     let mut conn = pool.acquire().await?;
     let is_in_use = "select exists (select from changes where entity_id is not null)";
     Ok(sqlx::query_scalar(is_in_use).fetch_one(&mut *conn).await?)
 }
 
-/// Puts a job into the queue, or one that was given up back into it.
+/// Queues a new job, or resumes the cancelled or failed job with the same seed.
 ///
 /// # Errors
-/// 409 where the seed's data is in the shop or on its way, or was begun with other sizes; 422 for
-/// sizes and times that cannot be.
+/// 409 if the data of this seed is in the shop or being loaded, or was started with other sizes; 422 for invalid sizes
+/// and times.
 pub(super) async fn enqueue(store: &Store, actor: &str, mut request: NewSeedJob) -> Result<Job> {
     let errors = request.check();
     if !errors.is_empty() {
@@ -82,7 +83,7 @@ pub(super) async fn enqueue(store: &Store, actor: &str, mut request: NewSeedJob)
         JobRequest::Seed(request) => Some((job, request)),
         _ => None,
     });
-    // Where the end goes without saying, a job that is taken up again keeps the one that it had.
+    // If the request has no `until`, a resumed job keeps its original end.
     let default_until = match began_with.and_then(|(_, request)| request.until) {
         Some(until) => until,
         None => now.date_naive().and_time(NaiveTime::MIN).and_utc(),
@@ -112,20 +113,17 @@ fn check_times(
         ))
     };
     if until > now {
-        let message = "lies in the future; the made-up past must end by now";
+        let message = "is in the future; test data must end by now";
         return refuse("/until", message.into());
     }
     let earliest = store.options.orders_from + generate::WARMUP;
     if generate::begins_at(until, request.months).is_none_or(|begin| begin < earliest) {
-        return refuse(
-            "/months",
-            format!("reach back beyond {}", earliest.date_naive()),
-        );
+        return refuse("/months", format!("begin before {}", earliest.date_naive()));
     }
     Ok(())
 }
 
-/// `GET /v1/seed-jobs`: the same of seed jobs alone.
+/// `GET /v1/seed-jobs`: as `GET /v1/jobs`, but only seed jobs.
 pub(crate) async fn list(State(store): State<Store>) -> Result<Json<Page<Job>>> {
     let jobs = jobs::of_kind(&store.database.background, JobKind::Seed).await?;
     Ok(Json(Page::whole(jobs)))

@@ -1,5 +1,5 @@
-//! The generator: every row is a function of the job and the row's index, whatever was made before
-//! it. Popular products (Zipf), faithful customers (a power law), seasons, weekdays and office hours.
+//! The generator. Each row is a function of the job and the row's index, and does not depend on rows generated before.
+//! Popular products (Zipf), returning customers (a power law), seasons, weekdays and hours of the day.
 
 mod calendar;
 
@@ -29,26 +29,26 @@ use super::{
 };
 use crate::process::clock::month_start;
 
-/// How often a product of rank r is bought: r to the power of minus this.
-const POPULARITY: f64 = 1.07;
-/// How far before the first order the first customers and the products come.
+/// Exponent of the Zipf distribution: the frequency of a product of rank r is r to the power of minus this.
+const ZIPF_EXPONENT: f64 = 1.07;
+/// How long before the first order the products and the first customers are created.
 pub(super) const WARMUP: Duration = Duration::days(60);
-/// How strongly early customers come back more often.
+/// Exponent of the power law of customers: the higher, the more orders go to early customers.
 const REPEAT_EXPONENT: f64 = 2.5;
 
-/// Makes the rows of one job.
+/// Generates the rows of one job.
 #[derive(Debug)]
 pub struct Generator {
     request: NewSeedJob,
     begins_at: DateTime<Utc>,
     until: DateTime<Utc>,
     segments: Vec<Segment>,
-    /// Id and price of each product, which orders look up.
+    /// Id and price of each product, for the lines of orders.
     products: Vec<(Id<Product>, i64)>,
     popularity: Option<Zipf<f64>>,
 }
 
-/// What a row's random numbers are for; the numbers of each are independent.
+/// The random number stream of an entity. The streams are independent of each other.
 #[derive(Clone, Copy, Debug)]
 enum Stream {
     Category,
@@ -67,7 +67,7 @@ impl Generator {
             until,
             segments: segments(begins_at, until, request.orders),
             products: Vec::new(),
-            popularity: Zipf::new(request.products.max(1) as f64, POPULARITY).ok(),
+            popularity: Zipf::new(request.products.max(1) as f64, ZIPF_EXPONENT).ok(),
         };
         generator.products = (0..request.products)
             .map(|index| generator.product_key(index))
@@ -75,7 +75,7 @@ impl Generator {
         generator
     }
 
-    /// The whole job in batches of at most `size` rows, in an order in which references always point back.
+    /// The whole job in batches of at most `size` rows, ordered so that rows only refer to earlier batches.
     pub(super) fn parts(&self, size: i64) -> impl Iterator<Item = BatchSpec> + Send {
         let [categories, products, customers] = [
             SeedEntity::Categories,
@@ -98,7 +98,7 @@ impl Generator {
             .map(|(part, number)| BatchSpec { number, ..part })
     }
 
-    /// From the first instant that an order may bear to the one that none does any more.
+    /// The time range of the orders; empty if the job has none.
     pub(super) fn span(&self) -> Range<DateTime<Utc>> {
         self.begins_at..if self.request.orders > 0 {
             self.until
@@ -110,7 +110,7 @@ impl Generator {
     pub fn category(&self, index: i64) -> Category {
         let (department, _) = DEPARTMENTS[index as usize % DEPARTMENTS.len()];
         let at = self.begins_at - WARMUP;
-        // The seed keeps two jobs, and the index two rounds through the departments, apart.
+        // The seed makes names unique across jobs, and the index makes them unique when departments repeat.
         let name = format!("{department} {}-{}", self.request.seed, index + 1);
         Category {
             id: self.category_id(index),
@@ -234,7 +234,7 @@ impl Generator {
             let rank = self.popularity.map_or(1.0, |zipf| zipf.sample(rng)) as usize;
             let (product_id, unit_price_minor) =
                 self.products[rank.clamp(1, self.products.len()) - 1];
-            // The draws below happen in any case, so that a repeated product does not shift them.
+            // Always draw the numbers below, so that a repeated product does not shift the later ones.
             let quantity = if rng.random_bool(0.75) {
                 1
             } else {
@@ -259,7 +259,7 @@ impl Generator {
         items
     }
 
-    /// One of the customers who were there by then, early ones more often.
+    /// One of the customers who existed at that time, early ones more often.
     fn buyer(&self, at: DateTime<Utc>, rng: &mut ChaCha8Rng) -> Id<Customer> {
         let passed = (at - (self.begins_at - WARMUP)).num_seconds() as f64;
         let there = passed / self.customer_span() * self.request.customers as f64;
@@ -268,7 +268,7 @@ impl Generator {
         self.customer_id(index.min(there - 1))
     }
 
-    /// Seconds from the first customer to the last, who comes a little before the end.
+    /// Seconds from the first customer to the last, who is created shortly before the end.
     fn customer_span(&self) -> f64 {
         (self.until - (self.begins_at - WARMUP)).num_seconds() as f64 * 0.99
     }
@@ -298,7 +298,7 @@ impl Generator {
         )
     }
 
-    /// The first draws of a product, which its orders need as well.
+    /// The id and price of a product. They are its first random numbers, because orders need them without the rest.
     fn product_key(&self, index: i64) -> (Id<Product>, i64) {
         let mut rng = self.rng(Stream::Product, index);
         let id = Id::mint(self.product_time(index), rng.random());
@@ -312,13 +312,13 @@ impl Generator {
     }
 }
 
-/// In minor units: mostly tens, sometimes thousands, ending in 99 or 50.
+/// A price in minor units, from 1,550 to 72,399: low prices are more frequent, and all end in 99 or 50.
 fn price(rng: &mut ChaCha8Rng) -> i64 {
     let euros = (4.0 + rng.random::<f64>() * 5.5).exp2() as i64;
     euros * 100 - if rng.random_bool(0.7) { 1 } else { 50 }
 }
 
-/// What has become of an order of that age.
+/// Draws the status of an order of that age.
 fn status(age: Duration, rng: &mut ChaCha8Rng) -> OrderStatus {
     let shares: [(OrderStatus, u32); 6] = match age.num_hours() {
         ..24 => shares(55, 40, 2, 0, 3, 0),
@@ -352,7 +352,7 @@ fn shares(
     })
 }
 
-/// How many versions an order of that status has been through.
+/// The number of versions that an order with that status has had.
 const fn steps(status: OrderStatus) -> i64 {
     match status {
         OrderStatus::Pending => 1,
@@ -368,140 +368,4 @@ fn pick<'a>(rng: &mut ChaCha8Rng, from: &[&'a str]) -> &'a str {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::collections::HashMap;
-
-    use sha2::{Digest, Sha256};
-    use stockroom_common::Resource;
-
-    use super::*;
-
-    fn request(seed: u32) -> NewSeedJob {
-        NewSeedJob {
-            seed,
-            categories: 10,
-            products: 200,
-            customers: 500,
-            orders: 3_000,
-            months: 14,
-            until: None,
-            rate: None,
-        }
-    }
-
-    fn generator(seed: u32) -> Generator {
-        Generator::new(&request(seed), "2026-11-24T00:00:00Z".parse().unwrap())
-    }
-
-    fn hash(generator: &Generator) -> String {
-        let mut hash = Sha256::new();
-        let mut add = |row: String| hash.update(row.as_bytes());
-        (0..10).for_each(|i| add(format!("{:?}", generator.category(i))));
-        (0..200).for_each(|i| add(format!("{:?}", generator.product(i))));
-        (0..500).for_each(|i| add(format!("{:?}", generator.customer(i))));
-        (0..3_000).for_each(|i| add(format!("{:?}", generator.order(i))));
-        hash.finalize()
-            .iter()
-            .take(8)
-            .map(|byte| format!("{byte:02x}"))
-            .collect()
-    }
-
-    #[test]
-    fn the_same_seed_gives_the_same_rows_for_ever() {
-        assert_eq!(hash(&generator(1)), "8555a51ef3787b2f");
-        assert_ne!(hash(&generator(1)), hash(&generator(2)));
-    }
-
-    #[test]
-    fn every_row_keeps_the_rules_of_single_writes() {
-        let generator = generator(3);
-        for i in 0..10 {
-            assert_eq!(Category::check(&generator.category(i).document()), []);
-        }
-        for i in 0..200 {
-            assert_eq!(Product::check(&generator.product(i).document()), []);
-        }
-        for i in 0..500 {
-            assert_eq!(Customer::check(&generator.customer(i).document()), []);
-        }
-        for i in 0..3_000 {
-            assert_eq!(Order::check(&generator.order(i).document()), []);
-        }
-    }
-
-    #[test]
-    fn references_point_back_in_time_and_totals_add_up() {
-        let generator = generator(4);
-        let customers: HashMap<_, _> = (0..500)
-            .map(|i| generator.customer(i))
-            .map(|customer| (customer.id, customer.created_at))
-            .collect();
-        let products: HashMap<_, _> = (0..200)
-            .map(|i| generator.product(i))
-            .map(|product| (product.id, product))
-            .collect();
-        for order in (0..3_000).map(|i| generator.order(i)) {
-            assert_eq!(order.id.time(), Some(order.placed_at));
-            assert!(order.placed_at >= generator.begins_at && order.placed_at < generator.until);
-            assert!(
-                customers[&order.customer_id] <= order.placed_at,
-                "{order:?}"
-            );
-            let mut total = 0;
-            for item in &order.items {
-                assert!(products[&item.product_id].created_at <= order.placed_at);
-                assert_eq!(
-                    products[&item.product_id].price_minor,
-                    item.unit_price_minor
-                );
-                total += i64::from(item.quantity) * item.unit_price_minor;
-            }
-            assert_eq!(order.total_minor, total);
-        }
-    }
-
-    #[test]
-    fn parts_cover_every_row_once_and_keep_to_their_month() {
-        let generator = generator(5);
-        let mut next: HashMap<&str, i64> = HashMap::new();
-        for part in generator.parts(1_000) {
-            let next = next.entry(part.entity.path()).or_default();
-            assert_eq!(part.rows.start, *next);
-            *next = part.rows.end;
-            if let Some(month) = part.month {
-                for order in part.rows.map(|i| generator.order(i)) {
-                    assert_eq!(month_start(order.placed_at, 0), month);
-                }
-            }
-        }
-        let rows = [
-            ("categories", 10),
-            ("products", 200),
-            ("customers", 500),
-            ("orders", 3_000),
-        ];
-        assert_eq!(next, HashMap::from(rows));
-    }
-
-    #[test]
-    fn few_products_and_customers_make_most_of_the_orders() {
-        let generator = generator(6);
-        let mut by_product: HashMap<_, usize> = HashMap::new();
-        let mut by_customer: HashMap<_, usize> = HashMap::new();
-        for order in (0..3_000).map(|i| generator.order(i)) {
-            *by_customer.entry(order.customer_id).or_default() += 1;
-            for item in order.items {
-                *by_product.entry(item.product_id).or_default() += 1;
-            }
-        }
-        let top_fifth = |counts: Vec<usize>| {
-            let mut counts = counts;
-            counts.sort_unstable_by(|a, b| b.cmp(a));
-            let top: usize = counts.iter().take(counts.len() / 5).sum();
-            top as f64 / counts.iter().sum::<usize>() as f64
-        };
-        assert!(top_fifth(by_product.into_values().collect()) > 0.6);
-        assert!(top_fifth(by_customer.into_values().collect()) > 0.4);
-    }
-}
+mod tests;

@@ -1,4 +1,4 @@
-//! Seed jobs in the database: which seeds are taken, which batches are in the shop.
+//! Seed jobs in the database: which seeds are taken, and which batches are loaded.
 
 use chrono::{DateTime, Utc};
 use sqlx::{AssertSqlSafe, types::Json};
@@ -15,7 +15,7 @@ use crate::{
     store::database::{Connection, Pool},
 };
 
-/// Writes a new job into the queue, unless the seed is taken.
+/// Queues a new job. 409 if the seed is taken.
 pub(super) async fn insert(
     pool: &Pool,
     at: DateTime<Utc>,
@@ -34,7 +34,7 @@ pub(super) async fn insert(
     inserted.map_err(|error| taken(error, seed))
 }
 
-/// The job that began with this seed, if it was cancelled or failed with rows in the shop.
+/// The latest cancelled or failed job with this seed that has loaded rows.
 pub(super) async fn select_abandoned(pool: &Pool, seed: u32) -> Result<Option<Job>> {
     let sql = format!(
         "select {COLUMNS} from jobs where seed = $1 and state in ('cancelled', 'failed')
@@ -49,17 +49,17 @@ pub(super) async fn select_abandoned(pool: &Pool, seed: u32) -> Result<Option<Jo
     Ok(job)
 }
 
-/// Puts a job that was given up back into the queue; it goes on where it stopped.
+/// Puts a cancelled or failed job back into the queue. It continues with the missing batches.
 pub(super) async fn resume(
     pool: &Pool,
     (abandoned, began_with): (&Job, &NewSeedJob),
     request: NewSeedJob,
 ) -> Result<Job> {
     let seed = request.seed;
-    if !request.gives_the_rows_of(began_with) {
+    if !request.generates_same_rows(began_with) {
         let message = format!(
-            "seed {seed} began with other sizes, of which rows are in the shop; give the same to go \
-             on with it, or take another seed"
+            "seed {seed} was started with other sizes; use the same sizes to continue it, or \
+            another seed"
         );
         return Err(Error::field(Kind::Conflict, "/seed", "duplicate", message));
     }
@@ -79,7 +79,7 @@ pub(super) async fn resume(
     job.ok_or_else(|| duplicate(seed))
 }
 
-/// The numbers of the batches that are in the shop.
+/// The numbers of the loaded batches.
 pub(super) async fn select_batches(pool: &Pool, id: Id<Job>) -> Result<Vec<i64>> {
     let numbers = sqlx::query_scalar("select number from seed_batches where job_id = $1")
         .bind(id.uuid())
@@ -88,7 +88,7 @@ pub(super) async fn select_batches(pool: &Pool, id: Id<Job>) -> Result<Vec<i64>>
     Ok(numbers)
 }
 
-/// Writes down that a batch is in the shop, in the transaction that loads it.
+/// Records that a batch is loaded, in the transaction that loads it.
 pub(super) async fn insert_batch(
     conn: &mut Connection,
     id: Id<Job>,
@@ -112,6 +112,8 @@ fn taken(error: Error, seed: u32) -> Error {
 }
 
 fn duplicate(seed: u32) -> Error {
-    let message = format!("the data of seed {seed} is in the shop or on its way; take another");
+    let message = format!(
+        "the data of seed {seed} is in the shop already, or being loaded; use another seed"
+    );
     Error::field(Kind::Conflict, "/seed", "duplicate", message)
 }

@@ -1,4 +1,4 @@
-//! Loads the rows of a seed job, some batches at a time. Those that are in the shop already are left out.
+//! Loads the rows of a seed job, several batches at a time. Skips batches that are already loaded.
 
 use std::{collections::HashSet, sync::Arc};
 
@@ -22,11 +22,11 @@ use crate::{
     },
 };
 
-/// Batches that are under way at a time: one is generated while others are loaded. A job with a rate
-/// is to disturb nobody and does one after the other.
+/// Batches in progress at a time: one is generated while others are loaded. A job with a rate loads one after the
+/// other, so that it does not disturb other users.
 const MAX_CONCURRENT: usize = 3;
 
-/// A seed job in the hands of this server.
+/// A seed job that this server runs.
 struct Task<'a> {
     run: &'a Run,
     at_once: usize,
@@ -34,7 +34,7 @@ struct Task<'a> {
     pace: RateLimit,
 }
 
-/// Loads what the job asks for.
+/// Loads the rows of the job.
 pub(crate) async fn load(run: &Arc<Run>, request: &NewSeedJob) -> Result<Outcome, JobError> {
     let of = request.clone();
     let generate = move || Generator::new(&of, of.until.unwrap_or_default());
@@ -53,16 +53,16 @@ impl Task<'_> {
     async fn load_all(&self, done: HashSet<i64>) -> Result<(), JobError> {
         let store = &self.run.store;
         let partitions = &store.partitions;
-        // Other servers may have changed them since they were read.
+        // Other servers may have changed the partitions since they were read.
         partitions
             .reload(&mut *store.database.bulk.acquire().await?)
             .await?;
-        // All at once, before there are rows to vacuum: attaching a partition locks the tables that
-        // it refers to.
+        // Create all partitions now, before the new rows cause a vacuum: attaching a partition locks the tables that
+        // it refers to, and a vacuum would delay that lock.
         partitions
             .ensure_all(&store.database.bulk, Family::Orders, self.generator.span())
             .await?;
-        // References point back: what refers to an entity waits until that is there.
+        // Load one entity after the other, because rows refer to earlier entities.
         for entity in SeedEntity::ALL {
             self.run.progress().began(entity as usize);
             let parts = self.parts().filter(|part| part.entity == entity);
@@ -82,8 +82,8 @@ impl Task<'_> {
         Ok(())
     }
 
-    /// Loads some batches at a time. Where one fails or the job is to stop, no other is begun, and those
-    /// under way are finished.
+    /// Loads several batches at a time. If one fails or the job is stopped, no further batch starts, and those in
+    /// progress are finished.
     async fn load_each(&self, parts: impl Iterator<Item = BatchSpec>) -> Result<(), JobError> {
         let parts = parts.take_while(|_| self.run.check_running().is_ok());
         let mut loads = stream::iter(parts)
@@ -99,7 +99,7 @@ impl Task<'_> {
         first.map_or_else(|| self.run.check_running(), Err)
     }
 
-    /// Which batches a server has loaded before.
+    /// Finds the batches that are already loaded, and counts them as progress.
     async fn find_done(&self) -> Result<HashSet<i64>> {
         let done = job::select_batches(&self.run.store.database.bulk, self.run.id).await?;
         let done: HashSet<i64> = done.into_iter().collect();
@@ -112,7 +112,7 @@ impl Task<'_> {
         Ok(done)
     }
 
-    /// Generates and loads one batch, with its entry in the log and in the list of batches.
+    /// Generates and loads one batch, with its entry in the change log and its row in `seed_batches`.
     async fn load(&self, part: BatchSpec) -> Result<(), JobError> {
         tokio::select! {
             () = self.pace.wait(part.len()) => {}
@@ -125,8 +125,8 @@ impl Task<'_> {
         let batch = tokio::task::spawn_blocking(generate).await??;
         let store = &run.store;
         let mut transaction = store.database.bulk.begin().await?;
-        // First of all: where the server that had the job before still loads the same batch, this waits
-        // for how that ends.
+        // Insert this row first. If the previous server of the job is still loading the same batch, the insert waits
+        // for that transaction, and fails with a duplicate key if it commits.
         let number = (part.number, part.len());
         match job::insert_batch(&mut transaction, run.id, number).await {
             Err(error) if error.is_unique_violation_of("seed_batches_pkey") => {
@@ -158,8 +158,8 @@ impl Task<'_> {
         Ok(())
     }
 
-    /// Tells the planner about the new rows, rather than wait until autovacuum does. A table at a
-    /// time, for its locks are held until the statement ends.
+    /// Updates the planner's statistics instead of waiting for autovacuum. One table at a time, because the locks are
+    /// held until the statement ends.
     async fn analyze(&self, table: &'static str) -> Result<()> {
         let mut transaction = self.run.store.database.bulk.begin().await?;
         let sql = format!("set local statement_timeout = 0; analyze {table}");

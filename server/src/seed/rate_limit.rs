@@ -1,4 +1,4 @@
-//! Keeps a job to the rate that was asked for.
+//! Limits a job to the requested rate.
 
 use std::{
     sync::{Mutex, PoisonError},
@@ -7,10 +7,10 @@ use std::{
 
 use tokio::time::Instant;
 
-/// Hands out times to load at, so that no more rows come on average than the rate allows.
+/// Schedules batches so that the average number of rows per second does not exceed the rate.
 #[derive(Debug)]
 pub(super) struct RateLimit {
-    /// Rows a second; none for as fast as it goes.
+    /// Rows per second; none for no limit.
     rate: Option<u32>,
     next: Mutex<Instant>,
 }
@@ -21,7 +21,7 @@ impl RateLimit {
         Self { rate, next }
     }
 
-    /// Waits until that many rows may be loaded.
+    /// Waits until this many rows may be loaded.
     pub(super) async fn wait(&self, rows: i64) {
         let Some(rate) = self.rate else {
             return;
@@ -31,7 +31,7 @@ impl RateLimit {
 
     fn reserve(&self, rate: u32, rows: i64) -> Instant {
         let mut next = self.next.lock().unwrap_or_else(PoisonError::into_inner);
-        // What was not used up to now is lost: there is no burst to make up for a slow start.
+        // Unused time is lost: no burst makes up for a slow start.
         let turn = (*next).max(Instant::now());
         *next = turn + Duration::from_secs_f64(rows as f64 / f64::from(rate.max(1)));
         turn

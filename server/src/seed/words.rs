@@ -1,4 +1,4 @@
-//! The vocabulary of made-up products: departments with what they sell.
+//! Word lists of the generator: departments with their products, qualities, materials, countries and notes.
 
 pub(super) const DEPARTMENTS: &[(&str, &[&str])] = &[
     (

@@ -18,7 +18,7 @@ use crate::{
     },
 };
 
-/// As in the search index.
+/// The expression of the search index.
 const SEARCHED: &str = "name";
 
 impl Table for Category {
@@ -80,6 +80,7 @@ impl Entity for Category {
     }
 
     async fn insert(write: &mut Write, identity: Identity<Self>, new: NewCategory) -> Result<Self> {
+        write.begin().await?;
         let at = write.at;
         let (id, version) = identity.resolve(at);
         let row = sqlx::query(
@@ -93,7 +94,7 @@ impl Entity for Category {
         .bind(new.name)
         .bind(new.description)
         .try_map(|row| Self::from_row(&row))
-        .fetch_one(write.conn().await?)
+        .fetch_one(write.conn()?)
         .await?;
         Ok(row)
     }
@@ -111,7 +112,7 @@ impl Entity for Category {
         .bind(new.name)
         .bind(new.description)
         .try_map(|row| Self::from_row(&row))
-        .fetch_one(write.conn().await?)
+        .fetch_one(write.conn()?)
         .await?;
         Ok(row)
     }

@@ -18,7 +18,7 @@ use crate::{
     },
 };
 
-/// As in the search index.
+/// The expression of the search index.
 const SEARCHED: &str = "(name || ' ' || email)";
 
 impl Table for Customer {
@@ -88,6 +88,7 @@ impl Entity for Customer {
     }
 
     async fn insert(write: &mut Write, identity: Identity<Self>, new: NewCustomer) -> Result<Self> {
+        write.begin().await?;
         let at = write.at;
         let (id, version) = identity.resolve(at);
         let row = sqlx::query(
@@ -104,7 +105,7 @@ impl Entity for Customer {
         .bind(new.phone)
         .bind(Json(new.address))
         .try_map(|row| Self::from_row(&row))
-        .fetch_one(write.conn().await?)
+        .fetch_one(write.conn()?)
         .await?;
         Ok(row)
     }
@@ -125,7 +126,7 @@ impl Entity for Customer {
         .bind(new.phone)
         .bind(Json(new.address))
         .try_map(|row| Self::from_row(&row))
-        .fetch_one(write.conn().await?)
+        .fetch_one(write.conn()?)
         .await?;
         Ok(row)
     }

@@ -1,5 +1,5 @@
-//! Orders in PostgreSQL. Whoever has an order's id has its `placed_at`, and names both, so that each
-//! statement touches one partition.
+//! Orders in PostgreSQL. The id of an order contains its `placed_at`. Statements name both, so that each touches one
+//! partition.
 
 mod copy;
 mod lines;
@@ -56,12 +56,12 @@ impl Table for Order {
         Constraint {
             name: "order_items_product_id_fkey",
             pointer: "/items",
-            message: "name a product that is not there",
+            message: "name a product that does not exist",
         },
     ];
     const FAMILY: Option<Family> = Some(Family::Orders);
 
-    /// The lines are read apart: see [`lines::attach`].
+    /// The lines are read separately: see [`lines::attach`].
     fn from_row(row: &PgRow) -> sqlx::Result<Self> {
         let id = Id::new(row.try_get("id")?);
         let status: String = row.try_get("status")?;
@@ -119,7 +119,7 @@ impl Table for Order {
 impl Entity for Order {
     const REFERENCES: &'static [Reference] = &[];
 
-    /// What is left out says nothing.
+    /// Values that are left out (`placed_at`, prices of lines) count as unchanged.
     fn is_unchanged_by(&self, new: &NewOrder) -> bool {
         let is_placed_then = |at: DateTime<Utc>| at.trunc_subsecs(3) == self.placed_at;
         new.placed_at.is_none_or(is_placed_then)
@@ -154,7 +154,7 @@ impl Entity for Order {
         request: &ListRequest<Self>,
     ) -> Result<Vec<(Self, KeyValue)>> {
         if conn.is_in_transaction() {
-            // Of the caller, who sees one instant already.
+            // The transaction of the caller, which has its own snapshot.
             return page_as_of_now(conn, request).await;
         }
         let mut snapshot = conn.begin(list::SNAPSHOT).await?;
@@ -197,7 +197,7 @@ impl Entity for Order {
         named.filter_map(|id| id.parse().ok()).collect()
     }
 
-    /// The products, whose stock moves.
+    /// Locks the products whose stock may change.
     async fn lock_shared(write: &mut Write, old: &[&Self], new: &[&Value]) -> Result<()> {
         let held = old.iter().flat_map(|order| &order.items);
         let mut products: Vec<Id<Product>> = held.map(|item| item.product_id).collect();
@@ -218,13 +218,13 @@ impl Entity for Order {
         how: Prepare,
     ) -> Result<bool> {
         let now = store.options.clock.now();
-        let told = fields["placed_at"].as_str();
-        // As serde reads it, which takes more than RFC 3339.
-        let told = told.and_then(|text| text.parse::<DateTime<Utc>>().ok());
+        let given = fields["placed_at"].as_str();
+        // Parsed as serde does, which accepts more than RFC 3339.
+        let given = given.and_then(|text| text.parse::<DateTime<Utc>>().ok());
         let placed_at = match id {
-            // An id without a time is refused.
+            // An id without a time is refused later.
             Some(id) => id.time(),
-            None => Some(told.unwrap_or(now)),
+            None => Some(given.unwrap_or(now)),
         };
         let may_be_placed = |at: &DateTime<Utc>| may_be_placed(store, now, *at);
         let Some(placed_at) = placed_at.filter(may_be_placed) else {
@@ -232,10 +232,11 @@ impl Entity for Order {
         };
         let is_unknown = store.partitions.is_unknown(Family::Orders, placed_at);
         match document::from_value::<NewOrder>(fields) {
-            // Who has seen a version of an order that was never there is refused.
+            // A version of an order that never existed is refused later, so no partition is needed.
             Ok(_) if is_unknown && version.is_some() => Ok(false),
             Ok(new) => make_partition(store, placed_at, (id, &new), how).await,
-            // What is changed in part has its partition already, or that is archived.
+            // An incomplete document can only change an existing order, and without a partition there is none.
+            // Otherwise `ensure` refuses the row if the partition is archived.
             Err(_) if is_unknown => Ok(false),
             Err(_) => {
                 let pool = &store.database.background;
@@ -260,9 +261,10 @@ impl Entity for Order {
         let placed_at = id.time().unwrap_or_default();
         let (store, at) = (write.store.clone(), write.at);
         make_partition(&store, placed_at, (given, &new), Prepare::Create).await?;
-        allow_first_status(write.conn().await?, given, &new).await?;
+        write.begin().await?;
+        allow_first_status(write.conn()?, given, &new).await?;
 
-        // What deleting gives back, bringing back takes again.
+        // Deleting an order in such a status returns its pieces to the stock, so bringing it back takes them again.
         let wanted = lines::wanted(&new, new.status.gives_back_on_delete());
         let prices = stock::apply(write, &new.items, Movement::between(&[], &wanted)).await?;
         let items = lines::with_prices(&new.items, &prices)?;
@@ -282,7 +284,7 @@ impl Entity for Order {
         .bind(total_minor)
         .bind(new.note)
         .try_map(|row| Self::from_row(&row))
-        .fetch_one(write.conn().await?)
+        .fetch_one(write.conn()?)
         .await;
         let mut order = match order.map_err(Error::from) {
             Err(error) if error.is_missing_partition() => {
@@ -290,7 +292,7 @@ impl Entity for Order {
             }
             order => order?,
         };
-        lines::insert(write.conn().await?, &order, &items).await?;
+        lines::insert(write.conn()?, &order, &items).await?;
         order.items = items;
         Ok(order)
     }
@@ -299,7 +301,7 @@ impl Entity for Order {
         allow_update(old, &new)?;
         touch_unrelayed(write, old.id).await?;
         if old.status != OrderStatus::Pending {
-            // The same lines; a price that was left out stays what was agreed on.
+            // The lines are the same (see `allow_update`); a price that was left out stays as agreed.
             new.items = old.items.iter().map(OrderItem::document).collect();
         }
         let held = lines::wanted(&old.document(), old.status.holds_stock());
@@ -307,7 +309,7 @@ impl Entity for Order {
         let prices = stock::apply(write, &new.items, Movement::between(&held, &wanted)).await?;
         let items = lines::with_prices(&new.items, &prices)?;
         let total_minor = if items == old.items {
-            // The agreed total stays valid, whatever the limit is by now.
+            // The agreed total stays valid, whatever the current limit is.
             old.total_minor
         } else {
             lines::total(&items)?
@@ -328,17 +330,17 @@ impl Entity for Order {
         .bind(total_minor)
         .bind(new.note)
         .try_map(|row| Self::from_row(&row))
-        .fetch_one(write.conn().await?)
+        .fetch_one(write.conn()?)
         .await?;
         if items != old.items {
-            lines::delete(write.conn().await?, old).await?;
-            lines::insert(write.conn().await?, &order, &items).await?;
+            lines::delete(write.conn()?, old).await?;
+            lines::insert(write.conn()?, &order, &items).await?;
         }
         order.items = items;
         Ok(order)
     }
 
-    /// Straight into the partitions.
+    /// Copies directly into the partitions instead of the parent tables.
     fn copy(partitions: &Partitions, rows: impl Iterator<Item = Self>) -> Result<Vec<TableRows>> {
         copy_to(rows, |order| {
             let suffix = partitions.suffix_of(Family::Orders, order.placed_at);
@@ -354,26 +356,26 @@ impl Entity for Order {
         if old.status == OrderStatus::Shipped {
             return Err(Error::refused(
                 Kind::Conflict,
-                "The order is on its way to the customer; it can be deleted once delivered.",
+                "The order is shipped; it can be deleted once it is delivered.",
             ));
         }
         touch_unrelayed(write, old.id).await?;
         let held = lines::wanted(&old.document(), old.status.gives_back_on_delete());
         stock::apply(write, &[], Movement::between(&held, &[])).await?;
-        // The lines go with it: they refer to their order on delete cascade.
+        // This deletes the lines too: their foreign key is `on delete cascade`.
         sqlx::query("delete from orders where placed_at = $1 and id = $2")
             .bind(old.placed_at)
             .bind(old.id.uuid())
-            .execute(write.conn().await?)
+            .execute(write.conn()?)
             .await?;
         Ok(())
     }
 }
 
-/// Touches what earlier writes to the order made old and may not have come to delete. Alone among the
-/// tags of a row those of an order move, with its customer: the lists of a former one still show it.
+/// Touches the tags of earlier writes to the order that may not be deleted from the cache yet. Only orders need this:
+/// their tags change with the customer, and cached lists of a former customer may still show the order.
 async fn touch_unrelayed(write: &mut Write, id: Id<Order>) -> Result<()> {
-    for tag in log::unrelayed_tags(write.conn().await?, &[id]).await? {
+    for tag in log::unrelayed_tags(write.conn()?, &[id]).await? {
         write.touch(tag);
     }
     Ok(())

@@ -18,7 +18,7 @@ use crate::{
     },
 };
 
-/// As in the search index.
+/// The expression of the search index.
 const SEARCHED: &str = "(name || ' ' || sku)";
 
 impl Table for Product {
@@ -113,7 +113,7 @@ impl Table for Product {
 impl Entity for Product {
     const REFERENCES: &'static [Reference] = &[Reference {
         select: "select 1 from order_items where product_id = $1 limit 1001",
-        what: "order lines that name it",
+        what: "order lines with it",
         advice: "set it inactive instead",
     }];
 
@@ -122,6 +122,7 @@ impl Entity for Product {
     }
 
     async fn insert(write: &mut Write, identity: Identity<Self>, new: NewProduct) -> Result<Self> {
+        write.begin().await?;
         let at = write.at;
         let (id, version) = identity.resolve(at);
         let row = sqlx::query(
@@ -141,7 +142,7 @@ impl Entity for Product {
         .bind(new.stock)
         .bind(new.active)
         .try_map(|row| Self::from_row(&row))
-        .fetch_one(write.conn().await?)
+        .fetch_one(write.conn()?)
         .await?;
         Ok(row)
     }
@@ -165,7 +166,7 @@ impl Entity for Product {
         .bind(new.stock)
         .bind(new.active)
         .try_map(|row| Self::from_row(&row))
-        .fetch_one(write.conn().await?)
+        .fetch_one(write.conn()?)
         .await?;
         Ok(row)
     }

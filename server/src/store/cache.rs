@@ -1,11 +1,10 @@
-//! The read cache, never stale after an acknowledged write: nonce-validated tags.
+//! The read cache. It never returns stale data after a write was acknowledged.
 //!
-//! Each tag has a random nonce in the store. An entry holds the nonces that its tags had before it
-//! was loaded, and answers a cache_control only if all of them are still the present ones. A write deletes
-//! its tags after its commit and before its answer; a nonce never comes back. `docs/cache.md` has the
-//! proof.
+//! Each tag has a random nonce in the store. An entry holds the nonces that its tags had before the entry
+//! was loaded, and is a hit only if all of them are still current. A write deletes its tags after its
+//! commit and before its response, and a deleted nonce never returns. `docs/cache.md` has the proof.
 //!
-//! Whatever goes wrong with the store, reads go to the database and writes go on.
+//! If the store fails, reads use the database and writes still succeed.
 
 mod batch;
 mod counters;
@@ -13,6 +12,7 @@ mod entry;
 mod memory;
 mod nonce;
 mod options;
+mod prefix;
 mod redis;
 mod remote;
 mod response;
@@ -25,7 +25,6 @@ use std::{future::Future, pin::Pin, sync::Arc, time::Duration};
 use chrono::{DateTime, Utc};
 use prometheus_client::registry::Registry;
 use quick_cache::sync::Cache as LocalCache;
-use sha2::{Digest, Sha256};
 
 use stockroom_common::stats::CacheStats;
 
@@ -35,6 +34,7 @@ use self::{
     batch::{Batcher, Check, Fetch},
     counters::Counters,
     memory::MemoryStore,
+    prefix::shop_prefix,
     redis::{KeyPrefix, RedisStore},
     remote::Lookup,
     single_flight::Flights,
@@ -53,13 +53,15 @@ pub(crate) use self::{
 };
 use crate::{http::error::Result, process::clock::Clock, store::database::Database};
 
-/// Tags that one write deletes by name; one that touches more deletes the epoch alone.
+/// Maximum number of tags that one write deletes by name. A write that touches more deletes only the
+/// epoch, which invalidates every entry.
 pub(crate) const MAX_TAGS: usize = 1_000;
-/// Questions that one round trip answers at the most: nonces are small, entries need not be.
+/// Maximum number of checks in one round trip. A check reads only nonces, which are small.
 const MAX_CHECKS: usize = 256;
+/// Maximum number of fetches in one round trip. A fetch also reads an entry, which may be large.
 const MAX_FETCHES: usize = 32;
 
-/// Cheap to clone.
+/// The read cache of this server. Cheap to clone.
 #[derive(Clone, Debug)]
 pub(crate) struct Cache(Arc<Shared>);
 
@@ -75,7 +77,7 @@ struct Shared {
 struct Backend {
     name: &'static str,
     store: Arc<dyn EntryStore>,
-    /// What this server has read before. It is never trusted: each use is checked in the store.
+    /// Entries that this server has read before. Each use is validated against the store.
     local: LocalCache<EntryKey, Arc<Entry>, Bytewise>,
     checks: Batcher<Check>,
     fetches: Batcher<Fetch>,
@@ -90,36 +92,37 @@ impl quick_cache::Weighter<EntryKey, Arc<Entry>> for Bytewise {
     }
 }
 
-/// What a cache_control wants. What it takes to come by it is made only where it is not at hand: a hit must
-/// not pay for it.
+/// A read. `tags` and `load` are closures that run only if the local entry cannot be used: a hit must not
+/// pay for them.
 pub(crate) struct ReadRequest<T, L> {
     pub(crate) key: EntryKey,
-    /// Names everything that the answer may depend on.
+    /// Returns every tag that the answer may depend on.
     pub(crate) tags: T,
-    /// Begins to load it, and must read all that it uses after it is first polled.
+    /// Creates the future that loads the answer. That happens before the nonces are read, so the future
+    /// must not read any data until it is first polled.
     pub(crate) load: L,
 }
 
 type Load = Pin<Box<dyn Future<Output = Result<Loaded>> + Send>>;
 
-/// An answer that was read from the database.
+/// An answer that was loaded from the database.
 #[derive(Debug)]
 pub(crate) struct Loaded {
     pub(crate) answer: Answer,
-    /// Those of the wanted tags that it does depend on; none where that cannot be said, and the
-    /// answer not kept.
+    /// Those of the request's tags that the answer depends on. `None` if they are not known; the answer
+    /// is then not cached.
     pub(crate) depends_on: Option<Vec<Tag>>,
 }
 
-/// What became of an entry in the server's own memory.
+/// Result of a lookup in the server's own memory.
 enum LocalEntry {
     Absent,
     Stale,
-    /// The store did not say.
+    /// The store could not validate the entry.
     Unknown(StoreError),
 }
 
-/// What a flight brings.
+/// The result of a flight.
 #[derive(Clone, Debug)]
 struct LoadOutcome {
     entry: Arc<Entry>,
@@ -128,22 +131,22 @@ struct LoadOutcome {
     is_collapsed: bool,
 }
 
-/// What became of the tags of a write.
+/// What happened to the tags of a write.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Invalidation {
-    /// No cache_control finds the old rows any more.
+    /// They were deleted: the cache no longer returns the old rows.
     Done,
-    /// The relay will do it.
+    /// The store failed or did not respond in time: the relay will delete them.
     Deferred,
-    /// This server has no cache; the relays of others look after theirs.
+    /// This server has no cache. If other servers have one, their relays delete the tags.
     Off,
 }
 
 impl Cache {
-    /// Opens the cache of the shop in the database behind `pool`.
+    /// Opens the cache of the shop in `database`.
     ///
     /// # Errors
-    /// Where the database cannot be reached. That of Redis is no error, now or later.
+    /// If the database cannot be reached. An unreachable Redis is never an error, neither now nor later.
     pub(crate) async fn open(
         database: &Database,
         options: &CacheOptions,
@@ -168,7 +171,7 @@ impl Cache {
             }
         };
         let store = options.wrap.map_or(store.clone(), |wrap| wrap(store));
-        // The store in memory holds the same answers once more.
+        // The memory store holds the same answers again, so the two share the limit.
         let bytes = match options.store {
             StoreKind::Memory => options.memory_bytes / 2,
             StoreKind::Off | StoreKind::Redis(_) => options.memory_bytes,
@@ -203,7 +206,7 @@ impl Cache {
         }))
     }
 
-    /// Answers from the cache what is current there, and otherwise loads it.
+    /// Returns the cached answer if it is current, and loads it otherwise.
     ///
     /// # Errors
     /// Those of the load.
@@ -226,6 +229,7 @@ impl Cache {
                 match backend.checks.ask(Check(entry.clone())).await {
                     Ok(true) => return Ok(self.hit(entry, now)),
                     Ok(false) => {
+                        // Another request may have replaced the entry meanwhile; a newer one must stay.
                         let is_same = |other: &Arc<Entry>| Arc::ptr_eq(other, &entry);
                         backend.local.remove_if(&key, is_same);
                         LocalEntry::Stale
@@ -235,7 +239,7 @@ impl Cache {
             }
             _ => LocalEntry::Absent,
         };
-        // On the heap, and out of the way of hits: futures that load are large.
+        // Boxed, and created only here: futures that load are large, and hits must not pay for them.
         let load: Load = Box::pin(load());
         let why = match (&self.0.backend, checked) {
             (None, _) => BypassReason::Off,
@@ -249,7 +253,8 @@ impl Cache {
         Box::pin(self.bypass(key, why, load)).await
     }
 
-    /// Reads what is not local: from the store, by a flight, or past a store that does not answer.
+    /// Reads an answer that is not in the server's own memory: from the store, by joining or starting a
+    /// flight, or directly from the database if the store fails.
     async fn read_remote(
         &self,
         backend: &Arc<Backend>,
@@ -262,7 +267,8 @@ impl Cache {
         let (counters, now) = (&self.0.counters, self.0.clock.now());
         let nonces = match remote::lookup(backend, key, tags, now).await {
             Ok(Lookup::Found(entry)) if was_stale => {
-                // Another server was first. By its one round trip alone this would not be a hit.
+                // Another server has already reloaded the entry. This is still a miss: the local entry was stale,
+                // and this read needed a second round trip.
                 counters.misses.inc();
                 counters.collapsed.inc();
                 let status = Status::Miss {
@@ -304,7 +310,8 @@ impl Cache {
         CachedResponse { entry, status }
     }
 
-    /// Loads past the cache. Joins only a load that has not begun: it sees whatever was written before.
+    /// Loads without the cache. Joins only a load that has not started yet, because such a load sees every
+    /// write that was committed before this call.
     async fn bypass(&self, key: EntryKey, why: BypassReason, load: Load) -> Result<CachedResponse> {
         self.0.counters.bypasses.inc();
         let cache = self.clone();
@@ -326,8 +333,8 @@ impl Cache {
         })
     }
 
-    /// Makes every answer old that depends on one of the tags: after the commit of the write that
-    /// touched them, before its answer.
+    /// Invalidates every answer that depends on one of the tags. Must be called after the commit of the
+    /// write that touched them and before its response.
     pub(crate) async fn invalidate(&self, tags: &[Tag]) -> Invalidation {
         let Some(backend) = &self.0.backend else {
             return Invalidation::Off;
@@ -344,14 +351,14 @@ impl Cache {
                 Invalidation::Done
             }
             Err(error) => {
-                tracing::debug!(%error, "tags are left to the relay");
+                tracing::debug!(%error, "the relay will delete the tags");
                 self.0.counters.deferred.inc();
                 Invalidation::Deferred
             }
         }
     }
 
-    /// Whether there is a store, and whether it answers.
+    /// Whether the store responds; `None` if the server has no cache.
     pub(crate) fn is_up(&self) -> Option<bool> {
         self.0.backend.as_ref().map(|backend| backend.store.is_up())
     }
@@ -372,30 +379,4 @@ impl Cache {
             .map_or("off", |backend| backend.name);
         self.0.counters.stats(name, self.is_up().unwrap_or(false))
     }
-}
-
-/// What stands before every key of this shop, for a Redis may serve others: a copy of the database
-/// under another name, or in another cluster, is another shop.
-async fn shop_prefix(database: &Database) -> Result<String> {
-    let pool = &database.background;
-    let secret = crate::store::database::secret(pool, "shop").await?;
-    let mut conn = pool.acquire().await?;
-    let name: String = sqlx::query_scalar("select current_database()::text")
-        .fetch_one(&mut *conn)
-        .await?;
-    let cluster = "select system_identifier::text from pg_control_system()";
-    let cluster: sqlx::Result<String> = sqlx::query_scalar(cluster).fetch_one(&mut *conn).await;
-    let cluster = cluster.unwrap_or_else(|error| {
-        tracing::warn!(%error, "the database does not say which cluster it is: do not let a copy of it under \
-            the same name use this Redis");
-        String::new()
-    });
-    let hash = Sha256::new()
-        .chain_update(secret)
-        .chain_update(name)
-        .chain_update([0])
-        .chain_update(cluster)
-        .finalize();
-    let short = u64::from_be_bytes(hash[..8].try_into().unwrap_or_default());
-    Ok(format!("stockroom:{short:016x}:"))
 }

@@ -1,4 +1,4 @@
-//! Rows in the format of `COPY … (format binary)`: see "Binary Format" in PostgreSQL's page on COPY.
+//! Encodes rows for `COPY … (format binary)`: see "Binary Format" on PostgreSQL's manual page of COPY.
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;
@@ -8,14 +8,14 @@ use uuid::Uuid;
 use crate::{http::error::Result, store::database::Connection};
 
 const SIGNATURE: &[u8] = b"PGCOPY\n\xff\r\n\0";
-/// Microseconds from 1970, where Unix time begins, to 2000, where PostgreSQL's does.
+/// Microseconds between the Unix epoch (1970) and PostgreSQL's epoch (2000).
 const EPOCH_2000: i64 = 946_684_800_000_000;
 
-/// Rows as they are written, field by field.
+/// A buffer to which rows are written field by field.
 #[derive(Debug)]
 pub(crate) struct CopyRows(Vec<u8>);
 
-/// Rows of one table, ready to be loaded.
+/// Encoded rows of one table, ready to load.
 #[derive(Debug)]
 pub(crate) struct TableRows {
     /// The COPY statement.
@@ -37,7 +37,7 @@ impl CopyRows {
         Self(bytes)
     }
 
-    /// Begins a row; that many fields must follow.
+    /// Begins a row; exactly `fields` fields must follow.
     pub(crate) fn row(&mut self, fields: i16) -> &mut Self {
         self.0.extend_from_slice(&fields.to_be_bytes());
         self
@@ -68,14 +68,14 @@ impl CopyRows {
     }
 
     pub(crate) fn jsonb(&mut self, value: &impl Serialize) -> &mut Self {
-        // The version of the format, then text.
+        // The version of the jsonb wire format (1), then the JSON text.
         let mut bytes = vec![1];
         let written = serde_json::to_writer(&mut bytes, value);
         debug_assert!(written.is_ok(), "wire types can be written");
         self.field(&bytes)
     }
 
-    /// The rows, for those columns of a table.
+    /// Finishes the rows, to be loaded into these columns of `table`.
     pub(crate) fn finish(mut self, table: &str, columns: &str) -> TableRows {
         self.0.extend_from_slice(&(-1_i16).to_be_bytes());
         TableRows {

@@ -1,5 +1,5 @@
-//! The database as the server uses it: a pool of connections for each kind of work, so that none of them
-//! can take the connections of the others, and a watch over them all.
+//! The database as the server uses it: one connection pool for each kind of work, so that no kind can use up
+//! the connections of another, and a watch that detects outages and dead connections.
 
 mod connection;
 mod pool;
@@ -21,7 +21,7 @@ pub use self::{
 };
 pub(crate) use self::{connection::Transaction, watch::Health};
 use self::{
-    session::{Session, plain},
+    session::{Session, pooler_compatible},
     watch::Watch,
 };
 use crate::{
@@ -31,45 +31,45 @@ use crate::{
 
 static MIGRATIONS: Migrator = sqlx::migrate!("../migrations");
 
-/// The least that [`Database::new`] makes do with: a connection for each kind of work.
+/// Minimum number of connections of [`Database::new`]: one for each kind of work.
 pub const MIN_CONNECTIONS: u32 = 4;
-/// Between two attempts to reach the database at the start.
+/// Pause between two attempts to reach the database at startup.
 const START_PAUSE: Duration = Duration::from_millis(250);
-/// How long one of them may take.
+/// Time limit of one of these attempts.
 const START_LIMIT: Duration = Duration::from_secs(5);
-/// How far the clock of a server may be from that of its database.
+/// Maximum difference between the clocks of a server and its database.
 const MAX_CLOCK_SKEW: TimeDelta = TimeDelta::seconds(60);
-/// A migration has no limit of its own, but waits for no longer than this until the tables are free; others wait
-/// behind it meanwhile.
+/// A migration statement has no time limit, but waits at most 10 minutes for a lock on a table, because the statements
+/// of other sessions queue behind it meanwhile.
 const MIGRATION_SETTINGS: [(&str, &str); 3] = [
     ("timezone", "UTC"),
     ("statement_timeout", "0"),
     ("lock_timeout", "10min"),
 ];
-/// How often it is said that a migration is still under way.
-const MIGRATION_NEWS: Duration = Duration::from_secs(10);
+/// Interval at which a running migration is logged.
+const MIGRATION_LOG_INTERVAL: Duration = Duration::from_secs(10);
 
-/// Cheap to clone.
+/// The connection pools and their watch. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Database {
-    /// What readers wait for.
+    /// Reads that a caller waits for.
     pub(crate) reads: Pool,
-    /// Writes that somebody waits for: none of them waits for a lock for long.
+    /// Writes that a caller waits for. They wait for a lock for 2 s at most.
     pub(crate) writes: Pool,
-    /// Many rows in one go: imports, exports, seeding, partitions.
+    /// Work on many rows: imports, exports, seeding, partitions. It has no `lock_timeout`.
     pub(crate) bulk: Pool,
-    /// Short statements that keep the server going: the relay, the feed, the queue of jobs.
+    /// Short statements of the server's own tasks: the relay, the feed, the job queue.
     pub(crate) background: Pool,
     watch: Arc<Watch>,
 }
 
 impl Database {
-    /// Prepares pools of so many connections in all, at least [`MIN_CONNECTIONS`]; none is opened yet. One
-    /// more watches over them.
+    /// Creates pools with `max_connections` in all, but at least [`MIN_CONNECTIONS`]. No connection is opened
+    /// yet. The watch uses one connection more.
     pub fn new(options: PgConnectOptions, pooling: Pooling, max_connections: u32) -> Self {
-        let options = plain(options)
+        let options = pooler_compatible(options)
             .application_name("stockroom")
-            // An order is read from its partition by name: a statement for each that is in use.
+            // Orders are read from partitions by name, so each partition in use has its own statement.
             .statement_cache_capacity(1_024);
         let watch = Arc::new(Watch::new(options.clone()));
         let [background, writes, bulk, reads] = shares(max_connections);
@@ -86,28 +86,28 @@ impl Database {
         }
     }
 
-    /// Exports and imports that may be under way: each holds a connection for long, and one is left for what
-    /// is over sooner.
+    /// Maximum number of concurrent exports and imports. Each holds a bulk connection for a long time, so one
+    /// connection is left for shorter work.
     pub(crate) fn max_transfers(&self) -> usize {
         self.bulk.size().saturating_sub(1).max(1) as usize
     }
 
-    /// All pools, for those who count or look into connections.
+    /// All pools, for metrics and tests.
     pub fn pools(&self) -> [&Pool; 4] {
         [&self.reads, &self.writes, &self.bulk, &self.background]
     }
 
-    /// Waits until all connections are back, and closes them.
+    /// Waits until all connections are returned, and closes them.
     pub async fn close(&self) {
         for pool in self.pools() {
             pool.close().await;
         }
     }
 
-    /// How the database is, asked over a connection that no work can take.
+    /// Checks the database over a connection that no other work uses.
     ///
     /// # Errors
-    /// Where it does not answer within a second, or answers nothing else any more.
+    /// If it does not respond within a second, or if other calls wait and none has been answered for 10 s.
     pub(crate) async fn health(&self) -> Result<Health> {
         let health = self.watch.health().await?;
         match self.watch.stalled_for() {
@@ -119,15 +119,16 @@ impl Database {
         }
     }
 
-    /// The timeline of the database that was connected to last: it changes where a standby takes over.
+    /// The timeline that the most recently opened connection reported. It changes when a standby is promoted.
     pub(crate) fn timeline(&self) -> tokio::sync::watch::Receiver<Arc<str>> {
         self.watch.timeline()
     }
 
-    /// Sets the clock by the database's, and refuses a machine whose own is far from that.
+    /// Sets `clock` to the database's time, and compares that with the system clock of this machine. Does nothing
+    /// if the clock is one that a test supplied.
     ///
     /// # Errors
-    /// Where it is off by more than a minute, or the database does not answer.
+    /// If the system clock is off by more than a minute, or the database does not respond.
     pub async fn check_clock(&self, clock: &Clock) -> Result<()> {
         if !clock.is_system() {
             return Ok(());
@@ -145,12 +146,12 @@ fn check_skew(skew: TimeDelta) -> Result<()> {
     let seconds = skew.num_seconds();
     let direction = if seconds > 0 { "ahead of" } else { "behind" };
     Err(Error::Clock(format!(
-        "the clock of this machine is {} s {direction} that of the database; set the wrong one right (by NTP, say)",
+        "the clock of this machine is {} s {direction} that of the database; correct the wrong one, for example with NTP",
         seconds.abs()
     )))
 }
 
-/// How many connections each kind of work gets: background, writes, bulk, reads.
+/// Connections for each kind of work: background, writes, bulk, reads.
 fn shares(max_connections: u32) -> [u32; 4] {
     let all = max_connections.max(MIN_CONNECTIONS);
     let background = (all / 8).max(1);
@@ -159,18 +160,18 @@ fn shares(max_connections: u32) -> [u32; 4] {
     [background, writes, bulk, all - background - writes - bulk]
 }
 
-/// Waits for so long at the most until the database takes connections.
+/// Waits for at most `limit` until the database accepts connections.
 ///
 /// # Errors
-/// BypassReason it does not; at once where waiting cannot help.
+/// The reason of the last failed attempt. Returned at once if another attempt cannot help.
 pub async fn wait_for(options: &PgConnectOptions, limit: Duration) -> Result<()> {
-    let options = plain(options.clone());
+    let options = pooler_compatible(options.clone());
     let deadline = Instant::now() + limit;
     let mut is_reported = false;
     loop {
         let words = match timeout(START_LIMIT, PgConnection::connect_with(&options)).await {
             Ok(Ok(connection)) => {
-                // It was only to show that one can be had.
+                // The connection was only a test, so a failed close does not matter.
                 let _ = connection.close().await;
                 return Ok(());
             }
@@ -194,13 +195,13 @@ pub async fn wait_for(options: &PgConnectOptions, limit: Duration) -> Result<()>
     }
 }
 
-/// Whether another attempt would end the same way: a wrong password, a database that is not there.
+/// Whether another attempt would fail in the same way, as with a wrong password or a missing database.
 fn is_final(error: &sqlx::Error) -> bool {
     let code = error.as_database_error().and_then(|error| error.code());
     code.is_some_and(|code| code.starts_with("28") || code == "3D000")
 }
 
-/// A secret that all servers of the database share; the first that needs it makes it.
+/// Returns a secret that all servers of the database share. The first server that needs it creates it.
 pub(crate) async fn secret(pool: &Pool, name: &str) -> Result<Vec<u8>> {
     let fresh: [u8; 32] = rand::random();
     let mut conn = pool.acquire().await?;
@@ -216,13 +217,13 @@ pub(crate) async fn secret(pool: &Pool, name: &str) -> Result<Vec<u8>> {
     Ok(secret)
 }
 
-/// Brings the schema up to date. Several servers may do so at once; one does the work. It takes the time it
-/// takes: a large table may get an index, and tables that are in use are waited for.
+/// Brings the schema up to date. Several servers may call this at once; one of them does the work. It has no
+/// overall time limit, because a large table may get an index and locks on tables in use must be waited for.
 ///
 /// # Errors
-/// Where a migration fails; it is rolled back then.
+/// If a migration fails; it is then rolled back.
 pub async fn migrate(options: &PgConnectOptions, pooling: Pooling) -> Result<()> {
-    let options = plain(options.clone()).application_name("stockroom migrate");
+    let options = pooler_compatible(options.clone()).application_name("stockroom migrate");
     let mut connection = PgConnection::connect_with(&options).await?;
     let mut migrating = std::pin::pin!(async move {
         match pooling {
@@ -230,28 +231,29 @@ pub async fn migrate(options: &PgConnectOptions, pooling: Pooling) -> Result<()>
                 set(&mut connection, "session", &MIGRATION_SETTINGS).await?;
                 MIGRATIONS.run(&mut connection).await?;
             }
-            Pooling::Transaction => migrate_at_once(&mut connection).await?,
+            Pooling::Transaction => migrate_in_one_transaction(&mut connection).await?,
         }
-        // The schema is up to date whatever becomes of the connection.
+        // A failed close does not matter: the schema is up to date.
         let _ = connection.close().await;
         Ok(())
     });
     let began = Instant::now();
     loop {
-        match timeout(MIGRATION_NEWS, &mut migrating).await {
+        match timeout(MIGRATION_LOG_INTERVAL, &mut migrating).await {
             Ok(done) => return done,
             Err(_) => tracing::info!(
-                "the schema is being brought up to date for {} s; others may hold its tables \
-                (pg_stat_activity tells who)",
+                "migrations have been running for {} s; other sessions may lock the tables (see \
+            pg_stat_activity)",
                 began.elapsed().as_secs()
             ),
         }
     }
 }
 
-/// All of it in one transaction, which has one backend even where others share it: a lock and names of
-/// prepared statements that belong to the session would be left to them.
-async fn migrate_at_once(connection: &mut PgConnection) -> Result<()> {
+/// Runs all migrations in one transaction, which keeps one backend even behind a pooler. The lock belongs to the
+/// transaction, and prepared statements are deallocated: whatever belongs to the session would stay with the
+/// backend, and thus with the next client that uses it.
+async fn migrate_in_one_transaction(connection: &mut PgConnection) -> Result<()> {
     let mut transaction = connection.begin().await?;
     set(&mut transaction, "local", &MIGRATION_SETTINGS).await?;
     for statement in [

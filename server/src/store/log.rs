@@ -1,5 +1,6 @@
-//! The change log: what writes did, written in their own transactions; what is seen to afterwards off their path:
-//! positions, by which others follow the log, and cached answers that a writer could not end itself.
+//! The change log. Each write appends its entries in its own transaction. Two steps follow after the commit, so that
+//! writers do not wait for them: entries get the positions by which readers follow the log, and the relay deletes the
+//! cache tags that a writer could not delete itself.
 
 mod change;
 mod position;
@@ -8,5 +9,5 @@ mod run;
 
 pub(crate) use self::{
     change::{Change, Difference, append, append_all, last_of, unrelayed_tags},
-    run::{Done, LogRun},
+    run::{LogRun, RelayQueue},
 };

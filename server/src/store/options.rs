@@ -1,4 +1,4 @@
-//! What an operator or a test decides about a server.
+//! The options of a server, set by an operator or a test.
 
 use std::time::Duration;
 
@@ -14,42 +14,42 @@ use crate::{
     },
 };
 
-/// What may differ between servers and between tests.
+/// The options of one server. Sizes are in bytes.
 #[derive(Clone, Debug)]
 pub struct Options {
     pub clock: Clock,
     /// No order may be placed before this instant.
     pub orders_from: DateTime<Utc>,
-    /// Largest body of a request, in bytes.
+    /// Largest request body.
     pub body_limit: usize,
-    /// Largest file that is imported, in bytes as it is sent.
+    /// Largest import file, as it is sent (before a gzipped file is unpacked).
     pub import_limit: u64,
-    /// Bytes of files that may lie on this server's disk while they are imported.
+    /// Most disk space on this server for files that are being imported, all together.
     pub spool_limit: u64,
-    /// How long a caller may take to send the head of a request, and a connection be without one.
+    /// How long a client may take to send the head of a request, and how long a connection may be idle.
     pub head_limit: Duration,
-    /// Longest time that a request may take.
+    /// How long a request may take.
     pub request_timeout: Duration,
-    /// How long the server keeps answering after the signal to stop, with `/readyz` at 503.
+    /// How long the server still accepts requests after the signal to stop, while `/readyz` answers 503.
     pub leave_delay: Duration,
-    /// How long requests and exports in progress may then take to finish.
+    /// How long requests and exports in progress may take to finish after that.
     pub drain_limit: Duration,
-    /// How often an event stream without news says that it lives.
+    /// How often an event stream without news sends a heartbeat.
     pub heartbeat: Duration,
-    /// The names under which the server may be called.
+    /// The host names that requests may address.
     pub hosts: Hosts,
-    /// Whether PUT, PATCH and DELETE must say which version they mean (428 otherwise).
+    /// Whether PUT, PATCH and DELETE require `If-Match` (428 without it).
     pub require_if_match: bool,
     pub cache: CacheOptions,
-    /// How finely new partitions are cut.
+    /// The length of new partitions.
     pub partition_interval: Interval,
     pub orders_retention: Retention,
     pub changes_retention: Retention,
-    /// How often partitions that are due are made and those that have come of age taken off.
+    /// How often due partitions are created and those past their retention age archived or deleted.
     pub sweep_every: Duration,
-    /// Where the log goes, to tell what of it was lost.
+    /// The sink of the server's log, for the metric of lost lines.
     pub log: Option<LogSink>,
-    /// Whether the log of requests leaves their queries out, which may hold names and e-mail addresses.
+    /// Whether the request log omits query strings, which may hold names and e-mail addresses.
     pub log_without_queries: bool,
 }
 

@@ -1,6 +1,6 @@
-//! The keeper of the partitions: orders (with their lines) and the change log are cut by date. Pieces
-//! are made ahead of time, and on demand for an order with another date; there is no default
-//! partition. Taking old ones off and putting them back is a feature above: `archive`.
+//! Creates partitions. Orders (with their lines) and the change log are partitioned by time. Partitions are created
+//! ahead of time, and on demand for an order with another date; the tables have no default partition.
+//! The `archive` module archives and restores them.
 
 pub(crate) mod archived;
 pub(crate) mod catalogue;
@@ -33,7 +33,7 @@ use crate::{
 
 type Instant = DateTime<Utc>;
 
-/// The partitions that this server has seen; others may have changed them since.
+/// The partitions as this server last read them; other servers may have changed them since.
 #[derive(Debug)]
 pub struct Partitions {
     interval: Interval,
@@ -41,16 +41,16 @@ pub struct Partitions {
     pub(crate) announced: Announced,
 }
 
-/// What becomes of a partition that was deleted and is wanted again.
+/// What to do when rows need a partition that was deleted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Dropped {
-    /// Rows of its time are refused, for they would stand alone in a month that had others.
+    /// Refuse the rows: they would be alone in a month that once had others.
     Stays,
-    /// It is made anew: the shop cannot go on without it.
+    /// Create it again, empty: the shop cannot work without it.
     ComesBack,
 }
 
-/// The tables of a family, the one that stands for it first.
+/// The partitioned tables of a family; the first gives the partition its name.
 pub(crate) const fn tables(family: Family) -> &'static [&'static str] {
     match family {
         Family::Orders => &["orders", "order_items"],
@@ -58,7 +58,8 @@ pub(crate) const fn tables(family: Family) -> &'static [&'static str] {
     }
 }
 
-/// The tables that those refer to. Their locks are needed wherever a partition comes or goes.
+/// The tables that the tables of a family refer to by foreign key. They must be locked whenever a partition is
+/// attached or detached.
 pub(crate) const fn referenced(family: Family) -> &'static [&'static str] {
     match family {
         Family::Orders => &["customers", "products"],
@@ -67,7 +68,7 @@ pub(crate) const fn referenced(family: Family) -> &'static [&'static str] {
 }
 
 impl Partitions {
-    /// Reads what partitions there are.
+    /// Reads the existing partitions.
     pub async fn load(pool: &Pool, interval: Interval) -> Result<Self> {
         let catalogue = Catalogue::read(&mut *pool.acquire().await?).await?;
         let known = RwLock::new(Arc::new(catalogue));
@@ -78,17 +79,17 @@ impl Partitions {
         })
     }
 
-    /// Makes the partition of `now` and the next few, of every family. One of them that was deleted, which only
-    /// a wrong clock can have done, is made anew; one that was archived is restored by the next sweep.
+    /// Creates the partition of `now` and the next few, for every family. If one of them was deleted (only a wrong
+    /// clock can have caused that), it is created again; if one was archived, the next sweep restores it.
     pub async fn make_ahead(&self, pool: &Pool, now: DateTime<Utc>) -> Result<()> {
         for family in Family::ALL {
             self.ensure_due(pool, family, now).await?;
             let mut at = now;
             for _ in 0..self.interval.ahead() {
                 at = self.end_of(family, at);
-                // There is time to try again before it is needed.
+                // Not fatal: a later sweep tries again before the partition is needed.
                 if let Err(error) = self.ensure_due(pool, family, at).await {
-                    tracing::warn!(%error, "a partition could not be made ahead");
+                    tracing::warn!(%error, "a partition could not be created in advance");
                     break;
                 }
             }
@@ -96,11 +97,11 @@ impl Partitions {
         Ok(())
     }
 
-    /// Makes sure that rows of the instant `at` have a partition to go to. Takes a connection of
-    /// its own where one has to be made.
+    /// Ensures that a partition for rows of the instant `at` is attached. If it must be created, this takes another
+    /// connection from `pool`.
     ///
     /// # Errors
-    /// 409 where it is archived or dropped.
+    /// 409 if the partition is archived or deleted.
     pub async fn ensure(&self, pool: &Pool, family: Family, at: DateTime<Utc>) -> Result<()> {
         if self.has(family, at) {
             return Ok(());
@@ -111,7 +112,8 @@ impl Partitions {
         Ok(())
     }
 
-    /// As [`Partitions::ensure`], of a partition that is needed now or soon.
+    /// Like [`Partitions::ensure`], for a partition that is needed now or soon: creates it again if it was deleted, and
+    /// accepts an archived one, which the next sweep restores.
     async fn ensure_due(&self, pool: &Pool, family: Family, at: DateTime<Utc>) -> Result<()> {
         let known = self.known();
         match known.find(family, at).map(|partition| partition.state) {
@@ -124,10 +126,10 @@ impl Partitions {
         Ok(())
     }
 
-    /// Makes sure of all partitions that rows of those instants go to.
+    /// Ensures that all partitions of the time range are attached.
     ///
     /// # Errors
-    /// As [`Partitions::ensure`].
+    /// See [`Partitions::ensure`].
     pub(crate) async fn ensure_all(
         &self,
         pool: &Pool,
@@ -142,7 +144,7 @@ impl Partitions {
         Ok(())
     }
 
-    /// The end of the name of the partition that holds `at`, as far as this server knows: such as
+    /// The name suffix of the partition that holds `at`, archived ones included, as far as this server knows:
     /// `2026_11` for `orders_2026_11` and `order_items_2026_11`.
     pub(crate) fn suffix_of(&self, family: Family, at: DateTime<Utc>) -> Option<String> {
         let known = self.known();
@@ -150,19 +152,19 @@ impl Partitions {
         partition.is_plain().then(|| partition.suffix.clone())
     }
 
-    /// Whether rows of that instant have a partition to go to, as far as this server knows.
+    /// Whether the partition for rows of that instant is attached, as far as this server knows.
     pub(crate) fn has(&self, family: Family, at: DateTime<Utc>) -> bool {
         let known = self.known();
         let partition = known.find(family, at);
         partition.is_some_and(|partition| partition.state == PartitionState::Attached)
     }
 
-    /// Whether there is no partition for that instant, not even one that was taken off, as far as this server knows.
+    /// Whether that instant has no partition, not even an archived or deleted one, as far as this server knows.
     pub(crate) fn is_unknown(&self, family: Family, at: DateTime<Utc>) -> bool {
         self.known().find(family, at).is_none()
     }
 
-    /// As [`Partitions::suffix_of`], of one that is attached as far as this server knows.
+    /// Like [`Partitions::suffix_of`], but only if the partition is attached.
     pub(crate) fn attached_suffix(&self, family: Family, at: DateTime<Utc>) -> Option<String> {
         let known = self.known();
         let partition = known.find(family, at)?;
@@ -170,13 +172,13 @@ impl Partitions {
         (is_attached && partition.is_plain()).then(|| partition.suffix.clone())
     }
 
-    /// Reads again what there is, where a statement found it otherwise.
+    /// Reads the partitions again, after a statement has shown that the known ones are out of date.
     pub(crate) async fn reload(&self, conn: &mut Connection) -> Result<()> {
         self.replace(Catalogue::read(conn).await?);
         Ok(())
     }
 
-    /// Where the partition ends that holds `at`, or would.
+    /// The end of the partition that holds `at`, or that would be created for it.
     fn end_of(&self, family: Family, at: Instant) -> Instant {
         let known = self.known();
         let partition = known.find(family, at);
@@ -185,6 +187,7 @@ impl Partitions {
         })
     }
 
+    /// Creates and attaches the partition for `at`, unless another server already has; returns the current catalogue.
     async fn make(
         &self,
         pool: &Pool,
@@ -194,7 +197,7 @@ impl Partitions {
     ) -> Result<Catalogue> {
         let mut transaction = pool.begin().await?;
         lock::lock_partition_ddl(&mut transaction).await?;
-        // Another server may have been first.
+        // Read after the lock is taken: another server may have created the partition meanwhile.
         let catalogue = Catalogue::read(&mut transaction).await?;
         match catalogue.find(family, at) {
             Some(partition) if partition.state == PartitionState::Attached => {
@@ -205,11 +208,11 @@ impl Partitions {
             {
                 tracing::warn!(
                     partition = partition.name(),
-                    "a deleted partition is needed now; it is made anew, without the rows that it had"
+                    "a deleted partition is needed again; it is created empty"
                 );
                 forget_dropped(&mut transaction, partition).await?;
             }
-            Some(partition) => return Err(partition.refuses()),
+            Some(partition) => return Err(partition.conflict_error()),
             None => {}
         }
         let (range, suffix) = match catalogue.find(family, at) {
@@ -220,6 +223,7 @@ impl Partitions {
                 (range, suffix)
             }
         };
+        // Created before the locks are taken, so that these are held only while the tables are attached.
         for table in tables(family) {
             execute(
                 &mut transaction,
@@ -258,7 +262,8 @@ impl Partitions {
     }
 }
 
-/// Attaches the tables of one partition. `partition of` would lock the parent against every reader.
+/// Attaches the tables of one partition. `create table … partition of` would instead lock out every reader of the
+/// parent.
 pub(crate) async fn attach(
     conn: &mut Connection,
     family: Family,
@@ -276,7 +281,7 @@ pub(crate) async fn attach(
     Ok(())
 }
 
-/// Takes a deleted partition off the list of those that may not be made.
+/// Removes a deleted partition from the list of partitions that must not be created again.
 async fn forget_dropped(conn: &mut Connection, partition: &PartitionInfo) -> Result<()> {
     sqlx::query("delete from archived_partitions where name = $1 and state = 'dropped'")
         .bind(partition.name())

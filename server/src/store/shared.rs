@@ -1,4 +1,4 @@
-//! What every feature may reach: the database and what belongs to it, the cache, the clock and the limits.
+//! The state that every feature shares: the database and its partitions, the cache, the options and the limits.
 
 use std::{ops::Deref, sync::Arc};
 
@@ -11,13 +11,13 @@ use crate::{
     store::{
         cache::Cache,
         database::{self, Database},
-        log::Done,
+        log::RelayQueue,
         options::Options,
         partitions::Partitions,
     },
 };
 
-/// Shared by all that this server does; cheap to clone.
+/// A handle to the shared state of this server; cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Store(Arc<Shared>);
 
@@ -28,21 +28,22 @@ pub struct Shared {
     pub(crate) partitions: Partitions,
     pub(crate) cursor_key: CursorKey,
     pub(crate) cache: Cache,
-    pub(crate) relay: Done,
+    pub(crate) relay: RelayQueue,
     pub(crate) jobs: JobSignals,
     pub(crate) streams: Streams,
     pub(crate) spool: Spool,
     pub(crate) body_limits: BodyLimits,
-    /// Exports and imports that may be under way: each holds a connection for long.
+    /// Limits the exports and imports that run at the same time, as each holds a connection for a long time.
     pub(crate) transfers: Arc<Semaphore>,
     pub(crate) lifecycle: Lifecycle,
 }
 
 impl Store {
-    /// Prepares a migrated database for serving: its partitions and the key that signs cursors.
+    /// Prepares a migrated database for serving: creates its partitions ahead, and reads or creates the key that signs
+    /// cursors.
     ///
     /// # Errors
-    /// Where the database cannot be reached or is not migrated.
+    /// If the database cannot be reached or is not migrated.
     pub(crate) async fn open(database: Database, options: Options) -> Result<Self> {
         let pool = &database.background;
         let cursor_key = CursorKey::new(database::secret(pool, "cursor").await?);
@@ -58,7 +59,7 @@ impl Store {
             partitions,
             cursor_key,
             cache,
-            relay: Done::default(),
+            relay: RelayQueue::default(),
             jobs: JobSignals::default(),
             streams: Streams::default(),
             spool,
@@ -68,7 +69,7 @@ impl Store {
         })))
     }
 
-    /// Whether an import or an export is under way.
+    /// Whether an import or an export is in progress.
     pub(crate) fn is_transferring(&self) -> bool {
         self.transfers.available_permits() < self.database.max_transfers()
     }

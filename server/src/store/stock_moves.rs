@@ -1,11 +1,11 @@
-//! Stock that a write of many rows moves. Each product is written once, at the end: written for each order that takes
-//! from it, ten thousand orders of one product would make ten thousand versions of its row, each slower than the last.
+//! The stock that a write of many rows moves. Each product is updated once, at the end. With an update per order, ten
+//! thousand orders of one product would create ten thousand versions of its row, each slower to write than the last.
 
 use std::collections::BTreeMap;
 
 use stockroom_common::{Id, Product};
 
-/// What an order has to know of a product.
+/// What an order needs to know about a product.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct StockRow {
     pub(crate) price_minor: i64,
@@ -15,16 +15,16 @@ pub(crate) struct StockRow {
 
 pub(crate) type StockRows = BTreeMap<Id<Product>, StockRow>;
 
-/// Pieces that leave the stock (or, below 0, come back), by product.
+/// Pieces taken from the stock (returned to it if negative), by product.
 pub(crate) type Pieces = BTreeMap<Id<Product>, i64>;
 
-/// The products of a write, which it has locked, and what it has moved.
+/// The products that a write has locked, and the stock that it has moved.
 #[derive(Debug)]
 pub(crate) struct StockMoves {
-    /// With the stock that is left by now.
+    /// The locked products, with the stock that is left after the moves so far.
     rows: StockRows,
     moved: Pieces,
-    /// What was moved for the row that is being written.
+    /// The moves of the row that is being written.
     of_row: Vec<(Id<Product>, i64)>,
 }
 
@@ -41,12 +41,12 @@ impl StockMoves {
         &self.rows
     }
 
-    /// Begins a row, which may be undone by itself.
+    /// Begins a row, which [`StockMoves::undo_row`] can undo alone.
     pub(crate) fn begin_row(&mut self) {
         self.of_row.clear();
     }
 
-    /// Moves pieces of products that are among the rows.
+    /// Moves pieces of products; all of them must be among the locked ones.
     pub(crate) fn apply(&mut self, pieces: &Pieces) {
         for (&product, &quantity) in pieces {
             self.shift(product, quantity);
@@ -54,7 +54,7 @@ impl StockMoves {
         }
     }
 
-    /// Moves back what was moved for the row.
+    /// Reverts the moves of the current row.
     pub(crate) fn undo_row(&mut self) {
         for (product, quantity) in std::mem::take(&mut self.of_row) {
             self.shift(product, -quantity);
@@ -68,7 +68,7 @@ impl StockMoves {
         *self.moved.entry(product).or_default() += quantity;
     }
 
-    /// What is to be written.
+    /// The total moves to write, without products that end unchanged.
     pub(crate) fn into_moved(mut self) -> Pieces {
         self.moved.retain(|_, quantity| *quantity != 0);
         self.moved

@@ -1,6 +1,6 @@
-//! The write path, the same for everything: one transaction that holds the rows and what the change
-//! log says of them, then the end of every cached answer that they make old, and only then the reply.
-//! All of it in a task of its own, so that a dropped connection cannot cancel half of it.
+//! The write path, the same for every feature: one transaction writes the rows and their entries of the change log;
+//! after the commit the cache tags that the write made stale are deleted; only then is the response sent.
+//! All of this runs in its own task, so that a dropped connection cannot cancel half of it.
 
 use std::{cell::Cell, collections::BTreeSet, future::Future};
 
@@ -22,52 +22,55 @@ use crate::{
     },
 };
 
-/// A write that takes longer says in the log when it ended.
-const LONG: TimeDelta = TimeDelta::minutes(1);
-/// Entries of the log that one statement writes.
+/// A write that takes longer than this appends one more entry to the log when it ends.
+const LONG_WRITE: TimeDelta = TimeDelta::minutes(1);
+/// Most log entries that one statement writes.
 const LOGGED_AT_ONCE: usize = 500;
 
-/// Whose connections a write uses.
+/// Which connection pool a write uses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum WriteKind {
-    /// Somebody waits for it: it waits for locks for two seconds at the most.
+    /// Somebody waits for the response: it waits at most two seconds for a lock.
     Interactive,
-    /// It has many rows, and waits for locks for as long as a statement may take.
+    /// It writes many rows, and may wait for a lock as long as a statement may take.
     Bulk,
 }
 
-/// A write under way; dropped without [`Write::commit`] it leaves nothing.
+/// A write in progress. If it is dropped without [`Write::commit`], nothing is written.
 pub(crate) struct Write {
     pub(crate) store: Store,
-    /// The instant that every row of this write bears.
+    /// The instant of the write, the same for all its rows and log entries.
     pub(crate) at: DateTime<Utc>,
     actor: Actor,
     transaction: Option<Transaction<Lease>>,
     kind: WriteKind,
     interrupted: Interrupted,
-    /// What rows that are written together have moved and that is yet to be written.
+    /// The stock that the rows of a bulk write have moved, not written to the products yet.
     pub(crate) stock: Option<StockMoves>,
-    /// Whether what was done so far is undone, and nothing more can be.
+    /// Whether the write was rolled back; it then cannot continue.
     is_abandoned: bool,
+    /// Entries that are not written to the log yet.
     changes: Vec<Change>,
+    /// Tags from [`Write::touch`] that are not part of an entry yet.
     touched: Vec<Tag>,
-    /// What is in the log already, and the tags of it.
+    /// The entries already written to the log.
     logged: Vec<LogRun>,
+    /// All tags to delete from the cache after the commit.
     tags: BTreeSet<Tag>,
 }
 
 impl Write {
-    /// A write of a row or two, for somebody who waits.
+    /// A write of a row or two, whose caller waits for the response.
     pub(crate) fn new(store: Store, actor: Actor) -> Self {
         Self::of_kind(WriteKind::Interactive, store, actor)
     }
 
-    /// A write of many rows, which leaves the connections of the others alone.
+    /// A write of many rows, from its own pool so that it takes no connections from interactive writes.
     pub(crate) fn bulk(store: Store, actor: Actor) -> Self {
         Self::of_kind(WriteKind::Bulk, store, actor)
     }
 
-    /// The same write, which is to end when that says so.
+    /// Makes [`Write::check_running`] fail once `interrupted` is set.
     pub(crate) fn until(self, interrupted: Interrupted) -> Self {
         Self {
             interrupted,
@@ -75,7 +78,10 @@ impl Write {
         }
     }
 
-    /// Refuses to go on where nobody waits for it any more.
+    /// Fails if the write has been interrupted.
+    ///
+    /// # Errors
+    /// 503 with the reason.
     pub(crate) fn check_running(&self) -> Result<()> {
         self.interrupted.check()
     }
@@ -98,28 +104,38 @@ impl Write {
         }
     }
 
-    /// The connection of the transaction, which begins with the first call: what a write has to
-    /// prepare on other connections comes before, and so never holds two of the pool.
-    pub(crate) async fn conn(&mut self) -> Result<&mut Connection> {
-        let transaction = match self.transaction.take() {
-            Some(transaction) => transaction,
-            None if self.is_abandoned => {
-                let detail = "What the write needs has changed under it; try again.";
-                return Err(Error::refused(Kind::Unavailable, detail));
-            }
-            None => {
-                let database = &self.store.database;
-                let pool = match self.kind {
-                    WriteKind::Interactive => &database.writes,
-                    WriteKind::Bulk => &database.bulk,
-                };
-                pool.begin().await?
-            }
-        };
-        Ok(&mut *self.transaction.insert(transaction))
+    /// Begins the transaction, unless it has begun. What the write prepares on other connections must come before: two
+    /// writes that each hold a connection of the pool and wait for a second one would block each other.
+    ///
+    /// # Errors
+    /// 503 if the write was abandoned, or no connection is free in time.
+    pub(crate) async fn begin(&mut self) -> Result<()> {
+        if self.is_abandoned {
+            return Err(abandoned());
+        }
+        if self.transaction.is_none() {
+            let database = &self.store.database;
+            let pool = match self.kind {
+                WriteKind::Interactive => &database.writes,
+                WriteKind::Bulk => &database.bulk,
+            };
+            self.transaction = Some(pool.begin().await?);
+        }
+        Ok(())
     }
 
-    /// Undoes what was done so far and gives the connection back.
+    /// The connection of the transaction, once it has begun.
+    ///
+    /// # Errors
+    /// 503 if the write was abandoned.
+    pub(crate) fn conn(&mut self) -> Result<&mut Connection> {
+        match &mut self.transaction {
+            Some(transaction) => Ok(&mut *transaction),
+            None => Err(abandoned()),
+        }
+    }
+
+    /// Rolls back and returns the connection to the pool.
     pub(crate) async fn abandon(&mut self) -> Result<()> {
         self.is_abandoned = true;
         if let Some(transaction) = self.transaction.take() {
@@ -128,18 +144,18 @@ impl Write {
         Ok(())
     }
 
-    /// Logs what happened.
+    /// Adds an entry to the change log; it is written by the next [`Write::write_log`].
     pub(crate) fn log(&mut self, change: Change) {
         self.changes.push(change);
     }
 
-    /// Names something else that the write changed, such as the stock of a product. It is told in
-    /// the first entry that is yet to be logged.
+    /// Adds the tag of something else that the write changed, such as the stock of a product. It goes into the first
+    /// entry that is not written to the log yet.
     pub(crate) fn touch(&mut self, tag: Tag) {
         self.touched.push(tag);
     }
 
-    /// Writes the log as far as it goes, so that a long write need not remember all of it.
+    /// Writes the log entries collected so far. Long writes call it repeatedly, to keep memory use low.
     pub(crate) async fn write_log(&mut self) -> Result<()> {
         let mut entries = std::mem::take(&mut self.changes);
         self.touched.sort();
@@ -156,11 +172,11 @@ impl Write {
         let (at, actor) = (self.at, self.actor.0.clone());
         for entries in entries.chunks(LOGGED_AT_ONCE) {
             let behind = self.logged.last().copied();
-            let conn = self.conn().await?;
+            let conn = self.conn()?;
             let run = log::append_all(conn, at, &actor, entries, behind.as_ref()).await?;
             self.logged.push(run);
         }
-        // Where nothing was logged, what was touched is old all the same.
+        // If no entry was logged, `touched` was not taken above, and its tags must still be deleted.
         let touched = self.touched.iter().cloned();
         let tags = entries.into_iter().flat_map(|change| change.tags);
         self.tags.extend(tags.chain(touched));
@@ -170,13 +186,13 @@ impl Write {
         Ok(())
     }
 
-    /// Writes the log, commits and makes old answers end.
+    /// Writes the log, commits, and then deletes the stale tags from the cache. If that fails, the relay does it later.
     pub(crate) async fn commit(mut self) -> Result<Invalidation> {
         self.write_log().await?;
         let now = self.store.options.clock.now();
-        if now - self.at > LONG && !self.logged.is_empty() {
-            // A relay takes its entries for as old as they say they are, which is as good as forgotten.
-            // This one says that everything has changed now.
+        if now - self.at > LONG_WRITE && !self.logged.is_empty() {
+            // All entries have the instant at which the write began, so the relay may consider them too old to matter
+            // although they are committed only now. This entry is dated now, and its tag covers everything.
             let end = Change {
                 entity: "import",
                 entity_id: None,
@@ -187,12 +203,12 @@ impl Write {
                 tags: vec![Tag::epoch()],
             };
             let actor = self.actor.0.clone();
-            let run = log::append(self.conn().await?, now, &actor, &end).await?;
+            let run = log::append(self.conn()?, now, &actor, &end).await?;
             self.logged.push(run);
             self.tags.insert(Tag::epoch());
         }
-        // A write that has done nothing fails here where what it needs is gone.
-        self.conn().await?;
+        // An abandoned write fails here, even if it had nothing to log.
+        self.conn()?;
         if let Some(transaction) = self.transaction {
             transaction.commit().await.map_err(outcome_unknown)?;
         }
@@ -205,7 +221,7 @@ impl Write {
     }
 }
 
-/// What becomes of a failed `commit`: where the link was lost on the way, it may have been done.
+/// Converts the error of a failed `commit`: if the connection was lost, the commit may still have succeeded.
 fn outcome_unknown(error: Error) -> Error {
     match error {
         Error::Database(error) if !is_refusal(&error) => Error::OutcomeUnknown(error),
@@ -213,30 +229,36 @@ fn outcome_unknown(error: Error) -> Error {
     }
 }
 
-/// Whether the database itself has refused, and so has done nothing. One that is shut down while it commits
-/// says so, too, and may have done it.
+/// Whether the database rejected the commit, so that nothing was written. The codes 57P0x do not count: a database
+/// that shuts down during a commit reports one of them, and may have committed.
 fn is_refusal(error: &sqlx::Error) -> bool {
     let code = error.as_database_error().and_then(|error| error.code());
     code.is_some_and(|code| !code.starts_with("57P0"))
 }
 
-/// Runs a write to its end even if its caller hangs up.
+/// Why an abandoned write cannot continue.
+fn abandoned() -> Error {
+    let detail = "Rows that the write needs have just changed. Try again.";
+    Error::refused(Kind::Unavailable, detail)
+}
+
+/// Runs a write in its own task, to its end even if the client disconnects.
 pub(crate) async fn detached<T: Send + 'static>(
     write: impl Future<Output = Result<T>> + Send + 'static,
 ) -> Result<T> {
     use tracing::Instrument;
 
-    // Outside of a request nobody asks.
+    // Fails outside a request, where nothing reads the flag.
     let _ = IS_BEGUN.try_with(|is_begun| is_begun.set(true));
     tokio::spawn(write.in_current_span()).await?
 }
 
 tokio::task_local! {
-    /// Whether the request that is served has begun a write.
+    /// Whether the current request has begun a write.
     static IS_BEGUN: Cell<bool>;
 }
 
-/// Serves a request; tells also whether it has begun a write by the end.
+/// Serves a request; also returns whether it has begun a write, which continues even if the request has timed out.
 pub(crate) async fn watched<T>(serve: impl Future<Output = T>) -> (T, bool) {
     let serve = async {
         let answer = serve.await;

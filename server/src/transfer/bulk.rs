@@ -1,9 +1,10 @@
-//! Many rows in one transaction: `POST /v1/{r}/bulk` writes them, `POST /v1/{r}/bulk-delete` deletes
-//! them. A call takes as long as it has to; it ends, and nothing is written, when its caller has gone.
+//! Many rows in one transaction: `POST /v1/{r}/bulk` writes them, `POST /v1/{r}/bulk-delete` deletes them. A call may
+//! take as long as its rows need, up to the limit in `interrupt.rs`. If its caller disconnects, it ends and writes
+//! nothing.
 
 use axum::{
     Json,
-    extract::{RawQuery, State},
+    extract::State,
     response::{IntoResponse, Response},
 };
 use serde_json::Value;
@@ -33,14 +34,13 @@ use crate::{
 /// `POST /v1/{r}/bulk?on_error`
 pub(crate) async fn bulk<E: Entity>(
     State(store): State<Store>,
-    RawQuery(query): RawQuery,
+    mut parameters: Parameters,
     actor: Actor,
     Documents {
         rows: values,
         permit,
     }: Documents<Value>,
 ) -> Result<Response> {
-    let mut parameters = Parameters::read(&query.unwrap_or_default())?;
     let on_error = take_on_error(&mut parameters)?;
     parameters.refuse_rest(&["on_error"])?;
     check_size(values.len())?;
@@ -49,13 +49,15 @@ pub(crate) async fn bulk<E: Entity>(
     let (interrupt, _waiting) = Interrupt::of_caller(&store);
     let (report, done) = detached(async move {
         let _permit = permit;
-        // What needs other connections comes before the transaction, which never waits for one.
+        // Do everything that needs other connections before the transaction, which must never wait for one.
         many::prepare_all(&store, &mut rows, on_error).await?;
         let mut attempt = 1;
         let (written, write) = loop {
             let write = Write::bulk(store.clone(), actor.clone());
             let mut write = write.until(interrupt.interrupted.clone());
+            write.begin().await?;
             match many::write_all(&mut write, &rows, on_error).await {
+                // Other writers were faster. The same write may succeed from its start; `ATTEMPTS` limits the retries.
                 Err(error) if error.is_lost_race() && attempt < ATTEMPTS => attempt += 1,
                 written => break (written?, write),
             }
@@ -71,14 +73,13 @@ pub(crate) async fn bulk<E: Entity>(
 /// `POST /v1/{r}/bulk-delete?on_error`
 pub(crate) async fn delete<E: Entity>(
     State(store): State<Store>,
-    RawQuery(query): RawQuery,
+    mut parameters: Parameters,
     actor: Actor,
     Documents {
         rows: targets,
         permit,
     }: Documents<RowToDelete>,
 ) -> Result<Response> {
-    let mut parameters = Parameters::read(&query.unwrap_or_default())?;
     let on_error = take_on_error(&mut parameters)?;
     parameters.refuse_rest(&["on_error"])?;
     check_size(targets.len())?;
@@ -86,6 +87,7 @@ pub(crate) async fn delete<E: Entity>(
     let (report, done) = detached(async move {
         let _permit = permit;
         let mut write = Write::bulk(store, actor).until(interrupt.interrupted.clone());
+        write.begin().await?;
         let mut report = BulkReport::default();
         for row in many::delete_all::<E>(&mut write, &targets, on_error).await? {
             report.push(row);
@@ -100,6 +102,6 @@ fn check_size(rows: usize) -> Result<()> {
     if rows <= MAX_ROWS {
         return Ok(());
     }
-    let detail = format!("These are {rows} rows; one call takes {MAX_ROWS}.");
+    let detail = format!("There are {rows} rows; one call takes {MAX_ROWS}.");
     Err(Error::refused(Kind::TooLarge, detail))
 }

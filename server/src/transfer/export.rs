@@ -1,5 +1,5 @@
-//! `GET /v1/{r}/export`: a whole list as a stream, of one instant however long it takes. Memory does not
-//! grow with the rows: a batch is read when the caller has taken the one before it.
+//! `GET /v1/{r}/export`: a whole list as a stream, from one snapshot however long it takes. Memory does not grow with
+//! the number of rows: a batch is read when the caller has taken the previous one.
 
 pub(crate) mod job;
 
@@ -7,7 +7,7 @@ use std::{fmt, io};
 
 use axum::{
     body::{Body, Bytes},
-    extract::{RawQuery, State},
+    extract::State,
     response::Response,
 };
 use futures_util::stream;
@@ -33,15 +33,14 @@ use crate::{
     transfer::parameters::{BUSY, parse_format},
 };
 
-/// Rows that are read at once.
+/// Rows that are read at a time.
 pub(crate) const BATCH: u32 = 1_000;
 
 /// `GET /v1/{r}/export?format&sort&q&<filters>`, or `?format&id=a,b,…`
 pub(crate) async fn export<E: Entity>(
     State(store): State<Store>,
-    RawQuery(query): RawQuery,
+    mut parameters: Parameters,
 ) -> Result<Response> {
-    let mut parameters = Parameters::read(&query.unwrap_or_default())?;
     let format = parameters.take("format");
     let format = parse_format(format.as_deref().unwrap_or("ndjson"))?;
     if let Some(ids) = parameters.take("id") {
@@ -49,12 +48,12 @@ pub(crate) async fn export<E: Entity>(
         let rows = ByIds::new(&store, ListQuery::<E>::parse_ids(&ids)?);
         return respond(&store, rows, format, E::PATH).await;
     }
-    let mut request = ListRequest::<E>::whole(parameters, &store.cursor_key)?;
-    request.in_batches_of(BATCH);
+    let mut request = ListRequest::<E>::parse_whole_list(parameters, &store.cursor_key)?;
+    request.set_batch_rows(BATCH);
     respond(&store, List(request), format, E::PATH).await
 }
 
-/// Where exported rows come from.
+/// The source of exported rows.
 pub(crate) trait Source: Send + 'static {
     type Row: Entity;
 
@@ -72,20 +71,20 @@ impl<E: Entity> Source for List<E> {
 
     async fn next(&mut self, conn: &mut Connection) -> Result<(Vec<E>, bool)> {
         let mut rows = E::page(conn, &self.0).await?;
-        // One more than asked for where the list goes on.
+        // `page` returns one row more than the limit if the list continues.
         let is_over = rows.len() <= BATCH as usize;
         rows.truncate(BATCH as usize);
         if let Some((row, key)) = rows.last() {
-            self.0.go_on_after(row, key);
+            self.0.continue_after(row, key);
         }
         Ok((rows.into_iter().map(|(row, _)| row).collect(), is_over))
     }
 }
 
-/// Rows that are named; those that are not there are left out.
+/// Rows by id. Ids that do not exist are skipped.
 struct ByIds<E: Entity> {
     store: Store,
-    /// The last first.
+    /// In descending order: `next` takes ids from the end.
     ids: Vec<Id<E>>,
 }
 
@@ -110,7 +109,7 @@ impl<E: Entity> Source for ByIds<E> {
     }
 }
 
-/// Answers with the rows of a source, of one instant.
+/// Answers with the rows of a source, from one snapshot.
 pub(crate) async fn respond<S: Source>(
     store: &Store,
     source: S,
@@ -120,7 +119,7 @@ pub(crate) async fn respond<S: Source>(
     let permit = store.transfers.clone().try_acquire_owned();
     let permit = permit.map_err(|_| Error::refused(Kind::Unavailable, BUSY))?;
     let mut rows = Rows::of(store, source, format, permit).await?;
-    // Read before the answer begins: what is wrong with the request shows here.
+    // Read the first batch before the response starts, so that an error is still answered with its status.
     let first = rows.next().await?.unwrap_or_default();
     let (sender, receiver) = mpsc::channel(1);
     tokio::spawn(send(store.clone(), rows, first, sender));
@@ -128,15 +127,15 @@ pub(crate) async fn respond<S: Source>(
         match receiver.recv().await {
             Some(Some(batch)) => Some((Ok(batch), receiver)),
             Some(None) => None,
-            // It was cut off, and must not seem to have ended.
+            // The sender stopped early. Fail, so that the body does not look complete.
             None => Some((Err(io::Error::other("the export was cut off")), receiver)),
         }
     });
     Ok(attachment(Body::from_stream(body), name, format))
 }
 
-/// Sends the rows, and in the end that it was the end. A caller who takes nothing for too long, or a server
-/// that has waited for long enough, ends it before: then the connection is free again, whatever becomes of the caller.
+/// Sends the rows, and finally `None` to mark the end. Stops early if the caller takes nothing for `request_timeout`,
+/// or if the server cuts off the requests in progress. So the database connection is freed even if the caller hangs.
 async fn send<S: Source>(
     store: Store,
     mut rows: Rows<S>,
@@ -156,20 +155,20 @@ async fn send<S: Source>(
         batch = match rows.next().await {
             Ok(batch) => batch,
             Err(error) => {
-                // All that the caller sees is an answer that breaks off.
-                tracing::error!(%error, "an export failed on its way");
+                // The caller only sees that the response breaks off.
+                tracing::error!(%error, "an export failed while it was sent");
                 return;
             }
         };
     }
 }
 
-/// Rows on their way out.
+/// An export in progress.
 struct Rows<S: Source> {
     snapshot: Transaction<Lease>,
     source: S,
     format: Format,
-    /// So many were read.
+    /// Number of rows read so far.
     rows: usize,
     is_begun: bool,
     is_over: bool,
@@ -184,7 +183,7 @@ impl<S: Source> Rows<S> {
         permit: OwnedSemaphorePermit,
     ) -> Result<Self> {
         let mut snapshot = store.database.bulk.begin_with(list::SNAPSHOT).await?;
-        // While a batch is taken the transaction is idle, for no longer than `send` waits.
+        // The transaction is idle while the caller takes a batch. `send` limits that to `request_timeout`.
         let idle = store.options.request_timeout * 2;
         let idle = format!(
             "set local idle_in_transaction_session_timeout = {}",
@@ -204,7 +203,7 @@ impl<S: Source> Rows<S> {
         })
     }
 
-    /// The next batch as it is sent; none after the last.
+    /// The next batch in the format of the export; none after the last.
     async fn next(&mut self) -> Result<Option<Bytes>> {
         if self.is_over {
             return Ok(None);

@@ -1,6 +1,6 @@
-//! `POST /v1/{r}/import`: the rows of a file, CSV or NDJSON, gzipped or not. The file is received first
-//! and kept on disk, so that no slow caller ever holds a lock, and it can be read twice; memory does not
-//! grow with it. [`apply`] writes its rows by all the rules, [`restore`] as they are into an empty shop.
+//! `POST /v1/{r}/import`: the rows of a file, CSV or NDJSON, gzipped or not. The file is first received and stored on
+//! disk, so that a slow caller holds no lock, the file can be read twice, and memory does not grow with its size.
+//! [`apply`] writes the rows with all the rules of single writes; [`restore`] writes them unchanged into an empty shop.
 
 pub(crate) mod apply;
 mod csv_table;
@@ -17,7 +17,7 @@ use std::{sync::Arc, time::Duration};
 
 use axum::{
     body::Body,
-    extract::{RawQuery, State},
+    extract::State,
     http::{HeaderMap, header},
     response::Response,
 };
@@ -49,18 +49,18 @@ use crate::{
     },
 };
 
-/// How long a file waits while others are under way.
-const TURN: Duration = Duration::from_secs(60);
-/// The parameters that say what file it is and how much is told.
+/// How long a received file waits while other imports and exports run.
+const PERMIT_TIMEOUT: Duration = Duration::from_secs(60);
+/// The parameters that every import accepts.
 pub(crate) const PARAMETERS: &[&str] = &["dry_run", "report", "format"];
 
-/// What is to be done with a file.
+/// The parsed parameters of an import.
 pub(crate) struct ImportParams {
     pub(crate) request: ImportRequest,
     wants_every_row: bool,
 }
 
-/// A file that was received, and what is to be done with it.
+/// A received file and how to import it.
 pub(crate) struct Import {
     pub(crate) store: Store,
     pub(crate) actor: Actor,
@@ -68,11 +68,11 @@ pub(crate) struct Import {
     file: File,
     interrupt: Interrupt,
     wants_every_row: bool,
-    /// The job that does it; none where its caller waits for the answer.
+    /// The job that runs the import; none if the caller waits for the response.
     run: Option<Arc<Run>>,
 }
 
-/// The steps of an import. All of a file is read before anything of it is written.
+/// The steps of an import. The whole file is read before any of it is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Step {
     Reading,
@@ -82,12 +82,11 @@ enum Step {
 /// `POST /v1/{r}/import?mode&on_error&dry_run&report&format&name`
 pub(crate) async fn import<E: Entity>(
     State(store): State<Store>,
-    RawQuery(query): RawQuery,
+    mut parameters: Parameters,
     actor: Actor,
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response> {
-    let mut parameters = Parameters::read(&query.unwrap_or_default())?;
     let modes = [
         ("apply", ImportMode::Apply),
         ("restore", ImportMode::Restore),
@@ -95,7 +94,7 @@ pub(crate) async fn import<E: Entity>(
     let mode = parameters.one_of("mode", &modes)?;
     let on_error = take_on_error(&mut parameters)?;
     if mode == ImportMode::Restore && on_error == OnError::RejectFailed {
-        let message = "a shop is restored whole or not at all; leave it out";
+        let message = "cannot be combined with mode=restore; leave it out";
         return Err(unreadable("on_error", "unknown_value", message));
     }
     let name = parameters.file_name()?;
@@ -129,19 +128,19 @@ async fn run<E: Entity>(import: &Import) -> Result<(Report, Invalidation)> {
     }
 }
 
-/// The right to hold a connection for long, which exports and imports share. The file is here already,
-/// so it waits for its turn.
+/// Waits for a permit to occupy a connection for a long time. Exports and imports share these permits. An import can
+/// wait, because its file has already arrived.
 pub(crate) async fn turn(store: &Store) -> Result<OwnedSemaphorePermit> {
     let turn = store.transfers.clone().acquire_owned();
-    match tokio::time::timeout(TURN, turn).await {
+    match tokio::time::timeout(PERMIT_TIMEOUT, turn).await {
         Ok(Ok(permit)) => Ok(permit),
         _ => Err(Error::refused(Kind::Unavailable, BUSY)),
     }
 }
 
-/// The format that the caller names, or that the type of the body tells.
+/// The format from the parameter `format`, or else from the media type of the body.
 fn take_format(parameters: &mut Parameters, headers: &HeaderMap) -> Result<Format> {
-    // Whether it is gzipped the file shows itself.
+    // Only refuses other encodings: whether the file is gzipped is detected from its first bytes.
     is_gzipped(headers)?;
     if let Some(format) = parameters.take("format") {
         return parse_format(&format);
@@ -149,19 +148,18 @@ fn take_format(parameters: &mut Parameters, headers: &HeaderMap) -> Result<Forma
     let media_type = headers.get(header::CONTENT_TYPE);
     let media_type = media_type.and_then(|value| value.to_str().ok());
     media_type.and_then(Format::of_media_type).ok_or_else(|| {
-        let detail = "Send the file as `Content-Type: text/csv` or `application/x-ndjson`, or say \
-            `format=csv` or `format=ndjson`.";
+        let detail = "Send the file as `Content-Type: text/csv` or `application/x-ndjson`, or add `format=csv` or `format=ndjson`.";
         Error::refused(Kind::UnsupportedMediaType, detail)
     })
 }
 
-/// What ends an import that is to stop; nobody is told of it.
+/// The error that ends a stopped import. No caller sees it.
 fn cancelled() -> Error {
-    Error::refused(Kind::Unavailable, "The job is to stop.")
+    Error::refused(Kind::Unavailable, "The job was stopped.")
 }
 
 impl ImportParams {
-    /// Reads what every import may be asked for with; it is loaded whole or not at all.
+    /// Reads the parameters that every import accepts. The others keep their defaults: all or nothing.
     pub(crate) fn take(
         mut parameters: Parameters,
         headers: &HeaderMap,
@@ -216,17 +214,17 @@ impl Import {
         Report::new(self.wants_every_row)
     }
 
-    /// Begins a step, perhaps once more.
+    /// Starts a step, or restarts it.
     fn begin(&self, step: Step) {
         if let Some(run) = &self.run {
             run.progress().restart(step as usize);
         }
     }
 
-    /// Tells that so many more rows are through a step.
+    /// Reports that this many more rows have completed a step.
     ///
     /// # Errors
-    /// 503 where the job is to stop: what is not committed is given up.
+    /// 503 if the import must stop: uncommitted work is then rolled back.
     fn count(&self, step: Step, rows: usize) -> Result<()> {
         if let Some(run) = &self.run {
             run.progress().done(step as usize, rows as i64);
@@ -234,7 +232,7 @@ impl Import {
         self.check_running()
     }
 
-    /// Refuses to go on where nobody wants it any more.
+    /// Fails if the import must stop: its job is stopped, or it is interrupted.
     fn check_running(&self) -> Result<()> {
         let run = self.run.as_ref();
         run.and_then(|run| run.stopped())
@@ -242,25 +240,26 @@ impl Import {
         self.interrupt.interrupted.check()
     }
 
-    /// How many rows a server has seen to that had the job before, and its report. It may not have come to
-    /// end what is cached.
+    /// The number of rows that a previous server of the job has processed, and its report. That server may have failed
+    /// before it invalidated the cache, so this invalidates everything.
     async fn found(&self) -> Option<(u64, Report)> {
         let run = self.run.as_ref().filter(|run| run.rows_done > 0)?;
         self.store.cache.invalidate(&[Tag::epoch()]).await;
         Some((run.rows_done, Report::resume(run.report.clone())))
     }
 
-    /// Writes down in the write's own transaction what it does, for whoever takes the job over.
+    /// Records the progress of the job in the transaction of the write, for a server that takes the job over.
     async fn mark(&self, write: &mut Write, rows: u64, report: &Report) -> Result<()> {
         let Some(run) = &self.run else {
             return Ok(());
         };
-        // From here on the row of the job is locked, which is not to last.
+        // `run.mark` locks the row of the job, so write the log before it to keep that lock short.
         write.write_log().await?;
-        run.mark(write.conn().await?, rows, report.totals()).await
+        run.save_rows_done(write.conn()?, rows, report.totals())
+            .await
     }
 
-    /// All rows are read: so many are to be written.
+    /// Ends the reading step. Its number of rows becomes the total of the writing step.
     fn is_read(&self) {
         if let Some(run) = &self.run {
             let mut progress = run.progress();

@@ -1,5 +1,5 @@
-//! Watches over an import or another write of many rows: it ends where nobody waits for it any more, its job is to
-//! stop, the server stops, or it takes too long.
+//! Ends an import or another write of many rows if its caller disconnects, its job is stopped, the server stops, or it
+//! takes too long.
 
 use std::{sync::Arc, time::Duration};
 
@@ -11,41 +11,41 @@ use crate::{
     store::Store,
 };
 
-/// How long an import may take.
+/// Maximum duration of an import or another write of many rows.
 const MAX_TIME: Duration = Duration::from_secs(4 * 3_600);
 
-/// Watches over one import as long as it is held.
+/// Watches one import until it is dropped.
 #[derive(Debug)]
 pub(crate) struct Interrupt {
     pub(crate) interrupted: Interrupted,
     watcher: AbortHandle,
 }
 
-/// Held by whoever waits for the answer.
+/// Held by the request handler while the caller waits for the response.
 #[derive(Debug)]
 pub(crate) struct Waiting {
-    /// Closed with the request, whether it was answered or its caller has gone.
+    /// Closed with the request, whether it was answered or its caller has disconnected.
     _end: oneshot::Sender<()>,
 }
 
 impl Interrupt {
-    /// For an import that somebody waits for.
+    /// For an import whose caller waits for the response.
     pub(crate) fn of_caller(store: &Store) -> (Self, Waiting) {
         let (end, gone) = oneshot::channel();
         let gone = async {
-            // Nothing is ever sent.
+            // Nothing is ever sent: this ends when the sender is dropped.
             let _ = gone.await;
-            "Nobody waits for the answer any more."
+            "The caller has disconnected."
         };
         (Self::watch(store, gone), Waiting { _end: end })
     }
 
-    /// For an import that is a job.
+    /// For an import that runs as a job.
     pub(crate) fn of_job(run: &Arc<Run>) -> Self {
         let of = run.clone();
         let stopped = async move {
             of.until_stopped().await;
-            "The job is to stop."
+            "The job was stopped."
         };
         Self::watch(&run.store, stopped)
     }
@@ -56,8 +56,8 @@ impl Interrupt {
         let watcher = tokio::spawn(async move {
             flag.set(tokio::select! {
                 why = ended => why,
-                () = store.lifecycle.until(Phase::Over) => "The server stops.",
-                () = tokio::time::sleep(MAX_TIME) => "It took more than four hours; send less at a time.",
+                () = store.lifecycle.until(Phase::Over) => "The server is stopping.",
+                () = tokio::time::sleep(MAX_TIME) => "It took more than four hours. Send less at a time.",
             });
         });
         Self {

@@ -1,4 +1,4 @@
-//! What calls of many rows have in common: their parameters, and what those are told who come when enough are under way.
+//! Shared by calls with many rows: their parameters, and the message if too many of them run.
 
 use stockroom_common::{bulk::OnError, format::Format};
 
@@ -7,9 +7,9 @@ use crate::http::{
     parameters::{Parameters, unreadable},
 };
 
-/// What is said where imports and exports hold all the connections that they may.
+/// The message if imports and exports use all the connections that they may use.
 pub(crate) const BUSY: &str =
-    "As many imports and exports as may be are under way; try again when one has ended.";
+    "Too many imports and exports are running. Try again when one has ended.";
 
 /// Reads the parameter `format`.
 pub(crate) fn parse_format(text: &str) -> Result<Format> {
@@ -17,7 +17,7 @@ pub(crate) fn parse_format(text: &str) -> Result<Format> {
         .map_err(|message: String| unreadable("format", "unknown_value", message))
 }
 
-/// What a row that fails means for the others; nothing is written unless the caller says so.
+/// How a failed row affects the other rows. By default, nothing is written.
 pub(crate) fn take_on_error(parameters: &mut Parameters) -> Result<OnError> {
     let known = [
         ("reject_all", OnError::RejectAll),

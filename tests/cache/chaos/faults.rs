@@ -1,4 +1,4 @@
-//! The servers, the Redis between them and what can go wrong.
+//! The servers, the Redis that they share, and the faults.
 
 use std::time::Duration;
 
@@ -7,22 +7,22 @@ use rand_chacha::ChaCha8Rng;
 use rustix::process::Signal;
 use sqlx::PgPool;
 use stockroom_tests::{
-    Node, Odd, RedisProcess, connect, fresh_database,
+    Node, RedisProcess, StartMode, connect, fresh_database,
     proxy::{Faults, Flow, Proxy},
 };
 
 pub(super) struct Rig {
     pub(super) nodes: [Node; 2],
-    /// To Redis, one for each server.
+    /// Proxies to Redis, one per server.
     proxies: [Proxy; 2],
-    /// Likewise to PostgreSQL.
+    /// Proxies to PostgreSQL, one per server.
     links: [Proxy; 2],
     redis: RedisProcess,
-    /// Connections of our own, past all faults.
+    /// The test's own connections, which bypass all faults.
     pub(super) pool: PgPool,
-    /// How long rows are locked by hand.
+    /// How long the test holds row locks.
     hold: Duration,
-    /// What may go wrong.
+    /// The faults to choose from.
     faults: &'static [Fault],
 }
 
@@ -46,7 +46,7 @@ pub(super) enum Fault {
     ManySockets,
 }
 
-/// Sockets that a server may have open when it is to run out of them.
+/// Limit of open sockets for a server that must run out of them.
 const FEW_SOCKETS: u32 = 200;
 
 const FAULTS: &[Fault] = &[
@@ -69,7 +69,7 @@ const FAULTS: &[Fault] = &[
 ];
 
 impl Fault {
-    /// Whether callers may be refused while it lasts: by what Redis does nobody is.
+    /// Whether the server may refuse callers during the fault. Redis faults never excuse a refusal.
     const fn refuses(self) -> bool {
         // A server without a free socket cannot connect to its database either.
         matches!(self, Self::SwallowLink | Self::LockRows | Self::ManySockets)
@@ -114,7 +114,7 @@ impl Rig {
             pool: connect(database, 4).await.unwrap(),
             hold,
             redis,
-            // The epoch guards against nothing but this; among the others it would be rare.
+            // The epoch protects only against this fault, which would be too rare among the others.
             faults: match breach {
                 Some("no-epoch") => &[Fault::RestoreDump],
                 _ => FAULTS,
@@ -122,49 +122,49 @@ impl Rig {
         }
     }
 
-    /// What goes wrong next, and whether callers may be refused then.
+    /// Chooses the next fault; also returns whether callers may be refused during it.
     pub(super) fn choose(&self, random: &mut ChaCha8Rng) -> (Fault, bool) {
         let fault = *self.faults.choose(random).unwrap();
         (fault, fault.refuses())
     }
 
-    /// Makes one thing go wrong for a while, and mends it; tells what it was.
+    /// Injects a fault for a while, repairs it, and returns its description.
     pub(super) async fn make(&mut self, fault: Fault, random: &mut ChaCha8Rng) -> &'static str {
         let side = random.random_range(0..2);
-        let while_ = Duration::from_millis(random.random_range(20..600));
+        let duration = Duration::from_millis(random.random_range(20..600));
         let coin: bool = random.random();
         match fault {
             Fault::StopRedis | Fault::KillRedis | Fault::FlushRedis | Fault::RestoreDump => {
-                self.break_redis(fault, while_).await
+                self.break_redis(fault, duration).await
             }
             Fault::CutLink
             | Fault::RefuseLink
             | Fault::HoldRequests
             | Fault::HoldReplies
-            | Fault::SlowLink => self.break_link(fault, (side, while_, coin)).await,
+            | Fault::SlowLink => self.break_link(fault, (side, duration, coin)).await,
             Fault::SwallowLink | Fault::LockRows => {
-                self.break_database(fault, (side, while_)).await
+                self.break_database(fault, (side, duration)).await
             }
             Fault::KillServer
             | Fault::WrongClock
             | Fault::FullLog
             | Fault::UnreadLog
-            | Fault::ManySockets => self.break_server(fault, (side, while_, coin)).await,
+            | Fault::ManySockets => self.break_server(fault, (side, duration, coin)).await,
         }
     }
 
-    /// Redis itself.
-    async fn break_redis(&mut self, fault: Fault, while_: Duration) -> &'static str {
+    /// Faults of Redis itself.
+    async fn break_redis(&mut self, fault: Fault, duration: Duration) -> &'static str {
         match fault {
             Fault::StopRedis => {
                 self.redis.signal(Signal::STOP);
-                tokio::time::sleep(while_).await;
+                tokio::time::sleep(duration).await;
                 self.redis.signal(Signal::CONT);
                 "Redis stopped and went on"
             }
             Fault::KillRedis => {
                 self.redis.kill();
-                tokio::time::sleep(while_).await;
+                tokio::time::sleep(duration).await;
                 self.redis.restart();
                 "Redis killed, came back empty"
             }
@@ -174,9 +174,9 @@ impl Rig {
             }
             Fault::RestoreDump => {
                 self.redis.command(&["SAVE"]).await.unwrap();
-                // Writes go on, so that what the dump says becomes old; and the relay marks some of
-                // them as told, so that it does not delete their tags again afterwards.
-                tokio::time::sleep(while_ * 3).await;
+                // Writes continue, so the dump becomes outdated. The relay marks some of these writes as relayed, so
+                // it does not delete their tags again after the restore.
+                tokio::time::sleep(duration * 3).await;
                 self.redis.kill();
                 self.redis.restart();
                 std::fs::remove_file(self.redis.dump()).unwrap();
@@ -186,11 +186,11 @@ impl Rig {
         }
     }
 
-    /// What is between a server and Redis.
+    /// Faults between a server and Redis.
     async fn break_link(
         &mut self,
         fault: Fault,
-        (side, while_, coin): (usize, Duration, bool),
+        (side, duration, coin): (usize, Duration, bool),
     ) -> &'static str {
         let proxy = &self.proxies[side];
         match fault {
@@ -203,20 +203,20 @@ impl Rig {
                     faults.generation += 1;
                     faults.refuses = true;
                 });
-                tokio::time::sleep(while_).await;
+                tokio::time::sleep(duration).await;
                 proxy.heal();
                 "a link cut and refused"
             }
             Fault::HoldRequests | Fault::HoldReplies | Fault::SlowLink => {
-                let delay = Flow::Delayed(while_ / 6);
+                let delay = Flow::Delayed(duration / 6);
                 proxy.set(|faults: &mut Faults| match fault {
                     Fault::HoldRequests => faults.requests = Flow::Held,
                     Fault::HoldReplies => faults.replies = Flow::Held,
                     _ => faults.replies = delay,
                 });
-                tokio::time::sleep(while_).await;
+                tokio::time::sleep(duration).await;
                 if coin {
-                    // What was held is lost with the connection, not delivered late.
+                    // Held bytes are lost with the connection instead of delivered late.
                     proxy.cut();
                 }
                 proxy.heal();
@@ -230,11 +230,11 @@ impl Rig {
         }
     }
 
-    /// What is between a server and PostgreSQL, and rows of it.
+    /// Faults between a server and PostgreSQL, and row locks.
     async fn break_database(
         &mut self,
         fault: Fault,
-        (side, while_): (usize, Duration),
+        (side, duration): (usize, Duration),
     ) -> &'static str {
         match fault {
             Fault::SwallowLink => {
@@ -243,7 +243,7 @@ impl Rig {
                     faults.requests = Flow::Swallowed;
                     faults.replies = Flow::Swallowed;
                 });
-                tokio::time::sleep(while_ * 13).await;
+                tokio::time::sleep(duration * 13).await;
                 link.heal();
                 "packets to PostgreSQL swallowed"
             }
@@ -261,18 +261,18 @@ impl Rig {
         }
     }
 
-    /// A server, and what is around it.
+    /// Faults of a server and its environment.
     async fn break_server(
         &mut self,
         fault: Fault,
-        (side, while_, coin): (usize, Duration, bool),
+        (side, duration, coin): (usize, Duration, bool),
     ) -> &'static str {
         let proxy = &self.proxies[side];
         match fault {
             Fault::KillServer => {
-                // Writes that have committed wait for the answer to their delete meanwhile.
+                // Meanwhile committed writes wait for the reply to their tag deletion.
                 proxy.set(|faults| faults.requests = Flow::Held);
-                tokio::time::sleep(while_ / 8).await;
+                tokio::time::sleep(duration / 8).await;
                 self.nodes[side].kill();
                 proxy.cut();
                 proxy.heal();
@@ -290,13 +290,13 @@ impl Rig {
             }
             Fault::FullLog | Fault::UnreadLog => {
                 let (odd, name) = match fault {
-                    Fault::FullLog => (Odd::LogIsFull, "a log on a full disk"),
-                    _ => (Odd::LogIsUnread, "a log that nobody reads"),
+                    Fault::FullLog => (StartMode::LogIsFull, "a log on a full disk"),
+                    _ => (StartMode::LogIsUnread, "a log that nobody reads"),
                 };
                 self.nodes[side].kill();
                 self.nodes[side].restart_as(odd);
-                // Long enough for far more lines than a pipe takes.
-                tokio::time::sleep(while_ * 5).await;
+                // Long enough for far more lines than a pipe can buffer.
+                tokio::time::sleep(duration * 5).await;
                 self.nodes[side].kill();
                 self.nodes[side].restart();
                 name
@@ -304,15 +304,15 @@ impl Rig {
             Fault::ManySockets => {
                 let node = &mut self.nodes[side];
                 node.kill();
-                node.restart_as(Odd::FewSockets(FEW_SOCKETS));
+                node.restart_as(StartMode::FewSockets(FEW_SOCKETS));
                 let mut sockets = Vec::new();
                 for _ in 0..FEW_SOCKETS * 2 {
                     let opening = tokio::net::TcpStream::connect(node.address);
-                    let opened = tokio::time::timeout(while_ / 8, opening).await;
+                    let opened = tokio::time::timeout(duration / 8, opening).await;
                     let Ok(Ok(socket)) = opened else { break };
                     sockets.push(socket);
                 }
-                tokio::time::sleep(while_).await;
+                tokio::time::sleep(duration).await;
                 drop(sockets);
                 "a server without a free socket"
             }

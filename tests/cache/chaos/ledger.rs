@@ -1,4 +1,4 @@
-//! What was acknowledged, and so what a reader may rely on and what must be there in the end.
+//! Records what was acknowledged: what readers may rely on, and what must be in the database at the end.
 
 use std::{
     sync::{Mutex, PoisonError},
@@ -10,8 +10,8 @@ use uuid::Uuid;
 
 use super::load::STOCK;
 
-/// Looks through the database: orders that were acknowledged and are not there, rows that only part of a write has
-/// reached, partitions that were taken off.
+/// Searches the database for acknowledged orders that are missing, rows that only part of a write reached, and
+/// detached partitions.
 pub(super) async fn audit(pool: &PgPool, acknowledged: &[Uuid]) -> Vec<String> {
     let mut found = Vec::new();
     let there: i64 = sqlx::query_scalar("select count(*) from orders where id = any($1)")
@@ -64,17 +64,17 @@ pub(super) async fn audit(pool: &PgPool, acknowledged: &[Uuid]) -> Vec<String> {
     found
 }
 
-/// The newest values of one thing that grows with each write: a version, a time, a count.
+/// The newest values of something that grows with each write: a version, a time or a count.
 #[derive(Debug, Default)]
 pub(super) struct Ledger(Mutex<Known>);
 
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Known {
-    /// Acknowledged, and its tags deleted.
+    /// The write was acknowledged and its tags were deleted.
     pub(super) acknowledged: i64,
-    /// Acknowledged, but its tags left to the relay.
+    /// The write was acknowledged, but its tags are left to the relay.
     pub(super) deferred: Option<(i64, Instant)>,
-    /// How many were deferred, of what is counted.
+    /// For counters: how many of the counted writes were deferred.
     late: i64,
 }
 
@@ -89,7 +89,7 @@ impl Default for Known {
 }
 
 impl Ledger {
-    /// What is known now; a read that starts after this must see it.
+    /// The current values. A read that starts after this call must see them.
     pub(super) fn known(&self) -> Known {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -102,13 +102,13 @@ impl Ledger {
         } else {
             known.acknowledged = known.acknowledged.max(value);
         }
-        // What was acknowledged whole later has ended what was left of it.
+        // A later write whose tags were deleted has also invalidated what the deferred write left.
         let newest = known.acknowledged;
         known.deferred.take_if(|(deferred, _)| *deferred <= newest);
     }
 
-    /// Counts one more. Two that are counted may have been written in the other order, so that one that
-    /// was deferred is no part of what must be seen.
+    /// Counts one more write. Two writes may have been committed in either order, so a deferred write never adds to
+    /// `acknowledged`.
     pub(super) fn count(&self, is_deferred: bool) {
         let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if is_deferred {

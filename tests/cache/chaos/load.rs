@@ -1,4 +1,8 @@
-//! Readers and writers of a few hot rows and lists, each read checked.
+//! Readers and writers of a few hot rows and lists; each read is checked.
+
+mod checks;
+mod report;
+mod writers;
 
 use std::{
     collections::BTreeMap,
@@ -20,6 +24,7 @@ use stockroom_tests::http_client;
 use tokio::task::JoinSet;
 use uuid::Uuid;
 
+pub(super) use self::report::Report;
 use super::{
     READERS, REPAIRED_WITHIN, WRITERS,
     faults::Rig,
@@ -28,67 +33,13 @@ use super::{
 
 pub(super) const STOCK: i64 = 1_000_000_000;
 
-/// What a run has done and found.
-#[derive(Debug, Default)]
-pub(super) struct Report {
-    pub(super) seed: u64,
-    pub(super) reads: u64,
-    pub(super) hits: u64,
-    /// Writes that were acknowledged; so many of them `deferred`.
-    pub(super) acknowledged: u64,
-    deferred: u64,
-    /// Reads that were older than a deferred write, before the relay had to have repaired it.
-    old_after_deferred: u64,
-    /// Requests that a server that was killed did not answer.
-    unanswered: u64,
-    /// Requests that were refused while that was to be expected.
-    refused: u64,
-    /// The longest that a server took to be back after each kind of fault.
-    back_after: BTreeMap<&'static str, Duration>,
-    /// Orders that were acknowledged.
-    pub(super) orders: Vec<Uuid>,
-    faults: BTreeMap<&'static str, u64>,
-    pub(super) violations: Vec<String>,
-}
-
-impl fmt::Display for Report {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let hits = 100.0 * self.hits as f64 / self.reads.max(1) as f64;
-        writeln!(
-            f,
-            "seed {}: {} checked reads ({hits:.0} % hits), {} acknowledged writes ({} deferred, {} \
-             older reads after those), {} requests without an answer, {} refused, {} violations",
-            self.seed,
-            self.reads,
-            self.acknowledged,
-            self.deferred,
-            self.old_after_deferred,
-            self.unanswered,
-            self.refused,
-            self.violations.len(),
-        )?;
-        for (fault, count) in &self.faults {
-            let back = self.back_after.get(fault).copied().unwrap_or_default();
-            writeln!(
-                f,
-                "  {count:4} × {fault}; back after {:.1} s at the most",
-                back.as_secs_f64()
-            )?;
-        }
-        for violation in self.violations.iter().take(20) {
-            writeln!(f, "  violation: {violation}")?;
-        }
-        Ok(())
-    }
-}
-
-/// The load that runs.
+/// The running load.
 pub(super) struct Load {
     shop: Arc<Shop>,
     tasks: JoinSet<()>,
 }
 
-/// A row that is written to and read all the time.
+/// A row that is constantly written and read.
 struct Hot {
     path: String,
     /// The field that writers change.
@@ -101,17 +52,17 @@ struct Shop {
     nodes: Vec<SocketAddr>,
     rows: Vec<Hot>,
     category: String,
-    /// Two customers, and when their newest orders were placed, in microseconds.
+    /// Two customers, each with the time of their newest order in microseconds.
     customers: Vec<(String, Ledger)>,
     newest: Ledger,
-    /// The product that is ordered, and how many orders took a piece of it.
+    /// The ordered product; `ordered` counts the orders that took a piece of it.
     product: String,
     ordered: Ledger,
     is_over: AtomicBool,
-    /// Since when nothing has been wrong.
+    /// Since when no fault has been active.
     calm_since: Mutex<Option<Instant>>,
-    /// Until when callers may be refused: some time after the end of a fault, for who joins a load that hangs
-    /// waits for its end.
+    /// Until when callers may be refused. This ends some time after the fault, because a reader that joins a hanging
+    /// load waits until that load ends.
     excused_until: Mutex<Option<Instant>>,
     report: Mutex<Report>,
     names: AtomicU64,
@@ -146,12 +97,12 @@ impl Load {
         *lock(&self.shop.calm_since) = Some(Instant::now());
     }
 
-    /// Lets callers be refused for so long from now on.
+    /// Allows refusals for this long from now on.
     pub(super) fn excuse_for(&self, time: Duration) {
         *lock(&self.shop.excused_until) = Some(Instant::now() + time);
     }
 
-    /// Waits until every server answers a reader and a writer again.
+    /// Waits until every server serves reads and writes again.
     pub(super) async fn wait_until_back(&self, fault: &'static str, limit: Duration) {
         let began = Instant::now();
         for node in 0..self.shop.nodes.len() {
@@ -174,7 +125,7 @@ impl Load {
         *self.shop.report().faults.entry(fault).or_default() += 1;
     }
 
-    /// Ends the load, and compares what the cache says in the end with the database.
+    /// Ends the load and compares all cached responses with the database.
     pub(super) async fn finish(self) -> Report {
         self.shop.is_over.store(true, Relaxed);
         self.tasks.join_all().await;
@@ -240,7 +191,7 @@ impl Shop {
         }
     }
 
-    /// Whether that server reads from the database and writes to it.
+    /// Whether this server can read from the database and write to it.
     async fn is_back(&self, node: usize) -> bool {
         let limit = Duration::from_secs(10);
         let url = |path: &str| format!("http://{}{path}", self.nodes[node]);
@@ -262,7 +213,7 @@ impl Shop {
         true
     }
 
-    /// Whether an answer is one that a fault excuses.
+    /// Whether a fault excuses this status.
     fn is_excused(&self, status: u16, was_excused: bool) -> bool {
         matches!(status, 503 | 504) && (was_excused || self.may_refuse())
     }
@@ -274,89 +225,6 @@ impl Shop {
 
     fn report(&self) -> MutexGuard<'_, Report> {
         lock(&self.report)
-    }
-
-    async fn write_on(&self, mut random: ChaCha8Rng) {
-        while !self.is_over.load(Relaxed) {
-            // Readers need time to fill the cache, or there is nothing in it that could be stale.
-            tokio::time::sleep(Duration::from_millis(random.random_range(10..80))).await;
-            if random.random_ratio(1, 3) {
-                self.order(&mut random).await;
-            } else {
-                self.patch(&mut random).await;
-            }
-        }
-    }
-
-    async fn patch(&self, random: &mut ChaCha8Rng) {
-        let row = self.rows.choose(random).unwrap();
-        let name = format!("Name {}", self.names.fetch_add(1, Relaxed));
-        let request = self
-            .client
-            .patch(self.url(random, &row.path))
-            .body(json!({row.field: name}).to_string());
-        if let Some((row_now, is_deferred)) = self.acknowledged(request, 200).await {
-            row.versions
-                .acknowledge(row_now["version"].as_i64().unwrap(), is_deferred);
-        }
-    }
-
-    async fn order(&self, random: &mut ChaCha8Rng) {
-        let (customer, newest) = self.customers.choose(random).unwrap();
-        let order = json!({
-            "customer_id": customer, "items": [{"product_id": self.product, "quantity": 1}],
-        });
-        let request = self
-            .client
-            .post(self.url(random, "/v1/orders"))
-            .body(order.to_string());
-        if let Some((order, is_deferred)) = self.acknowledged(request, 201).await {
-            for ledger in [newest, &self.newest] {
-                ledger.acknowledge(micros(&order["placed_at"]), is_deferred);
-            }
-            self.ordered.count(is_deferred);
-            self.report()
-                .orders
-                .push(text(&order["id"]).parse().unwrap());
-        }
-    }
-
-    /// The row of a write that was acknowledged, and whether as deferred.
-    async fn acknowledged(
-        &self,
-        request: reqwest::RequestBuilder,
-        status: u16,
-    ) -> Option<(Value, bool)> {
-        let request = request.header("content-type", "application/json");
-        let was_excused = self.may_refuse();
-        let answered = match request.send().await {
-            Ok(response) => {
-                let found = response.status().as_u16();
-                let is_deferred = response.headers().contains_key("stockroom-invalidation");
-                body_of(response)
-                    .await
-                    .map(|body| (found, is_deferred, body))
-            }
-            Err(_) => None,
-        };
-        let mut report = self.report();
-        let Some((found, is_deferred, body)) = answered else {
-            report.unanswered += 1;
-            return None;
-        };
-        if self.is_excused(found, was_excused) {
-            report.refused += 1;
-            return None;
-        }
-        if found != status {
-            report
-                .violations
-                .push(format!("a write was answered {found}: {body}"));
-            return None;
-        }
-        report.acknowledged += 1;
-        report.deferred += u64::from(is_deferred);
-        Some((body, is_deferred))
     }
 
     async fn read_on(&self, mut random: ChaCha8Rng) {
@@ -389,7 +257,7 @@ impl Shop {
         for product in page["items"].as_array().unwrap() {
             let row_path = format!("/v1/products/{}", text(&product["id"]));
             if text(&product["id"]) == self.product {
-                // The two orders that the shop began with are not in the ledger.
+                // The two orders that the shop started with are not in the ledger.
                 let taken = STOCK - product["stock"].as_i64().unwrap() - 2;
                 self.check("pieces taken, in the list", ordered, since, taken);
             }
@@ -451,65 +319,6 @@ impl Shop {
         report.reads += 1;
         report.hits += u64::from(is_hit);
         Some(body)
-    }
-
-    /// Compares what a read that started at `since` found with what was known before it.
-    fn check(&self, what: &str, known: Known, since: Instant, found: i64) {
-        if found < known.acknowledged {
-            let violation = format!(
-                "stale: {what} is {found}, acknowledged was {}",
-                known.acknowledged
-            );
-            self.report().violations.push(violation);
-            return;
-        }
-        let Some((deferred, at)) = known.deferred.filter(|(deferred, _)| found < *deferred) else {
-            return;
-        };
-        let calm_since = *lock(&self.calm_since);
-        let mut report = self.report();
-        report.old_after_deferred += 1;
-        let has_had_time = |calm: Instant| since > calm.max(at) + REPAIRED_WITHIN;
-        // Calm all the while: a fault since then would have begun another.
-        if calm_since.is_some_and(has_had_time) {
-            let violation =
-                format!("stale: {what} is {found}, deferred was {deferred}, not repaired");
-            report.violations.push(violation);
-        }
-    }
-
-    /// In the end every cached answer must be the one of the database.
-    async fn compare(&self) {
-        let mut paths: Vec<String> = self.rows.iter().map(|row| row.path.clone()).collect();
-        paths.push(format!(
-            "/v1/products?category_id={}&sort=sku",
-            self.category
-        ));
-        paths.push("/v1/orders?limit=1".into());
-        for (customer, _) in &self.customers {
-            paths.push(format!("/v1/orders?customer_id={customer}&limit=1"));
-        }
-        let deadline = Instant::now() + REPAIRED_WITHIN;
-        for path in paths {
-            for node in &self.nodes {
-                let url = format!("http://{node}{path}");
-                while let Some(violation) = self.difference(&url).await {
-                    if Instant::now() > deadline {
-                        self.report().violations.push(violation);
-                        break;
-                    }
-                    tokio::time::sleep(Duration::from_millis(20)).await;
-                }
-            }
-        }
-    }
-
-    /// How what the cache says differs from the database, if it does.
-    async fn difference(&self, url: &str) -> Option<String> {
-        let cached = self.client.get(url).send().await.ok()?.text().await.ok()?;
-        let fresh = self.client.get(url).header("cache-control", "no-cache");
-        let fresh = fresh.send().await.ok()?.text().await.ok()?;
-        (cached != fresh).then(|| format!("stale: {url} is {cached} in the end, not {fresh}"))
     }
 
     fn url(&self, random: &mut ChaCha8Rng, path: &str) -> String {

@@ -1,6 +1,5 @@
-//! The server as tests and benchmarks need it: the library's own, with a store that breaks the
-//! protocol on purpose where `STOCKROOM_BREAK` names a way to, and with answers of a fixed body beside
-//! the API that the cached ones are measured against.
+//! The server for tests and benchmarks. `STOCKROOM_BREAK` names a way to break the cache protocol on purpose. A route
+//! outside the API returns a fixed body, the baseline for cached responses.
 
 use std::{env, process::ExitCode, sync::Arc};
 
@@ -72,7 +71,7 @@ async fn run() -> Result<(), Box<dyn std::error::Error>> {
     let beside = layered.merge(fixed("/bare/{id}"));
     let router = app(state.clone()).merge(beside.with_state(state.clone()));
     let listener = TcpListener::bind(env::var("STOCKROOM_LISTEN")?).await?;
-    // Whoever started it ends it.
+    // Runs until its parent process ends it.
     serve(listener, router, state, std::future::pending()).await;
     Ok(())
 }

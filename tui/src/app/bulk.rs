@@ -1,4 +1,4 @@
-//! Bulk calls that are under way, and what became of their rows.
+//! Bulk calls that are under way, and their outcome.
 
 use std::collections::HashMap;
 
@@ -23,7 +23,7 @@ use crate::{
     },
 };
 
-/// By the run of the call.
+/// The bulk calls under way, keyed by run.
 #[derive(Debug, Default)]
 pub(crate) struct Bulks(HashMap<u64, Bulk>);
 
@@ -44,7 +44,7 @@ impl Bulks {
             return;
         };
         if reply.result.is_err() {
-            // Without an answer it is not known what was done.
+            // After a failed call it is unknown what was written: reads everything again.
             ctx.request(Request::Expire);
         }
         match reply.read::<BulkReport>() {
@@ -89,7 +89,7 @@ fn show(bulk: &Bulk, report: &BulkReport, ctx: &mut Context<'_>) {
     }
 }
 
-/// How the call is undone: by one call too.
+/// The undo of a bulk call, which is also a single call. None if the call changed nothing.
 fn undo_of(bulk: &Bulk, report: &BulkReport) -> Option<Undo> {
     let mut kept = Vec::new();
     let rows = bulk.rows.iter().zip(&report.rows);
@@ -131,7 +131,8 @@ fn undo_of(bulk: &Bulk, report: &BulkReport) -> Option<Undo> {
     })
 }
 
-/// The patch that gives a changed row its earlier values; none where nothing can be undone. Collects in `kept` what stays.
+/// The patch that restores the earlier values of a changed row; none if nothing can be undone. Adds to `kept` the
+/// fields that an undo leaves alone.
 fn undo_change(
     bulk: &Bulk,
     fields: &Value,

@@ -1,4 +1,4 @@
-//! What happens without the user: the connection comes and goes, and others change things.
+//! Events that the user does not cause: the connection goes up or down, and others change data.
 
 use stockroom_common::change::ChangeEvent;
 
@@ -31,7 +31,8 @@ impl App {
         self.screen_mut().show(ctx);
     }
 
-    /// Somebody has changed something: the tab that is shown follows, other tabs read again when they are next shown.
+    /// Handles a change in the shop. The tab that is shown is updated now; other tabs read again when they are next
+    /// shown.
     pub(super) fn change(&mut self, change: &ChangeEvent, ctx: &mut Context<'_>) {
         if let Some(id) = change.entity_id {
             self.names.remove(id);
@@ -47,6 +48,8 @@ impl App {
                 self.screens.get_mut(tab).expire();
             }
         }
+        // Rows that were changed along with another one come without their new values: those that are loaded are read
+        // again.
         for row in &change.touched {
             let is_shown = Tab::of_entity(&row.entity) == Some(shown);
             let rows = self.screens.rows(shown).filter(|_| is_shown);

@@ -1,4 +1,4 @@
-//! The connection to the server, as the status line and the dashboard show it.
+//! The state of the connection to the server, for the status line and the dashboard.
 
 use std::{collections::VecDeque, path::PathBuf, time::Duration};
 
@@ -7,19 +7,19 @@ use crate::messages::{
     event::Link,
 };
 
-/// Response times that are kept.
+/// How many response times are kept.
 const MAX_LATENCIES: usize = 120;
 
 #[derive(Debug)]
 pub struct Connection {
     pub link: Link,
-    /// The server, as people call it.
+    /// The name of the server to show.
     pub server: String,
-    /// How long the last page took, and where the server read it from.
+    /// How long the last page, save or delete took, and, for a page, whether the server read it from the cache.
     pub latency: Option<(Duration, Option<Source>)>,
-    /// How long the last answers took, the newest last.
+    /// How long the last successful pages, saves and deletes took, newest last.
     pub latencies: VecDeque<Duration>,
-    /// The folder of a shop that is being created; the user is told once it answers.
+    /// The folder of a shop that is being created. Shown to the user once its server is connected.
     pub new_shop: Option<PathBuf>,
 }
 
@@ -38,7 +38,7 @@ impl Connection {
         self.link == Link::Up
     }
 
-    /// Records how long an answer took.
+    /// Records how long a reply took.
     pub(super) fn measure(&mut self, reply: &Reply) {
         let owner = reply.ticket.owner;
         if let (Owner::List(_) | Owner::Save | Owner::Delete(_), Ok(_)) = (owner, &reply.result) {
@@ -49,7 +49,7 @@ impl Connection {
         }
         match (&reply.result, owner) {
             (Ok(answer), Owner::List(_)) => self.latency = Some((reply.took, answer.source)),
-            // Only pages come from the cache.
+            // Writes have no cache status.
             (Ok(_) | Err(Failure::Refused(_)), Owner::Save | Owner::Delete(_)) => {
                 self.latency = Some((reply.took, None));
             }

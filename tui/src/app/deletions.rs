@@ -1,4 +1,4 @@
-//! Deletions of single rows that are under way.
+//! Deletions of single rows that are under way, and their outcome.
 
 use std::collections::HashMap;
 
@@ -17,12 +17,12 @@ use crate::{
     },
 };
 
-/// By the run of the call.
+/// The deletions under way, keyed by run.
 #[derive(Debug, Default)]
 pub(crate) struct Deletions(HashMap<u64, Deletion>);
 
 impl Deletions {
-    /// Deletes a row, unless somebody has changed it since it was shown.
+    /// Deletes a row, on condition that nobody has changed it since it was shown.
     pub(crate) fn send(&mut self, deletion: Deletion, ctx: &mut Context<'_>) {
         let ticket = ctx.ticket(Owner::Delete(deletion.tab));
         let path = format!("/v1/{}/{}", deletion.tab.path(), deletion.id);
@@ -38,7 +38,7 @@ impl Deletions {
             return;
         };
         if let Err(failure) = &reply.result {
-            // If the row has changed, the list shows how before anybody tries again.
+            // The row may have changed: the list shows its current state before the user tries again.
             ctx.request(Request::Expire);
             return ctx.error(failure.message());
         }

@@ -1,4 +1,4 @@
-//! From keys to commands, and which of them can be used now.
+//! Turns key presses and mouse events into commands, and determines which commands are available.
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
@@ -10,15 +10,15 @@ use crate::{
         event::{Effect, Hit, MouseAction, MouseMode},
         request::{Confirm, Request},
     },
-    model::{show::Show, tab::Tab, text},
+    model::{show::Formatter, tab::Tab, text},
     screens::list::marks::LEGEND,
-    settings::keys::{self, Binding, Command, Condition, Found, Scope},
+    settings::keys::{self, Binding, Command, Condition, KeyMatch, Scope},
 };
 
-/// Rows that one step of the mouse wheel moves.
+/// Rows that one step of the mouse wheel scrolls.
 const SCROLL_ROWS: usize = 3;
 
-/// Columns of the copied text that the message shows.
+/// Columns of the copied text to show in the message.
 const COPIED_SHOWN: usize = 40;
 
 impl App {
@@ -27,15 +27,16 @@ impl App {
         self.pressed.push(key.into());
         let found = self.preferences.keys.find(self.scope(), &self.pressed);
         let binding = match found {
-            Found::Prefix => return,
-            Found::Binding(binding) => Some(binding),
-            Found::Nothing => None,
+            KeyMatch::Prefix => return,
+            KeyMatch::Binding(binding) => Some(binding),
+            KeyMatch::Nothing => None,
         };
         let is_alone = self.pressed.len() == 1;
         self.pressed.clear();
         let command = binding.map(|binding| binding.command);
         if let Some(overlay) = self.overlays.last_mut() {
-            // In a line of text, what edits it comes first; only Form has keys that mean both.
+            // In a text line, editing keys take precedence over commands. Only forms have keys with both meanings:
+            // left, right and toggle.
             let edits = matches!(
                 command,
                 None | Some(Command::Left | Command::Right | Command::Toggle)
@@ -56,11 +57,11 @@ impl App {
         let Some(binding) = binding else { return };
         match binding.conditions.iter().find(|known| !self.holds(**known)) {
             None => self.run(binding.command, ctx),
-            Some(unmet) => ctx.error(unmet.complaint()),
+            Some(unmet) => ctx.error(unmet.error()),
         }
     }
 
-    /// Scrolls, selects what is clicked on, or opens it if it is selected already.
+    /// Handles the mouse. The wheel scrolls; a click selects an item, or opens it if it is already selected.
     pub(super) fn mouse(&mut self, action: MouseAction, ctx: &mut Context<'_>) {
         match action {
             MouseAction::ScrollUp => (0..SCROLL_ROWS).for_each(|_| self.run(Command::Up, ctx)),
@@ -84,7 +85,8 @@ impl App {
         }
     }
 
-    /// Runs the command of a key, or one chosen from the palette.
+    /// Runs a command, from a key or the palette. While a dialog is open, it gets every command except quit, suspend
+    /// and repaint.
     pub(super) fn run(&mut self, command: Command, ctx: &mut Context<'_>) {
         match command {
             Command::Quit => return self.quit(ctx),
@@ -135,7 +137,7 @@ impl App {
         ctx.effects.push(Effect::SetMouse(mode));
     }
 
-    /// Undoes the last write; asks first where that deletes a row.
+    /// Undoes the last write. Asks first if that deletes a row.
     fn undo(&mut self, ctx: &mut Context<'_>) {
         let Some(label) = self.writes.undo.would_delete() else {
             return self.writes.undo.undo(ctx);
@@ -148,7 +150,7 @@ impl App {
         });
     }
 
-    /// Quits, but asks first where something that was typed would be lost.
+    /// Quits. Asks first if a form has unsaved changes, but only once: quitting from that question needs no answer.
     fn quit(&mut self, ctx: &mut Context<'_>) {
         let is_asked = matches!(
             self.overlays.last(),
@@ -186,8 +188,8 @@ impl App {
             .all(|condition| self.holds(*condition))
     }
 
-    /// The keys that can be pressed now and what they do, in a word each: those that go on with what was
-    /// pressed, or those that are worth a hint.
+    /// The keys for the hint line, each with a short text. After the first keys of a sequence these are the keys that
+    /// continue it; otherwise the available commands that have a hint.
     pub fn hints(&self) -> Vec<(String, &'static str)> {
         let keys = &self.preferences.keys;
         let usable = keys
@@ -205,15 +207,15 @@ impl App {
         for bound in usable {
             let mut sequences = bound.sequences.iter();
             if let Some(sequence) = sequences.find(|sequence| sequence.starts_with(begun)) {
-                let rest = keys::words(&sequence[begun.len()..]);
+                let rest = keys::sequence_text(&sequence[begun.len()..]);
                 hints.push((rest, bound.binding.help));
             }
         }
         hints
     }
 
-    /// The keys of where one is, but for those that a client which only looks refuses, and the marks that
-    /// stand before rows there.
+    /// The lines of the help: the keys of the current scope, without those that a read-only client refuses. For a list,
+    /// also the symbols in front of rows.
     fn help(&self) -> Vec<(String, &'static str)> {
         let scope = self.scope();
         let is_refused = |binding: &Binding| {
@@ -232,12 +234,12 @@ impl App {
     }
 
     fn copy(&self, what: Command, ctx: &mut Context<'_>) {
-        let show = Show {
+        let formatter = Formatter {
             names: &self.names,
             zone: self.zone,
         };
         let rows = self.screens.rows(self.navigation.tab);
-        let Some(copied) = rows.and_then(|rows| rows.copy(what, show)) else {
+        let Some(copied) = rows.and_then(|rows| rows.copy(what, formatter)) else {
             return ctx.error("There is nothing to copy.");
         };
         let shown = text::cut(&copied.replace('\t', " "), COPIED_SHOWN).into_owned();

@@ -1,6 +1,6 @@
-//! Turning to a tab, following a link, and going back.
+//! Navigation: switching tabs, following links, going back and forward.
 
-use super::{navigation::Step, state::App};
+use super::{navigation::FollowedLink, state::App};
 use crate::{
     messages::context::Context,
     model::{
@@ -11,13 +11,14 @@ use crate::{
 };
 
 impl App {
-    /// Turns to a tab by its key or a click, which ends the way back by links.
+    /// Switches to a tab by key or click. Clears the links to go back or forward by.
     pub(super) fn turn_to(&mut self, tab: Tab, ctx: &mut Context<'_>) {
         self.navigation.trail.clear();
         self.navigation.ahead.clear();
         self.show(tab, ctx);
     }
 
+    /// Shows a tab. Without a connection it loads nothing; it does so once the connection is up.
     pub(super) fn show(&mut self, tab: Tab, ctx: &mut Context<'_>) {
         self.navigation.tab = tab;
         if self.connection.is_up() {
@@ -31,9 +32,10 @@ impl App {
         self.step_to(to, query, ctx);
     }
 
+    /// Opens a tab with a query and records the step in the trail.
     fn step_to(&mut self, to: Tab, query: Query, ctx: &mut Context<'_>) {
         let hidden = self.query(to);
-        self.navigation.trail.push(Step {
+        self.navigation.trail.push(FollowedLink {
             from: self.navigation.tab,
             to,
             query: query.clone(),
@@ -43,12 +45,14 @@ impl App {
         self.set_query(to, query, ctx);
     }
 
-    /// Returns to where a link was followed from, or else widens the list.
+    /// Goes back to where the last link was followed from, if the list still shows what the link opened or cannot be
+    /// widened. Otherwise removes the last thing that narrows the list, such as a search or filters.
     pub(super) fn go_back(&mut self, ctx: &mut Context<'_>) {
         let tab = self.navigation.tab;
         let query = self.query(tab);
-        let wider = query.clone().wider();
-        let came_by = |step: &mut Step| step.to == tab && (step.query == query || wider.is_none());
+        let wider = query.clone().without_last_restriction();
+        let came_by =
+            |step: &mut FollowedLink| step.to == tab && (step.query == query || wider.is_none());
         if let Some(step) = self.navigation.trail.pop_if(came_by) {
             self.set_query(step.to, step.hidden.clone(), ctx);
             self.show(step.from, ctx);
@@ -58,7 +62,7 @@ impl App {
         }
     }
 
-    /// Follows again the link that was last gone back by.
+    /// Follows the link again that the user last went back over.
     pub(super) fn go_forward(&mut self, ctx: &mut Context<'_>) {
         match self.navigation.ahead.pop() {
             Some(step) => self.step_to(step.to, step.query, ctx),
@@ -66,7 +70,7 @@ impl App {
         }
     }
 
-    /// What narrows and sorts the list of a tab; nothing on a tab without rows.
+    /// The query of a tab's list; the default on a tab without rows.
     pub(super) fn query(&self, tab: Tab) -> Query {
         let rows = self.screens.rows(tab);
         rows.map_or_else(Query::default, |rows| rows.query())
@@ -78,7 +82,7 @@ impl App {
         }
     }
 
-    /// Changes the query of the list that is shown.
+    /// Changes the query of the list that is shown. A list that a link limited to one row shows all rows again.
     pub(super) fn change_query(&mut self, change: impl FnOnce(&mut Query), ctx: &mut Context<'_>) {
         let tab = self.navigation.tab;
         let mut query = self.query(tab);

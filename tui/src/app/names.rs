@@ -1,4 +1,5 @@
-//! Requests the names that the screens lack: one call per resource, and only while something on the screen wants them.
+//! Requests the names of rows that the screen refers to and that are not known yet, with one call at a time per
+//! resource.
 
 use std::{
     collections::HashMap,
@@ -18,16 +19,17 @@ use crate::{
     model::{names::Names, tab::Tab},
 };
 
-/// How long a failed call waits before it is made again.
+/// Delay after a failed call before the next one.
 const RETRY: Duration = Duration::from_secs(2);
-/// Names that one call asks for.
+/// Names that one call requests at most: the largest page of the API.
 const BATCH: usize = page::MAX_LIMIT as usize;
 
-/// The calls for names that are under way.
+/// The calls for names that are under way, one per tab at most.
 #[derive(Debug, Default)]
 pub(crate) struct NameRequests {
+    /// The run of the call for each tab, and the ids that it requests.
     pending: HashMap<Tab, (u64, Vec<Uuid>)>,
-    /// Not before this instant, after a call that failed.
+    /// No call is sent before this time, after one has failed.
     retry_at: Option<Instant>,
 }
 
@@ -36,7 +38,7 @@ impl NameRequests {
         self.retry_at
     }
 
-    /// Asks for what is wanted, one call at a time for each resource.
+    /// Sends a call for each resource with wanted names, unless one is under way.
     pub(crate) fn send(&mut self, names: &mut Names, ctx: &mut Context<'_>) {
         if self.retry_at.is_some_and(|at| at > ctx.now) {
             return;
@@ -55,6 +57,7 @@ impl NameRequests {
         }
     }
 
+    /// Stores the names of a reply. Rows that are missing in it count as deleted, so that they are not requested again.
     pub(crate) fn reply(&mut self, tab: Tab, reply: &Reply, names: &mut Names, now: Instant) {
         let Ticket { run, .. } = reply.ticket;
         let pending = self.pending.remove(&tab);
@@ -62,7 +65,7 @@ impl NameRequests {
             return;
         };
         let Ok(Page { items: rows, .. }) = reply.read::<Page<Value>>() else {
-            // A screen that still shows one of them will ask again.
+            // The names are not queued again: a screen that still shows one of the rows requests it again.
             self.retry_at = Some(now + RETRY);
             return;
         };

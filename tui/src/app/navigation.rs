@@ -5,28 +5,29 @@ use crate::model::{query::Query, tab::Tab};
 #[derive(Debug, Default)]
 pub struct Navigation {
     pub tab: Tab,
-    /// The links that were followed, to go back by.
-    pub(super) trail: Vec<Step>,
-    /// The links that were gone back by, to go forward again.
-    pub(super) ahead: Vec<Step>,
+    /// The followed links, to go back over, newest last.
+    pub(super) trail: Vec<FollowedLink>,
+    /// The links that the user went back over, to go forward again, newest last.
+    pub(super) ahead: Vec<FollowedLink>,
 }
 
 /// A link that was followed.
 #[derive(Debug)]
-pub(super) struct Step {
+pub(super) struct FollowedLink {
     pub(super) from: Tab,
     pub(super) to: Tab,
     pub(super) query: Query,
-    /// What the tab that it led to showed before.
+    /// The query that the target tab had before, to restore when going back.
     pub(super) hidden: Query,
 }
 
 impl Navigation {
-    /// The tabs from the one where the first link was followed to the present one.
+    /// The tabs from which links were followed, from the first one to the one before the current tab.
     pub fn breadcrumb(&self) -> Vec<Tab> {
         self.trail.iter().map(|step| step.from).collect()
     }
 
+    /// The tab that many steps to the right, wrapping around.
     pub(super) fn neighbour(&self, steps: usize) -> Tab {
         let tabs = Tab::ALL.iter();
         let index = tabs.clone().position(|tab| *tab == self.tab);

@@ -1,5 +1,5 @@
-//! Rows on the screen that somebody changed along with another row, such as the stock that an order took: they are read
-//! again, several in one call.
+//! Reads loaded rows again that were changed along with another row, such as a product whose stock an order reduced.
+//! Several rows are read in one call.
 
 use std::{
     collections::{BTreeSet, HashMap},
@@ -19,13 +19,13 @@ use crate::{
     model::tab::Tab,
 };
 
-/// How long it waits for more of them.
+/// Delay before the call, so that one call covers several rows.
 const DELAY: Duration = Duration::from_millis(200);
 
 #[derive(Debug, Default)]
 pub(crate) struct RefreshQueue {
     wanted: HashMap<Tab, BTreeSet<Uuid>>,
-    /// Runs of the calls that are under way, one per tab.
+    /// The run of the call that is under way for each tab.
     pending: HashMap<Tab, u64>,
     read_at: Option<Instant>,
 }
@@ -40,7 +40,7 @@ impl RefreshQueue {
         self.read_at
     }
 
-    /// Requests them once it is time.
+    /// Requests the queued rows once the delay is over.
     pub(crate) fn tick(&mut self, ctx: &mut Context<'_>) {
         if self.read_at.is_none_or(|at| at > ctx.now) {
             return;
@@ -49,27 +49,30 @@ impl RefreshQueue {
         let wanted = std::mem::take(&mut self.wanted);
         for (tab, ids) in wanted {
             if self.pending.contains_key(&tab) {
-                // Another call would cancel the one that is under way.
+                // Another call would cancel the one that is under way: waits for its reply, which starts the delay
+                // again.
                 self.wanted.insert(tab, ids);
                 continue;
             }
-            // Fewer rows than that are ever on the screen.
-            let ids: Vec<String> = ids
-                .iter()
-                .take(page::MAX_LIMIT as usize)
-                .map(Uuid::to_string)
-                .collect();
+            let mut ids = ids.into_iter();
+            let batch = ids.by_ref().take(page::MAX_LIMIT as usize);
+            let batch: Vec<String> = batch.map(|id| id.to_string()).collect();
+            let rest: BTreeSet<Uuid> = ids.collect();
+            if !rest.is_empty() {
+                // One call takes no more: the reply to this one starts the next.
+                self.wanted.insert(tab, rest);
+            }
             let ticket = ctx.ticket(Owner::Refresh(tab));
             self.pending.insert(tab, ticket.run);
             ctx.send(Call::new(
                 ticket,
                 Method::GET,
-                format!("/v1/{}?id={}", tab.path(), ids.join(",")),
+                format!("/v1/{}?id={}", tab.path(), batch.join(",")),
             ));
         }
     }
 
-    /// The rows of the answer. Missing ones are read with the next change, or with their page.
+    /// The rows of a reply; none if the call failed. Those rows are read with the next change, or with their page.
     pub(crate) fn take(&mut self, tab: Tab, reply: &Reply, now: Instant) -> Vec<Value> {
         if self.pending.get(&tab) == Some(&reply.ticket.run) {
             self.pending.remove(&tab);

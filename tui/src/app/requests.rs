@@ -1,4 +1,4 @@
-//! Handles what screens and dialogs request.
+//! Handles the requests of screens and dialogs.
 
 use serde_json::Value;
 use uuid::Uuid;
@@ -78,7 +78,7 @@ impl App {
             Request::FollowLink(target) => self.follow_link(&target, ctx),
             Request::GoBack => self.go_back(ctx),
             Request::Run(command) => self.run(command, ctx),
-            // Success does not hide an error; the next key does.
+            // A success message does not replace an error. The next key press removes the error.
             Request::Show(Toast::Info(_)) if matches!(self.toast, Some(Toast::Error(_))) => {}
             Request::Show(toast) => self.toast = Some(toast),
             Request::Quit => ctx.effects.push(Effect::Quit),
@@ -86,7 +86,7 @@ impl App {
     }
 
     fn open(&mut self, dialog: Dialog, ctx: &mut Context<'_>) {
-        // Results of work in the background do not interrupt a dialog: they open below it.
+        // Results of background work do not interrupt an open dialog: they open below it.
         let note = match dialog {
             Dialog::ImportReview(_) => {
                 self.toast = None;
@@ -117,7 +117,7 @@ impl App {
         }
     }
 
-    /// Chooses the row that was just created, if the form was opened from a picker for it.
+    /// Chooses the row that was just created, if its form was opened from a picker.
     fn take_created(&self, tab: Tab, row: &Value, ctx: &mut Context<'_>) {
         if let Some(Overlay::Picker(picker)) = self.overlays.last()
             && picker.tab == tab
@@ -127,6 +127,7 @@ impl App {
         }
     }
 
+    /// Handles a successful write: shows a message, records the undo, and updates the list.
     fn written(
         &mut self,
         tab: Tab,
@@ -152,7 +153,7 @@ impl App {
                 rows.put(row);
             }
         }
-        // A write may show elsewhere too: an order in the stock of its products.
+        // A write may affect other lists: an order changes the stock of its products.
         self.screens.expire();
         self.show(self.navigation.tab, ctx);
     }

@@ -49,7 +49,7 @@ impl Screens {
         }
     }
 
-    /// The screen of a tab that lists rows; none for other tabs.
+    /// The screen of a tab as a [`RowScreen`]; none if the tab does not list rows.
     pub fn rows(&self, tab: Tab) -> Option<&dyn RowScreen> {
         self.get(tab).as_rows()
     }
@@ -58,7 +58,7 @@ impl Screens {
         self.get_mut(tab).as_rows_mut()
     }
 
-    /// Every screen reads again when it is next shown.
+    /// Marks the data of every screen as out of date, so that it is read again when the screen is next shown.
     pub fn expire(&mut self) {
         for tab in Tab::ALL {
             self.get_mut(tab).expire();

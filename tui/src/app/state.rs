@@ -1,5 +1,5 @@
-//! The whole state of the client, and `update`, the one function that changes it. Nothing here waits: what takes time is
-//! an effect for the loop, and its outcome comes back as an event.
+//! The state of the client, and `update`, which changes it for each event. Nothing here blocks: anything that takes
+//! time is an effect for the main loop, and its outcome comes back as an event.
 
 use std::time::Instant;
 
@@ -27,9 +27,9 @@ use crate::{
     },
 };
 
-/// Columns and rows of the smallest terminal that the screens fit into.
+/// Columns and rows of the smallest supported terminal.
 pub const MIN_SIZE: (u16, u16) = (40, 10);
-/// Lines that are not rows of a list: tabs, title, header, hints, status.
+/// Screen lines that a list cannot use for rows: tabs, title, header, hints, status.
 const CHROME: u16 = 5;
 
 #[derive(Debug)]
@@ -37,7 +37,7 @@ pub struct App {
     pub screens: Screens,
     pub navigation: Navigation,
     pub connection: Connection,
-    /// Dialogs over the screen, the topmost last.
+    /// The open dialogs, topmost last.
     pub overlays: Vec<Overlay>,
     pub toast: Option<Toast>,
     pub names: Names,
@@ -49,9 +49,9 @@ pub struct App {
     pub(super) refresh: RefreshQueue,
     pub(super) writes: Writes,
     pub(super) memory: Memory,
-    /// Keys that were pressed and mean something only with those that follow.
+    /// The keys pressed so far of a sequence that is not complete.
     pub(super) pressed: Vec<Key>,
-    /// The number of the last call.
+    /// The run of the last call.
     runs: u64,
 }
 
@@ -64,7 +64,7 @@ pub(super) struct Writes {
 }
 
 impl App {
-    /// A client of the server that people call `server`, on a terminal of that many columns and rows.
+    /// A client of the server with that display name, on a terminal of that many columns and rows.
     pub fn new(server: String, zone: Zone, size: (u16, u16), preferences: Preferences) -> Self {
         Self {
             screens: Screens::default(),
@@ -85,7 +85,7 @@ impl App {
         }
     }
 
-    /// Waits for exports that an earlier run has started, each to be saved in a file.
+    /// Continues to track exports that an earlier run of the client started, each with the file to save it to.
     pub fn track_exports(&mut self, exports: Vec<(Uuid, String)>) {
         self.screens.jobs.track_exports(exports);
     }
@@ -98,14 +98,14 @@ impl App {
         });
         let screens = Tab::ALL.into_iter();
         let screens = screens.map(|tab| self.screens.get(tab).deadline());
-        // Without a connection nobody could answer.
+        // Names are requested only while the connection is up.
         let names = self.name_requests.deadline();
         let names = names.filter(|_| self.connection.is_up());
         let others = [names, self.refresh.deadline()];
         screens.chain(pickers).chain(others).flatten().min()
     }
 
-    /// Handles an event; appends to `effects` what the loop must do.
+    /// Handles an event. Appends to `effects` what the main loop must do.
     pub fn update(&mut self, event: Event, now: Instant, effects: &mut Vec<Effect>) {
         let mut requests = Vec::new();
         let mut runs = self.runs;
@@ -119,7 +119,7 @@ impl App {
             requests: &mut requests,
         };
         self.handle_event(event, &mut ctx);
-        // Handling a request may add others. None adds itself, so this ends.
+        // Handling a request may add others. None adds itself, so this loop ends.
         while !ctx.requests.is_empty() {
             let request = ctx.requests.remove(0);
             self.handle(request, &mut ctx);
@@ -177,20 +177,20 @@ impl App {
         }
     }
 
-    /// The last guard of a read-only client, whatever led to a write.
+    /// A last safeguard for a read-only client: drops every write, whatever caused it.
     fn drop_writes(&mut self, effects: &mut Vec<Effect>) {
         let before = effects.len();
         effects.retain(|effect| match effect {
-            // Starting an export is a POST, but changes nothing in the shop.
+            // Starting an export is a POST, but does not change the shop.
             Effect::Send(call) => call.method == Method::GET || call.ticket.owner == Owner::Export,
             _ => true,
         });
         if effects.len() < before {
-            self.toast = Some(Toast::Error(Condition::Changes.complaint().into()));
+            self.toast = Some(Toast::Error(Condition::Changes.error().into()));
         }
     }
 
-    /// Where keys go now.
+    /// The scope in which keys are looked up: that of the topmost dialog, or else of the screen.
     pub fn scope(&self) -> Scope {
         match self.overlays.last() {
             Some(overlay) => overlay.scope(),
@@ -207,7 +207,7 @@ impl App {
         self.screens.get_mut(self.navigation.tab)
     }
 
-    /// Hands a reply to the part of the state that waits for it.
+    /// Passes a reply to the part of the state that waits for it.
     fn reply(&mut self, reply: &Reply, ctx: &mut Context<'_>) {
         let owner = reply.ticket.owner;
         if let Err(failure) = &reply.result {
@@ -252,7 +252,7 @@ impl App {
         let is_taken = self.forms_mut().any(|form| form.reply(reply, ctx));
         let was_saved = reply.ticket.owner == Owner::Save && reply.result.is_ok();
         if !is_taken && was_saved {
-            // The form was closed before its answer came.
+            // The form was closed before the reply arrived.
             ctx.info("The form that you closed was saved.");
             ctx.request(Request::Expire);
         }
@@ -266,6 +266,7 @@ impl App {
         })
     }
 
+    /// Requests the names that the screen and the open forms need.
     fn want_names(&mut self) {
         let mut names = std::mem::take(&mut self.names);
         self.screen().want_names(&mut names);
@@ -276,7 +277,7 @@ impl App {
     }
 }
 
-/// Rows of a list that fit on a terminal of that many rows.
+/// The rows of a list that fit on a terminal with that many rows; at least 1.
 fn list_rows(rows: u16) -> usize {
     usize::from(rows.saturating_sub(CHROME)).max(1)
 }

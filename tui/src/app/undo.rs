@@ -1,4 +1,4 @@
-//! Undoes the last write. A row that has changed since is left alone, and the user is told.
+//! Undoes the last write. A row that somebody has changed since is left alone, and an error reports it.
 
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -18,18 +18,18 @@ use crate::{
     },
 };
 
-/// Writes that can be undone, at most.
+/// Writes that are kept to undo; beyond this the oldest is dropped.
 const MAX: usize = 100;
 
 #[derive(Debug, Default)]
 pub(crate) struct UndoHistory {
-    /// The last write comes last.
+    /// Newest last.
     done: Vec<Undo>,
-    /// The undo that is under way, by the run of its call.
+    /// The run of the call and the undo that is under way.
     pending: Option<(u64, Undo)>,
 }
 
-/// What undoing many rows did; an error where some are not as they were.
+/// The message after undoing a bulk call. An error if some rows could not be restored.
 fn bulk_message(answer: &Answer, label: &str, exception: &str) -> Result<String, String> {
     let report = answer.read::<BulkReport>()?;
     let (failed, rows) = (report.failed, report.rows.len());
@@ -57,13 +57,13 @@ impl UndoHistory {
         self.done.is_empty()
     }
 
-    /// What the last write created, and undoing would delete.
+    /// The label of the row that the last write created and that an undo would delete; none for other writes.
     pub(crate) fn would_delete(&self) -> Option<&str> {
         let last = self.done.last()?;
         matches!(last.action, UndoAction::Delete { .. }).then_some(last.label.as_str())
     }
 
-    /// Undoes the last write.
+    /// Sends the call that undoes the last write. Does nothing while another undo is under way.
     pub(crate) fn undo(&mut self, ctx: &mut Context<'_>) {
         if self.pending.is_some() {
             return;
@@ -96,7 +96,7 @@ impl UndoHistory {
             UndoAction::Bulk { rows, kind } => {
                 let mut rows = rows.clone();
                 if *kind == BulkKind::Deleted {
-                    // A version says that the row is there.
+                    // In a bulk call a version means that the row exists. Deleted rows are created again.
                     let members = rows.iter_mut().filter_map(Value::as_object_mut);
                     members.for_each(|row| drop(row.remove("version")));
                 }
@@ -111,11 +111,12 @@ impl UndoHistory {
         });
     }
 
-    /// Undoing is a write too: the undos of earlier writes to the row expect the version that it has now.
+    /// Updates the undos of earlier writes to the same rows. The undo was itself a write, so the rows have a new
+    /// version, which those undos must expect instead of the one before the undone write.
     fn update_versions(&mut self, undone: &Undo, answer: &Answer) {
         let now = |row: &Value| row["version"].as_i64();
         match &undone.action {
-            // The row is gone, and with it its earlier versions.
+            // The row is deleted: no undo of an earlier write applies to it.
             UndoAction::Delete { .. } | UndoAction::None => {}
             UndoAction::Change { version, .. } => {
                 let row: Option<Value> = answer.read().ok();
@@ -143,7 +144,7 @@ impl UndoHistory {
         }
     }
 
-    /// Later undos of a row expect its new version.
+    /// Makes the undos that expect version `before` of a row expect version `now`.
     fn set_version(&mut self, tab: Tab, row: Uuid, before: i64, now: Option<i64>) {
         let Some(now) = now else { return };
         for undo in self.done.iter_mut().filter(|undo| undo.tab == tab) {
@@ -168,7 +169,7 @@ impl UndoHistory {
         }
     }
 
-    /// Shows the result. An undo that did not reach the server can be tried again.
+    /// Handles the reply to an undo. If the server did not refuse it but the call failed, the undo can be tried again.
     pub(crate) fn reply(&mut self, reply: &Reply, ctx: &mut Context<'_>) {
         let Some((_, undo)) = self.pending.take_if(|(run, _)| *run == reply.ticket.run) else {
             return;

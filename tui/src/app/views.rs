@@ -1,4 +1,4 @@
-//! Saved views, and how lists are arranged from one run to the next.
+//! Saved views, and the arrangement of the lists, which is kept between runs.
 
 use super::state::App;
 use crate::{
@@ -12,7 +12,7 @@ use crate::{
 };
 
 impl App {
-    /// Arranges the lists as an earlier run left them.
+    /// Restores the arrangement of the lists from an earlier run.
     pub fn restore(&mut self, memory: Memory) {
         for tab in Tab::ALL {
             if let Some(list) = memory.lists.get(tab.path())
@@ -24,7 +24,7 @@ impl App {
         self.memory = memory;
     }
 
-    /// Saves how the lists are arranged.
+    /// Saves the arrangement of the lists for the next run.
     pub(super) fn remember(&mut self, ctx: &mut Context<'_>) {
         for tab in Tab::ALL {
             if let Some(rows) = self.screens.rows(tab) {
@@ -60,7 +60,7 @@ impl App {
         }
     }
 
-    /// The views of a list, and the way to a new one.
+    /// A menu with the saved views of a list, and an item to save a new one.
     fn views_menu(&self, tab: Tab) -> Menu {
         let views = self.memory.views(tab).iter().enumerate();
         let mut items: Vec<MenuItem> = views

@@ -1,4 +1,4 @@
-//! The command line of the client without its screens.
+//! The commands of the client that run without its screens.
 
 use std::{path::PathBuf, str::FromStr};
 
@@ -7,78 +7,78 @@ use serde::Serialize;
 use stockroom_common::{order::OrderNumber, seed::NewSeedJob};
 use uuid::Uuid;
 
-/// What the client does without its screens. Data goes to standard output, talk to standard error; the exit
-/// code is 0 where it was done, 1 where it was refused, 2 for wrong usage, 3 where the server cannot be
-/// reached.
+/// The commands that run without the screens. Data goes to standard output, messages to standard error. The exit code
+/// is 0 on success, 1 if the command was refused, 2 for wrong usage, and 3 if the server cannot be reached or does not
+/// answer.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Orders
+    /// List, change, export and import orders
     #[command(subcommand)]
     Orders(Action<OrderFilters>),
-    /// Customers
+    /// List, change, export and import customers
     #[command(subcommand)]
     Customers(Action<NoFilters>),
-    /// Products
+    /// List, change, export and import products
     #[command(subcommand)]
     Products(Action<ProductFilters>),
-    /// Categories
+    /// List, change, export and import categories
     #[command(subcommand)]
     Categories(Action<NoFilters>),
-    /// The shop in figures
+    /// Show the figures of the shop: orders and revenue per month
     Stats {
-        /// How many months back
+        /// Number of past months
         #[arg(long, default_value_t = 12)]
         months: u32,
-        /// As JSON
+        /// Print JSON
         #[arg(long)]
         json: bool,
     },
-    /// Follow the changes in the shop, one line each
+    /// Follow the changes in the shop, one per line
     Changes {
-        /// Only these: order, customer, product, category, with commas between
+        /// Only changes to these, separated by commas: order, customer, product, category
         #[arg(long)]
         entity: Option<String>,
         /// Start after the change at this position
         #[arg(long)]
         after: Option<i64>,
-        /// As JSON
+        /// Print JSON
         #[arg(long)]
         json: bool,
     },
-    /// Partitions of orders and of the change log
+    /// List, archive, restore and delete partitions of orders and of the change log
     #[command(subcommand)]
     Partitions(PartitionAction),
     /// Fill the shop with realistic test data; run it again to continue where it stopped
     Seed {
         #[command(flatten)]
         sizes: NewSeedJob,
-        /// Print the ended job as JSON
+        /// Print the job as JSON when it has ended
         #[arg(long)]
         json: bool,
     },
-    /// Background jobs: waiting, running and ended
+    /// List, follow and cancel background jobs, apply imports and save exports
     #[command(subcommand)]
     Jobs(JobAction),
     /// Print the key bindings, with their names in `config.toml`
     Keys {
-        /// As a page of Markdown
+        /// Print a Markdown page
         #[arg(long)]
         markdown: bool,
     },
     /// Check paths, settings, the terminal and the server
     Doctor {
-        /// As JSON
+        /// Print JSON
         #[arg(long)]
         json: bool,
     },
-    /// Print completions for a shell
+    /// Print a completion script for a shell
     Completions { shell: clap_complete::Shell },
     /// Print the manual page
     Man,
 }
 
 impl Command {
-    /// Whether it changes something in the shop.
+    /// Whether the command changes anything in the shop.
     pub const fn changes_something(&self) -> bool {
         match self {
             Self::Orders(action) => action.changes_something(),
@@ -94,11 +94,11 @@ impl Command {
     }
 }
 
-/// What a row is called on the command line.
+/// How the command line identifies a row.
 #[derive(Clone, Copy, Debug)]
 pub enum RowName {
     Id(Uuid),
-    /// Of an order.
+    /// The number of an order.
     Number(OrderNumber),
 }
 
@@ -116,84 +116,84 @@ impl FromStr for RowName {
 
 #[derive(Debug, Subcommand)]
 pub enum Action<F: Args> {
-    /// The rows of a list
+    /// List rows
     List {
         #[command(flatten)]
         filters: F,
         #[command(flatten)]
-        narrowing: Narrowing,
+        list_args: ListArgs,
         /// Maximum number of rows
         #[arg(long, default_value_t = 50)]
         limit: usize,
-        /// All rows
+        /// Print all rows
         #[arg(long, conflicts_with = "limit")]
         all: bool,
         #[command(flatten)]
         output: Output,
     },
-    /// One row
+    /// Show one row
     Get {
-        /// Its id, or the number of an order
+        /// The id of the row, or the number of an order
         id: RowName,
-        /// As JSON
+        /// Print JSON
         #[arg(long)]
         json: bool,
     },
-    /// A new row
+    /// Create a row
     Create {
         #[command(flatten)]
         fields: Fields,
-        /// As JSON
+        /// Print JSON
         #[arg(long)]
         json: bool,
     },
     /// Change fields of a row
     Update {
-        /// Its id, or the number of an order
+        /// The id of the row, or the number of an order
         id: RowName,
         #[command(flatten)]
         fields: Fields,
-        /// Only if the row is at this version
+        /// Change the row only if it is at this version
         #[arg(long)]
         if_version: Option<i64>,
-        /// As JSON
+        /// Print JSON
         #[arg(long)]
         json: bool,
     },
-    /// Delete rows; those that the server refuses stay
+    /// Delete rows; rows that the server refuses to delete are kept
     Delete {
         #[arg(required = true)]
         ids: Vec<RowName>,
-        /// As JSON
+        /// Print JSON
         #[arg(long)]
         json: bool,
     },
     /// Show who changed a row, when and how
     History {
-        /// Its id, or the number of an order
+        /// The id of the row, or the number of an order
         id: RowName,
-        /// As JSON
+        /// Print JSON
         #[arg(long)]
         json: bool,
     },
-    /// Write a whole list to a file, or to standard output
+    /// Export a whole list to a file or to standard output
     Export {
-        /// A name that ends in .csv or .ndjson; `-` for standard output
+        /// A file name that ends in .csv or .ndjson; `-` for standard output
         #[arg(default_value = "-")]
         file: PathBuf,
         #[command(flatten)]
         filters: F,
         #[command(flatten)]
-        narrowing: Narrowing,
-        /// `csv` or `ndjson`; else as the name of the file says
+        list_args: ListArgs,
+        /// `csv` or `ndjson`; by default taken from the file name, and `csv` for `-`
         #[arg(long)]
         format: Option<stockroom_common::format::Format>,
     },
-    /// Import the rows of a file into the shop: new ones are created, others changed
+    /// Import rows from a file: new ones are created, existing ones changed
     Import {
-        /// A name that ends in .csv or .ndjson, with .gz or without; `-` for standard input
+        /// A file name that ends in .csv or .ndjson, optionally followed by .gz; `-` for standard input
         file: PathBuf,
-        /// `csv` or `ndjson`; else as the name of the file says
+        /// `csv` or `ndjson`; by default taken from the file name, and `csv` for `-`
         #[arg(long)]
         format: Option<stockroom_common::format::Format>,
         /// Only show what would happen
@@ -202,10 +202,10 @@ pub enum Action<F: Args> {
         /// Write nothing unless every row is accepted
         #[arg(long)]
         all_or_nothing: bool,
-        /// Restore into an empty shop: rows keep their ids and versions
+        /// Restore into an empty shop; rows keep their ids and versions
         #[arg(long)]
         restore: bool,
-        /// As JSON
+        /// Print JSON
         #[arg(long)]
         json: bool,
     },
@@ -221,20 +221,20 @@ impl<F: Args> Action<F> {
     }
 }
 
-/// How rows are printed: as a table, unless something else is asked for.
+/// How rows are printed: as a table by default.
 #[derive(Clone, Copy, Debug, Args)]
 pub struct Output {
-    /// A JSON document in each line
+    /// Print one JSON document per line
     #[arg(long, conflicts_with = "csv")]
     pub json: bool,
-    /// CSV with a header
+    /// Print CSV with a header
     #[arg(long)]
     pub csv: bool,
 }
 
 #[derive(Debug, Args)]
-pub struct Narrowing {
-    /// Search for these words, or an order number
+pub struct ListArgs {
+    /// Search for these words or for an order number
     #[arg(long, short = 'q')]
     pub search: Option<String>,
     /// The sort key, such as name; a leading - reverses the order
@@ -242,25 +242,26 @@ pub struct Narrowing {
     pub sort: Option<String>,
 }
 
-/// What a row is to say.
+/// The fields of a row to write.
 #[derive(Debug, Args)]
 pub struct Fields {
-    /// A field and its value, such as name=Tea or address.city=Cork; amounts in minor units
+    /// A field and its value, such as name=Tea or address.city=Cork; amounts are in minor units
     #[arg(long = "set", value_name = "FIELD=VALUE")]
     pub set: Vec<String>,
-    /// A file with a JSON document; `-` for standard input
+    /// A file that contains a JSON document; `-` for standard input
     #[arg(long)]
     pub file: Option<PathBuf>,
 }
 
 #[derive(Debug, Args, Serialize)]
 pub struct OrderFilters {
+    /// Orders of this customer (its id)
     #[arg(long)]
     pub customer_id: Option<String>,
     /// pending, paid, shipped, delivered, cancelled or returned
     #[arg(long)]
     pub status: Option<String>,
-    /// Orders with this product
+    /// Orders that contain this product (its id)
     #[arg(long)]
     pub product_id: Option<String>,
     /// Placed on this day or later, such as 2026-11-24
@@ -273,9 +274,10 @@ pub struct OrderFilters {
 
 #[derive(Debug, Args, Serialize)]
 pub struct ProductFilters {
+    /// Products in this category (its id)
     #[arg(long)]
     pub category_id: Option<String>,
-    /// true or false
+    /// true for active products, false for inactive ones
     #[arg(long)]
     pub active: Option<String>,
 }
@@ -285,12 +287,12 @@ pub struct NoFilters {}
 
 #[derive(Debug, Subcommand)]
 pub enum PartitionAction {
-    /// All of them
+    /// List all partitions
     List {
         #[command(flatten)]
         output: Output,
     },
-    /// Archive partitions: their rows cannot be read until they are restored
+    /// Archive partitions; their rows cannot be read until the partitions are restored
     Archive {
         #[arg(required = true, value_name = "NAME")]
         names: Vec<String>,
@@ -309,39 +311,39 @@ pub enum PartitionAction {
 
 #[derive(Debug, Subcommand)]
 pub enum JobAction {
-    /// Waiting and running jobs and the last hundred that ended, newest first
+    /// List waiting and running jobs and the last hundred that ended, newest first
     List {
-        /// As JSON, a job in each line
+        /// Print JSON, one job per line
         #[arg(long)]
         json: bool,
     },
-    /// Show a job; its JSON lists the refused rows of its file
+    /// Show a job; the JSON of an import lists its refused rows
     Show {
         id: Uuid,
-        /// As JSON
+        /// Print JSON
         #[arg(long)]
         json: bool,
     },
-    /// Follow a job to its end
+    /// Follow a job until it ends
     Follow {
         id: Uuid,
-        /// Print it as JSON in the end
+        /// Print the job as JSON when it has ended
         #[arg(long)]
         json: bool,
     },
     /// Cancel a job
     Cancel { id: Uuid },
-    /// Apply an import that was previewed
+    /// Apply an import after its preview (dry run)
     Apply {
         id: Uuid,
-        /// Print it as JSON in the end
+        /// Print the job as JSON when it has ended
         #[arg(long)]
         json: bool,
     },
-    /// Save the file of an export; it is kept for a day
+    /// Save the file of an export; the server keeps it for a day
     Save {
         id: Uuid,
-        /// Where to; `-` for standard output
+        /// The file to write; `-` for standard output
         #[arg(default_value = "-")]
         file: PathBuf,
     },

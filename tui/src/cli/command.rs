@@ -1,4 +1,4 @@
-//! The client as a command: what the tabs do, for scripts. Data goes to standard output, talk to
+//! Runs the commands, which do for scripts what the tabs do for users. Data goes to standard output, messages to
 //! standard error.
 
 use std::{process::ExitCode, time::Duration};
@@ -18,7 +18,7 @@ pub use crate::cli::arguments::{Action, Command, JobAction, Output, PartitionAct
 use crate::{
     cli::{
         doctor,
-        output::{say, write_out},
+        output::{eprint_line, write_out},
         rows,
         settings::Settings,
         shop::Shop,
@@ -32,11 +32,11 @@ use crate::{
     settings::{config::Config, keys},
 };
 
-/// What the exit codes say; 2 is clap's too.
+/// The exit codes. 2 is also clap's code for wrong usage.
 const REFUSED: u8 = 1;
 pub const USAGE: u8 = 2;
 const UNREACHABLE: u8 = 3;
-/// How long after a stream of changes broke it is followed again, and how often.
+/// How long to wait before following a broken stream of changes again, and how many times in a row.
 const FOLLOW_RETRY: Duration = Duration::from_secs(1);
 const FOLLOW_RETRIES: u32 = 60;
 
@@ -44,18 +44,18 @@ const FOLLOW_RETRIES: u32 = 60;
 pub async fn run(settings: &Settings, command: Command) -> ExitCode {
     let done = match (Config::read(), command) {
         (Ok(config), command) => dispatch(settings, &config, command).await,
-        // It is what the doctor is for.
+        // `doctor` must report a broken `config.toml`, so it runs without one.
         (Err(reason), Command::Doctor { json }) => {
             let config = Config::default();
-            let told = doctor::run(settings, (&config, Some(reason)), json).await;
-            told.map_err(Trouble::Failure)
+            let done = doctor::run(settings, (&config, Some(reason)), json).await;
+            done.map_err(CommandError::Failure)
         }
-        (Err(reason), _) => Err(Trouble::Usage(reason)),
+        (Err(reason), _) => Err(CommandError::Usage(reason)),
     };
     let (reason, code) = match done {
         Ok(()) => return ExitCode::SUCCESS,
-        Err(Trouble::Usage(reason)) => (reason, USAGE),
-        Err(Trouble::Failure(failure)) => {
+        Err(CommandError::Usage(reason)) => (reason, USAGE),
+        Err(CommandError::Failure(failure)) => {
             let code = match failure {
                 Failure::Refused(_) => REFUSED,
                 Failure::Unreachable(_) | Failure::NoAnswer(_) => UNREACHABLE,
@@ -63,31 +63,35 @@ pub async fn run(settings: &Settings, command: Command) -> ExitCode {
             (failure.message().to_owned(), code)
         }
     };
-    say(&reason);
+    eprint_line(&reason);
     ExitCode::from(code)
 }
 
-/// Why a command was not done.
-enum Trouble {
+/// Why a command failed.
+enum CommandError {
     Usage(String),
     Failure(Failure),
 }
 
-impl From<Failure> for Trouble {
+impl From<Failure> for CommandError {
     fn from(failure: Failure) -> Self {
         Self::Failure(failure)
     }
 }
 
-async fn dispatch(settings: &Settings, config: &Config, command: Command) -> Result<(), Trouble> {
+async fn dispatch(
+    settings: &Settings,
+    config: &Config,
+    command: Command,
+) -> Result<(), CommandError> {
     if settings.is_read_only(config) && command.changes_something() {
         let words = "This client is read-only (--read-only).";
         let refused = Problem::new(Kind::Conflict, words);
-        return Err(Trouble::Failure(Failure::Refused(refused)));
+        return Err(CommandError::Failure(Failure::Refused(refused)));
     }
     match command {
         Command::Keys { markdown } => {
-            let map = config.keymap().map_err(Trouble::Usage)?;
+            let map = config.keymap().map_err(CommandError::Usage)?;
             let page = if markdown {
                 keys::markdown(&map)
             } else {
@@ -102,20 +106,20 @@ async fn dispatch(settings: &Settings, config: &Config, command: Command) -> Res
         }
         Command::Man => {
             let mut page = Vec::new();
-            // Memory takes whatever is written to it.
+            // Writing to memory cannot fail.
             let _ = clap_mangen::Man::new(Settings::command()).render(&mut page);
             return Ok(write_out(String::from_utf8_lossy(&page).trim_end())?);
         }
         Command::Doctor { json } => return Ok(doctor::run(settings, (config, None), json).await?),
         _ => {}
     }
-    let (server, local) = settings.server(config).map_err(Trouble::Usage)?;
+    let (server, local) = settings.server(config).map_err(CommandError::Usage)?;
     if let Some(local) = local.as_ref().filter(|local| !local.has_shop()) {
         let words = match settings.check_folder() {
             Err(fault) if local.data_dir().exists() => fault,
             _ => settings.how_to_make_shop(local.data_dir()),
         };
-        return Err(Trouble::Usage(words));
+        return Err(CommandError::Usage(words));
     }
     Ok(ask(&Shop { server, local }, command).await?)
 }
@@ -135,7 +139,7 @@ async fn ask(shop: &Shop, command: Command) -> Result<(), Failure> {
         Command::Partitions(action) => partitions(shop, action).await,
         Command::Seed { sizes, json } => shop.seed(&sizes, json).await,
         Command::Jobs(action) => shop.jobs(action).await,
-        // They need no server and are done.
+        // These need no server, and `dispatch` has already run them.
         Command::Keys { .. }
         | Command::Doctor { .. }
         | Command::Completions { .. }
@@ -172,7 +176,7 @@ async fn stats(shop: &Shop, months: u32, json: bool) -> Result<(), Failure> {
     table::aligned(&lines)
 }
 
-/// Follows the shop for as long as anybody reads.
+/// Follows the changes in the shop until the output can no longer be written.
 async fn changes(
     shop: &Shop,
     entity: Option<String>,
@@ -197,7 +201,7 @@ async fn changes(
                 if json {
                     document::to_value(&change).to_string()
                 } else {
-                    told(&change)
+                    format_change(&change)
                 }
             });
             if let Some(line) = line {
@@ -207,7 +211,8 @@ async fn changes(
         });
         let ended = ended.await;
         std::mem::replace(&mut written, Ok(()))?;
-        // The server goes on elsewhere, or comes back; where nothing was told yet there may be none.
+        // Try again: the server may come back, or another node may answer. Without a position nothing was ever
+        // received, so perhaps no server exists.
         let is_refused = matches!(ended, Failure::Refused(_));
         if is_refused || last.is_none() || retries == FOLLOW_RETRIES {
             return Err(ended);
@@ -217,7 +222,7 @@ async fn changes(
     }
 }
 
-fn told(change: &ChangeEvent) -> String {
+fn format_change(change: &ChangeEvent) -> String {
     let at = text::time(change.at, Zone::Local);
     let id = change
         .entity_id
@@ -251,7 +256,7 @@ async fn partitions(shop: &Shop, action: PartitionAction) -> Result<(), Failure>
     let job: Job = shop.call(Method::POST, &path, Some(body)).await?;
     shop.finish_job(&job).await?;
     for name in names {
-        say(&format!("{name} is {done}."));
+        eprint_line(&format!("{name} is {done}."));
     }
     Ok(())
 }

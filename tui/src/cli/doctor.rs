@@ -1,4 +1,4 @@
-//! `stockroom doctor`: what one looks at first when something is wrong.
+//! `stockroom doctor`: the first thing to run if something is wrong.
 
 use std::{
     path::{Path, PathBuf},
@@ -14,27 +14,27 @@ use crate::{
     io::{api::Server, log},
     messages::call::Failure,
     model::text,
-    settings::{config::Config, memory::Memory, theme::Depth},
+    settings::{config::Config, memory::Memory, theme::ColorSupport},
 };
 
-/// How long the server has to answer.
+/// How long the server may take to answer.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// Something that was looked at.
+/// The result of a check.
 struct Finding {
     what: &'static str,
     is_well: bool,
     words: String,
 }
 
-/// Looks at everything and tells; refused where something is wrong. `broken` is what is wrong with
-/// `config.toml`, which is left aside then.
+/// Runs all checks and prints the findings; fails if any check fails. `broken` is the error in `config.toml`; `config`
+/// then contains the defaults.
 pub(crate) async fn run(
     settings: &Settings,
     (config, broken): (&Config, Option<String>),
     json: bool,
 ) -> Result<(), Failure> {
-    let mut findings = vec![well(
+    let mut findings = vec![ok(
         "client",
         format!("stockroom {}", env!("CARGO_PKG_VERSION")),
     )];
@@ -73,12 +73,12 @@ pub(crate) async fn run(
     }
     match findings.iter().filter(|found| !found.is_well).count() {
         0 => Ok(()),
-        1 => Err(trouble("1 problem found.".into())),
-        many => Err(trouble(format!("{many} problems found."))),
+        1 => Err(problem("1 problem found.".into())),
+        many => Err(problem(format!("{many} problems found."))),
     }
 }
 
-const fn well(what: &'static str, words: String) -> Finding {
+const fn ok(what: &'static str, words: String) -> Finding {
     Finding {
         what,
         is_well: true,
@@ -94,7 +94,7 @@ const fn wrong(what: &'static str, words: String) -> Finding {
     }
 }
 
-fn trouble(detail: String) -> Failure {
+fn problem(detail: String) -> Failure {
     Failure::Refused(Problem::new(Kind::Unavailable, detail))
 }
 
@@ -106,49 +106,49 @@ fn files(settings: &Settings, config: &Config, broken: Option<String>) -> Vec<Fi
     };
     let checked = broken.map_or_else(|| settings.preferences(config).map(|_| ()), Err);
     let found = match checked {
-        Ok(()) => well("settings", place(Config::path())),
+        Ok(()) => ok("settings", place(Config::path())),
         Err(reason) => wrong("settings", reason),
     };
     vec![
         found,
         match Memory::read() {
-            Ok(_) => well("memory", place(Memory::path())),
+            Ok(_) => ok("memory", place(Memory::path())),
             Err(fault) => wrong("memory", fault),
         },
-        well("log", place(log::path())),
+        ok("log", place(log::path())),
     ]
 }
 
 fn terminal() -> Finding {
     let term = std::env::var("TERM").unwrap_or_else(|_| "unknown".into());
-    let colours = match Depth::detect(|name| std::env::var(name).ok()) {
-        Depth::None => "no colours",
-        Depth::Sixteen => "16 colours",
-        Depth::TwoHundred => "256 colours",
-        Depth::True => "16 million colours",
+    let colours = match ColorSupport::detect(|name| std::env::var(name).ok()) {
+        ColorSupport::None => "no colours",
+        ColorSupport::Sixteen => "16 colours",
+        ColorSupport::Colors256 => "256 colours",
+        ColorSupport::True => "16 million colours",
     };
     let size = match crossterm::terminal::size() {
         Ok((columns, rows)) => format!("{columns}×{rows}"),
         Err(_) => "not a terminal".into(),
     };
-    well("terminal", format!("{term}, {size}, {colours}"))
+    ok("terminal", format!("{term}, {size}, {colours}"))
 }
 
 fn sibling(binary: Option<PathBuf>) -> Finding {
     match binary {
-        Some(path) if Path::is_file(&path) => well("local server", path.display().to_string()),
+        Some(path) if Path::is_file(&path) => ok("local server", path.display().to_string()),
         Some(path) => wrong("local server", format!("{} is not there", path.display())),
         None => wrong("local server", "the path of this program is unknown".into()),
     }
 }
 
-/// How the server is. A local one that does not run is not started for this.
+/// Checks the server. A local server that does not run is not started.
 async fn health(shop: &Shop) -> Vec<Finding> {
     if let (Server::Socket(path), Some(local)) = (&shop.server, &shop.local)
         && !local.answers()
     {
         let words = format!("{} (not running; the client starts it)", path.display());
-        return vec![well("server", words)];
+        return vec![ok("server", words)];
     }
     let asked = Instant::now();
     let ready = tokio::time::timeout(PATIENCE, shop.get::<Value>("/readyz")).await;
@@ -163,7 +163,7 @@ async fn health(shop: &Shop) -> Vec<Finding> {
             let is_same = version == env!("CARGO_PKG_VERSION");
             let words = format!("{name}: ready in {took} ms, version {version}");
             vec![if is_same {
-                well("server", words)
+                ok("server", words)
             } else {
                 wrong("server", format!("{words}, not the client's"))
             }]
@@ -180,12 +180,12 @@ async fn health(shop: &Shop) -> Vec<Finding> {
         Ok(stats) => {
             let cache = format!("{}, {} hits", stats.cache.store, stats.cache.hits);
             findings.push(if stats.cache.store == "off" || stats.cache.is_up {
-                well("cache", cache)
+                ok("cache", cache)
             } else {
                 wrong("cache", format!("{cache}, down: reads go to the database"))
             });
             let counts = &stats.counts;
-            findings.push(well(
+            findings.push(ok(
                 "shop",
                 format!(
                     "{} orders, {} customers, {} products, {} categories",

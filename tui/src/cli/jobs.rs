@@ -1,5 +1,4 @@
-//! Jobs as commands: those that seed, those that were begun elsewhere, and how any of them is followed to
-//! its end.
+//! Commands for jobs: starts seed jobs, manages jobs that were started elsewhere, and follows any job until it ends.
 
 use std::{
     io::{IsTerminal, Write},
@@ -18,7 +17,7 @@ use uuid::Uuid;
 use super::arguments::JobAction;
 use crate::{
     cli::{
-        output::{say, write_out},
+        output::{eprint_line, write_out},
         shop::Shop,
     },
     io::api,
@@ -26,14 +25,14 @@ use crate::{
     model::{paths::absolute_path, text},
 };
 
-/// How long after the stream of events broke the job is asked for again, and how often.
+/// How long to wait before following a job again after its event stream broke, and how many times in a row.
 const RETRY: Duration = Duration::from_secs(1);
 const RETRIES: u32 = 30;
-/// How often one is told how far a job is.
-const TELL_EVERY: Duration = Duration::from_secs(1);
+/// The minimum time between two lines of progress.
+const PRINT_INTERVAL: Duration = Duration::from_secs(1);
 
 impl Shop {
-    /// Puts a seed job into the queue and follows it to its end.
+    /// Queues a seed job, or joins an unfinished one that loads the same rows, and follows it until it ends.
     pub(crate) async fn seed(&self, sizes: &NewSeedJob, json: bool) -> Result<(), Failure> {
         let jobs: Page<Job> = self.get("/v1/seed-jobs").await?;
         let job = match jobs.items.into_iter().find(|job| job.will_load(sizes)) {
@@ -44,7 +43,7 @@ impl Shop {
             }
         };
         let job = self.follow_job(&job).await?;
-        say(&job.to_string());
+        eprint_line(&job.to_string());
         if json {
             write_out(&document::to_value(&job).to_string())?;
         }
@@ -57,14 +56,18 @@ impl Shop {
         }
     }
 
-    /// Follows a job to its end, and says on a terminal how far it is.
+    /// Follows a job until it ends. Shows its progress if standard error is a terminal.
     pub(crate) async fn follow_job(&self, job: &Job) -> Result<Job, Failure> {
-        self.follow_and_tell(job, |_| ()).await
+        self.follow_with(job, |_| ()).await
     }
 
-    /// The same, and hands on how far it is each time that is said. A connection that is lost is sought again: the job
-    /// goes on meanwhile.
-    async fn follow_and_tell(&self, job: &Job, mut tell: impl FnMut(&Job)) -> Result<Job, Failure> {
+    /// Like [`Self::follow_job`], but also calls `on_progress` with each update. Reconnects if the connection is lost,
+    /// because the job continues. Gives up after `RETRIES` attempts in a row without an update.
+    async fn follow_with(
+        &self,
+        job: &Job,
+        mut on_progress: impl FnMut(&Job),
+    ) -> Result<Job, Failure> {
         let is_terminal = std::io::stderr().is_terminal();
         let path = format!("/v1/jobs/{}/events", job.id);
         let mut retries = 0;
@@ -76,7 +79,7 @@ impl Shop {
                     let line = job.to_string();
                     let _ = write!(std::io::stderr(), "\r\x1b[K{}", text::clean(&line));
                 }
-                tell(&job);
+                on_progress(&job);
                 last = Some(job);
                 true
             });
@@ -99,31 +102,31 @@ impl Shop {
         Ok(job)
     }
 
-    /// Follows a job to its good end.
+    /// Follows a job until it succeeds.
     ///
     /// # Errors
-    /// Why it came to another.
+    /// If the job fails, is cancelled, or can no longer be followed.
     pub(crate) async fn finish_job(&self, job: &Job) -> Result<Job, Failure> {
-        ended_well(self.follow_job(job).await?)
+        require_success(self.follow_job(job).await?)
     }
 
-    /// Follows a job and writes how far it is, at most once a second, where standard output is no terminal: whoever
-    /// reads there is not to wait for the end.
+    /// Follows a job and prints it. If standard output is not a terminal, also prints its progress at most once a
+    /// second, so that a script does not have to wait for the end.
     async fn follow_out(&self, job: &Job, json: bool) -> Result<(), Failure> {
-        // One document is one to the end.
+        // JSON output is a single document, printed at the end.
         if json || std::io::stdout().is_terminal() {
             return print(&self.finish_job(job).await?, json);
         }
         let mut written: Option<Instant> = None;
-        let job = self.follow_and_tell(job, |job| {
-            let is_due = written.is_none_or(|at| at.elapsed() >= TELL_EVERY);
+        let job = self.follow_with(job, |job| {
+            let is_due = written.is_none_or(|at| at.elapsed() >= PRINT_INTERVAL);
             if is_due && !job.state.is_final() {
                 written = Some(Instant::now());
-                // Where it cannot be written the end says so.
+                // If this fails, the final `print` fails too and returns the error.
                 let _ = print(job, false);
             }
         });
-        print(&ended_well(job.await?)?, false)
+        print(&require_success(job.await?)?, false)
     }
 
     pub(crate) async fn jobs(&self, action: JobAction) -> Result<(), Failure> {
@@ -142,7 +145,7 @@ impl Shop {
             JobAction::Cancel { id } => {
                 let path = format!("/v1/jobs/{id}");
                 let job: Job = self.call(Method::DELETE, &path, None).await?;
-                say(&told(&job));
+                eprint_line(&format_job(&job));
                 Ok(())
             }
             JobAction::Apply { id, json } => {
@@ -154,7 +157,7 @@ impl Shop {
         }
     }
 
-    /// Saves the file of a job.
+    /// Saves the file of an export job.
     async fn save(&self, id: Uuid, file: &Path) -> Result<(), Failure> {
         let (client, base) = self.client().await?;
         let url = format!("{base}/v1/jobs/{id}/file");
@@ -165,7 +168,7 @@ impl Shop {
         let name = absolute_path(&file.to_string_lossy());
         let written = api::download(&client, url, name).await?;
         let written: Written = written.read().map_err(Failure::NoAnswer)?;
-        say(&format!("{}: {}", written.file, text::bytes(written.bytes)));
+        eprint_line(&format!("{}: {}", written.file, text::bytes(written.bytes)));
         Ok(())
     }
 }
@@ -174,14 +177,14 @@ fn print(job: &Job, json: bool) -> Result<(), Failure> {
     if json {
         write_out(&document::to_value(job).to_string())
     } else {
-        write_out(&told(job))
+        write_out(&format_job(job))
     }
 }
 
-fn told(job: &Job) -> String {
+fn format_job(job: &Job) -> String {
     let mut line = format!("{}  {}: {job}", job.id, job.request);
     if let (Some(report), JobRequest::Import(import)) = (&job.report, &job.request) {
-        let counts = super::rows::counts(report);
+        let counts = super::transfer::counts(report);
         line.push_str(&if import.dry_run {
             format!("; preview: {counts}")
         } else {
@@ -191,7 +194,7 @@ fn told(job: &Job) -> String {
     text::clean(&line).into_owned()
 }
 
-fn ended_well(job: Job) -> Result<Job, Failure> {
+fn require_success(job: Job) -> Result<Job, Failure> {
     match (job.state, job.problem) {
         (JobState::Done, problem) => Ok(Job { problem, ..job }),
         (_, Some(problem)) => Err(Failure::Refused(problem)),

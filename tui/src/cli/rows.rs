@@ -1,4 +1,4 @@
-//! The rows of a resource as commands: list, get, create, update, delete, history, files.
+//! Commands for the rows of a resource: list, get, create, update, delete, history, export, import.
 
 use std::{io::Read, path::Path};
 
@@ -8,37 +8,34 @@ use serde::Serialize;
 use serde_json::{Value, json};
 use stockroom_common::{
     FieldError, Kind, Page, Problem,
-    bulk::{BulkReport, ImportReport, RowToDelete},
+    bulk::{BulkReport, RowToDelete},
     change::{History, HistoryEntry},
-    document,
-    format::Format,
-    job::Job,
-    page, table,
+    document, page, table,
 };
 use uuid::Uuid;
 
 use super::{
-    arguments::{Action, Fields, Narrowing, Output, RowName},
+    arguments::{Action, Fields, ListArgs, Output, RowName},
     table::{aligned, print},
+    transfer::{export, import},
 };
 use crate::{
     cli::{
-        output::{say, write_out},
+        output::{eprint_line, unusable, write_out},
         shop::Shop,
     },
-    io::api,
     messages::call::{Failure, Precondition},
     model::{
         entity::{Detail, Entity, Target},
         labels::field_label,
         names::{Names, Reference},
-        show::{Cell, Show},
+        show::{Cell, Formatter},
         tab::Tab,
         text::{self, Zone},
     },
 };
 
-/// Does what is asked of a resource.
+/// Runs an action on a resource.
 pub(crate) async fn run<R: Entity, F: Args + Serialize>(
     shop: &Shop,
     action: Action<F>,
@@ -46,13 +43,13 @@ pub(crate) async fn run<R: Entity, F: Args + Serialize>(
     match action {
         Action::List {
             filters,
-            narrowing,
+            list_args,
             limit,
             all,
             output,
         } => {
             let limit = if all { usize::MAX } else { limit };
-            list::<R>(shop, &pairs(&filters, narrowing), limit, output).await
+            list::<R>(shop, &pairs(&filters, list_args), limit, output).await
         }
         Action::Get { id, json } => {
             let id = id_of::<R>(shop, id).await?;
@@ -91,9 +88,9 @@ pub(crate) async fn run<R: Entity, F: Args + Serialize>(
         Action::Export {
             file,
             filters,
-            narrowing,
+            list_args,
             format,
-        } => export::<R>(shop, &file, pairs(&filters, narrowing), format).await,
+        } => export::<R>(shop, &file, pairs(&filters, list_args), format).await,
         Action::Import {
             file,
             format,
@@ -116,18 +113,18 @@ pub(crate) async fn run<R: Entity, F: Args + Serialize>(
     }
 }
 
-/// What narrows and orders a list, as parameters.
-fn pairs(filters: &impl Serialize, narrowing: Narrowing) -> Vec<(String, String)> {
+/// The filters, search and sort order of a list, as query parameters.
+fn pairs(filters: &impl Serialize, list_args: ListArgs) -> Vec<(String, String)> {
     let filters = document::to_value(filters);
     let set = filters.as_object().into_iter().flatten();
     let set = set.filter_map(|(name, value)| {
         let value = value.as_str()?;
-        // Days begin where times are printed.
+        // A day begins at local midnight, because times are printed in local time.
         let at = text::parse_time(value, Zone::Local).filter(|_| name.starts_with("placed_"));
         let value = at.map_or_else(|| value.to_owned(), |at| at.to_rfc3339());
         Some((name.clone(), value))
     });
-    let Narrowing { search, sort } = narrowing;
+    let ListArgs { search, sort } = list_args;
     let others = [("q", search), ("sort", sort)];
     let others = others
         .into_iter()
@@ -155,18 +152,18 @@ async fn list<R: Entity>(
         }
     }
     let names = names_of(shop, rows.iter().flat_map(R::references).collect()).await;
-    let show = Show {
+    let formatter = Formatter {
         names: &names,
         zone: Zone::Local,
     };
-    print(&rows, output, show)?;
+    print(&rows, output, formatter)?;
     if cursor.is_some() && !output.json && !output.csv {
-        say("There are more rows; use --limit N or --all.");
+        eprint_line("There are more rows; use --limit N or --all.");
     }
     Ok(())
 }
 
-/// The names of the rows that are referred to. One that cannot be read is shown by dots.
+/// Reads the names of the referenced rows. A name that cannot be read is shown as `…`.
 async fn names_of(shop: &Shop, mut references: Vec<Reference>) -> Names {
     let mut names = Names::default();
     references.sort_by_key(|reference| (reference.tab.path(), reference.id));
@@ -197,7 +194,7 @@ async fn show_row<R: Entity>(shop: &Shop, row: &Value, json: bool) -> Result<(),
     let row: R = document::from_value(row).map_err(|error| {
         Failure::NoAnswer(format!("The server's answer cannot be read: {error}"))
     })?;
-    // What leads to another list is of use on a screen alone.
+    // Links to lists are only useful on a screen.
     let is_list = |detail: &Detail| matches!(detail.target, Some(Target::List { .. }));
     let details = row.details().into_iter().filter(|detail| !is_list(detail));
     let details: Vec<Detail> = details.collect();
@@ -206,7 +203,7 @@ async fn show_row<R: Entity>(shop: &Shop, row: &Value, json: bool) -> Result<(),
         _ => None,
     });
     let names = names_of(shop, references.collect()).await;
-    let show = Show {
+    let formatter = Formatter {
         names: &names,
         zone: Zone::Local,
     };
@@ -215,14 +212,14 @@ async fn show_row<R: Entity>(shop: &Shop, row: &Value, json: bool) -> Result<(),
         .map(|detail| {
             vec![
                 (detail.label.to_owned(), false),
-                (show.words(&detail.value), false),
+                (formatter.format(&detail.value), false),
             ]
         })
         .collect();
     aligned(&lines)
 }
 
-/// The document that the flags describe.
+/// Builds the document from `--file` and `--set`; `--set` overrides the file.
 fn read_fields<R: Entity>(fields: Fields) -> Result<Value, Failure> {
     let mut body = match fields.file {
         None => json!({}),
@@ -269,7 +266,7 @@ fn read_all(file: &Path) -> Result<Vec<u8>, Failure> {
     Ok(text)
 }
 
-/// The id of the row that is called so.
+/// Finds the id of a row.
 async fn id_of<R: Entity>(shop: &Shop, name: RowName) -> Result<Uuid, Failure> {
     let number = match name {
         RowName::Id(id) => return Ok(id),
@@ -305,10 +302,6 @@ fn refused(error: FieldError) -> Failure {
     Failure::Refused(Problem::fields(Kind::Unreadable, vec![error]))
 }
 
-fn unusable(detail: String) -> Failure {
-    Failure::Refused(Problem::new(Kind::Unreadable, detail))
-}
-
 async fn delete<R: Entity>(shop: &Shop, ids: &[Uuid], json: bool) -> Result<(), Failure> {
     let rows: Vec<RowToDelete> = ids
         .iter()
@@ -325,15 +318,15 @@ async fn delete<R: Entity>(shop: &Shop, ids: &[Uuid], json: bool) -> Result<(), 
     }
     let failed = ids.iter().zip(&report.rows);
     for (id, problem) in failed.filter_map(|(id, row)| Some((id, row.problem.as_ref()?))) {
-        say(&format!("{id}: {}", problem.detail));
+        eprint_line(&format!("{id}: {}", problem.detail));
     }
-    let told = format!("{} deleted, {} refused.", report.deleted, report.failed);
+    let counts_line = format!("{} deleted, {} refused.", report.deleted, report.failed);
     match report.failed {
         0 => {
-            say(&told);
+            eprint_line(&counts_line);
             Ok(())
         }
-        _ => Err(unusable(told)),
+        _ => Err(unusable(counts_line)),
     }
 }
 
@@ -350,7 +343,7 @@ async fn history<R: Entity>(shop: &Shop, id: Uuid, json: bool) -> Result<(), Fai
             if json {
                 write_out(&document::to_value(entry).to_string())?
             } else {
-                write_out(&told(entry))?
+                write_out(&format_entry(entry))?
             }
         }
         match history.next {
@@ -361,7 +354,7 @@ async fn history<R: Entity>(shop: &Shop, id: Uuid, json: bool) -> Result<(), Fai
     Ok(())
 }
 
-fn told(entry: &HistoryEntry) -> String {
+fn format_entry(entry: &HistoryEntry) -> String {
     let at = text::time(entry.at, Zone::Local);
     let mut line = format!("{at}  {}  {}", text::clean(&entry.actor), entry.op.as_str());
     for change in &entry.changes {
@@ -374,100 +367,4 @@ fn told(entry: &HistoryEntry) -> String {
         line.push_str(&format!("\n    {}", text::clean(&words)));
     }
     line
-}
-
-async fn export<R: Entity>(
-    shop: &Shop,
-    file: &Path,
-    mut pairs: Vec<(String, String)>,
-    format: Option<Format>,
-) -> Result<(), Failure> {
-    let is_stdout = file == Path::new("-");
-    let named = format.or_else(|| Format::of_file(file));
-    let format = match (named, is_stdout) {
-        (Some(format), _) => format,
-        (None, true) => Format::Csv,
-        (None, false) => {
-            let words = format!("{}: end the name in .csv or .ndjson.", file.display());
-            return Err(unusable(words));
-        }
-    };
-    pairs.push(("format".into(), format.to_string()));
-    let query = serde_urlencoded::to_string(pairs).unwrap_or_default();
-    let (client, base) = shop.client().await?;
-    let url = format!("{base}/v1/{}/export?{query}", R::PATH);
-    if is_stdout {
-        return api::download_to(&client, url, tokio::io::stdout())
-            .await
-            .map(|_| ());
-    }
-    let name = file.display().to_string();
-    let written = api::download(&client, url, name).await?;
-    let written: crate::messages::call::Written = written.read().map_err(Failure::NoAnswer)?;
-    say(&format!("{}: {}", written.file, text::bytes(written.bytes)));
-    Ok(())
-}
-
-async fn import<R: Entity>(
-    shop: &Shop,
-    (file, format): (&Path, Option<Format>),
-    mut pairs: Vec<(&'static str, &str)>,
-    json: bool,
-) -> Result<(), Failure> {
-    let is_stdin = file == Path::new("-");
-    let format = match (format.or_else(|| Format::of_file(file)), is_stdin) {
-        (Some(format), _) => format,
-        (None, true) => Format::Csv,
-        (None, false) => {
-            let words = format!(
-                "{}: the name must end in .csv or .ndjson; .gz may follow.",
-                file.display()
-            );
-            return Err(unusable(words));
-        }
-    };
-    pairs.push(("format", format.as_str()));
-    let name = file.file_name().unwrap_or_default().to_string_lossy();
-    pairs.push(("name", &name));
-    let query = serde_urlencoded::to_string(pairs).unwrap_or_default();
-    let (client, base) = shop.client().await?;
-    let url = format!("{base}/v1/{}/import?{query}", R::PATH);
-    let answer = api::upload_file(&client, url, &file.display().to_string()).await?;
-    let job: Job = answer.read().map_err(Failure::NoAnswer)?;
-    let job = shop.finish_job(&job).await?;
-    let can_be_applied = job.can_be_applied();
-    let report = job.report.unwrap_or_default();
-    if json {
-        write_out(&document::to_value(&report).to_string())?;
-    }
-    for row in &report.refused {
-        let why = row
-            .row
-            .problem
-            .as_ref()
-            .map(|problem| problem.detail.as_str());
-        say(&format!("line {}: {}", row.line, why.unwrap_or_default()));
-    }
-    let mut words = format!("{}.", counts(&report));
-    if can_be_applied && report.created + report.updated > 0 {
-        words.push_str(&format!(
-            " Nothing is written yet; run: stockroom jobs apply {}",
-            job.id
-        ));
-    }
-    match report.failed {
-        0 => {
-            say(&words);
-            Ok(())
-        }
-        _ => Err(unusable(words)),
-    }
-}
-
-/// `3 new, 1 changed, 0 as they are, 2 refused`
-pub(crate) fn counts(report: &ImportReport) -> String {
-    format!(
-        "{} new, {} changed, {} unchanged, {} refused",
-        report.created, report.updated, report.unchanged, report.failed
-    )
 }

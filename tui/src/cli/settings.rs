@@ -1,4 +1,4 @@
-//! The flags of the client. A flag wins over its environment variable, and a variable over `config.toml`.
+//! The flags of the client. A flag overrides its environment variable, which overrides `config.toml`.
 
 use std::path::{Path, PathBuf};
 
@@ -14,13 +14,13 @@ use crate::{
     settings::{
         config::Config,
         preferences::Preferences,
-        theme::{Depth, Scheme, Theme},
+        theme::{ColorSupport, Scheme, Theme},
     },
 };
 
-/// The back office of a shop in the terminal: orders, customers, products, categories.
+/// Manage a shop from the terminal: orders, customers, products, categories.
 ///
-/// Without a server it opens a shop on this machine, starting a server of its own.
+/// If no server is given, the client opens a shop on this machine and starts a local server for it.
 #[derive(Debug, Parser)]
 #[command(name = "stockroom", version)]
 pub struct Settings {
@@ -35,7 +35,7 @@ pub struct Settings {
     #[arg(long, env = local_paths::DATA_DIR_VARIABLE, global = true)]
     pub data_dir: Option<PathBuf>,
 
-    /// Create a shop in that folder if there is none.
+    /// Create the folder of `--data-dir`, and a shop in it, if it does not exist.
     #[arg(long, env = "STOCKROOM_CREATE")]
     pub create: bool,
 
@@ -43,7 +43,7 @@ pub struct Settings {
     #[arg(long, env = "STOCKROOM_THEME", value_name = "THEME")]
     pub theme: Option<Scheme>,
 
-    /// ASCII only, states in words: for screen readers.
+    /// Use only ASCII and show states as words, for screen readers.
     #[arg(long, env = "STOCKROOM_PLAIN")]
     pub plain: bool,
 
@@ -51,20 +51,20 @@ pub struct Settings {
     #[arg(long, env = "STOCKROOM_NO_MOUSE")]
     pub no_mouse: bool,
 
-    /// Read-only: nothing in the shop can be changed.
+    /// Run read-only: refuse all changes to the shop.
     #[arg(long, env = "STOCKROOM_READ_ONLY", global = true)]
     pub read_only: bool,
 }
 
 impl Settings {
-    /// The server to talk to, and how to start it where it is ours to start.
+    /// The server to use, and how to start it if it is a local server.
     ///
     /// # Errors
-    /// A sentence about what is wrong with the settings.
+    /// If the settings are invalid: a message for the user.
     pub fn server(&self, config: &Config) -> Result<(Server, Option<LocalServer>), String> {
         let configured = match &self.server {
             Some(server) => Some(server.clone()),
-            // A folder is named: it is that shop that is meant.
+            // `--data-dir` selects the local shop, even if `config.toml` contains a server.
             None if self.data_dir.is_some() => None,
             None => config.server.clone(),
         };
@@ -84,10 +84,10 @@ impl Settings {
         Ok((Server::Socket(local.socket().into()), Some(local)))
     }
 
-    /// Refuses to make a shop in a folder that is not there: its name may be mistyped.
+    /// Refuses to create a shop in a missing folder without `--create`: the name may be mistyped.
     ///
     /// # Errors
-    /// A sentence that says what to do.
+    /// If the folder is missing or is a file: a message that says what to do.
     pub fn check_folder(&self) -> Result<(), String> {
         let Some(folder) = &self.data_dir else {
             return Ok(());
@@ -104,7 +104,7 @@ impl Settings {
         }
     }
 
-    /// What to do where a command finds no shop in that folder: commands make none.
+    /// The message for a command that finds no shop in the folder: commands do not create one.
     pub fn how_to_make_shop(&self, folder: &Path) -> String {
         let folder = folder.display();
         let open = match &self.data_dir {
@@ -114,15 +114,15 @@ impl Settings {
         format!("There is no shop in {folder}; open the client to make one: {open}")
     }
 
-    /// Whether nothing may be changed.
+    /// Whether the client refuses all changes to the shop.
     pub const fn is_read_only(&self, config: &Config) -> bool {
         self.read_only || config.read_only
     }
 
-    /// How the client looks and behaves.
+    /// How the client looks and behaves, from the flags and `config.toml`.
     ///
     /// # Errors
-    /// A sentence about what is wrong with the settings.
+    /// If the settings are invalid: a message for the user.
     pub fn preferences(&self, config: &Config) -> Result<Preferences, String> {
         let scheme = match (self.theme, &config.theme) {
             (Some(scheme), _) => scheme,
@@ -131,10 +131,10 @@ impl Settings {
                 .map_err(|fault: String| Config::error(format!("has a wrong theme: {fault}")))?,
             (None, None) => Scheme::default(),
         };
-        let depth = Depth::detect(|name| std::env::var(name).ok());
+        let colors = ColorSupport::detect(|name| std::env::var(name).ok());
         Ok(Preferences {
             keys: config.keymap()?,
-            theme: Theme::new(scheme, depth),
+            theme: Theme::new(scheme, colors),
             is_plain: self.plain || config.plain,
             has_mouse: !self.no_mouse && config.mouse.unwrap_or(true),
             is_read_only: self.is_read_only(config),

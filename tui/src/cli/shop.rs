@@ -1,4 +1,4 @@
-//! The server as commands use it: one call after the other.
+//! The server as the commands use it: one call at a time.
 
 use reqwest::Method;
 use serde::de::DeserializeOwned;
@@ -40,7 +40,7 @@ impl Shop {
         precondition: Precondition,
     ) -> Result<Answer, Failure> {
         let (client, base) = self.client().await?;
-        // Nobody else waits for an answer here.
+        // The ticket is not used: only this function waits for the answer.
         let ticket = Ticket {
             owner: Owner::Job,
             run: 0,
@@ -53,13 +53,13 @@ impl Shop {
         api::exchange(&client, format!("{base}{path}"), call).await
     }
 
-    /// Follows a stream of events after the one with that id; says why it ended. An event may bear an id
-    /// alone. `tell` says whether it goes on.
+    /// Follows an event stream, starting after the event with the id `after`; returns why it ended. An event may
+    /// contain only an id. `on_progress` returns whether to continue.
     pub(crate) async fn follow<T: DeserializeOwned>(
         &self,
         path: &str,
         after: Option<&str>,
-        mut tell: impl FnMut(Option<&str>, Option<T>) -> bool,
+        mut on_progress: impl FnMut(Option<&str>, Option<T>) -> bool,
     ) -> Failure {
         let (client, base) = match self.client().await {
             Ok(client) => client,
@@ -67,10 +67,10 @@ impl Shop {
         };
         let read = |event: StreamEvent<'_>| {
             if event.data.is_empty() {
-                return tell(event.id, None);
+                return on_progress(event.id, None);
             }
             match serde_json::from_str(event.data) {
-                Ok(told) => tell(event.id, Some(told)),
+                Ok(value) => on_progress(event.id, Some(value)),
                 Err(_) => false,
             }
         };

@@ -1,4 +1,4 @@
-//! Rows on standard output: as a table for people, as CSV or JSON for programs.
+//! Prints rows on standard output: as a table for people, as CSV or JSON for programs.
 
 use stockroom_common::{document, table};
 
@@ -7,19 +7,23 @@ use crate::{
     messages::call::Failure,
     model::{
         entity::Entity,
-        show::{Cell, Show},
+        show::{Cell, Formatter},
         text,
     },
 };
 
-/// Rows of a column that are numbers stand on the right.
+/// The alignment of a cell. Numbers are aligned to the right.
 pub(crate) const RIGHT: bool = true;
 pub(crate) const LEFT: bool = false;
-/// A text longer than this is cut in a table.
-const WIDEST: usize = 60;
+/// The maximum width of a table cell in terminal columns; longer text is cut.
+const MAX_WIDTH: usize = 60;
 
-/// Prints rows as the flags say.
-pub(crate) fn print<R: Entity>(rows: &[R], output: Output, show: Show<'_>) -> Result<(), Failure> {
+/// Prints rows in the format that the flags select.
+pub(crate) fn print<R: Entity>(
+    rows: &[R],
+    output: Output,
+    formatter: Formatter<'_>,
+) -> Result<(), Failure> {
     match output {
         Output { json: true, .. } => rows
             .iter()
@@ -35,7 +39,7 @@ pub(crate) fn print<R: Entity>(rows: &[R], output: Output, show: Show<'_>) -> Re
             });
             csv(std::iter::once(header).chain(cells))
         }
-        _ => aligned(&with_header::<R>(rows, show)),
+        _ => aligned(&with_header::<R>(rows, formatter)),
     }
 }
 
@@ -43,15 +47,15 @@ pub(crate) fn print<R: Entity>(rows: &[R], output: Output, show: Show<'_>) -> Re
 pub(crate) fn csv(records: impl Iterator<Item = Vec<String>>) -> Result<(), Failure> {
     let mut out = csv::Writer::from_writer(Vec::new());
     for record in records {
-        // Memory takes whatever is written to it.
+        // Writing to memory cannot fail.
         let _ = out.write_record(record);
     }
     let text = out.into_inner().unwrap_or_default();
     write_out(String::from_utf8_lossy(&text).trim_end())
 }
 
-/// The columns of the client's list, and the id, for the next command.
-fn with_header<R: Entity>(rows: &[R], show: Show<'_>) -> Vec<Vec<(String, bool)>> {
+/// The columns of the client's list, plus the id, which the user may need for the next command.
+fn with_header<R: Entity>(rows: &[R], formatter: Formatter<'_>) -> Vec<Vec<(String, bool)>> {
     let mut titles: Vec<(String, bool)> = R::COLUMNS
         .iter()
         .map(|column| {
@@ -68,8 +72,8 @@ fn with_header<R: Entity>(rows: &[R], show: Show<'_>) -> Vec<Vec<(String, bool)>
             .iter()
             .map(|column| {
                 let cell = (column.cell)(row);
-                let words = show.words(&cell);
-                (text::cut(&words, WIDEST).into_owned(), is_number(&cell))
+                let words = formatter.format(&cell);
+                (text::cut(&words, MAX_WIDTH).into_owned(), is_number(&cell))
             })
             .collect();
         cells.push((row.id().to_string(), false));
@@ -82,7 +86,7 @@ const fn is_number(cell: &Cell) -> bool {
     matches!(cell, Cell::Integer(_) | Cell::Money(_))
 }
 
-/// Prints cells in columns; those that are numbers stand on the right.
+/// Prints cells in aligned columns. Numbers are aligned to the right.
 pub(crate) fn aligned(rows: &[Vec<(String, bool)>]) -> Result<(), Failure> {
     let columns = rows.iter().map(Vec::len).max().unwrap_or_default();
     let width = |column: usize| {

@@ -1,4 +1,4 @@
-//! A question before something that is hard to take back.
+//! A confirmation dialog for an action that is hard to undo.
 
 use std::mem;
 
@@ -19,7 +19,7 @@ pub struct ConfirmDialog {
     pub on_yes: Request,
 }
 
-/// A line in which a name or a number has to be typed.
+/// A line in which the user must type a name or a number to confirm.
 #[derive(Clone, Debug)]
 pub struct Typed {
     pub expected: String,
@@ -27,7 +27,7 @@ pub struct Typed {
 }
 
 impl Typed {
-    /// Numbers may be grouped, as `100,000`.
+    /// Whether the line contains the expected text. A number may contain separators, as in `100,000`.
     fn is_right(&self) -> bool {
         let typed = self.line.text().trim();
         let is_number = self.expected.bytes().all(|byte| byte.is_ascii_digit());
@@ -68,7 +68,7 @@ impl ConfirmDialog {
         };
         ctx.request(Request::Close);
         if is_yes {
-            // The dialog is closed by the time the request is handled.
+            // The requests run in order, so the dialog is closed before this one is handled.
             ctx.request(mem::replace(&mut self.on_yes, Request::Close));
         }
     }

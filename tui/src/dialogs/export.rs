@@ -1,4 +1,4 @@
-//! The line for the name of the file that a list is exported to.
+//! The prompt for the file to which a list is exported.
 
 use std::path::Path;
 
@@ -19,7 +19,7 @@ use crate::{
 pub struct ExportPrompt {
     /// The path and query to export from, without a format.
     path: String,
-    /// The rows, where they are marked ones.
+    /// The marked rows; none to export the whole list.
     ids: Option<Vec<Uuid>>,
     pub line: Line,
 }

@@ -1,5 +1,5 @@
-//! The form, one for every entity and for filters: fields as data, values as JSON. It checks while
-//! one types, shows the server's refusals at their fields, and sends only what was changed.
+//! The form for all entities, filters and seed jobs. The fields are data and the values JSON. It validates while the
+//! user types, shows the server's errors at their fields, and sends only changed fields when it edits a row.
 
 mod conflict;
 mod save;
@@ -39,26 +39,27 @@ pub struct Form {
     pub slots: Vec<Slot>,
     pub focus: usize,
     pub errors: Vec<FieldError>,
-    /// What is wrong that belongs to no field.
+    /// An error or a hint that belongs to no field.
     pub message: Option<String>,
-    /// What others did to the row meanwhile.
+    /// What somebody else has done to the row since the form was opened.
     pub notice: Option<String>,
-    /// Where others changed the same field to something else.
+    /// The fields that both the user and somebody else have changed, until the user has chosen a value for each.
     pub conflict: Option<Conflict>,
     purpose: Purpose,
     zone: Zone,
     check: fn(Value) -> Vec<FieldError>,
     fields: Vec<&'static Field>,
-    /// What the fields said when the form was opened, or when the row was read again.
+    /// The document when the form was opened, or when the row was last read again.
     initial: Value,
-    sending: Option<(u64, Step)>,
+    /// The run and the purpose of the call that is under way.
+    sending: Option<(u64, FormCall)>,
 }
 
-/// What an answer is for.
+/// The purpose of a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Step {
+enum FormCall {
     Save,
-    /// The row is read again, because it has changed under the form.
+    /// Reads the row again, because somebody has changed it while the form was open.
     Reread,
 }
 
@@ -89,7 +90,7 @@ impl Form {
         }
     }
 
-    /// The two versions to choose from, where they are in sight.
+    /// The conflict, while its dialog is shown.
     pub fn shown_conflict(&self) -> Option<&Conflict> {
         self.conflict.as_ref().filter(|conflict| conflict.is_shown)
     }
@@ -109,17 +110,18 @@ impl Form {
         self.document() != self.initial
     }
 
-    /// The error to show at a field: the server's, or what the field itself knows.
+    /// The error to show at a field: the one of the last check or of the server, or else the field's own.
     pub fn error_of(&self, slot: &Slot) -> Option<String> {
-        let told = self
+        let reported = self
             .errors
             .iter()
             .find(|error| error.pointer == slot.pointer);
-        told.map(|error| error.message.clone())
-            .or_else(|| slot.complaint(self.zone))
+        reported
+            .map(|error| error.message.clone())
+            .or_else(|| slot.error(self.zone))
     }
 
-    /// The line being typed into, where the field in focus has one.
+    /// The text line of the focused field. None if the field has none, or typing is blocked.
     pub fn line(&mut self) -> Option<&mut Line> {
         if self.is_sending() || self.shown_conflict().is_some() {
             return None;
@@ -130,7 +132,7 @@ impl Form {
         }
     }
 
-    /// A field's error is old once its value changes.
+    /// Handles a change of the focused field: drops its errors and checks it again.
     pub fn typed(&mut self) {
         let Some(slot) = self.slots.get_mut(self.focus) else {
             return;
@@ -139,7 +141,8 @@ impl Form {
         let pointer = slot.pointer.clone();
         self.errors.retain(|error| error.pointer != pointer);
         self.message = None;
-        // Rules that the client knows are checked at once; those of empty fields can wait.
+        // The client checks the rules that it knows at once, but only for this field: errors of fields that are not
+        // filled in yet can wait until the form is saved.
         let found = (self.check)(self.document());
         self.errors
             .extend(found.into_iter().filter(|error| error.pointer == pointer));
@@ -157,7 +160,7 @@ impl Form {
 
     pub fn command(&mut self, command: Command, ctx: &mut Context<'_>) {
         if self.is_sending() && command != Command::Back {
-            // What was typed now would not be in what is on its way.
+            // The request under way would not include the change.
             return;
         }
         if self.shown_conflict().is_some() {
@@ -187,7 +190,7 @@ impl Form {
         }
     }
 
-    /// Takes note of what others did to the row. Saving will put the two together.
+    /// Shows that somebody else has changed or deleted the row. Saving merges the two changes.
     pub fn notice(&mut self, change: &ChangeEvent) {
         let Purpose::Edit { id, version, .. } = self.purpose else {
             return;
@@ -207,7 +210,7 @@ impl Form {
         }
     }
 
-    /// Takes text that was edited elsewhere.
+    /// Takes the text from the user's editor into the focused field.
     pub fn edited(&mut self, text: &str) {
         if let Some(line) = self.line() {
             *line = Line::new(text);
@@ -215,7 +218,7 @@ impl Form {
         }
     }
 
-    /// Takes the row that was chosen for the field in focus.
+    /// Takes the row that was chosen for the focused field, and moves on to the next field.
     pub fn picked(&mut self, chosen: Uuid) {
         if let Some(SlotValue::Reference { id, .. }) =
             self.slots.get_mut(self.focus).map(|slot| &mut slot.value)
@@ -226,7 +229,7 @@ impl Form {
         }
     }
 
-    /// Turns to a field. Its text is selected, so that typing replaces it, and a key that moves keeps it.
+    /// Moves the focus to a field and selects its text: typing replaces the text, and a cursor key keeps it.
     fn focus_field(&mut self, index: usize) {
         self.focus = index.min(self.slots.len() - 1);
         if let SlotValue::Text(line) = &mut self.slots[self.focus].value {
@@ -234,7 +237,8 @@ impl Form {
         }
     }
 
-    /// Starts a search for the row of the field in focus; false where the field is not chosen by search.
+    /// Opens a picker for the focused field, with the typed character as the search. False if the field does not refer
+    /// to a row.
     pub fn search(&mut self, first: char, ctx: &mut Context<'_>) -> bool {
         let is_open = !self.is_sending() && self.shown_conflict().is_none();
         let picker = self.picker(first.into()).filter(|_| is_open);
@@ -272,7 +276,7 @@ impl Form {
         }
     }
 
-    /// Steps through the values of a flag or a choice.
+    /// Moves to another value of a flag or a choice.
     fn step_value(&mut self, by: isize) {
         match &mut self.slots[self.focus].value {
             SlotValue::Flag(on) => *on = !*on,
@@ -299,7 +303,7 @@ impl Form {
             .extend(Slot::of_line(line, &json!({"quantity": 1})));
     }
 
-    /// Takes order lines away that say nothing, as the one that is there for the next product.
+    /// Removes blank order lines, such as one that was added for another product. Keeps at least one line.
     fn drop_blank_lines(&mut self) {
         for line in (0..self.line_count()).rev() {
             let mut of_line = self.slots.iter().filter(|slot| slot.line() == Some(line));
@@ -331,7 +335,7 @@ impl Form {
         self.take_line(line);
     }
 
-    /// What the fields say, as the API takes it.
+    /// The values of the fields as a document for the API.
     fn document(&self) -> Value {
         document_of(&self.slots, self.zone)
     }

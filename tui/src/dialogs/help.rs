@@ -1,20 +1,21 @@
-//! The help.
+//! The help dialog.
 
 use crate::{
     messages::{context::Context, request::Request},
     settings::keys::Command,
 };
 
-/// The help, scrolled to a line.
+/// The state of the help dialog.
 #[derive(Debug)]
 pub struct Help {
+    /// Index of the first visible line.
     pub top: usize,
-    /// Keys, or marks before rows, and what each means.
+    /// Keys, or symbols in front of rows, each with its meaning.
     pub lines: Vec<(String, &'static str)>,
 }
 
 impl Help {
-    /// The highest `top` that still fills the box.
+    /// The largest `top` at which the box is full.
     fn last_top(&self, ctx: &Context<'_>) -> usize {
         self.lines.len().saturating_sub(ctx.rows)
     }

@@ -1,6 +1,6 @@
-//! A file of rows on its way into the shop: which file, what it would do, and what it has done. It is sent once, as a
-//! job. The server first tries the import and rolls it back, so that the outcome is known before anything is written; then
-//! it applies the file that it already has.
+//! The import of a file: a prompt for the file, then a review of what it would do, then of what it has done. The file
+//! is uploaded once, as a job. The server first runs the import and rolls it back, so that the user sees the outcome
+//! before anything is written. On confirmation it applies the file that it already has.
 
 use std::path::Path;
 
@@ -21,19 +21,19 @@ use crate::{
     settings::keys::Command,
 };
 
-/// The line for the name of the file.
+/// The prompt for the file name.
 #[derive(Debug)]
 pub struct ImportPrompt {
-    /// The resource, as in paths.
+    /// The resource, as it appears in the API's paths.
     pub resource: &'static str,
     pub line: Line,
 }
 
-/// What a file would do, or has done, with the rows that were refused.
+/// What a file would do, or has done, with the refused rows.
 #[derive(Debug)]
 pub struct ImportReview {
     pub job: Box<Job>,
-    /// The first refused row on the screen.
+    /// Index of the first refused row on the screen.
     pub top: usize,
 }
 
@@ -71,12 +71,12 @@ impl ImportReview {
         Self { job, top: 0 }
     }
 
-    /// Whether it is yet to be written.
+    /// Whether nothing is written yet and the import can be applied.
     pub fn is_preview(&self) -> bool {
         self.job.can_be_applied()
     }
 
-    /// Rows that would be, or were, written.
+    /// How many rows would be, or were, created or updated.
     pub fn changes(&self) -> u64 {
         let report = self.job.report.as_ref();
         report.map_or(0, |report| report.created + report.updated)

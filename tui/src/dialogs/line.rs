@@ -1,17 +1,17 @@
-//! A line of text being typed.
+//! A single-line text input.
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use tui_input::{Input, InputRequest};
 
 use crate::model::text;
 
-/// Characters beyond which typing stops: no field of the server takes more.
+/// Characters that a line holds; the longest text field of the API takes 2,000.
 const MAX_LENGTH: usize = 5_000;
 
 #[derive(Clone, Debug, Default)]
 pub struct Line {
     input: Input,
-    /// Whether what is typed next takes the place of the text.
+    /// Whether the whole text is selected: the next character replaces it.
     is_selected: bool,
 }
 
@@ -34,7 +34,7 @@ impl Line {
         self.input.value()
     }
 
-    /// Selects the text, as fields do that are turned to.
+    /// Selects the whole text, unless it is empty.
     pub fn select(&mut self) {
         self.is_selected = !self.text().is_empty();
     }
@@ -43,7 +43,7 @@ impl Line {
         self.is_selected
     }
 
-    /// Takes the selected text away; false where none is selected.
+    /// Removes the selected text. False if nothing is selected.
     fn clear_selected(&mut self) -> bool {
         let was_selected = std::mem::take(&mut self.is_selected);
         if was_selected {
@@ -52,7 +52,7 @@ impl Line {
         was_selected
     }
 
-    /// Handles a key that edits text; false where it does not.
+    /// Handles a key that edits text or moves the cursor. False if the key does neither.
     pub fn key(&mut self, key: KeyEvent) -> bool {
         let control = key.modifiers.contains(KeyModifiers::CONTROL);
         let alt = key.modifiers.contains(KeyModifiers::ALT);
@@ -66,7 +66,7 @@ impl Line {
             KeyCode::Char('f') if alt => InputRequest::GoToNextWord,
             KeyCode::Char(c) if !control && !alt => {
                 self.clear_selected();
-                if self.input.value().len() >= MAX_LENGTH {
+                if self.room() == 0 {
                     return true;
                 }
                 InputRequest::InsertChar(c)
@@ -88,20 +88,25 @@ impl Line {
         true
     }
 
-    /// Types text that was pasted; line breaks become blanks, but for those at its end.
+    /// Characters that still fit.
+    fn room(&self) -> usize {
+        MAX_LENGTH.saturating_sub(self.text().chars().count())
+    }
+
+    /// Inserts pasted text. Control characters, including line breaks, become blanks; line breaks at the end are
+    /// removed.
     pub fn paste(&mut self, pasted: &str) {
         self.clear_selected();
-        for c in pasted
-            .trim_end_matches(['\r', '\n'])
-            .chars()
-            .take(MAX_LENGTH)
-        {
+        let room = self.room();
+        let pasted = pasted.trim_end_matches(['\r', '\n']);
+        for c in pasted.chars().take(room) {
             let c = if c.is_control() { ' ' } else { c };
             self.input.handle(InputRequest::InsertChar(c));
         }
     }
 
-    /// The part that fits into that many columns, and in which of them the cursor stands.
+    /// The text from the first character that is visible in that many columns, and the column of the cursor. The end of
+    /// the text may be wider than the columns.
     pub fn view(&self, columns: usize) -> (String, usize) {
         let before: String = self.text().chars().take(self.input.cursor()).collect();
         let after: String = self.text().chars().skip(self.input.cursor()).collect();

@@ -1,4 +1,4 @@
-//! A choice among a few lines.
+//! A menu: a choice from a few items.
 
 use crate::{
     messages::{

@@ -1,4 +1,4 @@
-//! What a bulk call did not do: the rows that were refused, each with the reason.
+//! The rows that a bulk call refused, each with the reason.
 
 use crate::{
     messages::{context::Context, request::Request},
@@ -8,9 +8,9 @@ use crate::{
 #[derive(Debug)]
 pub struct BulkOutcome {
     pub title: String,
-    /// Labels of rows, each with the reason.
+    /// The label of each refused row, and the reason.
     pub refused: Vec<(String, String)>,
-    /// The first one on the screen.
+    /// Index of the first refused row on the screen.
     pub top: usize,
 }
 

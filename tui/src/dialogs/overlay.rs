@@ -1,4 +1,4 @@
-//! What lies over a screen: forms, questions, menus, prompts, the help.
+//! The dialogs over a screen: forms, confirmations, menus, prompts, the help.
 
 use std::time::Instant;
 
@@ -81,7 +81,7 @@ impl Overlay {
         }
     }
 
-    /// The line that takes typed text, where there is one.
+    /// The line that takes typed text, if the dialog has one.
     pub fn line(&mut self) -> Option<&mut Line> {
         match self {
             Self::Form(form) => form.line(),
@@ -95,7 +95,8 @@ impl Overlay {
         }
     }
 
-    /// Starts a search with the typed character where the field in focus is chosen by search; false where it is not.
+    /// Opens a picker for the focused field, with the typed character as the search. False if the field does not refer
+    /// to a row.
     pub fn search(&mut self, first: char, ctx: &mut Context<'_>) -> bool {
         match self {
             Self::Form(form) => form.search(first, ctx),
@@ -103,7 +104,7 @@ impl Overlay {
         }
     }
 
-    /// Reacts to a change of the line.
+    /// Handles a change of the text line.
     pub fn typed(&mut self, ctx: &mut Context<'_>) {
         match self {
             Self::Form(form) => form.typed(),
@@ -113,7 +114,7 @@ impl Overlay {
         }
     }
 
-    /// Selects an item, or opens it if it is selected already.
+    /// Handles a click on an item: selects it, or opens it if it is already selected.
     pub fn click(&mut self, index: usize, ctx: &mut Context<'_>) {
         let selected = match self {
             Self::Menu(menu) => &mut menu.selected,

@@ -1,4 +1,4 @@
-//! The palette: all commands of the present screen or dialog, found by some letters of their names.
+//! The command palette: all commands of the current screen, with a fuzzy search by name and description.
 
 use frizbee::{Config, Matcher};
 
@@ -8,12 +8,12 @@ use crate::{
     settings::keys::{Binding, Command, Keymap, Scope},
 };
 
-/// A command that can be chosen.
+/// A command of the palette.
 #[derive(Clone, Debug)]
-pub struct Entry {
+pub struct PaletteEntry {
     pub name: &'static str,
     pub help: &'static str,
-    /// The keys that run it without the palette.
+    /// The keys that run the command directly.
     pub keys: String,
     command: Command,
 }
@@ -21,25 +21,25 @@ pub struct Entry {
 #[derive(Debug)]
 pub struct Palette {
     pub line: Line,
-    /// Those that match what was typed, the best first.
-    pub shown: Vec<Entry>,
+    /// The commands that match the typed text, the best match first.
+    pub shown: Vec<PaletteEntry>,
     pub selected: usize,
-    all: Vec<Entry>,
+    all: Vec<PaletteEntry>,
 }
 
 impl Palette {
-    /// The commands of a scope for which `is_usable` is true now.
+    /// A palette with the commands of a scope for which `is_usable` returns true.
     pub fn new(keys: &Keymap, scope: Scope, is_usable: impl Fn(&Binding) -> bool) -> Self {
         let bound = keys.bound(scope).filter(|bound| is_usable(bound.binding));
         let entries = bound
             .filter(|bound| bound.binding.command != Command::Palette)
-            .map(|bound| Entry {
+            .map(|bound| PaletteEntry {
                 name: bound.binding.name,
                 help: bound.binding.help,
                 keys: bound.all(),
                 command: bound.binding.command,
             });
-        let all: Vec<Entry> = entries.collect();
+        let all: Vec<PaletteEntry> = entries.collect();
         Self {
             line: Line::default(),
             shown: all.clone(),

@@ -1,4 +1,4 @@
-//! Choosing a row of another resource: the server searches as the user types.
+//! A dialog to choose a row of another resource. The server searches while the user types.
 
 use std::time::{Duration, Instant};
 
@@ -19,10 +19,11 @@ use crate::{
     settings::keys::Command,
 };
 
-/// How long typing must pause before the server is asked.
+/// How long the user must pause typing before the search is sent.
 const DEBOUNCE: Duration = Duration::from_millis(120);
+/// Rows that one search returns at most.
 const LIMIT: usize = 50;
-/// A shorter text is similar to too many names.
+/// Characters that a search for similar names needs: a shorter text is similar to too many names.
 const MIN_TYPED: usize = 3;
 
 #[derive(Debug)]
@@ -33,13 +34,15 @@ pub struct Picker {
     pub choices: Vec<Choice>,
     pub selected: usize,
     pub error: Option<String>,
+    /// When to send the search; none if no search waits to be sent.
     ask_at: Option<Instant>,
+    /// The run of the call, if one is under way.
     run: Option<u64>,
-    /// Nothing was found: the choices only have similar names.
+    /// Whether the search found nothing, and the choices are rows with similar names.
     pub shows_similar: bool,
-    /// The search that the choices answer.
+    /// The search text that was last sent.
     shown: String,
-    /// Enter was pressed before the answer was there: it takes the first choice when it comes.
+    /// Whether Enter was pressed before the reply arrived: then the first choice of the reply is taken.
     takes_first: bool,
 }
 
@@ -48,12 +51,12 @@ pub struct Picker {
 pub struct Choice {
     pub id: Uuid,
     pub label: String,
-    /// Distinguishes it from others of the same name.
+    /// Distinguishes the row from others with the same name.
     pub note: String,
 }
 
 impl Picker {
-    /// Opens on the first rows of the tab's resource.
+    /// A picker that sends its first search at once. Without a search text that lists the first rows of the resource.
     pub fn new(tab: Tab, filter: PickerFilter, search: &str, now: Instant) -> Self {
         Self {
             tab,
@@ -116,7 +119,7 @@ impl Picker {
         match reply.read::<Page<Value>>() {
             Ok(page) if page.items.is_empty() && self.may_be_mistyped() => {
                 self.shows_similar = true;
-                // It may be something else than what was meant.
+                // A row with a similar name may not be the one that the user meant: it must be chosen explicitly.
                 self.takes_first = false;
                 self.ask(&format!("{}/similar", self.tab.path()), ctx);
             }
@@ -125,7 +128,7 @@ impl Picker {
                 self.selected = 0;
                 let choices: Vec<Choice> = page.items.iter().filter_map(Choice::read).collect();
                 self.choices = if self.shows_similar {
-                    // The server has put the most similar ones first.
+                    // The server sorts by similarity.
                     choices
                 } else {
                     ranked(choices, &self.shown)
@@ -152,7 +155,7 @@ impl Picker {
             Command::Down => {
                 self.selected = (self.selected + 1).min(self.choices.len().saturating_sub(1));
             }
-            // What is shown may still belong to an earlier search.
+            // The choices may belong to an earlier search: sends the search now, and takes its first choice.
             Command::Open if self.is_loading() => {
                 self.takes_first = true;
                 self.ask_at = self.ask_at.map(|_| ctx.now);
@@ -182,7 +185,7 @@ impl Picker {
     }
 }
 
-/// The choices, the best matches for what was typed first.
+/// Sorts the choices, the best match for the typed text first.
 fn ranked(choices: Vec<Choice>, typed: &str) -> Vec<Choice> {
     if typed.trim().is_empty() {
         return choices;

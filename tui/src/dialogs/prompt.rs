@@ -1,4 +1,4 @@
-//! A line that is typed for the list.
+//! A one-line prompt: for a search, a jump to a value, the name of a view, or the file of an export.
 
 use crate::{
     dialogs::line::Line,

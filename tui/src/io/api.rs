@@ -1,4 +1,4 @@
-//! The connection to the server: HTTP calls in, replies out, each in a task of its own.
+//! The HTTP connection to the server. Each call runs in its own task, and its reply arrives as an event.
 
 mod files;
 mod stream;
@@ -30,49 +30,50 @@ use crate::{
     model::intent::Upload,
 };
 
-/// A call that takes longer has failed.
+/// A call that takes longer fails.
 const TIMEOUT: Duration = Duration::from_secs(40);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-/// How long a connection is kept for the next call.
+/// How long an idle connection is kept for the next call.
 const IDLE_LIMIT: Duration = Duration::from_secs(20);
-/// Bytes that the server takes as the name of an actor.
+/// Maximum bytes of an actor's name that the server accepts.
 const MAX_ACTOR: usize = 200;
-/// How long leaving waits for what was just saved.
+/// How long the client waits for writes in progress when it quits.
 const FINISH_LIMIT: Duration = Duration::from_secs(2);
-/// Streams say every 15 s that they live.
+/// A stream without any data for this long has failed: the server sends a heartbeat every 15 s.
 pub(crate) const SILENCE: Duration = Duration::from_secs(45);
-/// More than any answer that we ask for.
+/// Maximum bytes of an answer; larger than any answer that the client requests.
 const MAX_BODY: usize = 64 << 20;
 
-/// Where the server is.
+/// The address of the server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Server {
     Url(String),
-    /// A local server's socket.
+    /// The Unix socket of a local server.
     Socket(PathBuf),
 }
 
 impl Server {
-    /// Where it is, apart from all others.
-    pub fn place(&self) -> String {
+    /// The full address, which identifies the server. It may contain a password.
+    pub fn address(&self) -> String {
         match self {
             Self::Url(url) => url.clone(),
             Self::Socket(path) => path.display().to_string(),
         }
     }
 
-    /// A client for it and the start of its URLs.
+    /// An HTTP client for the server, and the common start of its URLs.
     ///
     /// # Errors
-    /// Where TLS cannot be set up.
+    /// If TLS cannot be set up.
     pub fn client(&self) -> reqwest::Result<(Client, String)> {
         let builder = Client::builder()
             .connect_timeout(CONNECT_TIMEOUT)
-            // Less than the server waits for the next request, or both would meet at times.
+            // Shorter than the server waits for the next request. Otherwise the client could sometimes send a
+            // request on a connection that the server is just closing.
             .pool_idle_timeout(IDLE_LIMIT)
             .user_agent(concat!("stockroom/", env!("CARGO_PKG_VERSION")));
         match self {
-            // A proxy knows another machine by these names.
+            // To a proxy, a loopback address means the proxy's own machine.
             Self::Url(url) if is_loopback(url) => {
                 let client = builder.no_proxy().build()?;
                 Ok((client, url.trim_end_matches('/').to_owned()))
@@ -104,15 +105,15 @@ fn is_loopback(url: &str) -> bool {
     host == "localhost" || host.ends_with(".localhost") || ip.is_some_and(|ip| ip.is_loopback())
 }
 
-/// A URL as it may be shown: without the name and the password that it may hold.
+/// The URL without its user name and password, so that it can be shown.
 pub(crate) fn without_userinfo(url: &str) -> Cow<'_, str> {
     let Some((scheme, rest)) = url.split_once("://") else {
-        // No URL, but what somebody took for one.
+        // Not a URL, but the user may have entered it as one, with a password.
         return url.rsplit_once('@').map_or(url, |(_, host)| host).into();
     };
     let authority = match Url::parse(url) {
         Ok(_) => rest.split(['/', '?', '#']).next().unwrap_or_default(),
-        // A password with a slash in it makes no URL; it is shown in what is wrong with it.
+        // A slash in the password makes the URL invalid. The error message shows the URL, so look for `@` in all of it.
         Err(_) => rest,
     };
     match authority.rsplit_once('@') {
@@ -121,7 +122,7 @@ pub(crate) fn without_userinfo(url: &str) -> Cow<'_, str> {
     }
 }
 
-/// Carries out calls.
+/// Executes calls.
 pub struct Api {
     client: Client,
     base: String,
@@ -132,7 +133,7 @@ pub struct Api {
 
 impl Api {
     /// # Errors
-    /// Where TLS cannot be set up.
+    /// If TLS cannot be set up.
     pub fn new(server: &Server, events: UnboundedSender<Event>) -> reqwest::Result<Self> {
         let (client, base) = server.client()?;
         Ok(Self {
@@ -144,8 +145,8 @@ impl Api {
         })
     }
 
-    /// Sends a call; its reply comes as an event. A read ends an earlier one of the same owner,
-    /// whose answer nobody waits for any more; writes always run to their end.
+    /// Sends a call; its reply arrives as an event. A read aborts an earlier read of the same owner, because nothing
+    /// waits for that reply any more. Writes always run to completion.
     pub fn send(&mut self, call: Call) {
         let (client, url) = (self.client.clone(), format!("{}{}", self.base, call.path));
         let events = self.events.clone();
@@ -158,7 +159,7 @@ impl Api {
                 Err(Failure::NoAnswer(message))
             });
             let took = began.elapsed();
-            // Without a receiver the client is leaving.
+            // Sending fails only if the client is quitting.
             let _ = events.send(Event::Reply(Reply {
                 ticket,
                 took,
@@ -175,14 +176,14 @@ impl Api {
         }
     }
 
-    /// Gives up on a read.
+    /// Aborts a read.
     pub fn cancel(&mut self, owner: Owner) {
         if let Some(read) = self.reads.remove(&owner) {
             read.abort();
         }
     }
 
-    /// Follows an event stream, in place of an earlier one of the same owner.
+    /// Follows an event stream. It replaces an earlier stream of the same owner.
     pub fn follow(&mut self, ticket: Ticket, path: &str) {
         let (client, url) = (self.client.clone(), format!("{}{path}", self.base));
         let events = self.events.clone();
@@ -196,7 +197,7 @@ impl Api {
                     result,
                 })
             };
-            let tell = |event: StreamEvent<'_>| {
+            let on_event = |event: StreamEvent<'_>| {
                 let body = event.data.as_bytes().to_vec();
                 let answer = Answer {
                     body,
@@ -204,8 +205,8 @@ impl Api {
                 };
                 events.send(reply(Ok(answer))).is_ok()
             };
-            let failure = stream(&client, url, None, tell).await;
-            // Without a receiver the client is leaving.
+            let failure = stream(&client, url, None, on_event).await;
+            // Sending fails only if the client is quitting.
             let _ = events.send(reply(Err(failure)));
         };
         let task = tokio::spawn(follow).abort_handle();
@@ -214,7 +215,7 @@ impl Api {
         }
     }
 
-    /// Writes an answer to a file. It runs to its end, unless the client leaves first.
+    /// Downloads an answer to a file. The download runs to completion unless the client quits first.
     pub fn download(&mut self, ticket: Ticket, path: &str, file: String) {
         let (client, url) = (self.client.clone(), format!("{}{path}", self.base));
         let events = self.events.clone();
@@ -222,7 +223,7 @@ impl Api {
             let began = Instant::now();
             let result = download(&client, url, file).await;
             let took = began.elapsed();
-            // Without a receiver the client is leaving.
+            // Sending fails only if the client is quitting.
             let _ = events.send(Event::Reply(Reply {
                 ticket,
                 took,
@@ -231,7 +232,7 @@ impl Api {
         });
     }
 
-    /// Sends a file. Whoever leaves before it has arrived whole has sent nothing.
+    /// Uploads a file. If the client quits before the upload is complete, the server does nothing with the file.
     pub fn upload(&mut self, ticket: Ticket, upload: Upload) {
         let (client, url) = (self.client.clone(), format!("{}{}", self.base, upload.path));
         let events = self.events.clone();
@@ -239,7 +240,7 @@ impl Api {
             let began = Instant::now();
             let result = upload_file(&client, url, &upload.file).await;
             let took = began.elapsed();
-            // Without a receiver the client is leaving.
+            // Sending fails only if the client is quitting.
             let _ = events.send(Event::Reply(Reply {
                 ticket,
                 took,
@@ -248,10 +249,10 @@ impl Api {
         });
     }
 
-    /// Waits for writes that are on their way, but not for long.
+    /// Waits for writes in progress, but only for a short time.
     pub async fn finish(&mut self) {
         let all = async { while self.writes.join_next().await.is_some() {} };
-        // A server that takes longer has the request by now.
+        // After this time the server has received the requests; it completes them without the client.
         let _ = tokio::time::timeout(FINISH_LIMIT, all).await;
     }
 }
@@ -299,7 +300,7 @@ pub(crate) async fn exchange(client: &Client, url: String, call: Call) -> Result
     Err(refusal(status, is_problem, &body))
 }
 
-/// Something on this machine kept it from being done.
+/// A failure on this machine, such as a file that cannot be read.
 pub(crate) fn local(detail: String) -> Failure {
     Failure::Refused(Problem::new(Kind::Unreadable, detail))
 }
@@ -315,7 +316,7 @@ pub(crate) fn refusal(status: StatusCode, is_problem: bool, body: &[u8]) -> Fail
     }))
 }
 
-/// Who is at the client, for the history of what is written, as far as the server takes it.
+/// The name of the user for the change history, in a form that the server accepts.
 fn actor() -> Option<String> {
     actor_of(&std::env::var("USER").ok()?)
 }
@@ -331,7 +332,8 @@ fn actor_of(user: &str) -> Option<String> {
     Some(actor).filter(|actor| !actor.is_empty())
 }
 
-/// The innermost cause says it best: `connection refused`.
+/// Turns a connection error into a failure. Its message contains the innermost cause, which is the most helpful one:
+/// `connection refused`.
 pub(crate) fn unreachable(error: reqwest::Error) -> Failure {
     let mut cause: &dyn std::error::Error = &error;
     while let Some(inner) = cause.source() {
@@ -343,7 +345,7 @@ pub(crate) fn unreachable(error: reqwest::Error) -> Failure {
     Failure::NoAnswer(format!("The connection to the server broke: {cause}."))
 }
 
-/// The target of `rel="last"` among the `Link` headers.
+/// The target of the `Link` header with `rel="last"`.
 fn last_link(headers: &header::HeaderMap) -> Option<String> {
     let links = headers
         .get_all(header::LINK)

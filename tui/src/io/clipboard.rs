@@ -1,15 +1,14 @@
-//! The clipboard: the desktop's own where there is one, and that of the terminal (OSC 52), which works over
-//! SSH too.
+//! The clipboard: that of the desktop, if available, and that of the terminal (OSC 52), which also works over SSH.
 
 use std::io::{Write, stdout};
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 
-/// Terminals take no more than about this much, in bytes.
-const MOST: usize = 74_000;
+/// Maximum bytes of text to copy through the terminal. Terminals accept about this much.
+const MAX_BYTES: usize = 74_000;
 
 pub(crate) struct Clipboard {
-    /// Held for as long as the client runs: X11 asks for the text again and again.
+    /// Kept as long as the client runs, because X11 requests the text from the client again and again.
     desktop: Option<arboard::Clipboard>,
 }
 
@@ -18,7 +17,7 @@ impl Clipboard {
         Self { desktop: None }
     }
 
-    /// Puts text on both, as far as they are there.
+    /// Copies text to both clipboards, if they are available.
     pub(crate) fn copy(&mut self, text: &str) {
         let is_remote = std::env::var_os("SSH_CONNECTION").is_some();
         let has_desktop = ["DISPLAY", "WAYLAND_DISPLAY"]
@@ -29,7 +28,7 @@ impl Clipboard {
                 self.desktop = arboard::Clipboard::new().ok();
             }
             if let Some(desktop) = &mut self.desktop {
-                // The terminal gets it all the same.
+                // If this fails, the terminal's clipboard still receives the text.
                 let _ = desktop.set_text(text);
             }
         }
@@ -39,9 +38,10 @@ impl Clipboard {
     }
 }
 
-/// What tells a terminal to put text on its clipboard: in base64, so that nothing in it means anything.
+/// The OSC 52 sequence that copies text to the terminal's clipboard. Base64 keeps control characters in the text from
+/// taking effect.
 fn osc52(text: &str) -> String {
-    let mut end = text.len().min(MOST);
+    let mut end = text.len().min(MAX_BYTES);
     while !text.is_char_boundary(end) {
         end -= 1;
     }

@@ -1,6 +1,6 @@
-//! Holds `GET /v1/session` open, so that the client knows at once when its server goes and a local
-//! server knows that it has a client, and follows `GET /v1/changes` beside it. Both come back by
-//! themselves; the changes where they ended.
+//! Keeps `GET /v1/session` open, so that the client notices at once when its server stops, and a local server knows
+//! that it has a client. Also follows `GET /v1/changes`. Both reconnect automatically; the changes resume where they
+//! ended.
 
 use std::{
     sync::atomic::{AtomicBool, Ordering},
@@ -24,13 +24,14 @@ use crate::{
 
 const FIRST_RETRY: Duration = Duration::from_millis(250);
 const LAST_RETRY: Duration = Duration::from_secs(5);
-/// The session says every 2 s that the server lives.
+/// A session without any data for this long has failed: the server sends a heartbeat every 2 s.
 const SILENCE: Duration = Duration::from_secs(7);
-/// How long the link waits for the stream of changes to open.
+/// If the stream of changes does not open within this time, the link counts as up without it.
 const PATIENCE: Duration = Duration::from_secs(1);
 
-/// Keeps the session until the client leaves, starting the local server where there is one to start.
-pub(crate) async fn hold(
+/// Keeps the session open until the client quits. Starts the local server if `local` is given and none runs. Retries
+/// after each failure; the pause doubles from 250 ms to at most 5 s.
+pub(crate) async fn keep_connected(
     server: Server,
     local: Option<LocalServer>,
     events: UnboundedSender<Event>,
@@ -57,7 +58,7 @@ async fn ensure(local: Option<&LocalServer>) -> Result<(), String> {
     }
 }
 
-/// Attaches and stays until the connection ends; says why it did.
+/// Opens the session and keeps it open until the connection ends; returns why it ended.
 async fn attach(
     server: &Server,
     events: &UnboundedSender<Event>,
@@ -102,8 +103,8 @@ async fn next_chunk(response: &mut reqwest::Response) -> Result<(), String> {
     }
 }
 
-/// Tells what happens in the shop, as long as somebody listens. `last` is where it goes on. The link is up
-/// once the stream is open: what is read from then on is followed without a gap.
+/// Sends the changes in the shop as events until the client quits. `last` is the position from which to resume. The
+/// link is up once the stream is open: data that is read from then on is followed without a gap.
 async fn follow_changes(
     client: &Client,
     base: &str,
@@ -124,7 +125,7 @@ async fn follow_changes(
             if let Some(id) = event.id {
                 *last = Some(id.to_owned());
             }
-            // Something that is no change is left to newer clients.
+            // Ignore events that are not changes: they are for newer clients.
             match serde_json::from_str::<ChangeEvent>(event.data) {
                 Ok(change) => events.send(Event::Change(Box::new(change))).is_ok(),
                 Err(_) => !events.is_closed(),
@@ -147,7 +148,7 @@ async fn follow_changes(
         if let Failure::Refused(problem) = &ended
             && problem.is(Kind::Gone)
         {
-            // Where to go on from is not known any more.
+            // The server can no longer resume from this position.
             *last = None;
         }
         tokio::time::sleep(retry).await;
@@ -155,18 +156,20 @@ async fn follow_changes(
     }
 }
 
-/// The stream has begun: the link is up, or what was missed before the stream began is to be read again.
+/// Handles the start of the stream: marks the link as up. If it was up already and the stream does not resume from a
+/// position, requests a reload, because changes before the start of the stream were missed.
 fn begin(events: &UnboundedSender<Event>, is_up: &AtomicBool, goes_on: bool) {
     if !up(events, is_up) && !goes_on {
         let _ = events.send(Event::Missed);
     }
 }
 
-/// The link is up, if it is not yet: a server that does not tell what happens is a server all the same.
+/// Marks the link as up, unless it is already; returns whether it was not. A server that does not stream changes can
+/// still be used.
 fn up(events: &UnboundedSender<Event>, is_up: &AtomicBool) -> bool {
     let is_news = !is_up.swap(true, Ordering::Relaxed);
     if is_news {
-        // Without a receiver the client is leaving.
+        // Sending fails only if the client is quitting.
         let _ = events.send(Event::Link(Link::Up));
     }
     is_news

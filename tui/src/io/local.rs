@@ -1,5 +1,5 @@
-//! The shop on this machine: starts the sibling binary `stockroom-server --local`, or joins one that
-//! runs. The server leaves by itself once its last client has gone.
+//! The shop on this machine: starts the `stockroom-server --local` binary from the same folder, or joins a server that
+//! already runs. The server stops by itself after its last client has gone.
 
 use std::{
     fs::File,
@@ -15,7 +15,8 @@ use std::{
 use stockroom_common::local_paths;
 use tokio::process::{Child, Command};
 
-/// The first start makes a database; recovery after a crash may take a while too.
+/// How long the server may take to start. The first start creates a database, and recovery after a crash may also take
+/// a while.
 const START_LIMIT: Duration = Duration::from_secs(120);
 const LOG_VARIABLE: &str = "STOCKROOM_LOG";
 const POLL: Duration = Duration::from_millis(20);
@@ -27,8 +28,7 @@ pub struct LocalServer {
 }
 
 impl LocalServer {
-    /// The server of the user's own shop, or of the one in `data_dir`. None where the system tells
-    /// no home.
+    /// The server of the user's own shop, or of the shop in `data_dir`. `None` if the home folder is unknown.
     pub fn new(data_dir: Option<PathBuf>) -> Option<Self> {
         let data_dir = data_dir.or_else(local_paths::data_dir)?;
         let data_dir = std::path::absolute(data_dir).ok()?;
@@ -36,7 +36,7 @@ impl LocalServer {
         Some(Self { data_dir, socket })
     }
 
-    /// Whether there is a shop in the folder.
+    /// Whether the folder contains a shop.
     pub fn has_shop(&self) -> bool {
         self.data_dir.join("postgres").is_dir()
     }
@@ -49,10 +49,10 @@ impl LocalServer {
         &self.socket
     }
 
-    /// Makes sure that a server listens on the socket.
+    /// Ensures that a server listens on the socket.
     ///
     /// # Errors
-    /// What kept it from starting, in the server's own words.
+    /// If the server did not start: a message for the user, with the server's own reason from its log.
     pub async fn ensure(&self) -> Result<(), String> {
         if self.answers() {
             return Ok(());
@@ -61,10 +61,10 @@ impl LocalServer {
         let mut server = self.start()?;
         loop {
             if self.answers() {
-                // It outlives us where other clients have joined it.
+                // The server keeps running after this client if other clients have joined it.
                 return Ok(());
             }
-            // It may have found another one that is about to listen; that one is as good.
+            // The server also exits if another one holds the lock. That one is about to listen and can be used instead.
             if let Ok(Some(status)) = server.try_wait()
                 && !status.success()
                 && !self.is_occupied()
@@ -80,7 +80,7 @@ impl LocalServer {
         }
     }
 
-    /// The server's program, beside this one.
+    /// The path of the server binary, in the same folder as this program.
     pub fn binary(&self) -> Option<PathBuf> {
         Some(
             std::env::current_exe()
@@ -89,8 +89,9 @@ impl LocalServer {
         )
     }
 
+    /// Whether a server of this user accepts connections on the socket.
     pub fn answers(&self) -> bool {
-        // A folder of somebody else's may hold somebody else's server.
+        // A folder of another user may contain another user's server.
         let dir = self.socket.parent().map(std::fs::symlink_metadata);
         let own = rustix::process::geteuid().as_raw();
         let is_own = matches!(dir, Some(Ok(dir)) if dir.is_dir() && dir.uid() == own);
@@ -101,7 +102,7 @@ impl LocalServer {
         let exe = std::env::current_exe().map_err(|error| error.to_string())?;
         let sibling = exe.with_file_name("stockroom-server");
         let failed = |error: std::io::Error| format!("Cannot start {}: {error}", sibling.display());
-        // As the server would make it: root's PostgreSQL has to pass through.
+        // The same mode as the server uses. As root, PostgreSQL runs as another user, who must be able to pass through.
         let is_root = rustix::process::geteuid().is_root();
         std::fs::DirBuilder::new()
             .recursive(true)
@@ -116,7 +117,7 @@ impl LocalServer {
             .map_err(failed)?;
         let mut command = Command::new(&sibling);
         if std::env::var_os(LOG_VARIABLE).is_none() {
-            // A line for each request would fill the disk of a shop that is open all day.
+            // One line per request would fill the disk of a shop that is open all day.
             command.env(LOG_VARIABLE, "info,stockroom_server::middleware=warn");
         }
         command
@@ -128,7 +129,7 @@ impl LocalServer {
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(log)
-            // Out of reach of the terminal's signals: it may have other clients.
+            // Signals from the terminal must not reach the server: it may have other clients.
             .process_group(0)
             .spawn()
             .map_err(failed)

@@ -1,4 +1,4 @@
-//! The log file of the client: a terminal that is drawn on is no place to tell what went wrong.
+//! The client's log file. The client draws on the whole terminal, so it cannot print messages there.
 
 use std::{
     fs::File,
@@ -9,20 +9,21 @@ use std::{
 use stockroom_common::LogSink;
 use tracing_subscriber::{EnvFilter, fmt};
 
-/// A file larger than this begins anew, in bytes; the one before is kept.
-const MOST: u64 = 4 << 20;
+/// The maximum size of the file in bytes. A larger file is renamed at the next start, and a new one is begun; only the
+/// latest old file is kept.
+const MAX_BYTES: u64 = 4 << 20;
 const VARIABLE: &str = "STOCKROOM_CLIENT_LOG";
 
-/// Where it is; none where the system tells no home.
+/// The path of the file; `None` if the home folder is unknown.
 pub fn path() -> Option<PathBuf> {
     let memory = crate::settings::memory::Memory::path()?;
     Some(memory.with_file_name("client.log"))
 }
 
-/// How long the last lines may take to be written.
+/// How long to wait for the last lines to be written.
 const LAST_LINES: Duration = Duration::from_secs(1);
 
-/// The log, as long as this is held; dropped it waits for the last lines.
+/// Keeps the log open. Dropping this waits for the last lines to be written.
 #[derive(Debug)]
 pub struct Log(LogSink);
 
@@ -32,7 +33,7 @@ impl Drop for Log {
     }
 }
 
-/// Begins to write it. Without a place for it there is none.
+/// Starts the log. `None` if the file cannot be opened; the client then runs without a log.
 pub fn begin() -> Option<Log> {
     let file = path().and_then(|path| open(&path).ok())?;
     let filter = EnvFilter::try_from_env(VARIABLE);
@@ -43,9 +44,9 @@ pub fn begin() -> Option<Log> {
         .with_env_filter(filter)
         .with_ansi(false)
         .with_writer(move || writer.clone())
-        // A disk that is full or a share that hangs must not show on the screen or stop the client.
+        // A full disk or a network share that hangs must not disturb the screen or stop the client.
         .log_internal_errors(false);
-    // Fails if there is one already, which is as good.
+    // Fails only if a subscriber is already set, which is fine.
     let _ = log.try_init();
     Some(Log(sink))
 }
@@ -54,7 +55,7 @@ fn open(path: &Path) -> std::io::Result<File> {
     if let Some(dir) = path.parent() {
         std::fs::create_dir_all(dir)?;
     }
-    if std::fs::metadata(path).is_ok_and(|file| file.len() > MOST) {
+    if std::fs::metadata(path).is_ok_and(|file| file.len() > MAX_BYTES) {
         std::fs::rename(path, path.with_extension("log.old"))?;
     }
     File::options().create(true).append(true).open(path)

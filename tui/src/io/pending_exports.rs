@@ -1,5 +1,5 @@
-//! Exports that were asked for and are not saved yet, over the end of a run: a small file for each, locked
-//! by the client that waits. One that nobody holds any more is taken over by the next client of that server.
+//! Exports that were requested but are not saved yet, remembered across runs. Each has a small file, which is locked by
+//! the client that waits for the export. If no client holds the lock, the next client of that server takes over.
 
 use std::{
     collections::HashMap,
@@ -14,12 +14,12 @@ use uuid::Uuid;
 
 use crate::settings::memory::Memory;
 
-/// The server keeps no file for longer.
+/// Older records are removed, because the server does not keep the file of an export for that long.
 const KEEP: Duration = Duration::from_secs(2 * 24 * 3_600);
 
 #[derive(Debug)]
 pub(crate) struct PendingExports {
-    /// None where the system tells no home: then nothing outlives the run.
+    /// `None` if the home folder is unknown; exports are then not remembered across runs.
     folder: Option<PathBuf>,
     server: String,
     held: HashMap<Uuid, File>,
@@ -47,9 +47,9 @@ impl PendingExports {
         }
     }
 
-    /// Keeps in mind that the export of a job is to be saved in that file. Where the folder cannot be written
-    /// to, only this run knows.
-    pub(crate) fn keep(&mut self, job: Uuid, file: &str) {
+    /// Records that the export of a job must be saved to this file. If the folder is not writable, only this run knows
+    /// about the export.
+    pub(crate) fn track(&mut self, job: Uuid, file: &str) {
         if let Err(error) = self.write(job, file) {
             tracing::warn!(%error, "an export is not tracked beyond this run");
         }
@@ -73,15 +73,15 @@ impl PendingExports {
         Ok(())
     }
 
-    /// It is saved, or never will be.
-    pub(crate) fn forget(&mut self, job: Uuid) {
+    /// Removes the record of an export that is saved or never will be.
+    pub(crate) fn untrack(&mut self, job: Uuid) {
         if let (Some(folder), Some(_held)) = (&self.folder, self.held.remove(&job)) {
-            // Whoever finds it later finds that the server has the job no more.
+            // If this fails, a later client finds the record, and then that the server no longer has the job.
             let _ = fs::remove_file(folder.join(job.to_string()));
         }
     }
 
-    /// Takes over what clients that are gone have waited for.
+    /// Takes over the exports of clients that are gone.
     pub(crate) fn take_over(&mut self) -> Vec<(Uuid, String)> {
         let folder = self
             .folder
@@ -102,11 +102,11 @@ impl PendingExports {
         taken
     }
 
-    /// One of them, if nobody holds it and it is of this server.
+    /// Locks and reads one record, if no client holds it and it belongs to this server.
     fn take(&self, path: &Path) -> Option<(File, String)> {
         let mut held = File::open(path).ok()?;
         held.try_lock().ok()?;
-        // Whoever held it may have removed it just now.
+        // The previous holder may have removed the file just before the lock; `metadata` fails then.
         let age = fs::metadata(path).ok()?.modified().ok()?.elapsed();
         if age.is_ok_and(|age| age > KEEP) {
             let _ = fs::remove_file(path);
@@ -129,14 +129,14 @@ mod tests {
         let client = |server: &str| PendingExports::in_folder(Some(folder.clone()), server.into());
         let job = Uuid::now_v7();
         let mut first = client("shop");
-        first.keep(job, "/tmp/orders.csv");
+        first.track(job, "/tmp/orders.csv");
         let mut second = client("shop");
         assert_eq!(second.take_over(), [], "the first client waits for it");
         drop(first);
         assert_eq!(client("another").take_over(), []);
         assert_eq!(second.take_over(), [(job, "/tmp/orders.csv".to_owned())]);
         assert_eq!(client("shop").take_over(), []);
-        second.forget(job);
+        second.untrack(job);
         drop(second);
         assert_eq!(client("shop").take_over(), []);
         fs::remove_dir_all(folder).unwrap();

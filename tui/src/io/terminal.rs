@@ -1,4 +1,4 @@
-//! The terminal: taken when the client starts, given back however it ends.
+//! The terminal: set up when the client starts, and restored however the client ends.
 
 use std::io::{self, Stdout, Write, stdout};
 
@@ -14,17 +14,17 @@ use ratatui::{Terminal, backend::CrosstermBackend};
 
 use crate::{messages::event::MouseMode, model::text};
 
-/// The terminal while it is ours; dropping it gives it back.
+/// The terminal while the client uses it. Dropping this restores the terminal.
 pub(crate) struct Screen {
     has_mouse: bool,
     pub terminal: Terminal<CrosstermBackend<Stdout>>,
 }
 
 impl Screen {
-    /// Takes the terminal. A panic will give it back before it speaks.
+    /// Sets up the terminal. A panic restores it before the panic message is printed.
     ///
     /// # Errors
-    /// Where there is no terminal.
+    /// If no terminal is available.
     pub(crate) fn take() -> io::Result<Self> {
         let speak = std::panic::take_hook();
         std::panic::set_hook(Box::new(move |panic| {
@@ -40,18 +40,18 @@ impl Screen {
         })
     }
 
-    /// Says on the frame of the terminal what runs in it.
+    /// Sets the title of the terminal window.
     ///
     /// # Errors
-    /// Where the terminal is gone.
+    /// If the terminal is gone.
     pub(crate) fn set_title(&self, words: &str) -> io::Result<()> {
         execute!(stdout(), SetTitle(text::clean(words)))
     }
 
-    /// Takes the mouse, or leaves it to the terminal.
+    /// Sets whether the client or the terminal handles the mouse.
     ///
     /// # Errors
-    /// Where the terminal is gone.
+    /// If the terminal is gone.
     pub(crate) fn set_mouse(&mut self, mode: MouseMode) -> io::Result<()> {
         self.has_mouse = mode == MouseMode::Client;
         match mode {
@@ -60,10 +60,10 @@ impl Screen {
         }
     }
 
-    /// Lends the terminal to another program until that has ended.
+    /// Restores the terminal for another program, and sets it up again when that program has ended.
     ///
     /// # Errors
-    /// Where the terminal is gone.
+    /// If the terminal is gone.
     pub(crate) async fn lend<T>(&mut self, program: impl Future<Output = T>) -> io::Result<T> {
         give_back();
         let outcome = program.await;
@@ -76,18 +76,18 @@ impl Screen {
         if self.has_mouse {
             self.set_mouse(MouseMode::Client)?;
         }
-        // A new one knows that the screen is empty.
+        // A new `Terminal` starts from an empty screen, so the next draw is complete.
         self.terminal = Terminal::new(CrosstermBackend::new(stdout()))?;
         Ok(())
     }
 
-    /// Gives the terminal to the shell until it brings us to the foreground again.
+    /// Gives the terminal to the shell until the client is in the foreground again.
     ///
     /// # Errors
-    /// Where the terminal is gone.
+    /// If the terminal is gone.
     pub(crate) fn suspend(&mut self) -> io::Result<()> {
         give_back();
-        // The whole job stops, as it would if the terminal had handled the key.
+        // Stop the whole process group, as the terminal would do if it handled the key.
         let group = rustix::process::getpgrp();
         rustix::process::kill_process_group(group, rustix::process::Signal::TSTP)?;
         self.take_again()
@@ -106,7 +106,7 @@ fn enter() -> io::Result<()> {
 }
 
 fn give_back() {
-    // There is nothing left to do about a terminal that does not answer.
+    // Errors are ignored: nothing more can be done about a terminal that does not respond.
     let _ = disable_raw_mode();
     let _ = execute!(
         stdout(),

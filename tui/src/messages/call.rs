@@ -15,26 +15,26 @@ use crate::model::tab::Tab;
 pub struct Call {
     pub ticket: Ticket,
     pub method: Method,
-    /// With its query.
+    /// Includes the query string.
     pub path: String,
     pub body: Option<Value>,
     pub precondition: Precondition,
-    /// Whether the server should read it from the database.
+    /// Whether the server must read from the database instead of the cache.
     pub bypass_cache: bool,
 }
 
-/// What must be true of the row for the write to happen.
+/// What must be true of the row for the server to do the write.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Precondition {
     None,
-    /// The row is at this version.
+    /// The row is at this version (`If-Match`).
     Version(i64),
-    /// There is no such row yet.
+    /// The row does not exist yet (`If-None-Match: *`).
     Absent,
 }
 
 impl Call {
-    /// A call without a body and without conditions.
+    /// A call without a body or a precondition.
     pub fn new(ticket: Ticket, method: Method, path: impl Into<String>) -> Self {
         Self {
             ticket,
@@ -47,7 +47,7 @@ impl Call {
     }
 }
 
-/// Says which call a reply answers. A reply with another run than its owner waits for is dropped.
+/// Identifies the call that a reply belongs to. A reply is dropped if its owner waits for another run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Ticket {
     pub owner: Owner,
@@ -59,27 +59,27 @@ pub enum Owner {
     List(Tab),
     Delete(Tab),
     Names(Tab),
-    /// Rows that others changed, read again.
+    /// Reads rows again that others have changed.
     Refresh(Tab),
     Undo,
     Bulk,
     Count(Tab),
-    /// The history of the row in the detail pane.
+    /// Reads the history of the row in the detail pane.
     History(Tab),
     Save,
-    /// A form reads its row again.
+    /// Reads the row of a form again.
     Reread,
     Picker,
-    /// Jobs that are started, cancelled, looked up.
+    /// Starts, cancels or looks up a job.
     Job,
-    /// A job that is read with the report on its rows.
+    /// Reads a job with the report on its rows.
     Review(Uuid),
     JobEvents,
     Partitions,
     Dashboard,
-    /// An export that is started.
+    /// Starts an export.
     Export,
-    /// An export that is saved.
+    /// Saves the file of an export.
     Download,
     Import,
 }
@@ -92,10 +92,10 @@ pub struct Reply {
 }
 
 impl Reply {
-    /// Reads the answer's body.
+    /// Parses the body of the answer.
     ///
     /// # Errors
-    /// A sentence: why there is no answer, or that it cannot be read.
+    /// If the call failed, or the body cannot be parsed: a message for the user.
     pub fn read<T: DeserializeOwned>(&self) -> Result<T, String> {
         match &self.result {
             Ok(answer) => answer.read(),
@@ -104,7 +104,7 @@ impl Reply {
     }
 }
 
-/// What was written to a file, as the body of a reply.
+/// The result of a download, as the body of its reply.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Written {
     pub file: String,
@@ -117,22 +117,22 @@ pub struct Answer {
     pub body: Vec<u8>,
     /// The target of the `Link` header with `rel="last"`.
     pub last: Option<String>,
-    /// Where the server read it from, if it says so.
+    /// Where the server read the answer from, if its response contains that.
     pub source: Option<Source>,
 }
 
-/// Where the server read an answer from: its `Cache-Status`.
+/// Where the server read an answer from, according to `Cache-Status`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Source {
     Hit,
     /// From the database: the cache did not have it.
     Miss,
-    /// From the database: the cache was not asked.
+    /// From the database: the cache was not used.
     Bypass,
 }
 
 impl Source {
-    /// Parses the header (RFC 9211); none where only another cache speaks.
+    /// Parses `Cache-Status` (RFC 9211). `None` if the header only reports on other caches.
     pub fn parse(status: &str) -> Option<Self> {
         let ours = status.split(',').map(str::trim);
         let ours = ours
@@ -157,23 +157,23 @@ impl Source {
 }
 
 impl Answer {
-    /// Reads the body.
+    /// Parses the body.
     ///
     /// # Errors
-    /// A sentence, where the body is not what this client expects.
+    /// If the body is not what this client expects: a message for the user.
     pub fn read<T: DeserializeOwned>(&self) -> Result<T, String> {
         serde_json::from_slice(&self.body)
             .map_err(|error| format!("The server's answer cannot be read: {error}"))
     }
 }
 
-/// Why there is no answer.
+/// Why a call has no successful answer.
 #[derive(Clone, Debug)]
 pub enum Failure {
     Refused(Problem),
     /// The request never reached the server.
     Unreachable(String),
-    /// It may have reached the server; the outcome is unknown.
+    /// The request may have reached the server; the outcome is unknown.
     NoAnswer(String),
 }
 

@@ -1,5 +1,5 @@
-//! What a screen or dialog may do besides changing itself: call the server, and ask the application for what concerns
-//! others.
+//! What a screen or dialog can do besides changing its own state: call the server, and send requests to the application
+//! that affect other parts of it.
 
 use std::time::Instant;
 
@@ -14,7 +14,7 @@ use crate::{
 
 pub struct Context<'a> {
     pub now: Instant,
-    /// Rows of a list that fit on the screen.
+    /// The number of list rows that fit on the screen.
     pub rows: usize,
     pub zone: Zone,
     /// Whether the client may change the shop.
@@ -25,7 +25,7 @@ pub struct Context<'a> {
 }
 
 impl Context<'_> {
-    /// A ticket for a new run of the owner.
+    /// Creates a ticket for a new run of the owner.
     pub fn ticket(&mut self, owner: Owner) -> Ticket {
         *self.runs += 1;
         Ticket {
@@ -38,7 +38,7 @@ impl Context<'_> {
         self.effects.push(Effect::Send(call));
     }
 
-    /// Writes an answer to a file; returns the run of its reply.
+    /// Downloads an answer to a file; returns the run of the reply.
     pub fn download(&mut self, owner: Owner, path: String, file: String) -> u64 {
         let ticket = self.ticket(owner);
         self.effects.push(Effect::Download { ticket, path, file });

@@ -1,4 +1,4 @@
-//! The two ends of `App::update`: events go in, effects come out.
+//! Input and output of `App::update`: events go in, effects come out.
 
 use crossterm::event::KeyEvent;
 use stockroom_common::change::ChangeEvent;
@@ -10,31 +10,31 @@ use crate::{
     settings::memory::Memory,
 };
 
-/// All events come through one channel.
+/// Everything that `App::update` reacts to.
 #[derive(Debug)]
 pub enum Event {
     Key(KeyEvent),
     Paste(String),
     Mouse(MouseAction),
-    /// The terminal has that many columns and rows now.
+    /// The new size of the terminal, in columns and rows.
     Resize(u16, u16),
     Reply(Reply),
     Link(Link),
-    /// Somebody, perhaps this client, has changed something in the shop.
+    /// A change in the shop, made by any client including this one.
     Change(Box<ChangeEvent>),
     /// Changes were missed, and the server can no longer list them.
     Missed,
-    /// The arrangement of the lists could not be saved, and why.
+    /// The layout of the lists could not be saved; contains the reason.
     NotRemembered(String),
-    /// Text that was in the user's editor, or what went wrong there.
+    /// The text from the user's editor, or an error message.
     Edited(Result<String, String>),
-    /// The deadline that the application asked for has come.
+    /// The deadline that the application set has passed.
     Tick,
-    /// The system asks the client to quit.
+    /// The client must quit: it received a signal, or the terminal is gone.
     Terminate,
 }
 
-/// What the mouse did, and to what.
+/// An action of the mouse, with its target.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum MouseAction {
     Click(Hit),
@@ -42,51 +42,51 @@ pub enum MouseAction {
     ScrollDown,
 }
 
-/// What lies under the mouse.
+/// The element under the mouse pointer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Hit {
     Tab(Tab),
-    /// A row of the list, counted from the first one on the screen.
+    /// A row of the list, counted from the first row on the screen.
     Row(usize),
     /// An item of the topmost dialog.
     Item(usize),
 }
 
-/// What the loop does for the application.
+/// What the main loop does for the application.
 #[derive(Debug)]
 pub enum Effect {
     Send(Call),
-    /// Follows an event stream: each event comes as a reply, and its end as a failure.
+    /// Follows an event stream. Each event arrives as a reply; the end of the stream arrives as a failure.
     Follow {
         ticket: Ticket,
         path: String,
     },
-    /// Writes an answer to a new file. The reply says how large it is.
+    /// Downloads an answer to a new file. The reply contains the size of the file.
     Download {
         ticket: Ticket,
         path: String,
         file: String,
     },
-    /// Sends a file. The reply is the import job.
+    /// Uploads a file. The reply is the import job.
     Upload {
         ticket: Ticket,
         upload: Upload,
     },
     /// Stops waiting for an answer.
     Cancel(Owner),
-    /// Opens text in the user's editor; it comes back as [`Event::Edited`].
+    /// Opens text in the user's editor. The result arrives as [`Event::Edited`].
     Edit(String),
-    /// Puts text on the clipboard.
+    /// Copies text to the clipboard.
     Copy(String),
     SetMouse(MouseMode),
-    /// Records that the export of a job must be saved in that file, by this run or the next.
+    /// Records that the export of a job must be saved to this file, by this run or the next.
     TrackExport(Uuid, String),
-    /// The export is saved, or never will be.
+    /// Removes that record: the export is saved, or never will be.
     UntrackExport(Uuid),
-    /// Saves how the lists are arranged for the next run.
+    /// Saves the layout of the lists for the next run.
     Remember(Box<Memory>),
     Suspend,
-    /// Draws the whole screen again: something else has written to it.
+    /// Redraws the whole screen, because another program has written to it.
     Repaint,
     Quit,
 }
@@ -95,7 +95,7 @@ pub enum Effect {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum MouseMode {
     Client,
-    /// The terminal, with its own selection.
+    /// The terminal, with its own text selection.
     Terminal,
 }
 

@@ -1,4 +1,4 @@
-//! What screens and dialogs ask of the application.
+//! What screens and dialogs ask the application to do.
 
 use serde_json::Value;
 use stockroom_common::job::Job;
@@ -21,18 +21,18 @@ pub enum Request {
     Open(Box<Dialog>),
     /// Closes the topmost dialog.
     Close,
-    /// Closes the picker and hands the chosen row to the form below it.
+    /// Closes the picker and passes the chosen row to the form below it.
     Picked {
         id: Uuid,
         label: String,
     },
-    /// Changes the query of the list that is shown.
+    /// Changes the search of the current list. The next three change its position, its sort order and its filters.
     SearchFor(String),
     GoTo(String),
     SortBy(String),
     FilterBy(Vec<Chip>),
     Views(ViewRequest),
-    /// Saves how the lists are arranged.
+    /// Saves the layout of the lists.
     Remember,
     Bulk(Box<Bulk>),
     /// Undoes the last write.
@@ -40,41 +40,41 @@ pub enum Request {
     ClearMarks(Tab),
     ExportRows(Tab, Vec<Uuid>),
     Delete(Box<Deletion>),
-    /// Sends the seed form again, for a shop in which people have written rows.
+    /// Sends the seed form again after the user has confirmed it, for a shop in which people have written rows.
     SeedAnyway,
-    /// Runs the action on partitions that was just confirmed.
+    /// Runs the partition action that was just confirmed.
     RunPartitionAction,
     StartJob(StartJob),
-    /// A job is in the server's queue now.
+    /// The server has queued a job.
     JobStarted(Box<Job>, OnComplete),
-    /// Saves the export of a job under that name.
+    /// Saves the export of a job to this file.
     SaveExport(Uuid, String),
-    /// A row was written: lists read again, and its name is dropped. No row where it was deleted.
+    /// A row was written. Lists reload, and the known name of the row is dropped. `row` is `None` after a deletion.
     Written {
         tab: Tab,
         row: Option<Value>,
         message: String,
         undo: Option<Undo>,
     },
-    /// A form has created a row: a picker below it takes the row as the choice.
+    /// A form has created a row. If a picker is open below the form, it chooses this row.
     TakeCreated {
         tab: Tab,
         row: Value,
     },
-    /// Anything may have changed: every list reads again when it is next shown.
+    /// Anything may have changed. Each list reloads when it is next shown.
     Expire,
-    /// Closes the form, and whatever lies over it.
+    /// Closes the form and all dialogs above it.
     CloseForm,
     FollowLink(Target),
-    /// Returns to where a link was followed from.
+    /// Returns to the place where a link was followed.
     GoBack,
-    /// Runs a command where keys go now.
+    /// Runs a command as if its key had been pressed.
     Run(Command),
     Show(Toast),
     Quit,
 }
 
-/// What the saved views of a list are asked for.
+/// A request about the saved views of a list.
 #[derive(Debug)]
 pub enum ViewRequest {
     Menu(Tab),
@@ -84,14 +84,14 @@ pub enum ViewRequest {
     Delete(Tab, usize),
 }
 
-/// A dialog to open, as plain data: the application makes the component of it.
+/// A dialog to open, as plain data. The application creates the component from it.
 #[derive(Debug)]
 pub enum Dialog {
     Form(FormSpec),
     Picker {
         tab: Tab,
         filter: PickerFilter,
-        /// What the search line starts with.
+        /// The initial text of the search line.
         search: String,
     },
     Menu(Menu),
@@ -102,22 +102,22 @@ pub enum Dialog {
         purpose: PromptPurpose,
     },
     Export {
-        /// The path and query to export from, without a format.
+        /// The path and query to export from, without the format.
         path: String,
-        /// The rows, where they are marked ones.
+        /// The marked rows; `None` to export all rows of the query.
         ids: Option<Vec<Uuid>>,
         file: String,
     },
     Import {
-        /// The resource, as in paths.
+        /// The resource name in URL paths.
         resource: &'static str,
     },
-    /// What a file would do, or has done.
+    /// The preview or the outcome of an import.
     ImportReview(Box<Job>),
-    /// What a bulk call did not do.
+    /// The rows that a bulk call did not write.
     BulkOutcome {
         title: String,
-        /// Rows that were refused, each with the reason.
+        /// The label of each refused row, with the reason.
         refused: Vec<(String, String)>,
     },
 }
@@ -126,11 +126,11 @@ pub enum Dialog {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PickerFilter {
     All,
-    /// Products that can be ordered: the active ones.
+    /// Only active products: others cannot be ordered.
     Orderable,
 }
 
-/// A choice among a few lines.
+/// A choice from a few items.
 #[derive(Debug)]
 pub struct Menu {
     pub title: String,
@@ -142,7 +142,7 @@ pub struct Menu {
 pub struct MenuItem {
     pub label: String,
     pub on_select: Request,
-    /// What the delete key does to it, if anything.
+    /// What the delete key does with the item, if anything.
     pub on_delete: Option<Request>,
 }
 
@@ -156,30 +156,30 @@ impl MenuItem {
     }
 }
 
-/// A question before something that is hard to take back.
+/// A question before an action that is hard to undo.
 #[derive(Debug)]
 pub struct Confirm {
     pub question: String,
     /// What will and will not happen.
     pub consequence: String,
-    /// What has to be typed for a yes, where one key is pressed too easily.
+    /// The text that the user must type to confirm, for actions where a single key is pressed too easily.
     pub typed: Option<String>,
     pub on_yes: Request,
 }
 
-/// What happens to the text of a prompt.
+/// What the text of a prompt is used for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PromptPurpose {
     Search,
-    /// Goes to a value of the key that the list is sorted by.
+    /// The value of the sort key to go to.
     GoTo,
-    /// Names a view.
+    /// The name of a view.
     SaveView,
-    /// Names the file for the export of a job.
+    /// The file name for the export of a job.
     SaveExport(Uuid),
 }
 
-/// A line about what just happened; it stays until the next key.
+/// A message about what just happened. It stays until the next key press.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Toast {
     Info(String),

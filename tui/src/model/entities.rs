@@ -1,5 +1,5 @@
-//! The entities of the shop: the one list from which tabs, forms, history and live changes take what they need to know of
-//! each.
+//! The entities of the shop. Tabs, forms, history and live changes look up in this one list what they need to know
+//! about an entity.
 
 mod category;
 mod customer;
@@ -10,22 +10,22 @@ use stockroom_common::{Category, Customer, Order, Product, change::ChangeEvent};
 
 use crate::model::{entity::Entity, form_spec::FormSpec, tab::Tab, text};
 
-/// An entity, for code that does not know at compile time which one it handles.
+/// Describes an entity for code that does not know the type of the entity at compile time.
 #[derive(Debug)]
 pub struct EntityInfo {
     pub tab: Tab,
-    /// What the change log calls a row.
+    /// The name of the entity in the change log, such as `order`.
     pub name: &'static str,
-    /// The resource, as in paths.
+    /// The resource name in URL paths, such as `orders`.
     pub path: &'static str,
     /// The title of its tab.
     pub title: &'static str,
-    /// The field by which rows of others refer to a row of this entity.
+    /// The field that other entities use to refer to a row of this entity.
     pub foreign_key: &'static str,
     pub create_form: fn() -> FormSpec,
 }
 
-/// In the order of the tabs.
+/// All entities, in the order of the tabs.
 pub static ENTITIES: [EntityInfo; 4] = [
     EntityInfo::of::<Order>("Orders", "order_id"),
     EntityInfo::of::<Customer>("Customers", "customer_id"),
@@ -46,17 +46,17 @@ impl EntityInfo {
     }
 }
 
-/// The entity that a tab lists; none for tabs of other things.
+/// The entity that a tab lists; `None` for tabs that do not list an entity.
 pub fn of_tab(tab: Tab) -> Option<&'static EntityInfo> {
     ENTITIES.iter().find(|entity| entity.tab == tab)
 }
 
-/// The entity that the change log calls so.
+/// Finds an entity by its name in the change log.
 pub fn of_name(name: &str) -> Option<&'static EntityInfo> {
     ENTITIES.iter().find(|entity| entity.name == name)
 }
 
-/// The entity whose rows a field refers to.
+/// Finds the entity that a field refers to, such as `customer_id`.
 pub fn of_foreign_key(field: &str) -> Option<&'static EntityInfo> {
     ENTITIES.iter().find(|entity| entity.foreign_key == field)
 }
@@ -71,7 +71,7 @@ impl Tab {
         }
     }
 
-    /// The resource that the tab lists.
+    /// The name in URL paths of the resource that the tab shows.
     pub fn path(self) -> &'static str {
         match self {
             Self::Jobs => "jobs",
@@ -81,14 +81,14 @@ impl Tab {
         }
     }
 
-    /// Such as `1 order` or `2,000 orders`.
+    /// Formats a number of rows, such as `1 order` or `2,000 orders`.
     pub fn count_label(self, count: usize) -> String {
         let one = of_tab(self).filter(|_| count == 1);
         let noun = one.map_or(self.path(), |entity| entity.name);
         format!("{} {noun}", text::integer(count as i64))
     }
 
-    /// The tab of what the change log calls so.
+    /// Finds a tab by an entity name in the change log, which also contains `partition`.
     pub fn of_entity(name: &str) -> Option<Self> {
         match name {
             "partition" => Some(Self::Partitions),
@@ -96,11 +96,12 @@ impl Tab {
         }
     }
 
-    /// Whether the tab shows something that the change is about.
+    /// Whether the change affects anything that the tab shows.
     pub fn shows(self, change: &ChangeEvent) -> bool {
         match Self::of_entity(&change.entity) {
+            // Not a single entity, such as the end of an import: any tab may be affected.
             None => true,
-            // Its figures cover everything.
+            // The figures cover all entities.
             Some(_) if self == Self::Dashboard => true,
             Some(Self::Partitions) => matches!(self, Self::Partitions | Self::Orders),
             Some(tab) if tab == self => true,

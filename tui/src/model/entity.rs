@@ -1,24 +1,24 @@
-//! What an entity tells of itself so that the list, the detail pane and the form can show it. It is
-//! data: entities never draw.
+//! What an entity supplies for the list, the detail pane and the form. All of it is data: entities never draw.
 
 use stockroom_common::Resource;
 use uuid::Uuid;
 
 use crate::model::{names::Reference, show::Cell, tab::Tab};
 
+/// A resource that the client can list, show and edit.
 pub trait Entity: Resource {
     const TAB: Tab;
     const COLUMNS: &'static [Column<Self>];
     const FIELDS: &'static [Field];
-    /// The form of the filters; empty where search is all there is.
+    /// The fields of the filter form; empty if the list can be searched but not filtered.
     const FILTERS_FORM: &'static [Field];
-    /// What `q` searches.
+    /// The fields that the API's `q` parameter searches, in words.
     const SEARCHES: &'static str;
 
-    /// How people call the row.
+    /// The name by which users know the row, such as the number of an order.
     fn label(&self) -> String;
 
-    /// The rows of others whose names the list shows.
+    /// The rows of other entities whose names the list shows.
     fn references(&self) -> Vec<Reference>;
 
     /// The lines of the detail pane.
@@ -30,7 +30,7 @@ pub struct Column<R> {
     pub title: &'static str,
     pub width: Width,
     pub cell: fn(&R) -> Cell,
-    /// The key of the API's `sort` that orders by it.
+    /// The value of the API's `sort` parameter for this column; `None` if the list cannot be sorted by it.
     pub sort: Option<&'static str>,
 }
 
@@ -53,16 +53,16 @@ impl<R> Column<R> {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Width {
-    /// Exactly that many columns.
+    /// Exactly this number of terminal columns.
     Fixed(u16),
-    /// At least that many, and a share of what is left.
+    /// At least this number of terminal columns, plus a share of the remaining width.
     Fill(u16),
-    /// As `Fixed`, and left out first where room is scarce.
+    /// Like `Fixed`, but dropped first if the terminal is too narrow.
     Spare(u16),
 }
 
 impl Width {
-    /// What a column takes before there is any room to share.
+    /// The minimum width, in terminal columns.
     pub const fn least(self) -> u16 {
         match self {
             Self::Fixed(width) | Self::Fill(width) | Self::Spare(width) => width,
@@ -97,18 +97,18 @@ impl Detail {
         self
     }
 
-    /// A line that leads to the row it names.
+    /// A line that shows the name of another row and links to that row.
     pub fn reference(label: &'static str, tab: Tab, id: Uuid) -> Self {
         let reference = Reference { tab, id };
         Self::new(label, Cell::Name(reference)).to(Target::Row(reference))
     }
 }
 
-/// Where a line of the detail pane leads.
+/// The target of a link in the detail pane.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Target {
     Row(Reference),
-    /// The rows of a tab with one filter set; the label says of what they are.
+    /// The rows of a tab with one filter set. The label names the row that they belong to.
     List {
         tab: Tab,
         filter: &'static str,
@@ -120,7 +120,7 @@ pub enum Target {
 /// A field of a form.
 #[derive(Clone, Copy, Debug)]
 pub struct Field {
-    /// Where the value stands in the document (`/address/city`), or the name of a filter.
+    /// The JSON pointer of the value in the document (`/address/city`), or the name of a filter.
     pub pointer: &'static str,
     pub label: &'static str,
     pub kind: FieldKind,
@@ -131,7 +131,7 @@ pub struct Field {
 pub enum Presence {
     Required,
     Optional,
-    /// Optional, and set once and for all when the row is created.
+    /// Optional, and can only be set when the row is created.
     OnCreate,
 }
 
@@ -142,9 +142,9 @@ pub enum FieldKind {
     Money,
     Time,
     Flag,
-    /// One of these words; the empty one stands for nothing.
+    /// One of these words; the empty word means no value.
     Choice(&'static [&'static str]),
-    /// A row of another tab, chosen by search.
+    /// A row of this tab, which the user finds by search.
     Reference(Tab),
     /// The lines of an order.
     Lines,

@@ -1,4 +1,4 @@
-//! What a form is about: its fields, the values that it starts with, and what saving it does.
+//! Describes a form: its fields, its initial values, and what saving it does.
 
 use serde_json::{Map, Value, json};
 use stockroom_common::{FieldError, Resource, document, seed::NewSeedJob};
@@ -26,9 +26,9 @@ pub struct FormSpec {
     pub title: String,
     pub purpose: Purpose,
     pub fields: Vec<&'static Field>,
-    /// The values that the form starts with.
+    /// The initial values.
     pub document: Value,
-    /// The rules of the server that the client knows too.
+    /// Checks the server's rules that the client can check too.
     pub check: fn(Value) -> Vec<FieldError>,
 }
 
@@ -75,7 +75,7 @@ impl FormSpec {
         }
     }
 
-    /// The filters of a list, filled in with those that are set.
+    /// The filter form of a list, with the active filters filled in.
     pub fn filter<R: Entity>(chips: &[Chip]) -> Self {
         let chips = chips.iter();
         let set: Map<String, Value> = chips
@@ -90,7 +90,7 @@ impl FormSpec {
         }
     }
 
-    /// The sizes of a seed job.
+    /// The form for a seed job, with these sizes filled in.
     pub fn seed(sizes: &NewSeedJob) -> Self {
         Self {
             title: "Fill the shop with test data".into(),
@@ -102,7 +102,7 @@ impl FormSpec {
     }
 }
 
-/// The rules of `R` on a document that may be incomplete.
+/// Checks a document, which may be incomplete, against the rules of `R`.
 fn check<R: Resource>(document: Value) -> Vec<FieldError> {
     match document::from_value::<R::New>(&document) {
         Ok(new) => R::check(&new),

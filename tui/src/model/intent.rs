@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use crate::model::tab::Tab;
 
-/// A row as it was on the screen when somebody chose to change or delete it.
+/// A row as the screen showed it when the user chose to change or delete it.
 #[derive(Clone, Debug)]
 pub struct RowSnapshot {
     pub label: String,
@@ -16,7 +16,7 @@ pub struct RowSnapshot {
     pub document: Value,
 }
 
-/// A row to delete, and what it takes to create it again.
+/// A row to delete, with the data that is needed to create it again.
 #[derive(Clone, Debug)]
 pub struct Deletion {
     pub tab: Tab,
@@ -34,13 +34,14 @@ pub struct Bulk {
 
 #[derive(Clone, Debug)]
 pub enum BulkAction {
-    /// Gives these fields these values.
+    /// Sets these fields to these values.
     Change(Value),
     Delete,
 }
 
 impl Bulk {
-    /// The rows as the API takes them. The version keeps a row that somebody else has changed since from being changed.
+    /// The rows in the form that the API expects. Each carries its version, so that the server refuses a row that
+    /// somebody else has changed since.
     pub fn body(&self) -> Value {
         let rows = self.rows.iter().map(|(id, row)| {
             let mut sent = json!({"id": id, "version": row.version});
@@ -61,7 +62,7 @@ impl Bulk {
     }
 }
 
-/// A job for the server's queue.
+/// A job to add to the server's queue.
 #[derive(Clone, Debug)]
 pub struct StartJob {
     pub path: String,
@@ -69,22 +70,22 @@ pub struct StartJob {
     pub on_complete: OnComplete,
 }
 
-/// What happens once a job has ended.
+/// What the client does when a job has ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum OnComplete {
-    /// A line says so.
+    /// Shows a message.
     Notify,
-    /// A dialog shows what became of the rows of a file.
+    /// Shows a dialog with the outcome of an import, including the refused rows.
     Review,
-    /// The export is saved under that name.
+    /// Saves the export to this file.
     Save(String),
 }
 
-/// A file to send to the server, which first tries the import without keeping it.
+/// A file to upload for import. The server does a dry run first, which writes nothing.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Upload {
     pub file: String,
-    /// With its query.
+    /// Includes the query string.
     pub path: String,
 }
 
@@ -93,7 +94,7 @@ impl Upload {
         let name = Path::new(&file).file_name().unwrap_or_default();
         let pairs = [
             ("format", format.to_string()),
-            // One bad row does not keep the others out: the dry run shows which ones are refused.
+            // Import the valid rows even if others are refused; the dry run shows which ones would be.
             ("on_error", "reject_failed".into()),
             ("dry_run", "true".into()),
             ("name", name.to_string_lossy().into_owned()),

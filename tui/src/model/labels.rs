@@ -1,9 +1,9 @@
-//! Fields as people call them.
+//! Labels of fields, for users.
 
 use crate::model::text;
 
-/// The label of a field: `/address/postal_code` is `postal code`, `/items/0/quantity` is `line 1
-/// quantity`.
+/// Turns a JSON pointer into a label: `/address/postal_code` is `postal code`, `/items/0/quantity` is
+/// `line 1 quantity`.
 pub fn field_label(pointer: &str) -> String {
     let parts: Vec<&str> = pointer.split('/').filter(|part| !part.is_empty()).collect();
     let last = parts.last().copied().unwrap_or_default();

@@ -1,4 +1,4 @@
-//! Names of rows that others refer to, so that the screens show `Ada Lovelace` and not a UUID.
+//! Names of referenced rows, so that the screens show `Ada Lovelace` instead of a UUID.
 
 use std::collections::{HashMap, HashSet};
 
@@ -7,17 +7,17 @@ use uuid::Uuid;
 
 use crate::model::tab::Tab;
 
-/// Names that are kept; beyond this all are dropped, and those on the screen are requested again.
+/// Maximum number of known names. Beyond it all are dropped, and those on the screen are requested again.
 const MAX_NAMES: usize = 20_000;
 
-/// Another row, whose name is shown.
+/// A reference to another row, which the screen shows by its name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Reference {
     pub tab: Tab,
     pub id: Uuid,
 }
 
-/// The names that are known, and the rows whose names the screen lacks.
+/// The known names, and the rows whose names the screen still needs.
 #[derive(Debug, Default)]
 pub struct Names {
     known: HashMap<Uuid, String>,
@@ -29,7 +29,7 @@ impl Names {
         self.known.get(&id).map(String::as_str)
     }
 
-    /// Asks for the name of a row, unless it is known.
+    /// Marks the name of a row as wanted, unless it is known.
     pub fn want(&mut self, reference: Reference) {
         if !self.known.contains_key(&reference.id) {
             let wanted = self.wanted.entry(reference.tab).or_default();
@@ -46,18 +46,18 @@ impl Names {
         self.known.remove(&id);
     }
 
-    /// Drops all names: any of them may have changed.
+    /// Drops all names, because any of them may have changed.
     pub fn clear(&mut self) {
         self.known.clear();
     }
 
-    /// The tabs of the rows whose names are wanted.
+    /// The tabs that have rows with wanted names.
     pub fn wanted_tabs(&self) -> Vec<Tab> {
         let wanted = self.wanted.iter().filter(|(_, ids)| !ids.is_empty());
         wanted.map(|(tab, _)| *tab).collect()
     }
 
-    /// Takes at most `limit` of the wanted rows of a tab, for one request.
+    /// Removes and returns at most `limit` wanted rows of a tab, for one request.
     pub fn take_wanted(&mut self, tab: Tab, limit: usize) -> Vec<Uuid> {
         let Some(wanted) = self.wanted.get_mut(&tab) else {
             return Vec::new();
@@ -70,14 +70,14 @@ impl Names {
         batch
     }
 
-    /// Makes room for that many more names.
+    /// Makes room for `more` names: drops all known names if the maximum would be exceeded.
     pub fn make_room(&mut self, more: usize) {
         if self.known.len() + more > MAX_NAMES {
             self.known.clear();
         }
     }
 
-    /// Records rows that the server no longer has, so that they are not requested again and again.
+    /// Records rows that the server no longer has, so that their names are not requested repeatedly.
     pub fn insert_missing(&mut self, ids: Vec<Uuid>) {
         for id in ids {
             self.known.entry(id).or_insert_with(|| "(deleted)".into());

@@ -1,12 +1,12 @@
-//! Names of files as people type them.
+//! File names as users type them.
 
 use std::{
     borrow::Cow,
     path::{Path, PathBuf},
 };
 
-/// The absolute path of a file: the folder may be another one by the time it is written. Terminals type the name of a
-/// file that is dropped on them in quotes, with backslashes or as a URL.
+/// The absolute path of a typed file name: the current folder may be a different one when the file is written.
+/// Terminals type the name of a dropped file in quotes, with backslashes or as a URL.
 pub fn absolute_path(file: &str) -> String {
     let file = &unquote_dropped(file.trim());
     let path = match file.strip_prefix("~/") {
@@ -17,9 +17,9 @@ pub fn absolute_path(file: &str) -> String {
     path.to_string_lossy().into_owned()
 }
 
-/// The name in what a terminal types when a file is dropped on it.
+/// Extracts the file name from the text that a terminal types when a file is dropped on it.
 fn unquote_dropped(typed: &str) -> String {
-    // A file of exactly that name is the one that is meant.
+    // If a file with exactly this name exists, it is the one that the user means.
     if Path::new(typed).exists() {
         return typed.to_owned();
     }
@@ -33,7 +33,7 @@ fn unquote_dropped(typed: &str) -> String {
             .strip_prefix(quote)
             .and_then(|rest| rest.strip_suffix(quote));
         if let Some(name) = quoted {
-            // How a shell writes a quote within quotes.
+            // The shell's notation for a single quote inside single quotes.
             return name.replace("'\\''", "'");
         }
     }

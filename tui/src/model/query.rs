@@ -1,25 +1,25 @@
-//! What narrows and orders a list.
+//! The search, filters and sort order of a list.
 
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::model::{entity::Target, names::Reference, tab::Tab};
 
-/// What the list shows of its resource.
+/// Which rows of its resource a list shows, and in which order.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Query {
-    /// In the form of the API's `sort`; empty for the default.
+    /// The value of the API's `sort` parameter; empty for the default.
     pub sort: String,
     pub search: String,
     pub chips: Vec<Chip>,
-    /// This one row, to which a link led.
+    /// Shows only this row, the target of a link.
     pub only: Option<Uuid>,
 }
 
 impl Query {
-    /// The query without the last thing that narrows it; none where nothing does.
-    pub fn wider(mut self) -> Option<Self> {
+    /// Removes one restriction: the search, else all filters, else the single row. `None` if nothing can be removed.
+    pub fn without_last_restriction(mut self) -> Option<Self> {
         if !self.search.is_empty() {
             self.search.clear();
         } else if !self.chips.is_empty() {
@@ -31,17 +31,17 @@ impl Query {
     }
 }
 
-/// A filter that is set, with the label that shows it.
+/// An active filter, with the label that shows it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Chip {
     pub name: String,
     pub value: String,
     pub label: String,
-    /// The row whose name says more than the label.
+    /// The row that the filter refers to. Its name, once known, is shown instead of the label.
     pub reference: Option<Reference>,
 }
 
-/// The tab and query that a link stands for.
+/// The tab and query that a link leads to.
 pub fn query_of(target: &Target) -> (Tab, Query) {
     match target {
         Target::Row(Reference { tab, id }) => {

@@ -1,4 +1,4 @@
-//! Values as people read them.
+//! Formats values for users.
 
 use chrono::{DateTime, Utc};
 use stockroom_common::OrderStatus;
@@ -8,16 +8,16 @@ use crate::model::{
     text::{self, Zone},
 };
 
-/// What it takes to put values into words.
+/// Formats values with the known names of rows, in a time zone.
 #[derive(Clone, Copy)]
-pub struct Show<'a> {
+pub struct Formatter<'a> {
     pub names: &'a Names,
     pub zone: Zone,
 }
 
-impl Show<'_> {
-    /// The value in harmless text.
-    pub fn words(self, cell: &Cell) -> String {
+impl Formatter<'_> {
+    /// Formats a value as text that is safe to print on a terminal.
+    pub fn format(self, cell: &Cell) -> String {
         match cell {
             Cell::Text(value) => text::clean(value).into_owned(),
             Cell::Integer(value) => text::integer(*value),
@@ -26,13 +26,13 @@ impl Show<'_> {
             Cell::Status(status) => status.to_string(),
             Cell::Flag(true) => "yes".into(),
             Cell::Flag(false) => "no".into(),
-            // A name that is still on its way.
+            // `…` means that the name has not been loaded yet.
             Cell::Name(reference) => {
                 let name = self.names.get(reference.id);
                 name.map_or_else(|| "…".into(), |name| text::clean(name).into_owned())
             }
             Cell::Line(pieces, product, price) => {
-                let name = self.words(&Cell::Name(*product));
+                let name = self.format(&Cell::Name(*product));
                 format!(
                     "{} × {name} at {}",
                     text::integer(i64::from(*pieces)),
@@ -43,7 +43,7 @@ impl Show<'_> {
     }
 }
 
-/// A value as it is shown.
+/// A value to show. Amounts of money are in minor units.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Cell {
     Text(String),
@@ -54,6 +54,6 @@ pub enum Cell {
     Flag(bool),
     /// The name of another row.
     Name(Reference),
-    /// A line of an order: pieces, product, price of one.
+    /// A line of an order: quantity, product, unit price.
     Line(i32, Reference, i64),
 }

@@ -1,5 +1,5 @@
-//! Text for the terminal. What comes from the data passes [`clean`] once, so that no control
-//! character of it ever reaches the terminal.
+//! Text for the terminal. Data passes through [`clean`] once, so that none of its control characters ever reach the
+//! terminal.
 
 use std::borrow::Cow;
 
@@ -7,18 +7,18 @@ use chrono::{DateTime, Local, Utc};
 use unicode_segmentation::UnicodeSegmentation;
 use unicode_width::UnicodeWidthStr;
 
-/// Code points of one grapheme beyond which the rest is cut: stacked accents would spill over.
+/// Maximum code points per grapheme cluster. The rest is cut, because stacked accents would spill over.
 const MAX_CLUSTER: usize = 8;
 
-/// In which zone times are shown; the wire is always UTC.
+/// The time zone in which times are shown. The API always uses UTC.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Zone {
     Local,
     Utc,
 }
 
-/// Makes text harmless: controls become carets (`^[`), marks that change the direction of writing
-/// and other invisible ones their code point (`<U+202E>`), line breaks a blank.
+/// Makes text safe to print: control characters become caret notation (`^[`), bidirectional marks and other invisible
+/// characters become their code point (`<U+202E>`), and line breaks and tabs become a space.
 pub fn clean(text: &str) -> Cow<'_, str> {
     let plain = text.bytes().all(|byte| (b' '..=b'~').contains(&byte));
     if plain {
@@ -56,12 +56,12 @@ fn push_clean(cleaned: &mut String, c: char) {
     }
 }
 
-/// How many columns the text takes.
+/// The width of the text in terminal columns.
 pub fn width(text: &str) -> usize {
     text.width()
 }
 
-/// The text with a full stop at its end, where another sentence is to follow.
+/// Adds a full stop, unless the text already ends with punctuation, so that another sentence can follow.
 pub fn sentence(text: &str) -> String {
     let text = text.trim_end();
     if text.ends_with(['.', '!', '?', '…', ':']) {
@@ -71,7 +71,7 @@ pub fn sentence(text: &str) -> String {
     }
 }
 
-/// Cuts the text to that many columns, with `…` where something is missing.
+/// Cuts the text to `columns` terminal columns. `…` marks a cut.
 pub fn cut(text: &str, columns: usize) -> Cow<'_, str> {
     if width(text) <= columns {
         return Cow::Borrowed(text);
@@ -91,7 +91,7 @@ pub fn cut(text: &str, columns: usize) -> Cow<'_, str> {
     Cow::Owned(kept)
 }
 
-/// Breaks text into lines of at most that many columns, between words where it can.
+/// Breaks text into lines of at most `columns` terminal columns, between words if possible.
 pub fn wrap(text: &str, columns: usize) -> Vec<String> {
     let mut lines = Vec::new();
     let mut line = String::new();
@@ -115,7 +115,7 @@ pub fn wrap(text: &str, columns: usize) -> Vec<String> {
     lines
 }
 
-/// The longest start of the text that fits, at least one cluster.
+/// The longest prefix that fits into `columns`, but at least one grapheme cluster.
 fn head(text: &str, columns: usize) -> &str {
     let mut end = 0;
     let mut used = 0;
@@ -129,7 +129,7 @@ fn head(text: &str, columns: usize) -> &str {
     &text[..end]
 }
 
-/// `1234567` as `1,234,567`.
+/// Formats a number with commas: `1,234,567`.
 pub fn integer(value: impl Into<i128>) -> String {
     let value = value.into();
     let digits = value.unsigned_abs().to_string();
@@ -143,7 +143,7 @@ pub fn integer(value: impl Into<i128>) -> String {
     text
 }
 
-/// A size in bytes as `12.3 MiB`.
+/// Formats a size in bytes, such as `12.3 MiB`.
 pub fn bytes(bytes: i64) -> String {
     let (mut value, mut unit) = (bytes as f64, "B");
     for larger in ["KiB", "MiB", "GiB", "TiB"] {
@@ -156,7 +156,7 @@ pub fn bytes(bytes: i64) -> String {
     format!("{value:.places$} {unit}")
 }
 
-/// Minor units as `1,234.50`.
+/// Formats an amount in minor units, such as `1,234.50`.
 pub fn money(minor: impl Into<i128>) -> String {
     let minor = minor.into();
     let sign = if minor < 0 { "-" } else { "" };
@@ -165,7 +165,7 @@ pub fn money(minor: impl Into<i128>) -> String {
     format!("{sign}{major}.{cents:02}")
 }
 
-/// Reads an amount as people write it (`12`, `12.5`, `1,234.50`) into minor units.
+/// Parses an amount as users type it (`12`, `12.5`, `1,234.50`) into minor units.
 pub fn parse_money(text: &str) -> Option<i64> {
     let (major, cents) = text.trim().split_once('.').unwrap_or((text.trim(), ""));
     let major = ungrouped(major).filter(|major| !major.starts_with('+'))?;
@@ -183,7 +183,7 @@ pub fn parse_money(text: &str) -> Option<i64> {
     }
 }
 
-/// The digits of `1,234,567`. A comma anywhere else is none of ours: `12,50` may mean 12.50.
+/// Removes the commas from `1,234,567`. `None` if a comma is anywhere else: `12,50` may mean 12.50.
 pub fn ungrouped(text: &str) -> Option<String> {
     let mut groups = text.trim_start_matches('-').split(',');
     let first = groups.next()?;
@@ -193,7 +193,7 @@ pub fn ungrouped(text: &str) -> Option<String> {
     (is_grouped && are_whole).then(|| text.replace(',', ""))
 }
 
-/// `2026-11-24 09:30`
+/// Formats a time to the minute: `2026-11-24 09:30`.
 pub fn time(at: DateTime<Utc>, zone: Zone) -> String {
     const FORMAT: &str = "%Y-%m-%d %H:%M";
     match zone {
@@ -202,7 +202,7 @@ pub fn time(at: DateTime<Utc>, zone: Zone) -> String {
     }
 }
 
-/// Reads a time as [`time`] writes it, or a date alone for its midnight.
+/// Parses a time in the format of [`time`]. A date alone means midnight.
 pub fn parse_time(text: &str, zone: Zone) -> Option<DateTime<Utc>> {
     use chrono::{NaiveDate, NaiveDateTime, NaiveTime};
 
@@ -233,9 +233,9 @@ mod tests {
     #[test]
     fn sizes_are_told_in_the_unit_that_fits() {
         let sizes = [0, 999, 1_000, 8_192, 104_857_600, 1_073_741_824];
-        let told = sizes.map(bytes);
+        let shown = sizes.map(bytes);
         assert_eq!(
-            told,
+            shown,
             ["0 B", "999 B", "1.0 KiB", "8.0 KiB", "100 MiB", "1.0 GiB"]
         );
     }
@@ -289,14 +289,13 @@ mod tests {
         assert_eq!(parse_time("24.11.2026", Zone::Utc), None);
     }
 
-    /// Whether a character does something to a terminal, or to the direction of writing, instead of
-    /// being one.
+    /// Whether a character controls the terminal or the direction of writing instead of being shown.
     fn is_harmful(c: char) -> bool {
         let is_bidi = matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
         c.is_control() || is_bidi || matches!(c, '\u{2028}' | '\u{2029}' | '\u{feff}')
     }
 
-    /// Text as nobody should send it: letters among controls, marks, joiners and escape sequences.
+    /// Hostile text: letters mixed with control characters, combining marks, joiners and escape sequences.
     fn hostile() -> impl Strategy<Value = String> {
         let piece = prop_oneof![
             any::<char>().prop_map(String::from),

@@ -10,38 +10,38 @@ use crate::model::tab::Tab;
 pub struct Undo {
     pub tab: Tab,
     pub id: Uuid,
-    /// What the row is called.
+    /// The name of the row, for messages.
     pub label: String,
     pub action: UndoAction,
-    /// What the write changed and undoing leaves as it is.
+    /// The fields that the write changed but undo does not restore.
     pub kept: Vec<Kept>,
 }
 
 #[derive(Clone, Debug)]
 pub enum UndoAction {
-    /// All that was changed stays. It is recorded so that undo does not skip to an earlier write.
+    /// Undo restores nothing. The write is recorded so that undo does not skip to an earlier write.
     None,
-    /// Gives fields their earlier values, if the row is still at that version.
+    /// Restores the earlier values of fields if the row is still at this version.
     Change { patch: Value, version: i64 },
-    /// Creates the row again, under its id, that was deleted at that version.
+    /// Creates the deleted row again under its id. It was at this version when it was deleted.
     Create { document: Value, version: i64 },
-    /// Deletes what was created, if it is still at that version.
+    /// Deletes the created row if it is still at this version.
     Delete { version: i64 },
-    /// Writes many rows as they were, in one call.
+    /// Restores many rows in one call.
     Bulk { rows: Vec<Value>, kind: BulkKind },
 }
 
-/// What was done to many rows.
+/// What a bulk write did to the rows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BulkKind {
     Changed,
     Deleted,
 }
 
-/// A field that undo leaves alone.
+/// A field that undo does not restore.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kept {
-    /// Orders change it meanwhile.
+    /// Orders may have changed the stock since.
     Stock,
     /// An order cannot return to an earlier status.
     Status,
@@ -57,14 +57,14 @@ impl Kept {
 
     pub const fn reason(self) -> &'static str {
         match self {
-            Self::Stock => "stock is not taken back, for orders may have changed it since",
+            Self::Stock => "stock stays, because orders may have changed it since",
             Self::Status => "an order cannot return to an earlier status",
         }
     }
 }
 
 impl Undo {
-    /// Of a change from one document to another, which gave the row this version. None where nothing changed.
+    /// Undoes a change from `before` to `after`; `row` holds the version after the change. `None` if nothing changed.
     pub fn of_change(tab: Tab, row: &Value, before: &Value, after: &Value) -> Option<Self> {
         let mut patch = document::difference(after, before);
         let kept = split_kept(tab, after, &mut patch);
@@ -97,12 +97,12 @@ impl Undo {
         })
     }
 
-    /// Whether undoing changes anything.
+    /// Whether undo changes anything.
     pub const fn is_possible(&self) -> bool {
         !matches!(self.action, UndoAction::None)
     }
 
-    /// What stays as it is, such as ", except its stock"; empty where nothing does.
+    /// Names the fields that undo does not restore, such as ", except its stock"; empty if it restores all.
     pub fn exception(&self, whose: &str) -> String {
         if self.kept.is_empty() {
             return String::new();
@@ -112,8 +112,8 @@ impl Undo {
     }
 }
 
-/// Removes from an undo's patch what undo leaves alone, and says what that is: the stock of a product, and a status that
-/// the rules of orders do not let an order return to.
+/// Removes the fields that undo does not restore from its patch, and returns them: the stock of a product, and the
+/// status of an order if an order may not return to the earlier status.
 pub fn split_kept(tab: Tab, after: &Value, patch: &mut Value) -> Vec<Kept> {
     let status = |document: &Value| document["status"].as_str()?.parse::<OrderStatus>().ok();
     let kept = match tab {

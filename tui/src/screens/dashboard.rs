@@ -1,4 +1,4 @@
-//! The Dashboard tab: the shop in figures, read again as orders come and go.
+//! The Dashboard tab: statistics of the shop, reloaded while orders change.
 
 use std::time::{Duration, Instant};
 
@@ -19,20 +19,23 @@ use crate::{
     settings::keys::{Command, Scope},
 };
 
-/// Months that are shown.
+/// Months shown, including the current one.
 pub const MONTHS: u32 = 12;
-/// How long figures may be behind while orders come and go: counting a busy month costs the server more
-/// than a page.
+/// How old the statistics may get while orders change. Counting a busy month costs the server more than a page of rows,
+/// so not every change triggers a request.
 const SETTLE: Duration = Duration::from_secs(2);
 
 #[derive(Debug, Default)]
 pub struct Dashboard {
     pub stats: Option<Stats>,
     pub error: Option<String>,
-    /// The first line that is seen, where not all fit.
+    /// The first visible line, if not all lines fit.
     pub top: usize,
+    /// The run of the call, if one is under way.
     run: Option<u64>,
+    /// Whether the statistics were requested and have not expired since.
     is_read: bool,
+    /// When to read the statistics again, after a change.
     read_at: Option<Instant>,
 }
 
@@ -45,7 +48,7 @@ impl Screen for Dashboard {
         let page = ctx.rows / 2;
         match command {
             Command::Up => self.top = self.top.saturating_sub(1),
-            // The picture stops where its last line is seen.
+            // Drawing stops scrolling at the last line; this bound only keeps `top` from growing.
             Command::Down => self.top = (self.top + 1).min(MAX_TOP),
             Command::PageUp => self.top = self.top.saturating_sub(page),
             Command::PageDown => self.top = (self.top + page).min(MAX_TOP),
@@ -108,7 +111,7 @@ impl Screen for Dashboard {
             return;
         }
         match self.run {
-            // What is on its way must not be given up for another.
+            // A new read would cancel the one that is under way.
             Some(_) => self.read_at = Some(ctx.now + SETTLE),
             None => self.show(ctx),
         }
@@ -123,5 +126,5 @@ impl Screen for Dashboard {
     }
 }
 
-/// More lines than there are.
+/// More lines than the dashboard ever has.
 const MAX_TOP: usize = 60;

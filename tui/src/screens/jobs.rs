@@ -1,7 +1,8 @@
-//! The Jobs tab: what the server does in the background, whoever asked for it. It is told as it goes on,
-//! also to a client that was away meanwhile; what was asked for here is brought to its end here.
+//! The Jobs tab: all background jobs of the server, whichever client started them. An event stream reports their
+//! progress; its first event lists all jobs, so a client that reconnects catches up. When a job of this client ends,
+//! its export is saved or its report is shown (see [`OnComplete`]).
 
-mod ended;
+mod completion;
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -32,41 +33,44 @@ use crate::{
     settings::keys::{Command, Scope},
 };
 
-/// How long after the stream of events broke it is followed again.
+/// Delay before a broken event stream is opened again.
 const RETRY: Duration = Duration::from_secs(2);
-/// Jobs that are listed, as by the server: a thousand under way and a hundred that have ended.
+/// Jobs listed, the same as by the server: 1,000 unfinished and 100 ended ones.
 const MAX_JOBS: usize = 1_100;
 
 #[derive(Debug)]
 pub struct JobsScreen {
-    /// The newest first.
+    /// Newest first.
     pub jobs: Vec<Job>,
     pub selected: usize,
-    /// The first one on the screen.
+    /// Index of the first job on the screen.
     pub top: usize,
     pub is_loaded: bool,
-    /// Why it is not known what there is.
+    /// Why the jobs could not be read.
     pub error: Option<String>,
-    /// The sizes that the form of a seed begins with.
+    /// The values that the seed form starts with.
     request: NewSeedJob,
+    /// What to do when a job ends. Only jobs that this client started, or whose export it saves.
     on_complete: BTreeMap<Uuid, OnComplete>,
+    /// Calls under way, keyed by run.
     pending: HashMap<u64, PendingRequest>,
-    /// The run of the stream of events.
+    /// The run of the open event stream.
     following: Option<u64>,
+    /// When to open the event stream again after a failure.
     follow_at: Option<Instant>,
-    /// Whether its first event, which tells all jobs, is yet to come.
+    /// Whether the stream has yet to send its first event, which lists all jobs.
     is_first: bool,
 }
 
-/// What a call is for.
+/// The purpose of a call.
 #[derive(Clone, Debug)]
 enum PendingRequest {
     Start(OnComplete),
     Cancel,
     Review(Uuid),
-    /// Whether a job that is awaited has ended.
+    /// Finds out whether a tracked job has ended.
     LookUp(Uuid),
-    /// To save the export of a job.
+    /// Downloads the export of a job.
     Save(Uuid),
 }
 
@@ -89,28 +93,29 @@ impl Default for JobsScreen {
 }
 
 impl JobsScreen {
-    /// The job of that kind that runs, or is next.
+    /// The job of that kind that is running, or is next to run.
     pub fn under_way(&self, kind: JobKind) -> Option<&Job> {
         let unfinished = |job: &&Job| job.request.kind() == kind && !job.state.is_final();
-        // The oldest has its turn first.
+        // The list is newest first, and the oldest job runs first.
         self.jobs.iter().rev().find(unfinished)
     }
 
-    /// Goes on waiting for what an earlier run has asked for.
+    /// Continues to track exports that an earlier run of the client started.
     pub fn track_exports(&mut self, exports: Vec<(Uuid, String)>) {
         let exports = exports.into_iter();
         self.on_complete
             .extend(exports.map(|(job, file)| (job, OnComplete::Save(file))));
     }
 
-    /// The connection is there, or there again.
+    /// Opens the event stream once the connection is up, if the list was loaded before or jobs are tracked. Its first
+    /// event also retries exports that could not be saved while the connection was down.
     pub fn connected(&mut self, ctx: &mut Context<'_>) {
         if self.is_loaded || !self.on_complete.is_empty() {
             self.follow(ctx);
         }
     }
 
-    /// Puts a job into the server's queue.
+    /// Asks the server to queue a job.
     pub fn start(&mut self, job: StartJob, ctx: &mut Context<'_>) {
         let owner = match job.on_complete {
             OnComplete::Save(_) => Owner::Export,
@@ -125,7 +130,7 @@ impl JobsScreen {
         });
     }
 
-    /// Takes a job that is in the queue now.
+    /// Records a job that the server has queued, and selects it.
     pub fn started(&mut self, job: Job, then: OnComplete, ctx: &mut Context<'_>) {
         let id = job.id.uuid();
         if let OnComplete::Save(file) = &then {
@@ -133,7 +138,8 @@ impl JobsScreen {
             ctx.info("Exporting in the background.");
         }
         self.on_complete.insert(id, then);
-        // The stream may have been quicker, and say nothing more of it.
+        // The stream may have reported the end of the job before this reply arrived; it does not report it again. The
+        // requests are compared because applying an import reuses the job of its dry run.
         let news = self.jobs.iter().find(|known| {
             known.id == job.id && known.request == job.request && known.state.is_final()
         });
@@ -152,7 +158,7 @@ impl JobsScreen {
         self.following = Some(ctx.follow(Owner::JobEvents, "/v1/jobs/events".into()));
     }
 
-    /// Takes what the stream of events says, or that it has ended.
+    /// Handles an event of the stream, or its end.
     fn event(&mut self, reply: &Reply, ctx: &mut Context<'_>) {
         if self.following != Some(reply.ticket.run) {
             return;
@@ -187,7 +193,7 @@ impl JobsScreen {
                 self.ended(&job, ctx);
             }
             if let JobRequest::Seed(request) = &job.request {
-                // A seed that is not used yet, so that the form just works.
+                // Suggests a seed number that no job has used, so that the form can be sent as offered.
                 let free = request.seed.saturating_add(1);
                 self.request.seed = self.request.seed.max(free);
             }
@@ -231,7 +237,7 @@ impl JobsScreen {
             let JobRequest::Export(export) = &job.request else {
                 return;
             };
-            // Somebody else may have called it so: no folder is taken over from there.
+            // The name may come from another client: any folder in it is dropped.
             let name = export.name.as_ref().map(Path::new);
             let name = name.and_then(|name| Some(name.file_name()?.to_string_lossy().into_owned()));
             let name = name.unwrap_or_else(|| format!("{}.{}", export.resource, export.format));
@@ -273,25 +279,25 @@ impl JobsScreen {
         };
         match want {
             PendingRequest::Start(then) => self.started(job, then, ctx),
-            // The stream tells how that goes on.
+            // The event stream reports the cancellation.
             PendingRequest::Cancel => {}
             PendingRequest::Review(_) => {
                 ctx.open(Dialog::ImportReview(Box::new(job)));
             }
             PendingRequest::LookUp(_) if job.state.is_final() => self.ended(&job, ctx),
-            // Newer than what the stream began with.
+            // The job is not in the first event of the stream, so this is its newest state.
             PendingRequest::LookUp(_) => self.put(job),
             PendingRequest::Save(_) => {}
         }
     }
 }
 
-/// Rows of the list, where so many fit above the hints: the selected job is told of below it.
+/// Rows of the list, out of the rows that fit on the screen. The others show the details of the selected job.
 pub const fn listed(rows: usize) -> usize {
     rows - details(rows)
 }
 
-/// Rows in which the selected job is told of.
+/// Rows for the details of the selected job, below the list: at most 9, and at most half of the screen.
 pub const fn details(rows: usize) -> usize {
     let half = rows / 2;
     if half < 9 { half } else { 9 }
@@ -338,7 +344,7 @@ impl Screen for JobsScreen {
                 ctx.error("An export has expired before it was saved. Export again.");
                 self.untrack(id, ctx);
             }
-            // It is looked for again once the server is there again.
+            // The first event of the next stream looks the job up again.
             (PendingRequest::LookUp(_), Err(_)) => {}
             (_, Err(failure)) => ctx.error(failure.message()),
         }
@@ -350,7 +356,7 @@ impl Screen for JobsScreen {
         }
     }
 
-    /// The stream of events keeps it true.
+    /// Does nothing: the event stream keeps the list up to date.
     fn expire(&mut self) {}
 
     fn click(&mut self, row: usize, ctx: &mut Context<'_>) {

@@ -1,5 +1,5 @@
-//! The list screen, one for every entity: rows by keyset in both directions, search, filters and
-//! order by the server, and the detail pane. Old rows stay until new ones are there.
+//! The list screen, generic over the entity: keyset pagination in both directions, search, filters and sorting by the
+//! server, and the detail pane. The old rows stay on the screen until new ones arrive.
 
 mod actions;
 mod columns;
@@ -26,7 +26,7 @@ pub use self::{
 };
 use self::{
     history::RowHistory,
-    window::{Via, Window},
+    window::{PageSource, Window},
 };
 use crate::{
     messages::{
@@ -38,7 +38,7 @@ use crate::{
         entity::{Detail, Entity, Target},
         names::Names,
         query::Query,
-        show::{Cell, Show},
+        show::{Cell, Formatter},
     },
     screens::screen::{RowScreen, Screen},
     settings::{
@@ -47,17 +47,17 @@ use crate::{
     },
 };
 
-/// Lines of the detail pane that PgUp and PgDn scroll.
+/// Lines that PgUp and PgDn scroll in the detail pane.
 const DETAIL_STEP: usize = 8;
-/// More lines than the largest order and the longest text take.
+/// More lines than the largest order (1,000 order lines) with the longest texts takes.
 const MAX_DETAIL_TOP: usize = 1_500;
 
-/// Where one is in the detail pane.
+/// The position in the detail pane.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct DetailPane {
-    /// The selected line among those that lead somewhere.
+    /// Index of the selected link, among the lines that are links.
     pub link: usize,
-    /// Lines that are scrolled past, beyond what shows the link.
+    /// Lines scrolled past the position in which the selected link is visible.
     pub top: usize,
 }
 
@@ -66,45 +66,47 @@ pub struct ListScreen<R: Entity> {
     pub query: Query,
     pub window: Window<R>,
     pub total: Option<Total>,
-    /// Rows from before this instant may be missing: they are archived.
+    /// Rows from before this time may be missing because their partition is archived.
     pub archived_before: Option<DateTime<Utc>>,
     pub error: Option<String>,
-    /// How long the last answer took; none before there was one.
+    /// How long the last successful reply took; none before the first.
     pub took: Option<Duration>,
-    /// The detail pane, where it is open.
+    /// The detail pane; none if it is closed.
     pub detail: Option<DetailPane>,
-    /// What others do meanwhile.
+    /// Changes that others have made since the list was read.
     pub live: Live,
     /// The history of the row in the detail pane.
     pub history: RowHistory,
     pub columns: Columns,
     pub marks: Marks,
-    /// The run of the exact count that is under way.
+    /// The run of the exact count, if one is under way.
     pub counting: Option<u64>,
-    /// The page that was requested, and the run of the call.
+    /// The run of the call for a page, and which page it requests.
     waiting: Option<(u64, PageRequest)>,
-    /// The path of the last page.
+    /// The path of the list's last page, from the `Link` header of an earlier page.
     last: Option<String>,
+    /// Whether to read the list again when it is next shown.
     is_stale: bool,
-    /// Whether pages are read from the database until the next command, those around the shown one too.
+    /// Whether pages bypass the server's cache. Applies until the next command, so that the pages that are read ahead
+    /// bypass it too.
     bypass_cache: bool,
-    /// The row to select when the page is read again.
+    /// The row to select when the page is next read: one that this client has just written.
     select_after: Option<Uuid>,
-    /// The query that the loaded rows answer.
+    /// The query of the loaded rows; `query` may already be a newer one.
     shown: Query,
 }
 
-/// Which page is requested.
+/// A page to request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum PageRequest {
     First,
     Last,
     Next,
     Prev,
-    /// The page that begins at this value of the sort key.
+    /// The page that starts at this value of the sort key.
     Seek(String),
-    /// The page with the selected row again; so many rows come before it.
-    Again(Via, Option<u64>),
+    /// The page with the selected row, read again. The number is how many rows of the list precede the page, if known.
+    Reload(PageSource, Option<u64>),
 }
 
 impl<R: Entity> Default for ListScreen<R> {
@@ -274,8 +276,8 @@ impl<R: Entity> RowScreen for ListScreen<R> {
         }
     }
 
-    fn copy(&self, what: Command, show: Show<'_>) -> Option<String> {
-        self.text_to_copy(what, show)
+    fn copy(&self, what: Command, formatter: Formatter<'_>) -> Option<String> {
+        self.text_to_copy(what, formatter)
     }
 
     fn go_to(&mut self, typed: &str, ctx: &mut Context<'_>) {
@@ -292,7 +294,7 @@ impl<R: Entity> RowScreen for ListScreen<R> {
 }
 
 impl<R: Entity> ListScreen<R> {
-    /// The lines of the detail pane, while it is open.
+    /// The lines of the detail pane; none if it is closed or no row is selected.
     pub fn details(&self) -> Option<Vec<Detail>> {
         self.detail?;
         self.window.selected().map(R::details)
@@ -350,20 +352,20 @@ impl<R: Entity> ListScreen<R> {
         true
     }
 
-    /// What is on the screen stays; it is read again when the tab is next seen or the link is back.
+    /// Keeps what is on the screen. It is read again when the tab is next shown or the connection is back.
     fn failed(&mut self, failure: &Failure, ctx: &mut Context<'_>) {
         self.is_stale = true;
         let is_new = self.shown != self.query || self.window.is_empty();
         match failure {
             Failure::Refused(problem) if is_new => {
-                // What is at fault is a search or a filter, which one sees above.
+                // A search or a filter is wrong. The title line shows both, so the message does not repeat them.
                 let fault = problem.errors.first().map(|fault| &fault.message);
                 let words = fault.unwrap_or(&problem.detail);
                 self.error = Some(format!("{words}. Esc shows all rows.").replace("..", "."));
             }
             Failure::NoAnswer(reason) if is_new => self.error = Some(reason.clone()),
             Failure::Refused(_) | Failure::NoAnswer(_) => ctx.error(failure.message()),
-            // The status line says so.
+            // The status line shows that the client is offline.
             Failure::Unreachable(_) => {}
         }
     }

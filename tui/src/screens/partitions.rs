@@ -1,5 +1,5 @@
-//! The Partitions tab: how orders and the change log are spread over time, and taking old parts off
-//! and back.
+//! The Partitions tab: the partitions of the orders and of the change log with their rows and bytes, and commands to
+//! archive, restore and delete them.
 
 use reqwest::Method;
 use stockroom_common::{
@@ -23,16 +23,17 @@ use crate::{
 
 #[derive(Debug)]
 pub struct PartitionsScreen {
-    /// Of each family the newest first.
+    /// Newest first within each family.
     pub partitions: Vec<Partition>,
     pub selected: usize,
-    /// The first one on the screen.
+    /// Index of the first partition on the screen.
     pub top: usize,
     /// Why the partitions could not be read.
     pub error: Option<String>,
     pub is_loaded: bool,
-    /// What a yes would do.
+    /// The action that waits for confirmation.
     asked: Option<PartitionsRequest>,
+    /// The run of the call, if one is under way.
     waiting: Option<u64>,
     is_stale: bool,
 }
@@ -53,7 +54,7 @@ impl Default for PartitionsScreen {
 }
 
 impl PartitionsScreen {
-    /// Does what was asked for, now that it was confirmed.
+    /// Starts the job for the action that was just confirmed.
     pub fn run_confirmed(&mut self, ctx: &mut Context<'_>) {
         let Some(PartitionsRequest { action, names }) = self.asked.take() else {
             return;
@@ -65,8 +66,9 @@ impl PartitionsScreen {
         }));
     }
 
+    /// Asks for confirmation. To delete partitions, the user must type the name, or the number if there are several.
     fn ask(&mut self, action: PartitionAction, mut names: Vec<String>, ctx: &mut Context<'_>) {
-        // One job takes no more; the oldest stand last.
+        // One job takes at most this many partitions. The names are newest first: keeps the oldest ones.
         names.drain(..names.len().saturating_sub(MAX_PARTITIONS));
         let (Some(first), Some(last)) = (names.first(), names.last()) else {
             return ctx.error(match action {
@@ -114,7 +116,7 @@ impl PartitionsScreen {
         });
     }
 
-    /// The selected partition, if the action can be done to it.
+    /// The selected partition, if its state allows the action; otherwise empty.
     fn selected_for(&self, action: PartitionAction) -> Vec<String> {
         let selected = self.partitions.get(self.selected);
         let fits = selected.filter(|partition| partition.state == wanted(action));
@@ -123,7 +125,7 @@ impl PartitionsScreen {
             .collect()
     }
 
-    /// The selected partition and all older ones of its family.
+    /// The selected partition and all older ones of its family whose state allows the action.
     fn older_for(&self, action: PartitionAction) -> Vec<String> {
         let Some(selected) = self.partitions.get(self.selected) else {
             return Vec::new();
@@ -161,7 +163,7 @@ impl PartitionsScreen {
     }
 }
 
-/// In which state a partition must be.
+/// The state that the action requires of a partition.
 const fn wanted(action: PartitionAction) -> PartitionState {
     match action {
         PartitionAction::Archive => PartitionState::Attached,
@@ -231,7 +233,7 @@ impl Screen for PartitionsScreen {
         match &reply.result {
             Ok(answer) => {
                 self.take(answer, ctx);
-                // One more has come or gone meanwhile.
+                // A change may have arrived while the call was under way: then reads again.
                 self.show(ctx);
             }
             Err(failure) => {

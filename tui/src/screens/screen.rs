@@ -1,4 +1,4 @@
-//! What the application does with a screen, without knowing which one it is.
+//! The interface between the application and its screens.
 
 use std::time::Instant;
 
@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use crate::{
     messages::{call::Reply, context::Context},
-    model::{names::Names, query::Query, show::Show},
+    model::{names::Names, query::Query, show::Formatter},
     settings::{
         keys::{Command, Scope},
         memory::{ColumnLayout, ListMemory},
@@ -20,13 +20,14 @@ pub trait Screen {
     fn scope(&self) -> Scope;
     fn command(&mut self, command: Command, ctx: &mut Context<'_>);
     fn reply(&mut self, reply: &Reply, ctx: &mut Context<'_>);
-    /// The tab is turned to, or the connection is back.
+    /// Called when the tab is opened or the connection is back: loads what is missing or out of date.
     fn show(&mut self, ctx: &mut Context<'_>);
-    /// What the screen shows may be out of date: it reads again when it is next shown.
+    /// Marks the data as out of date, so that it is read again when the screen is next shown.
     fn expire(&mut self);
     fn is_loading(&self) -> bool;
 
-    /// Somebody has changed something that the tab shows.
+    /// Handles a change to data that the tab shows, by this or another client. Called only while the tab is shown;
+    /// other tabs get [`Screen::expire`].
     fn change(&mut self, _change: &ChangeEvent, _ctx: &mut Context<'_>) {}
 
     /// When [`Screen::tick`] is due, if at all.
@@ -38,13 +39,13 @@ pub trait Screen {
 
     fn resize(&mut self, _ctx: &mut Context<'_>) {}
 
-    /// A click on a row, counted from the first one on the screen.
+    /// Handles a click on a row, counted from the first one on the screen.
     fn click(&mut self, _row: usize, _ctx: &mut Context<'_>) {}
 
-    /// Asks for the names of the rows that it refers to.
+    /// Requests the names of the rows to which the screen refers.
     fn want_names(&self, _names: &mut Names) {}
 
-    /// The screen as one of rows; none where it shows something else.
+    /// The screen as a [`RowScreen`]; none if it does not list rows of an entity.
     fn as_rows(&self) -> Option<&dyn RowScreen> {
         None
     }
@@ -59,31 +60,31 @@ pub trait RowScreen {
     fn query(&self) -> Query;
     fn set_query(&mut self, query: Query, ctx: &mut Context<'_>);
 
-    /// Takes a row that this client has just written, and selects it when the list is read again.
+    /// Shows a row that this client has just written, and selects it when the list is next read.
     fn put(&mut self, row: &Value);
 
-    /// Takes the latest versions of rows, some of which may be listed.
+    /// Replaces loaded rows with newer versions. Ignores rows that are not loaded.
     fn refresh_rows(&mut self, rows: &[Value], ctx: &mut Context<'_>);
 
-    /// Whether the row is among those that are loaded.
+    /// Whether the row is loaded.
     fn has_row(&self, id: Uuid) -> bool;
 
-    /// How its columns are arranged, and its sort.
+    /// The arrangement of the columns and the sort, to save for the next run.
     fn memory(&self) -> (Vec<ColumnLayout>, String);
     fn restore(&mut self, memory: &ListMemory);
 
-    /// The text for the clipboard.
-    fn copy(&self, what: Command, show: Show<'_>) -> Option<String>;
+    /// The text to copy to the clipboard; none if nothing is selected.
+    fn copy(&self, what: Command, formatter: Formatter<'_>) -> Option<String>;
 
-    /// Goes to where the sort key has the value that was typed.
+    /// Jumps to the row at which the sort key has the typed value.
     fn go_to(&mut self, typed: &str, ctx: &mut Context<'_>);
 
     fn has_marks(&self) -> bool;
     fn clear_marks(&mut self);
 }
 
-/// The first line to show of `len` lines in `rows` rows, nearest to the present one: the selected line is visible, and no
-/// row is left empty while there are lines before the first.
+/// The index of the first line to show, if `rows` of `len` lines fit: as close to `top` as possible, with the selected
+/// line visible and no empty rows while lines are hidden above.
 pub(crate) fn scrolled(top: usize, selected: usize, len: usize, rows: usize) -> usize {
     let lowest = (selected + 1).saturating_sub(rows);
     let highest = selected.min(len.saturating_sub(rows));

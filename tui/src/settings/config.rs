@@ -1,4 +1,4 @@
-//! The file `config.toml`.
+//! The configuration file, `config.toml`.
 
 use std::{collections::BTreeMap, fmt::Display, io::ErrorKind, path::PathBuf};
 
@@ -6,7 +6,7 @@ use serde::Deserialize;
 
 use crate::settings::keys::{Keymap, Keys};
 
-/// Its content.
+/// The content of the file.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
@@ -19,16 +19,16 @@ pub struct Config {
 }
 
 impl Config {
-    /// Where it is looked for; none where the system tells no home.
+    /// The path of the file; `None` if the home folder is unknown.
     pub fn path() -> Option<PathBuf> {
         let dirs = directories::ProjectDirs::from("", "", "stockroom")?;
         Some(dirs.config_dir().join("config.toml"))
     }
 
-    /// Reads the file; one that is not there says nothing.
+    /// Reads the file. A missing file gives the defaults.
     ///
     /// # Errors
-    /// A sentence about what is wrong with it.
+    /// If the file cannot be read or parsed: a message for the user.
     pub fn read() -> Result<Self, String> {
         let path = Self::path();
         if path
@@ -51,7 +51,7 @@ impl Config {
                 format!("{}{line}: {}", path.display(), error.message())
             }),
             Some(Err(error)) if error.kind() != ErrorKind::NotFound => {
-                // It may say which shop is meant, or that nothing may be changed there.
+                // The defaults would not be safe: the file may select another server or make the client read-only.
                 Err(Self::error(match error.kind() {
                     ErrorKind::InvalidData => "is not UTF-8; save it in that encoding".into(),
                     _ => format!("cannot be read: {error}"),
@@ -61,10 +61,10 @@ impl Config {
         }
     }
 
-    /// The keys in force.
+    /// The default key bindings with the changes from the file.
     ///
     /// # Errors
-    /// What is wrong with those of the file.
+    /// If the key bindings in the file are invalid: a message for the user.
     pub fn keymap(&self) -> Result<Keymap, String> {
         Keymap::with(&self.keys).map_err(|fault| {
             let path = Self::path().unwrap_or_default();
@@ -72,7 +72,7 @@ impl Config {
         })
     }
 
-    /// A sentence about the file, beginning with its path.
+    /// Formats a message about the file that starts with its path.
     pub(crate) fn error(message: impl Display) -> String {
         let path = Self::path().unwrap_or_default();
         format!("{} {message}", path.display())

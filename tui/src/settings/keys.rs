@@ -1,5 +1,5 @@
-//! The one table of keys: it translates them, prints the help, the hints at the bottom, the palette and the
-//! page in `docs`.
+//! The key bindings, all in one table. It maps keys to commands. The help, the hints in the bottom line, the palette
+//! and `docs/keys.md` are generated from it.
 
 mod key;
 mod map;
@@ -7,14 +7,14 @@ mod table;
 
 use strum::EnumIter;
 
-pub(crate) use self::map::words;
+pub(crate) use self::map::sequence_text;
 pub use self::{
     key::Key,
-    map::{Bound, Found, Keymap, Keys},
+    map::{Bound, KeyMatch, Keymap, Keys},
     table::BINDINGS,
 };
 
-/// What a key means where it is pressed.
+/// What a key does. The details depend on the scope in which it is pressed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, EnumIter)]
 pub enum Command {
     Quit,
@@ -84,7 +84,7 @@ pub enum Command {
     No,
 }
 
-/// Where keys are pressed; each has its own meaning for them.
+/// The place in which a key is pressed. The same key can run a different command in each scope.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Scope {
     List,
@@ -96,15 +96,15 @@ pub enum Scope {
     Picker,
     Menu,
     Confirm,
-    /// A line that is typed for the list.
+    /// A line of text to type, such as a search or the name of a view.
     Prompt,
-    /// The line in which the name of a file is typed.
+    /// The input line for the name of an export file.
     File,
-    /// Likewise, of one that is read.
+    /// The input line for the name of an import file.
     ImportFile,
-    /// What a file of rows would do.
+    /// The preview of an import.
     Review,
-    /// What it has done.
+    /// The outcome of an import or a bulk call.
     Report,
     Palette,
     /// An edit conflict side by side.
@@ -112,14 +112,14 @@ pub enum Scope {
     Help,
 }
 
-/// What must hold for a binding to mean anything.
+/// What must be true for a binding to work.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Condition {
-    /// The client may change the shop.
+    /// The client is not read-only.
     Changes,
     /// The form has order lines.
     Lines,
-    /// Something was done that can be taken back.
+    /// At least one write can be undone.
     Undoable,
     /// Rows are marked.
     Marked,
@@ -127,21 +127,21 @@ pub enum Condition {
 
 #[derive(Debug)]
 pub struct Binding {
-    /// By which `config.toml` and the palette call it.
+    /// The name in `config.toml` and in the palette.
     pub name: &'static str,
     pub scopes: &'static [Scope],
-    /// Ways to press it, as `config.toml` would write them.
+    /// The default key sequences, in the notation of `config.toml`.
     pub keys: &'static [&'static str],
     pub command: Command,
     pub help: &'static str,
-    /// A word for the line at the bottom; none for keys that everybody knows.
+    /// The word for the bottom line; `None` if the key is not shown there.
     pub hint: Option<&'static str>,
     pub conditions: &'static [Condition],
-    /// When the hint is worth its room.
+    /// If set, the hint is shown only while this condition is true.
     pub hinted_when: Option<Condition>,
-    /// Whether its key is a character although text is typed there: it means something in fields without
-    /// text alone.
-    pub is_between_letters: bool,
+    /// Whether the key is a character although users type text in its scope. The key then works only in fields that do
+    /// not contain text.
+    pub works_outside_text: bool,
 }
 
 impl Scope {
@@ -165,7 +165,7 @@ impl Scope {
         Self::Help,
     ];
 
-    /// What it is called in the documentation.
+    /// The title of the scope in the help and in the documentation.
     pub const fn title(self) -> &'static str {
         match self {
             Self::List => "Lists",
@@ -188,7 +188,7 @@ impl Scope {
         }
     }
 
-    /// Whether letters are text there.
+    /// Whether users type text in this scope, so that plain characters cannot be key bindings.
     pub const fn is_typed_into(self) -> bool {
         matches!(
             self,
@@ -218,15 +218,15 @@ impl Binding {
         self
     }
 
-    const fn between_letters(mut self) -> Self {
-        self.is_between_letters = true;
+    const fn outside_text(mut self) -> Self {
+        self.works_outside_text = true;
         self
     }
 }
 
 impl Condition {
-    /// Why a key does nothing where the condition does not hold.
-    pub const fn complaint(self) -> &'static str {
+    /// The error message if the key is pressed while the condition is false.
+    pub const fn error(self) -> &'static str {
         match self {
             Self::Changes => "This client is read-only (--read-only).",
             Self::Marked => "No row is marked. Press space to mark one.",
@@ -236,7 +236,7 @@ impl Condition {
     }
 }
 
-/// The page of the documentation about keys.
+/// The content of `docs/keys.md`.
 pub fn markdown(map: &Keymap) -> String {
     let mut page = String::from(
         "# Keys\n\n\
@@ -261,7 +261,7 @@ pub fn markdown(map: &Keymap) -> String {
     page
 }
 
-/// The keys in force, a line each.
+/// The key bindings as plain text, one per line.
 pub fn plain(map: &Keymap) -> String {
     let mut page = String::new();
     for scope in Scope::ALL {

@@ -1,5 +1,5 @@
-//! What the client remembers from one run to the next: how columns are arranged, how lists are sorted,
-//! which views were saved. Losing it costs nothing but that.
+//! What the client remembers between runs: the layout of columns, the sort order of lists, and saved views. Nothing
+//! else depends on the file.
 
 use std::{
     collections::BTreeMap,
@@ -12,26 +12,26 @@ use serde::{Deserialize, Serialize};
 
 use crate::model::{query::Query, tab::Tab};
 
-/// Views that one list may have.
+/// Maximum number of saved views per list.
 pub const MAX_VIEWS: usize = 50;
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Memory {
-    /// By resource, as in paths.
+    /// The key is the resource name in URL paths.
     pub lists: BTreeMap<String, ListMemory>,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct ListMemory {
-    /// Empty where they are as they come.
+    /// Empty for the default layout.
     pub columns: Vec<ColumnLayout>,
     pub sort: String,
     pub views: Vec<View>,
 }
 
-/// How somebody has arranged a column.
+/// The user's layout of a column.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ColumnLayout {
     pub title: String,
@@ -46,7 +46,7 @@ const fn is_false(value: &bool) -> bool {
     !*value
 }
 
-/// A search with its filters and order, under a name.
+/// A saved query: search, filters and sort order under a name.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct View {
     pub name: String,
@@ -60,12 +60,12 @@ impl Memory {
         list.map_or(&[], |list| &list.views)
     }
 
-    /// Saves a view, in the place of another of the same name.
+    /// Saves a view. It replaces a view with the same name.
     pub fn save_view(&mut self, tab: Tab, name: String, query: Query) {
         let views = &mut self.lists.entry(tab.path().into()).or_default().views;
         views.retain(|view| view.name != name);
         if views.len() >= MAX_VIEWS {
-            // The oldest makes room.
+            // Drop the oldest view to make room.
             views.remove(0);
         }
         views.push(View { name, query });
@@ -79,15 +79,15 @@ impl Memory {
         }
     }
 
-    /// Where it is kept; none where the system tells no home.
+    /// The path of the file; `None` if the home folder is unknown.
     pub fn path() -> Option<PathBuf> {
         let dirs = directories::ProjectDirs::from("", "", "stockroom")?;
         let dir = dirs.state_dir().unwrap_or(dirs.data_local_dir());
         Some(dir.join("client.json"))
     }
 
-    /// Reads it. One that cannot be read is as good as none, but that is told, and what it says is put aside: it holds
-    /// views that somebody has saved.
+    /// Reads the file. If it cannot be read, returns the defaults and a message for the user. The file is then renamed
+    /// instead of overwritten, because it contains the user's saved views.
     pub fn load() -> (Self, Option<String>) {
         match Self::read() {
             Ok(memory) => (memory, None),
@@ -107,10 +107,10 @@ impl Memory {
         }
     }
 
-    /// Reads it.
+    /// Reads the file. A missing file gives the defaults.
     ///
     /// # Errors
-    /// What is wrong with the file; that it is not there is well.
+    /// If the file exists but cannot be read or parsed: a message for the user.
     pub fn read() -> Result<Self, String> {
         let Some(path) = Self::path() else {
             return Ok(Self::default());
@@ -123,10 +123,10 @@ impl Memory {
         }
     }
 
-    /// Writes it in one piece.
+    /// Writes a temporary file and renames it, so that the file is never half written.
     ///
     /// # Errors
-    /// A sentence, where the folder cannot be written to.
+    /// If the file cannot be written: a message for the user.
     pub fn save(&self) -> Result<(), String> {
         let Some(path) = Self::path() else {
             return Ok(());

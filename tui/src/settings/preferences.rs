@@ -1,4 +1,4 @@
-//! How the client looks and behaves for whoever uses it.
+//! The user's preferences for how the client looks and behaves.
 
 use crate::settings::{keys::Keymap, theme::Theme};
 
@@ -6,10 +6,10 @@ use crate::settings::{keys::Keymap, theme::Theme};
 pub struct Preferences {
     pub keys: Keymap,
     pub theme: Theme,
-    /// ASCII alone and nothing that moves, for screen readers and old terminals.
+    /// ASCII only and no animation, for screen readers and old terminals.
     pub is_plain: bool,
-    /// Whether wheel and clicks are ours; the terminal's own selection is reached with shift then.
+    /// Whether the client handles the mouse. To select text with the terminal, users must then hold Shift.
     pub has_mouse: bool,
-    /// Whether the client only looks.
+    /// Whether the client refuses to change the shop.
     pub is_read_only: bool,
 }

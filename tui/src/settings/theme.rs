@@ -1,17 +1,16 @@
-//! Colours and weights, by what they mean. Nothing is told by colour alone: each has a word or a mark
-//! beside it.
+//! Text styles, named by their meaning. Colour is never the only signal: a word or a mark always says the same.
 
 use std::str::FromStr;
 
 use ratatui::style::{Color, Modifier, Style};
 use stockroom_common::OrderStatus;
 
-/// How many colours the terminal shows.
+/// How many colours the terminal supports.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Depth {
+pub enum ColorSupport {
     None,
     Sixteen,
-    TwoHundred,
+    Colors256,
     True,
 }
 
@@ -23,7 +22,7 @@ pub enum Scheme {
     HighContrast,
 }
 
-/// The styles of one scheme at one depth.
+/// The styles of one scheme, for one level of colour support.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Theme {
     pub plain: Style,
@@ -37,62 +36,62 @@ pub struct Theme {
     pub good: Style,
     pub bad: Style,
     pub warn: Style,
-    /// What has just changed.
+    /// Rows and values that have just changed.
     pub fresh: Style,
     pub input: Style,
 }
 
-/// A colour as the deepest terminals show it, and as one with sixteen does.
+/// A colour as RGB, and its substitute on terminals with 16 colours.
 #[derive(Clone, Copy)]
-struct Hue(u8, u8, u8, Color);
+struct PaletteColor(u8, u8, u8, Color);
 
-/// The hues of a scheme.
-struct Hues {
-    accent: Hue,
-    link: Hue,
-    good: Hue,
-    bad: Hue,
-    warn: Hue,
-    fresh: Hue,
+/// The colours of a scheme.
+struct SchemeColors {
+    accent: PaletteColor,
+    link: PaletteColor,
+    good: PaletteColor,
+    bad: PaletteColor,
+    warn: PaletteColor,
+    fresh: PaletteColor,
 }
 
-const DARK: Hues = Hues {
-    accent: Hue(0x5f, 0xd7, 0xd7, Color::Cyan),
-    link: Hue(0x87, 0xaf, 0xff, Color::LightBlue),
-    good: Hue(0x87, 0xd7, 0x87, Color::Green),
-    bad: Hue(0xff, 0x87, 0x87, Color::LightRed),
-    warn: Hue(0xff, 0xd7, 0x5f, Color::Yellow),
-    fresh: Hue(0xff, 0xaf, 0xff, Color::LightMagenta),
+const DARK: SchemeColors = SchemeColors {
+    accent: PaletteColor(0x5f, 0xd7, 0xd7, Color::Cyan),
+    link: PaletteColor(0x87, 0xaf, 0xff, Color::LightBlue),
+    good: PaletteColor(0x87, 0xd7, 0x87, Color::Green),
+    bad: PaletteColor(0xff, 0x87, 0x87, Color::LightRed),
+    warn: PaletteColor(0xff, 0xd7, 0x5f, Color::Yellow),
+    fresh: PaletteColor(0xff, 0xaf, 0xff, Color::LightMagenta),
 };
 
-const LIGHT: Hues = Hues {
-    accent: Hue(0x00, 0x5f, 0x87, Color::Blue),
-    link: Hue(0x00, 0x5f, 0xd7, Color::Blue),
-    good: Hue(0x00, 0x5f, 0x00, Color::Green),
-    bad: Hue(0xaf, 0x00, 0x00, Color::Red),
-    warn: Hue(0x87, 0x5f, 0x00, Color::Magenta),
-    fresh: Hue(0x87, 0x00, 0x87, Color::Magenta),
+const LIGHT: SchemeColors = SchemeColors {
+    accent: PaletteColor(0x00, 0x5f, 0x87, Color::Blue),
+    link: PaletteColor(0x00, 0x5f, 0xd7, Color::Blue),
+    good: PaletteColor(0x00, 0x5f, 0x00, Color::Green),
+    bad: PaletteColor(0xaf, 0x00, 0x00, Color::Red),
+    warn: PaletteColor(0x87, 0x5f, 0x00, Color::Magenta),
+    fresh: PaletteColor(0x87, 0x00, 0x87, Color::Magenta),
 };
 
-/// Of the sixteen only the bright ones, on whatever lies behind.
-const HIGH_CONTRAST: Hues = Hues {
-    accent: Hue(0xff, 0xff, 0xff, Color::White),
-    link: Hue(0x00, 0xff, 0xff, Color::LightCyan),
-    good: Hue(0x00, 0xff, 0x00, Color::LightGreen),
-    bad: Hue(0xff, 0x5f, 0x5f, Color::LightRed),
-    warn: Hue(0xff, 0xff, 0x00, Color::LightYellow),
-    fresh: Hue(0xff, 0x87, 0xff, Color::LightMagenta),
+/// On terminals with 16 colours this uses only the bright ones, because the background can be of any colour.
+const HIGH_CONTRAST: SchemeColors = SchemeColors {
+    accent: PaletteColor(0xff, 0xff, 0xff, Color::White),
+    link: PaletteColor(0x00, 0xff, 0xff, Color::LightCyan),
+    good: PaletteColor(0x00, 0xff, 0x00, Color::LightGreen),
+    bad: PaletteColor(0xff, 0x5f, 0x5f, Color::LightRed),
+    warn: PaletteColor(0xff, 0xff, 0x00, Color::LightYellow),
+    fresh: PaletteColor(0xff, 0x87, 0xff, Color::LightMagenta),
 };
 
 impl Theme {
-    pub fn new(scheme: Scheme, depth: Depth) -> Self {
+    pub fn new(scheme: Scheme, colors: ColorSupport) -> Self {
         let hues = match scheme {
             Scheme::Dark => DARK,
             Scheme::Light => LIGHT,
             Scheme::HighContrast => HIGH_CONTRAST,
         };
         let bold = Style::new().add_modifier(Modifier::BOLD);
-        let colour = |hue: Hue| match hue.at(depth) {
+        let colour = |hue: PaletteColor| match hue.at(colors) {
             Some(colour) => Style::new().fg(colour),
             None => Style::new(),
         };
@@ -100,7 +99,7 @@ impl Theme {
             plain: Style::new(),
             bold,
             dim: match scheme {
-                // What is dimmed is hard to read for those who need contrast.
+                // Dimmed text is hard to read for users who need contrast.
                 Scheme::HighContrast => Style::new(),
                 _ => Style::new().add_modifier(Modifier::DIM),
             },
@@ -129,14 +128,14 @@ impl Theme {
 
 impl Default for Theme {
     fn default() -> Self {
-        Self::new(Scheme::default(), Depth::Sixteen)
+        Self::new(Scheme::default(), ColorSupport::Sixteen)
     }
 }
 
-impl Hue {
-    fn at(self, depth: Depth) -> Option<Color> {
+impl PaletteColor {
+    fn at(self, colors: ColorSupport) -> Option<Color> {
         let Self(red, green, blue, named) = self;
-        // The cube of 6 × 6 × 6 has 0, 95, 135 … 255 on each side.
+        // The 6 × 6 × 6 colour cube has the levels 0, 95, 135, … 255 on each axis.
         let step = |part: u8| {
             if part < 48 {
                 0
@@ -144,19 +143,19 @@ impl Hue {
                 (part.max(55) - 35) / 40
             }
         };
-        match depth {
-            Depth::None => None,
-            Depth::Sixteen => Some(named),
-            Depth::TwoHundred => Some(Color::Indexed(
+        match colors {
+            ColorSupport::None => None,
+            ColorSupport::Sixteen => Some(named),
+            ColorSupport::Colors256 => Some(Color::Indexed(
                 16 + 36 * step(red) + 6 * step(green) + step(blue),
             )),
-            Depth::True => Some(Color::Rgb(red, green, blue)),
+            ColorSupport::True => Some(Color::Rgb(red, green, blue)),
         }
     }
 }
 
-impl Depth {
-    /// What the terminal says of itself in these variables; who asks for none by `NO_COLOR` gets none.
+impl ColorSupport {
+    /// Detects the colour support from `TERM` and `COLORTERM`. A non-empty `NO_COLOR` turns colours off.
     pub fn detect(variable: impl Fn(&str) -> Option<String>) -> Self {
         let value = |name: &str| variable(name).unwrap_or_default();
         if !value("NO_COLOR").is_empty() {
@@ -167,7 +166,7 @@ impl Depth {
             "dumb" => Self::None,
             _ if colours == "truecolor" || colours == "24bit" => Self::True,
             term if term.contains("direct") => Self::True,
-            term if term.contains("256") => Self::TwoHundred,
+            term if term.contains("256") => Self::Colors256,
             _ => Self::Sixteen,
         }
     }
@@ -192,8 +191,8 @@ impl FromStr for Scheme {
 mod tests {
     use super::*;
 
-    fn detected(set: &[(&str, &str)]) -> Depth {
-        Depth::detect(|name| {
+    fn detected(set: &[(&str, &str)]) -> ColorSupport {
+        ColorSupport::detect(|name| {
             let found = set.iter().find(|(known, _)| *known == name);
             found.map(|(_, value)| (*value).to_owned())
         })
@@ -201,32 +200,41 @@ mod tests {
 
     #[test]
     fn the_depth_is_what_the_terminal_says() {
-        assert_eq!(detected(&[("TERM", "xterm-256color")]), Depth::TwoHundred);
+        assert_eq!(
+            detected(&[("TERM", "xterm-256color")]),
+            ColorSupport::Colors256
+        );
         assert_eq!(
             detected(&[("TERM", "xterm"), ("COLORTERM", "truecolor")]),
-            Depth::True
+            ColorSupport::True
         );
-        assert_eq!(detected(&[("TERM", "xterm-direct")]), Depth::True);
-        assert_eq!(detected(&[("TERM", "linux")]), Depth::Sixteen);
-        assert_eq!(detected(&[("TERM", "dumb")]), Depth::None);
+        assert_eq!(detected(&[("TERM", "xterm-direct")]), ColorSupport::True);
+        assert_eq!(detected(&[("TERM", "linux")]), ColorSupport::Sixteen);
+        assert_eq!(detected(&[("TERM", "dumb")]), ColorSupport::None);
         let none = [("NO_COLOR", "1"), ("COLORTERM", "truecolor")];
-        assert_eq!(detected(&none), Depth::None);
+        assert_eq!(detected(&none), ColorSupport::None);
         assert_eq!(
             detected(&[("NO_COLOR", ""), ("TERM", "xterm")]),
-            Depth::Sixteen
+            ColorSupport::Sixteen
         );
     }
 
     #[test]
     fn a_shallower_terminal_gets_the_nearest_it_has() {
         assert_eq!(
-            DARK.accent.at(Depth::True),
+            DARK.accent.at(ColorSupport::True),
             Some(Color::Rgb(0x5f, 0xd7, 0xd7))
         );
-        assert_eq!(DARK.accent.at(Depth::TwoHundred), Some(Color::Indexed(80)));
-        assert_eq!(LIGHT.bad.at(Depth::TwoHundred), Some(Color::Indexed(124)));
-        assert_eq!(DARK.accent.at(Depth::Sixteen), Some(Color::Cyan));
-        let none = Theme::new(Scheme::Light, Depth::None);
+        assert_eq!(
+            DARK.accent.at(ColorSupport::Colors256),
+            Some(Color::Indexed(80))
+        );
+        assert_eq!(
+            LIGHT.bad.at(ColorSupport::Colors256),
+            Some(Color::Indexed(124))
+        );
+        assert_eq!(DARK.accent.at(ColorSupport::Sixteen), Some(Color::Cyan));
+        let none = Theme::new(Scheme::Light, ColorSupport::None);
         for style in [
             none.header,
             none.good,

@@ -1,8 +1,9 @@
-//! Bars and lines of bars, in eighths of a character.
+//! Bars, with a resolution of an eighth of a character, and sparklines.
 
 use super::cell::{self, Align};
 
-/// A bar in that many columns: whatever there is is seen.
+/// A bar in that many columns, of which `most` would fill all. Any value above zero gets at least an eighth of a
+/// column.
 pub(crate) fn filled(value: i128, most: i128, columns: usize) -> String {
     let share = value as f64 / most.max(1) as f64;
     let eighths = (share * columns as f64 * 8.0).round() as usize;
@@ -14,7 +15,7 @@ pub(crate) fn filled(value: i128, most: i128, columns: usize) -> String {
     cell::fit(&bar, columns, Align::Left)
 }
 
-/// A line of small bars, one for each value.
+/// A sparkline: one character per value, scaled to the largest.
 pub(crate) fn sparkline(values: impl Iterator<Item = u64> + Clone) -> String {
     const STEPS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
     let most = values.clone().max().unwrap_or_default().max(1);

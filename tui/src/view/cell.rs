@@ -1,26 +1,26 @@
-//! Values as text.
+//! Formats values as text for table cells.
 
 use ratatui::style::Style;
 
 use crate::{
     model::{
-        show::{Cell, Show},
+        show::{Cell, Formatter},
         text,
     },
     view::render::RenderContext,
 };
 
-/// Where a value stands in its column.
+/// The alignment of a value in its column.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Align {
     Left,
     Right,
 }
 
-/// The value in harmless text.
+/// The value as text that is safe to print.
 pub(crate) fn show(cell: &Cell, ctx: RenderContext<'_>) -> String {
     let RenderContext { names, zone, .. } = ctx;
-    Show { names, zone }.words(cell)
+    Formatter { names, zone }.format(cell)
 }
 
 pub(crate) const fn align(cell: &Cell) -> Align {
@@ -38,7 +38,8 @@ pub(crate) const fn style(cell: &Cell, ctx: RenderContext<'_>) -> Style {
     }
 }
 
-/// The text in exactly that many columns. A number that does not fit is not shown: part of it would be another number.
+/// Pads or cuts the text to exactly that many columns. Right-aligned text is a number: if it does not fit, only `…` is
+/// shown, because part of a number would read as another number.
 pub(crate) fn fit(text: &str, columns: usize, align: Align) -> String {
     let cut = match align {
         Align::Right if text::width(text) > columns => text::cut("……", columns.min(1)),
@@ -51,7 +52,7 @@ pub(crate) fn fit(text: &str, columns: usize, align: Align) -> String {
     }
 }
 
-/// What stands before the row that is selected, and before the others.
+/// The marker in front of a row: an arrow for the selected one, otherwise blank.
 pub(crate) const fn mark(is_selected: bool) -> &'static str {
     if is_selected { "› " } else { "  " }
 }

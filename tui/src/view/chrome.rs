@@ -1,4 +1,4 @@
-//! What surrounds every screen: the tabs above it, the hints and the status line below it.
+//! The parts around every screen: the tabs above it, the hints and the status line below it.
 
 use ratatui::{
     Frame,
@@ -34,7 +34,7 @@ pub(super) fn draw_tabs(frame: &mut Frame<'_>, area: Rect, app: &App, ctx: Rende
     }
     let taken: usize = spans.iter().map(|span| text::width(&span.content)).sum();
     let room = usize::from(area.width).saturating_sub(taken);
-    // The last steps are those to go back first.
+    // Drops the oldest steps first: the user goes back over the newest ones first.
     while text::width(&way) + 4 > room && crumbs.len() > 1 {
         crumbs.remove(0);
         way = format!("… › {}", crumbs.join(" › "));
@@ -45,8 +45,8 @@ pub(super) fn draw_tabs(frame: &mut Frame<'_>, area: Rect, app: &App, ctx: Rende
     frame.render_widget(Line::from(spans), area);
 }
 
-/// The tabs as they stand side by side in that many columns: where there is no room for all titles, one
-/// must still see where one is and came from.
+/// The tabs with their titles, in the order on the screen. If the titles and the breadcrumb do not fit in that many
+/// columns, the spacing is reduced; if that is not enough, only the active tab keeps its title.
 pub(super) fn tab_titles(app: &App, width: usize) -> Vec<(Tab, String)> {
     let crumbs: Vec<&str> = app
         .navigation
@@ -87,14 +87,14 @@ pub(super) fn tab_titles(app: &App, width: usize) -> Vec<(Tab, String)> {
     }
 }
 
-/// What can be done here, from the table of keys.
+/// Draws the hint line: the available keys, from the table of keys.
 pub(super) fn draw_hints(frame: &mut Frame<'_>, area: Rect, app: &App, ctx: RenderContext<'_>) {
     let mut line = Line::default();
     let mut width = 0;
     for (key, hint) in app.hints() {
         let (key, hint) = (format!(" {key}"), format!(" {hint} "));
         width += text::width(&key) + text::width(&hint);
-        // The last blank may fall off the edge.
+        // The trailing blank of the last hint may be cut off.
         if width > usize::from(area.width) + 1 {
             break;
         }
@@ -145,7 +145,8 @@ pub(super) fn draw_status(frame: &mut Frame<'_>, area: Rect, app: &App, ctx: Ren
     if app.toast.is_some() && text::width(&left) > usize::from(area.width) {
         return draw_long_toast(frame, area, left.trim(), style);
     }
-    // What has just happened comes first; else each side has half of the line, and what the other leaves.
+    // A toast takes precedence over the right side. Otherwise each side gets half of the line, plus what the other side
+    // does not need.
     let room = usize::from(area.width);
     let least = if app.toast.is_some() { room } else { room / 2 };
     let right_width = text::width(&right).min(room - text::width(&left).min(least));
@@ -162,11 +163,11 @@ pub(super) fn draw_status(frame: &mut Frame<'_>, area: Rect, app: &App, ctx: Ren
     );
 }
 
-/// What has happened, where it takes more than a line: over the lines above.
+/// Draws a toast that needs more than one line. It covers the lines above the status line.
 pub(super) fn draw_long_toast(frame: &mut Frame<'_>, area: Rect, words: &str, style: Style) {
-    const MOST: usize = 5;
+    const MAX_LINES: usize = 5;
     let lines = text::wrap(words, usize::from(area.width).saturating_sub(2));
-    let shown = lines.len().min(MOST).min(usize::from(area.y) + 1);
+    let shown = lines.len().min(MAX_LINES).min(usize::from(area.y) + 1);
     let top = area.y + 1 - shown as u16;
     for (line, y) in lines.into_iter().take(shown).zip(top..) {
         let at = Rect::new(area.x, y, area.width, 1);

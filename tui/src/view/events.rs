@@ -1,4 +1,5 @@
-//! Turns terminal events into events of the application: what a click means depends on what is drawn.
+//! Translates terminal events into events of the application. A click is resolved here, because its meaning depends on
+//! what is drawn at that place.
 
 use crossterm::event::{
     Event as TerminalEvent, KeyEventKind, MouseButton, MouseEvent, MouseEventKind,
@@ -13,7 +14,7 @@ use crate::{
     settings::keys::Scope,
 };
 
-/// The event that a terminal event stands for, if any.
+/// Translates a terminal event; none if the application ignores it.
 pub fn translate(app: &App, event: TerminalEvent) -> Option<Event> {
     match event {
         TerminalEvent::Key(key) if key.kind != KeyEventKind::Release => Some(Event::Key(key)),
@@ -35,7 +36,7 @@ fn mouse_action(app: &App, event: MouseEvent) -> Option<MouseAction> {
     }
 }
 
-/// Whether a mouse event may mean anything. Most only say that the mouse has moved.
+/// Whether the application handles this kind of mouse event. Most events only report that the mouse has moved.
 pub const fn is_relevant_mouse_event(kind: MouseEventKind) -> bool {
     matches!(
         kind,
@@ -45,9 +46,9 @@ pub const fn is_relevant_mouse_event(kind: MouseEventKind) -> bool {
     )
 }
 
-/// What stands at a column and row of the screen and can be clicked on.
+/// What can be clicked on at a column and row of the screen, if anything.
 fn hit(app: &App, column: u16, row: u16) -> Option<Hit> {
-    /// Rows above the first row of a list.
+    /// Screen lines above the first row of a list: tabs, title, header.
     const HEADER: u16 = 3;
     if let Some(overlay) = app.overlays.last() {
         let body = Rect::new(0, 1, app.size.0, app.size.1.saturating_sub(3));

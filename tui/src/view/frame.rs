@@ -1,4 +1,4 @@
-//! Draws the whole screen: a function of the state, and of nothing else.
+//! Draws the whole screen as a function of the state alone.
 
 use ratatui::{
     Frame,
@@ -20,7 +20,7 @@ use crate::{
     model::{tab::Tab, text},
 };
 
-/// Draws the whole screen.
+/// Draws the whole screen, or a notice if the terminal is smaller than [`MIN_SIZE`].
 pub fn draw(frame: &mut Frame<'_>, app: &App) {
     let area = frame.area();
     let (columns, rows) = MIN_SIZE;

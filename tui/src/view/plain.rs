@@ -1,9 +1,9 @@
-//! The plain mode: what we draw ourselves becomes ASCII, cell by cell, so that nothing is left out by
-//! mistake. Letters that come from the data stay as they are.
+//! The plain mode: replaces the symbols that the client draws by ASCII, in the finished buffer, so that none is missed.
+//! Non-ASCII letters in the data stay as they are.
 
 use ratatui::buffer::Buffer;
 
-/// What stands for what; each takes one column.
+/// Each symbol with its ASCII replacement. Both are one column wide.
 const ASCII: &[(&str, &str)] = &[
     ("─", "-"),
     ("│", "|"),

@@ -1,11 +1,11 @@
-//! What every part of the picture is drawn with.
+//! The context for drawing.
 
 use crate::{
     model::{names::Names, text::Zone},
     settings::{keys::Keymap, theme::Theme},
 };
 
-/// What every part of the picture needs to show values.
+/// What every part of the view needs to draw values: names, time zone, colours and keys.
 #[derive(Clone, Copy)]
 pub(crate) struct RenderContext<'a> {
     pub(crate) names: &'a Names,

@@ -1,4 +1,4 @@
-//! What serde finds wrong with a document, in the words of whoever wrote the document.
+//! Converts the errors of serde to messages for the author of the document.
 
 use serde_json::Error;
 
@@ -6,7 +6,7 @@ use crate::FieldError;
 
 use super::READ_ONLY;
 
-/// What chrono says of text that is no time.
+/// What chrono reports for text that is not a time.
 const NO_TIME: &[&str] = &[
     "input contains invalid characters",
     "input is out of range",
@@ -16,18 +16,18 @@ const NO_TIME: &[&str] = &[
     "trailing input",
 ];
 
-/// The fault at that place; one that is missing is named by the pointer as well.
+/// The error at `pointer`. For a missing field, its name is added to the pointer.
 pub(super) fn of(pointer: String, error: &Error) -> FieldError {
     let text = error.to_string();
     if !error.is_data() {
-        return FieldError::new(pointer, "syntax", format!("is no JSON: {text}"));
+        return FieldError::new(pointer, "syntax", format!("is not JSON: {text}"));
     }
-    // Where it stands is told by the pointer.
+    // The pointer already gives the location.
     let text = match error.line() {
         0 => text.as_str(),
         _ => text
             .rsplit_once(" at line ")
-            .map_or(&*text, |(told, _)| told),
+            .map_or(&*text, |(error, _)| error),
     };
     let name = pointer.rsplit('/').next().unwrap_or_default();
     if let Some(rest) = text.strip_prefix("unknown field ") {
@@ -47,7 +47,7 @@ pub(super) fn of(pointer: String, error: &Error) -> FieldError {
         return FieldError::new(format!("{pointer}/{missing}"), "required", "is missing");
     }
     if let Some(rest) = text.strip_prefix("duplicate field ") {
-        let message = format!("names `{}` twice", quoted(rest).unwrap_or_default());
+        let message = format!("has `{}` twice", quoted(rest).unwrap_or_default());
         return FieldError::new(pointer, "repeated", message);
     }
     let code = if text.starts_with("unknown variant ") {
@@ -55,28 +55,31 @@ pub(super) fn of(pointer: String, error: &Error) -> FieldError {
     } else {
         "wrong_type"
     };
-    FieldError::new(pointer, code, words(text))
+    FieldError::new(pointer, code, value_message(text))
 }
 
-/// What is wrong with a value, from what serde says of it.
-pub fn words(text: &str) -> String {
+/// The message about a value, derived from that of serde.
+pub fn value_message(text: &str) -> String {
     if let Some(rest) = text.strip_prefix("unknown variant ") {
         let (value, known) = (quoted(rest).unwrap_or_default(), known(rest));
         return format!("is `{value}`; it may be {}", known.unwrap_or_default());
     }
     if NO_TIME.contains(&text) {
-        return "is no time; write it as 2026-11-24T09:30:00Z".into();
+        return "is not a time; write it like 2026-11-24T09:30:00Z".into();
     }
     if text.starts_with("invalid length") && text.contains(", expected struct ") {
         return "is a list; it must be an object".into();
     }
     if text.starts_with("UUID parsing failed") {
-        return "is no id; ids are UUIDs".into();
+        return "is not an id; ids are UUIDs".into();
     }
     if let Some(rest) = text.strip_prefix("invalid value: integer ")
         && rest.ends_with(", expected i64")
     {
-        return format!("is {}; that is too large", quoted(rest).unwrap_or_default());
+        return format!(
+            "is {}, which is too large",
+            quoted(rest).unwrap_or_default()
+        );
     }
     let found = text
         .strip_prefix("invalid type: ")
@@ -87,7 +90,7 @@ pub fn words(text: &str) -> String {
     format!("is {}; it must be {}", is(found), must_be(expected))
 }
 
-/// `string "x"` is `"x"`, `integer `7`` is `7`.
+/// Turns `string "x"` into `"x"`, and `integer `7`` into `7`.
 fn is(found: &str) -> String {
     let value = ["string ", "integer ", "floating point ", "boolean "]
         .iter()
@@ -107,7 +110,7 @@ fn must_be(expected: &str) -> &str {
         "i64" => "a whole number",
         "u64" | "u16" | "u8" => "a whole number, and not negative",
         "f64" => "a number",
-        // How a word of a list of words is read.
+        // What serde expects for a unit variant of an enum.
         "a string" | "string or map" | "map with a single key" | "unit" => "text",
         "a boolean" => "true or false",
         "a sequence" => "a list",
@@ -120,12 +123,12 @@ fn must_be(expected: &str) -> &str {
     }
 }
 
-/// The first name in backquotes.
+/// The first name in backticks.
 fn quoted(text: &str) -> Option<&str> {
     text.split('`').nth(1)
 }
 
-/// The names that are expected instead.
+/// The names that serde expects instead.
 fn known(text: &str) -> Option<String> {
     let (_, expected) = text.split_once(", expected ")?;
     let names: Vec<&str> = expected.split('`').skip(1).step_by(2).collect();
@@ -149,15 +152,15 @@ mod tests {
     where
         T: serde::de::DeserializeOwned + Serialize + std::fmt::Debug,
     {
-        let told = document::from_value::<T>(&value).unwrap_err();
-        // Bytes are told of as values are.
+        let error = document::from_value::<T>(&value).unwrap_err();
+        // Bytes give the same error as values.
         let bytes = document::from_slice::<T>(value.to_string().as_bytes()).unwrap_err();
-        assert_eq!(told, bytes);
-        format!("{} {}: {}", told.code, told.pointer, told.message)
+        assert_eq!(error, bytes);
+        format!("{} {}: {}", error.code, error.pointer, error.message)
     }
 
     #[test]
-    fn faults_are_told_without_the_words_of_the_program() {
+    fn faults_name_no_type_of_the_program() {
         let product = |field: &str, value: Value| {
             let mut product = json!({
                 "category_id": "0192d3f0-0000-7000-8000-000000000000", "sku": "A", "name": "A",
@@ -166,7 +169,7 @@ mod tests {
             product[field] = value;
             fault::<NewProduct>(product)
         };
-        are_told(&[
+        errors_are(&[
             (
                 product("price_minor", json!("much")),
                 "wrong_type /price_minor: is \"much\"; it must be a whole number",
@@ -185,7 +188,7 @@ mod tests {
             ),
             (
                 product("category_id", json!("tea")),
-                "wrong_type /category_id: is no id; ids are UUIDs",
+                "wrong_type /category_id: is not an id; ids are UUIDs",
             ),
             (
                 product("version", json!(1)),
@@ -201,7 +204,7 @@ mod tests {
             ),
             (
                 fault::<NewSeedJob>(json!({"seed": 1, "until": "soon"})),
-                "wrong_type /until: is no time; write it as 2026-11-24T09:30:00Z",
+                "wrong_type /until: is not a time; write it like 2026-11-24T09:30:00Z",
             ),
             (
                 fault::<Status>(json!({"status": "lost"})),
@@ -234,14 +237,22 @@ mod tests {
                 "wrong_type : is a list; it must be an object",
             ),
         ]);
-        let torn = document::from_slice::<Value>(b"{\"a\":").unwrap_err();
-        assert_eq!(torn.code, "syntax");
-        assert!(torn.message.starts_with("is no JSON: "), "{}", torn.message);
     }
 
-    fn are_told(told: &[(String, &str)]) {
-        for (told, wanted) in told {
-            assert_eq!(told, wanted);
+    #[test]
+    fn text_that_is_not_json_is_reported_as_such() {
+        let torn = document::from_slice::<Value>(b"{\"a\":").unwrap_err();
+        assert_eq!(torn.code, "syntax");
+        assert!(
+            torn.message.starts_with("is not JSON: "),
+            "{}",
+            torn.message
+        );
+    }
+
+    fn errors_are(errors: &[(String, &str)]) {
+        for (error, wanted) in errors {
+            assert_eq!(error, wanted);
         }
     }
 }

@@ -1,5 +1,5 @@
-//! JSON in which no object names a member twice. Readers disagree on which of the two counts, so a document that
-//! has both says nothing for sure.
+//! JSON in which no object has the same member twice. Readers disagree on which of the two counts, so such a document
+//! is ambiguous.
 
 use std::fmt;
 
@@ -9,7 +9,7 @@ use serde::{
 };
 use serde_json::{Map, Number, Value};
 
-/// A value that was read so.
+/// A value in which no object has the same member twice.
 pub(super) struct Strict(pub(super) Value);
 
 impl<'de> Deserialize<'de> for Strict {

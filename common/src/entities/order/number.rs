@@ -1,4 +1,4 @@
-//! The order number: what staff read to each other on the phone. A name, never a key.
+//! The order number: a short name that staff can read out on the phone. It is not unique, so it is never a key.
 
 use std::{fmt, str::FromStr};
 
@@ -8,10 +8,10 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use super::Order;
 use crate::Id;
 
-/// Digits and letters without I, L, O and U, which people mistake for others (Crockford).
+/// Digits and letters without I, L, O and U, which are easily mistaken for others (Crockford's base 32).
 const ALPHABET: &[u8; 32] = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";
 
-/// The minute of an order in UTC and the lowest 20 bits of its id, written `YYMMDD-HHMM-XXXX`.
+/// The minute in which the order was placed, in UTC, and the lowest 20 bits of its id, written `YYMMDD-HHMM-XXXX`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct OrderNumber {
     minute: DateTime<Utc>,
@@ -34,7 +34,7 @@ impl OrderNumber {
         self.minute
     }
 
-    /// The lowest 20 bits of the id, as the last five digits of a written UUID.
+    /// The lowest 20 bits of the id, as the last five hexadecimal digits of its UUID.
     pub fn last_hex_digits(self) -> String {
         format!("{:05x}", self.low)
     }
@@ -54,9 +54,10 @@ impl fmt::Display for OrderNumber {
 impl FromStr for OrderNumber {
     type Err = String;
 
-    /// Reads what people type: any case, with or without the dashes, O for 0, I and L for 1.
+    /// Accepts what people type: any case, with or without the dashes, O for 0, I and L for 1.
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let refused = || format!("`{text}` is no order number; they look like 261124-0930-7K3Q");
+        let refused =
+            || format!("`{text}` is not an order number; write one like 261124-0930-7K3Q");
         let compact: String = text
             .trim()
             .chars()

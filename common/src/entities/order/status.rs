@@ -1,4 +1,4 @@
-//! How far an order has got, and where it may go from there.
+//! The status of an order, and the allowed transitions.
 
 use std::{fmt, str::FromStr};
 
@@ -54,12 +54,12 @@ impl OrderStatus {
         self.successors().contains(&next)
     }
 
-    /// Whether the order's pieces have left the stock and not come back.
+    /// Whether the order's pieces were taken from the stock and not returned to it.
     pub const fn holds_stock(self) -> bool {
         !matches!(self, Self::Cancelled | Self::Returned)
     }
 
-    /// Whether deleting the order gives its pieces back: those of a delivered one are gone for good.
+    /// Whether deleting the order returns its pieces to the stock. The pieces of a delivered order are gone for good.
     pub const fn gives_back_on_delete(self) -> bool {
         matches!(self, Self::Pending | Self::Paid)
     }
@@ -76,7 +76,7 @@ impl FromStr for OrderStatus {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let known = Self::ALL.into_iter().find(|status| status.as_str() == text);
-        known.ok_or_else(|| format!("`{text}` is no order status"))
+        known.ok_or_else(|| format!("`{text}` is not an order status"))
     }
 }
 

@@ -1,4 +1,4 @@
-//! The newest entries of the log, read once for all who follow it on this server.
+//! The newest entries of the change log, read once for all its followers on this server.
 
 use std::{
     collections::VecDeque,
@@ -10,23 +10,24 @@ use sqlx::{Row, postgres::PgRow};
 use stockroom_common::change::{ChangeEvent, Touched};
 use tokio::sync::watch;
 
-use super::{ENTITIES, last_position};
+use super::last_position;
 use crate::{
+    app::entities::ENTITIES,
     http::error::Result,
     store::{Store, database::Pool, log::Difference},
 };
 
-/// How often one looks whether the log has moved; entries may be placed by any server.
+/// How often the log is checked for new entries. Polling is needed, because any server may add them.
 const POLL_INTERVAL: Duration = Duration::from_millis(150);
-/// Entries that are read at once.
+/// Maximum entries per read.
 const PAGE: i64 = 500;
-/// Entries that are kept in memory for those who are nearly up to date.
+/// Entries kept in memory for followers that are almost up to date.
 const KEPT: usize = 2_000;
 
-/// Shared by all who follow the log.
+/// Shared by all followers of the log.
 #[derive(Debug)]
 pub(crate) struct Feed {
-    /// The last position that is known here.
+    /// The last position that this server has seen.
     last: watch::Sender<i64>,
     recent: Mutex<VecDeque<Arc<ChangeEvent>>>,
 }
@@ -41,12 +42,12 @@ impl Default for Feed {
 }
 
 impl Feed {
-    /// Is told each time the log has moved, as long as it is held.
+    /// Notifies its holder of each new position. The log is polled only while a receiver exists.
     pub(super) fn subscribe(&self) -> watch::Receiver<i64> {
         self.last.subscribe()
     }
 
-    /// The entries after a position, some or all.
+    /// Entries after a position, from memory or from the database: all of them, or the first [`PAGE`].
     pub(super) async fn after(&self, pool: &Pool, position: i64) -> Result<Vec<Arc<ChangeEvent>>> {
         if let Some(kept) = self.kept_after(position) {
             return Ok(kept);
@@ -54,7 +55,7 @@ impl Feed {
         select_after(pool, position).await
     }
 
-    /// Likewise, where all of them are kept in memory.
+    /// All entries after a position, if they are in memory.
     fn kept_after(&self, position: i64) -> Option<Vec<Arc<ChangeEvent>>> {
         if *self.last.borrow() == position {
             return Some(Vec::new());
@@ -65,14 +66,14 @@ impl Feed {
         (known < recent.len()).then(|| recent.range(known..).cloned().collect())
     }
 
-    /// Looks whether the log has moved.
+    /// Reads the entries that are new in the log.
     async fn look(&self, pool: &Pool) -> Result<()> {
         let last = last_position(&mut *pool.acquire().await?).await?;
         let known = *self.last.borrow();
         if last == known {
             return Ok(());
         }
-        // Where much has happened, whoever is that far behind reads for themselves.
+        // If there are too many new entries, each follower reads them from the database.
         let is_near = (1..=PAGE).contains(&(last - known));
         let events = if is_near {
             select_after(pool, known).await?
@@ -82,7 +83,7 @@ impl Feed {
         let reached = events.last().map_or(last, |event| event.position);
         let mut recent = self.recent.lock().unwrap_or_else(PoisonError::into_inner);
         if events.is_empty() {
-            // What comes next would not follow without a gap.
+            // The next entries would follow with a gap, and the kept ones must have none.
             recent.clear();
         }
         recent.extend(events);
@@ -94,7 +95,7 @@ impl Feed {
     }
 }
 
-/// Looks at the log as long as anybody follows it. Works until it is aborted.
+/// Polls the log while anyone follows it. Runs until it is aborted.
 pub(crate) async fn run(store: Store, feed: Arc<Feed>) {
     let mut ticks = tokio::time::interval(POLL_INTERVAL);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
@@ -104,7 +105,7 @@ pub(crate) async fn run(store: Store, feed: Arc<Feed>) {
             continue;
         }
         if let Err(error) = feed.look(&store.database.background).await {
-            tracing::warn!(%error, "the change log could not be looked at");
+            tracing::warn!(%error, "the change log could not be read");
         }
     }
 }
@@ -149,10 +150,10 @@ fn read(row: &PgRow) -> sqlx::Result<ChangeEvent> {
     })
 }
 
-/// The row that a tag stands for, where it does for one.
+/// The row that a tag names, if it names one.
 fn row_named_by(tag: &str) -> Option<Touched> {
     let (entity, id) = tag.split_once(':')?;
-    let entity = ENTITIES.into_iter().find(|known| *known == entity)?;
+    let entity = ENTITIES.iter().find(|known| known.name == entity)?.name;
     Some(Touched {
         entity: entity.into(),
         id: id.parse().ok()?,

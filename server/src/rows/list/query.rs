@@ -1,4 +1,4 @@
-//! Reading the query string of a list: every name must be known and stand once.
+//! Parses the query string of a list. Every parameter must be known and occur once.
 
 use super::{KeyValue, ListRequest};
 use crate::{
@@ -17,17 +17,16 @@ use stockroom_common::{
 /// What `GET /v1/{r}` asks for.
 pub(crate) enum ListQuery<E: Table> {
     Page(ListRequest<E>),
-    /// `?id=a,b,…`: these rows, whichever of them exist.
+    /// `?id=a,b,…`: those of these rows that exist.
     Ids(Vec<Id<E>>),
 }
 
 impl<E: Table> ListQuery<E> {
-    /// Reads the query string; every name must be known and stand once.
+    /// Parses the query string. Every parameter must be known and occur once.
     ///
     /// # Errors
-    /// 400 for what cannot be read, with `?name` as the pointer.
-    pub(crate) fn parse(query: &str, cursor_key: &CursorKey) -> Result<Self> {
-        let mut parameters = Parameters::read(query)?;
+    /// 400 if a parameter is unknown or invalid, with `?name` as the pointer.
+    pub(crate) fn parse(mut parameters: Parameters, cursor_key: &CursorKey) -> Result<Self> {
         if let Some(ids) = parameters.take("id") {
             parameters.refuse_rest(&["id"])?;
             return Self::parse_ids(&ids).map(Self::Ids);
@@ -43,7 +42,7 @@ impl<E: Table> ListQuery<E> {
             .collect::<Result<_>>()?;
         if ids.is_empty() || ids.len() > page::MAX_LIMIT as usize {
             let message = format!(
-                "names {} rows; from 1 to {} may be",
+                "names {} rows; it must name 1 to {}",
                 ids.len(),
                 page::MAX_LIMIT
             );
@@ -56,11 +55,11 @@ impl<E: Table> ListQuery<E> {
 }
 
 impl<E: Table> ListRequest<E> {
-    /// Reads what a whole list is asked for with: a page's parameters but for those that cut it.
+    /// Parses the parameters of a whole list: those of a page without `limit`, `cursor`, `seek` and `count`.
     ///
     /// # Errors
     /// As [`ListQuery::parse`].
-    pub(crate) fn whole(parameters: Parameters, cursor_key: &CursorKey) -> Result<Self> {
+    pub(crate) fn parse_whole_list(parameters: Parameters, cursor_key: &CursorKey) -> Result<Self> {
         let known: Vec<&str> = ["sort", "q"]
             .into_iter()
             .chain(E::FILTERS.iter().copied())
@@ -68,7 +67,7 @@ impl<E: Table> ListRequest<E> {
         Self::take(parameters, &known, cursor_key)
     }
 
-    /// Reads those of a page's parameters that are known here; no other may be there.
+    /// Parses the parameters of a page that `known` names, and refuses all others.
     fn take(mut parameters: Parameters, known: &[&str], cursor_key: &CursorKey) -> Result<Self> {
         parameters.refuse_rest(known)?;
         let canonical = parameters.canonical::<E>();
@@ -81,7 +80,7 @@ impl<E: Table> ListRequest<E> {
         let search = parameters.take("q").filter(|text| !text.is_empty());
         let search = search.map(|text| table::composed(&text).into_owned());
         if search.as_ref().is_some_and(|text| text.contains('\0')) {
-            return Err(unreadable("q", "invalid_text", "holds a NUL character"));
+            return Err(unreadable("q", "invalid_text", "has a NUL character"));
         }
         let count = parameters.take("count").unwrap_or_default();
         let count = match count.as_str() {
@@ -103,7 +102,7 @@ impl<E: Table> ListRequest<E> {
         let binding = format!("{}?{sort}&{search:?}&{filters:?}", E::PATH);
         let cursor = match (cursor, seek) {
             (Some(_), Some(_)) => {
-                let message = "cannot stand beside a cursor, which says where the page begins";
+                let message = "cannot be combined with a cursor";
                 return Err(unreadable("seek", "repeated", message));
             }
             (Some(text), None) => Some(cursor_key.open(&text, &binding)?),
@@ -142,7 +141,7 @@ pub(crate) fn parse_limit(text: &str) -> Result<u32> {
     })
 }
 
-/// The place before the first row whose sort key is the value, or comes after it.
+/// The position before the first row whose sort key is equal to the value or follows it.
 fn parse_seek(text: &str, key: SortKey) -> Result<Cursor> {
     let refused = |what: &str| {
         let message = format!("is `{text}`; this list is sorted by {what}");
@@ -150,7 +149,7 @@ fn parse_seek(text: &str, key: SortKey) -> Result<Cursor> {
     };
     let value = match key.kind {
         KeyKind::Text if text.contains('\0') => {
-            return Err(unreadable("seek", "invalid_text", "holds a NUL character"));
+            return Err(unreadable("seek", "invalid_text", "has a NUL character"));
         }
         KeyKind::Text => table::composed(text).into_owned(),
         KeyKind::Integer => match text.parse::<i64>() {
@@ -182,7 +181,8 @@ fn parse_sort<E: Table>(text: &str) -> Result<(SortKey, bool)> {
         .position(|known| *known == name)
         .ok_or_else(|| {
             let known = E::SORTS.join(", ");
-            let message = format!("is `{text}`; it may be {known}, each also with a `-` before it");
+            let message =
+                format!("is `{text}`; it may be {known}, each optionally with a leading `-`");
             unreadable("sort", "unknown_value", message)
         })?;
     Ok((E::SORT_KEYS[index], descending))
@@ -193,10 +193,10 @@ fn parse_filter<F: serde::de::DeserializeOwned>(filters: &[(&'static str, String
         let encoded = serde_urlencoded::to_string(filters).unwrap_or_default();
         serde_urlencoded::from_str::<F>(&encoded)
     };
-    // All filters are optional, so each can be read alone; that tells which one is at fault.
+    // All filters are optional, so each can be parsed alone. This shows which one is invalid.
     for filter in filters {
         if let Err(error) = parse(std::slice::from_ref(filter)) {
-            let message = fault::words(&error.to_string());
+            let message = fault::value_message(&error.to_string());
             return Err(unreadable(filter.0, "wrong_type", message));
         }
     }

@@ -1,4 +1,4 @@
-//! The statements of a list: a page, rows by their ids, rows that a write locks.
+//! The SQL statements of lists: a page, rows by id, rows that a write locks, and the search condition.
 
 use sqlx::{AssertSqlSafe, Postgres, QueryBuilder, Row, postgres::PgRow};
 use stockroom_common::Id;
@@ -11,7 +11,7 @@ use crate::{
     store::{database::Connection, write::Write},
 };
 
-/// Selects the rows of a page, and one more to see whether the list goes on.
+/// Selects the rows of a page, plus one to see whether the list continues.
 pub(crate) async fn page<E: Table>(
     conn: &mut Connection,
     request: &ListRequest<E>,
@@ -32,8 +32,8 @@ pub(crate) async fn page<E: Table>(
     Ok(rows)
 }
 
-/// The limit that is written out for one that was asked for. Each text is a statement of its own, which every
-/// connection keeps with its plan: of few limits there are few.
+/// Rounds a requested limit up to one of a few values. The limit is part of the SQL text, and each connection keeps a
+/// prepared statement with its plan for every text. Few limits mean few statements.
 fn rounded(limit: u32) -> u32 {
     const LIMITS: [u32; 9] = [1, 2, 5, 10, 20, 50, 100, 200, 1_000];
     LIMITS
@@ -45,7 +45,7 @@ fn rounded(limit: u32) -> u32 {
 fn page_sql<E: Table>(request: &ListRequest<E>) -> Result<QueryBuilder<Postgres>> {
     let SortKey { expression, kind } = request.key;
     let backward = request.direction() == Direction::Backward;
-    // Going back through a descending list is going forth through the ascending one.
+    // Reading a descending list backward is the same as reading the ascending list forward.
     let (order, beyond) = if request.descending == backward {
         ("asc", ">")
     } else {
@@ -64,8 +64,8 @@ fn page_sql<E: Table>(request: &ListRequest<E>) -> Result<QueryBuilder<Postgres>
     if let Some((key, id)) = row
         && let Some(key) = KeyValue::parse(key, kind)
     {
-        // With an id this follows from the bound below; the planner prunes partitions by this one alone. Without one
-        // the rows that have the key are the first of what comes after it, and not among those before it.
+        // With an id, the row comparison below implies this bound, but the planner prunes partitions only by this one.
+        // Without an id (`seek`), rows with exactly this key belong to the page after the position, not before it.
         let is_strict = id.is_none() && backward;
         let or_equal = if is_strict { "" } else { "=" };
         sql.push(format_args!(" and {expression} {beyond}{or_equal} "));
@@ -76,7 +76,7 @@ fn page_sql<E: Table>(request: &ListRequest<E>) -> Result<QueryBuilder<Postgres>
                 key.bind(&mut sql);
                 sql.push(", ").push_bind(*id).push(")");
             }
-            // What a caller seeks is folded as the keys are: by the database, whose rules differ from Rust's.
+            // The database converts the value to lower case, as it does the keys: its rules differ from Rust's.
             None if expression.starts_with("lower(") => {
                 sql.push("lower(");
                 key.bind(&mut sql);
@@ -85,7 +85,7 @@ fn page_sql<E: Table>(request: &ListRequest<E>) -> Result<QueryBuilder<Postgres>
             None => key.bind(&mut sql),
         }
     }
-    // Written out: a plan for any limit would not stop early, but read and sort every partition.
+    // A literal, not a parameter: a plan for any limit would not stop early, but read and sort every partition.
     let limit = rounded(request.limit) + 1;
     sql.push(format_args!(
         " order by {expression} {order}, id {order} limit {limit}"
@@ -105,7 +105,7 @@ pub(crate) async fn by_ids<E: Table>(conn: &mut Connection, ids: &[Id<E>]) -> Re
     Ok(rows)
 }
 
-/// Selects a row that nobody else can change until the transaction ends.
+/// Selects a row and locks it until the transaction ends.
 pub(crate) async fn for_update<E: Table>(conn: &mut Connection, id: Id<E>) -> Result<Option<E>> {
     let sql = format!(
         "select {} from {} where id = $1 for update",
@@ -120,8 +120,8 @@ pub(crate) async fn for_update<E: Table>(conn: &mut Connection, id: Id<E>) -> Re
     Ok(row)
 }
 
-/// Selects the rows with these ids or natural keys, each with its key, which nobody else can change until
-/// the transaction ends.
+/// Selects the rows with these ids or natural keys, each with its key, and locks them in id order until the transaction
+/// ends.
 pub(crate) async fn many_for_update<E: Table>(
     conn: &mut Connection,
     ids: &[Id<E>],
@@ -144,7 +144,7 @@ pub(crate) async fn many_for_update<E: Table>(
     Ok(rows)
 }
 
-/// What of natural keys must be unique: equal ones name the same row.
+/// The unique form of each natural key, such as `lower(name)`, in the order given. Equal forms name the same row.
 pub(crate) async fn unique_parts(
     conn: &mut Connection,
     NaturalKey { field, expression }: NaturalKey,
@@ -165,16 +165,16 @@ pub(crate) async fn delete_by_id<E: Table>(write: &mut Write, id: Id<E>) -> Resu
     let sql = format!("delete from {} where id = $1", E::TABLE);
     sqlx::query(AssertSqlSafe(sql))
         .bind(id.uuid())
-        .execute(write.conn().await?)
+        .execute(write.conn()?)
         .await?;
     Ok(())
 }
 
-/// Words of a search that are looked for; what comes after them is not.
+/// Maximum words of a search. Further words are ignored.
 const MAX_WORDS: usize = 8;
 
-/// Appends ` and …` for each word of the text: all of them must be found in `expression`, in any order and
-/// within longer words. The expression is that of the search index.
+/// Appends ` and …` for each word of the text: `expression` must contain all of them, in any order, also inside longer
+/// words. `expression` must be that of the search index.
 pub(crate) fn search(sql: &mut QueryBuilder<Postgres>, expression: &'static str, text: &str) {
     for word in text.split_whitespace().take(MAX_WORDS) {
         if !word.is_empty() {
@@ -184,7 +184,7 @@ pub(crate) fn search(sql: &mut QueryBuilder<Postgres>, expression: &'static str,
     }
 }
 
-/// The pattern for `ilike` that finds `text` anywhere, with its own wildcards made plain.
+/// An `ilike` pattern that matches `text` anywhere. Wildcards in `text` are escaped.
 fn contains_pattern(text: &str) -> String {
     let mut pattern = String::from("%");
     for c in text.chars() {

@@ -1,4 +1,4 @@
-//! How many rows a list has: exactly, which reads all of them, or by the planner's estimate.
+//! The number of rows in a list: an exact count, which reads all of them, or the planner's estimate.
 
 use serde_json::Value;
 use sqlx::QueryBuilder;
@@ -6,7 +6,7 @@ use stockroom_common::Total;
 
 use crate::{http::error::Result, rows::table::Table, store::database::Connection};
 
-/// How many rows there are: reads every one of them.
+/// Counts the rows exactly, which reads all of them.
 pub(crate) async fn count<E: Table>(
     conn: &mut Connection,
     filter: &E::Filter,
@@ -19,12 +19,12 @@ pub(crate) async fn count<E: Table>(
     Ok(Total { value, exact: true })
 }
 
-/// Rows below which an estimate says little, and a count that costs no more than this, as the planner sees it, is
-/// better: some ten milliseconds.
+/// Below this number of rows an estimate says little, so the rows are counted instead, unless the planner expects a
+/// cost of `COUNTED_COST` or more. That cost is about ten milliseconds.
 const COUNTED_BELOW: i64 = 1_000;
 const COUNTED_COST: f64 = 20_000.0;
 
-/// How many rows there are by the planner's guess, which reads none of them; few are counted.
+/// Estimates the number of rows from the query plan, which reads none of them. Small lists are counted exactly.
 pub(crate) async fn estimate<E: Table>(
     conn: &mut Connection,
     filter: &E::Filter,
@@ -40,7 +40,7 @@ pub(crate) async fn estimate<E: Table>(
         .as_f64()
         .is_some_and(|cost| cost < COUNTED_COST);
     if is_cheap {
-        // The guess may be far too low, or from when there were more.
+        // The estimate may be far too low, or outdated and too high.
         let counted = count_up_to::<E>(conn, filter, search, COUNTED_BELOW).await?;
         return Ok(if counted < COUNTED_BELOW {
             Total {

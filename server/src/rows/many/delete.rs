@@ -1,4 +1,4 @@
-//! Many rows deleted in one write, each by the rules of a single delete.
+//! Deletes many rows in one write, each by the rules of a single delete.
 
 use std::collections::HashMap;
 
@@ -16,14 +16,14 @@ use super::{
 };
 use crate::{
     http::error::{Error, Result},
-    rows::{crud, entity::Entity},
+    rows::{crud, entity::Entity, referenced::referenced},
     store::write::Write,
 };
 
-/// Deletes rows, one after the other; says of each what has become of it.
+/// Deletes rows one after the other and returns the outcome of each.
 ///
 /// # Errors
-/// With [`OnError::RejectAll`] that of the first row that cannot be deleted, told with its place.
+/// With [`OnError::RejectAll`], the error of the first row that cannot be deleted, with its location.
 pub(crate) async fn delete_all<E: Entity>(
     write: &mut Write,
     rows: &[RowToDelete],
@@ -37,7 +37,7 @@ pub(crate) async fn delete_all<E: Entity>(
         let earlier = seen.insert(row.id, index);
         let outcome = match (earlier, there.remove(&row.id)) {
             (Some(earlier), _) => {
-                let message = format!("stands in row {earlier} already");
+                let message = format!("is already in row {earlier}");
                 Err(Error::field(Kind::Invalid, "/id", "repeated", message))
             }
             (None, Some(old)) => delete_row(write, &old, row.version).await,
@@ -58,12 +58,13 @@ pub(crate) async fn delete_all<E: Entity>(
     Ok(done)
 }
 
-/// The rows that are there, and what they share with others, kept from being changed by others.
+/// Locks the rows that exist, then what they share with other rows, such as products: the order of all writers.
+/// Returns the rows.
 async fn lock<E: Entity>(write: &mut Write, rows: &[RowToDelete]) -> Result<HashMap<Uuid, E>> {
     let mut ids: Vec<Id<E>> = rows.iter().map(|row| Id::new(row.id)).collect();
     ids.sort();
     ids.dedup();
-    let locked = E::lock_many(write.conn().await?, &ids, &[]).await?;
+    let locked = E::lock_many(write.conn()?, &ids, &[]).await?;
     let old: Vec<&E> = locked.iter().map(|(row, _)| row).collect();
     E::lock_shared(write, &old, &[]).await?;
     let rows = locked.into_iter();
@@ -72,7 +73,7 @@ async fn lock<E: Entity>(write: &mut Write, rows: &[RowToDelete]) -> Result<Hash
 
 async fn missing<E: Entity>(write: &mut Write, id: Uuid) -> Result<Error> {
     let id = Id::<E>::new(id);
-    match crud::check_archived(write.conn().await?, id).await {
+    match crud::check_archived(write.conn()?, id).await {
         Ok(()) => Ok(crud::not_found(id)),
         Err(error @ Error::Refused(_)) => Ok(error),
         Err(error) => Err(error),
@@ -85,7 +86,7 @@ async fn delete_row<E: Entity>(write: &mut Write, old: &E, seen: Option<i64>) ->
     }
     if let Some(seen) = seen.filter(|seen| *seen != old.version()) {
         let message = format!(
-            "is {seen}, and the {} has changed since: it is {} now; leave the version out to delete it all the same",
+            "is {seen}, and the {} has changed since: it is {} now; leave the version out to delete it anyway",
             E::NAME,
             old.version()
         );
@@ -100,7 +101,7 @@ async fn delete_row<E: Entity>(write: &mut Write, old: &E, seen: Option<i64>) ->
     match E::delete(write, old).await {
         Err(error) if error.is_foreign_key_violation() => {
             undo_row(write).await?;
-            return Err(crud::referenced(write.conn().await?, old.id()).await?);
+            return Err(referenced(write.conn()?, old.id()).await?);
         }
         outcome => end_row(write, outcome).await?,
     }
@@ -113,7 +114,7 @@ async fn delete_row<E: Entity>(write: &mut Write, old: &E, seen: Option<i64>) ->
     })
 }
 
-/// Whether the row is at fault, not the database.
+/// Whether the row caused the problem, not the database.
 fn is_row_s_own(problem: &Problem) -> bool {
     !problem.is(Kind::Internal) && !problem.is(Kind::Unavailable)
 }

@@ -1,4 +1,4 @@
-//! The rows that a call finds there already, kept from being changed by others while it writes.
+//! The rows of a call that exist already, locked while the call writes.
 
 use std::collections::HashMap;
 
@@ -16,12 +16,12 @@ use crate::{
     store::write::Write,
 };
 
-/// The rows that are there already, by position in what was sent.
+/// The rows of a call that exist already, by id and by natural key.
 pub(super) struct ExistingRows<E> {
     pub(super) by_id: HashMap<Uuid, E>,
     by_key: HashMap<String, Uuid>,
     key_of: HashMap<Uuid, String>,
-    /// The key of each row that was sent.
+    /// The natural key of each row that was sent, in the order sent.
     keys: Vec<Option<String>>,
 }
 
@@ -32,7 +32,7 @@ impl<E: Entity> ExistingRows<E> {
         let keys = match E::NATURAL_KEY {
             Some(key) => {
                 let named = named.iter().flatten().map(|name| (*name).to_owned());
-                select::unique_parts(write.conn().await?, key, &named.collect::<Vec<_>>()).await?
+                select::unique_parts(write.conn()?, key, &named.collect::<Vec<_>>()).await?
             }
             None => Vec::new(),
         };
@@ -42,7 +42,7 @@ impl<E: Entity> ExistingRows<E> {
         let locked = if ids.is_empty() && keys.is_empty() {
             Vec::new()
         } else {
-            E::lock_many(write.conn().await?, &ids, &keys).await?
+            E::lock_many(write.conn()?, &ids, &keys).await?
         };
         let old: Vec<&E> = locked.iter().map(|(row, _)| row).collect();
         let new: Vec<&Value> = sent().filter_map(|row| Some(&row?.fields)).collect();
@@ -65,8 +65,8 @@ impl<E: Entity> ExistingRows<E> {
         Ok(existing)
     }
 
-    /// The order to write the rows in: theirs, but that those to be created take each other's places until they stand
-    /// in the order of their keys. Two calls that create the same rows then never wait for each other in a circle.
+    /// The order in which to write the rows: the order sent, except that the rows to be created are sorted by key among
+    /// the positions that they have. Two calls that create the same rows then cannot deadlock.
     pub(super) fn order(&self, rows: &[InputRow<E>]) -> Vec<usize> {
         let mut order: Vec<usize> = (0..rows.len()).collect();
         let id_of = |index: usize| rows[index].row.as_ref().ok().and_then(|row| row.id);
@@ -75,7 +75,7 @@ impl<E: Entity> ExistingRows<E> {
             *named.entry(id.uuid()).or_default() += 1;
         }
         let is_new = |index: &usize| {
-            // The second row of one id is what becomes of the first.
+            // If an id occurs more than once, its rows keep their order: the later ones change the first.
             let is_first = id_of(*index).is_none_or(|id| named[&id.uuid()] == 1);
             let row = rows[*index].row.as_ref();
             is_first && row.is_ok_and(|row| self.of(*index, row).is_none())
@@ -98,7 +98,7 @@ impl<E: Entity> ExistingRows<E> {
         self.by_id.get(&id)
     }
 
-    /// Remembers a row as it is now, for those that come after it.
+    /// Records the new state of a row for later rows of the call, which may name it again.
     pub(super) fn keep(&mut self, index: usize, outcome: Outcome, row: E) -> BulkRow {
         let (id, version) = (row.id().uuid(), row.version());
         if let Some(key) = &self.keys[index] {

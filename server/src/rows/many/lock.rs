@@ -1,6 +1,6 @@
-//! The locks of a write with more rows than are read at once. Batch by batch they would be taken in the order of
-//! the file, and two writers who hold what the other wants would end each other. So everything is listed
-//! first, in a table of the transaction's own, and locked in the order of ids, as all other writers do.
+//! The locks of a write with more rows than are read at once. Locking batch by batch would follow the order of the
+//! file, and two writers could deadlock. So the ids of all rows are first collected in temporary tables of the
+//! transaction, and then locked in id order, as all other writers do.
 
 use stockroom_common::{Id, document};
 use uuid::Uuid;
@@ -12,10 +12,10 @@ use crate::{
     store::database::Connection,
 };
 
-/// Rows that one statement locks: few enough that it ends in time beside writers who hold some of them.
+/// Rows that one statement locks: few enough to finish in time even if other writers hold some of them.
 const BATCH: i64 = 500;
 
-/// Makes the lists of what is to be locked; they go with the transaction.
+/// Creates the temporary tables of ids to lock. They are dropped when the transaction ends.
 pub(crate) async fn begin(conn: &mut Connection) -> Result<()> {
     let tables = "create temporary table rows_to_lock (id uuid primary key) on commit drop;
         create temporary table products_to_lock (id uuid primary key) on commit drop";
@@ -23,7 +23,7 @@ pub(crate) async fn begin(conn: &mut Connection) -> Result<()> {
     Ok(())
 }
 
-/// Lists the rows that were sent and are there already, and the products whose stock they move.
+/// Collects the ids of the rows that were sent, by id and by natural key, and of the products that they name.
 pub(crate) async fn add<E: Entity>(conn: &mut Connection, rows: &[InputRow<E>]) -> Result<()> {
     let rows = || rows.iter().filter_map(|sent| sent.row.as_ref().ok());
     let ids = rows().filter_map(|row| row.id.map(Id::uuid)).collect();
@@ -47,13 +47,13 @@ pub(crate) async fn add<E: Entity>(conn: &mut Connection, rows: &[InputRow<E>]) 
     list(conn, "products_to_lock", products.map(Id::uuid).collect()).await
 }
 
-/// Locks all that was listed: first the rows, then the products, as single writes do, with those that the rows
-/// hold already. Between two statements it asks whether it is still to run.
+/// Locks everything that was collected: first the rows, then the products, in the same order as single writes. The
+/// products also include those that the stored rows name. Calls `check_running` before each batch.
 pub(crate) async fn take<E: Entity>(
     conn: &mut Connection,
     check_running: impl Fn() -> Result<()>,
 ) -> Result<()> {
-    // Or each batch would be looked for by reading and sorting the whole list.
+    // Without statistics the planner would read and sort the whole table for each batch.
     let analyze = "analyze rows_to_lock; analyze products_to_lock";
     sqlx::raw_sql(analyze).execute(&mut *conn).await?;
     let mut last = Uuid::nil();
@@ -89,7 +89,7 @@ async fn list(conn: &mut Connection, table: &str, ids: Vec<Uuid>) -> Result<()> 
     Ok(())
 }
 
-/// The next ids of a list after the last one that was read.
+/// The next batch of ids after `last`; `None` at the end of the table.
 async fn next(conn: &mut Connection, table: &str, last: &mut Uuid) -> Result<Option<Vec<Uuid>>> {
     let sql = format!("select id from {table} where id > $1 order by id limit {BATCH}");
     let ids: Vec<Uuid> = sqlx::query_scalar(sqlx::AssertSqlSafe(sql))

@@ -1,4 +1,4 @@
-//! What rows need to be there before the transaction that writes them, such as the partition of an order.
+//! Creates what rows need before the transaction that writes them, such as the partition of an order.
 
 use stockroom_common::bulk::OnError;
 
@@ -9,11 +9,11 @@ use crate::{
     store::Store,
 };
 
-/// Prepares rows that are written together. Where one refusal is that of all, nothing is made before it is known that
-/// none is refused.
+/// Prepares rows that are written together. If one refused row refuses all, everything is checked before anything is
+/// created.
 ///
 /// # Errors
-/// What is wrong with the rows by themselves, with [`OnError::RejectAll`].
+/// With [`OnError::RejectAll`], the faults that the rows have before any is written.
 pub(crate) async fn prepare_all<E: Entity>(
     store: &Store,
     rows: &mut [InputRow<E>],

@@ -1,4 +1,4 @@
-//! A row as it was sent: where, what it says, and what is wrong with it by itself.
+//! A row as it was sent: its location, its content, and the faults found before it is written.
 
 use serde_json::{Map, Value};
 use stockroom_common::{FieldError, Id, Kind, Problem, document, table};
@@ -12,19 +12,19 @@ use crate::{
     store::Store,
 };
 
-/// Faults that a refused call names.
+/// Maximum faults that the refusal of a call lists.
 pub(crate) const MAX_FAULTS: usize = 100;
 
-/// Where a row was sent.
+/// The location of a row in what was sent.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum RowLocation {
-    /// In an array, from 0.
+    /// The index in an array, from 0.
     Index(usize),
-    /// In a file, from 1.
+    /// The line of a file, from 1.
     Line(u64),
 }
 
-/// A row that was sent: what is wrong with it by itself, or what it says.
+/// A row that was sent: its content, or the problem found before it is written.
 #[derive(Clone, Debug)]
 pub(crate) struct InputRow<E: Entity> {
     pub(crate) location: RowLocation,
@@ -37,20 +37,20 @@ pub(crate) struct Row<E: Entity> {
     /// The version that the caller has seen.
     pub(super) version: Option<i64>,
     pub(super) fields: Value,
-    /// The document that the fields make by themselves.
-    pub(super) whole: Result<E::New, FieldError>,
+    /// The document that the fields form without a stored row; an error if they are incomplete.
+    pub(super) complete: Result<E::New, FieldError>,
 }
 
 impl<E: Entity> InputRow<E> {
-    /// Reads a row and applies the rules that need no database.
+    /// Parses a row and applies the rules that need no database.
     pub(crate) fn read(location: RowLocation, value: Result<Value, FieldError>) -> Self {
         let row = value.and_then(Row::read);
         let row = row.map_err(|fault| Problem::fields(Kind::Unreadable, vec![fault]));
-        let row = row.and_then(|row| match &row.whole {
+        let row = row.and_then(|row| match &row.complete {
             Ok(new) => {
                 let mut faults = E::check(new);
                 if row.id.is_some() || row.key().is_some() {
-                    // It may be there and so already; that is seen once the row was looked for.
+                    // The stored row may have this fault already, which is allowed. This is checked once it is found.
                     faults.retain(|fault| !E::may_be_stored(new, fault));
                 }
                 refused(faults).map(|()| row)
@@ -60,8 +60,8 @@ impl<E: Entity> InputRow<E> {
         Self { location, row }
     }
 
-    /// Makes what the row needs to be there, on connections of its own: to be called before the
-    /// transaction that writes it. Tells whether there is anything to make, where it is only to foresee that.
+    /// Creates what the row needs, on other connections than that of the write: call it before the transaction begins.
+    /// A refusal becomes the problem of the row. Returns the same as [`Entity::prepare`].
     pub(crate) async fn prepare(&mut self, store: &Store, how: Prepare) -> Result<bool> {
         let Ok(row) = &self.row else {
             return Ok(false);
@@ -75,7 +75,7 @@ impl<E: Entity> InputRow<E> {
         }
     }
 
-    /// What is wrong with it, with its location.
+    /// The problem of the row, if any, with its location.
     pub(crate) fn errors(&self) -> Option<Problem> {
         let problem = self.row.as_ref().err()?;
         Some(self.location.locate(problem.clone()))
@@ -94,7 +94,7 @@ impl<E: Entity> Row<E> {
                 .and_then(Value::as_str)
                 .is_some_and(|key| key.contains('\0'))
         {
-            let message = "holds a NUL character";
+            let message = "has a NUL character";
             return Err(FieldError::new(
                 format!("/{field}"),
                 "invalid_text",
@@ -107,13 +107,13 @@ impl<E: Entity> Row<E> {
         table::normalize(E::TABLE_COLUMNS, &mut value);
         let mut alone = Value::Object(Map::new());
         document::merge(&mut alone, value.clone());
-        let whole: Result<E::New, FieldError> = document::from_value(&alone);
-        if let Ok(new) = &whole {
+        let complete: Result<E::New, FieldError> = document::from_value(&alone);
+        if let Ok(new) = &complete {
             document::refuse_null(&value, &document::to_value(new))?;
         }
-        if let Err(fault) = &whole {
+        if let Err(fault) = &complete {
             let key = E::NATURAL_KEY.and_then(|key| value[key.field].as_str());
-            // A row that is there may be changed in part.
+            // An existing row may be changed in part, so a missing field is not a fault yet.
             let is_part = fault.code == "required" && fault.pointer.rfind('/') == Some(0);
             if !is_part || id.is_none() && key.is_none() {
                 return Err(fault.clone());
@@ -123,7 +123,7 @@ impl<E: Entity> Row<E> {
             id,
             version,
             fields: value,
-            whole,
+            complete,
         })
     }
 
@@ -154,7 +154,7 @@ pub(super) fn refused(faults: Vec<FieldError>) -> Result<(), Problem> {
 }
 
 impl RowLocation {
-    /// A problem of the row there, as that of the whole call.
+    /// Turns a problem of the row at this location into one of the whole call.
     pub(crate) fn locate(self, problem: Problem) -> Problem {
         let located = |fault: FieldError| match self {
             Self::Index(index) => FieldError {
@@ -175,10 +175,10 @@ impl RowLocation {
     }
 }
 
-/// Refuses a call for what is wrong with its rows by themselves, all of it at once.
+/// Refuses a call if rows are faulty, and reports the faults of all rows at once.
 ///
 /// # Errors
-/// The problem of the first of them, with the faults of all.
+/// The problem of the first faulty row, with up to [`MAX_FAULTS`] faults of all rows.
 pub(crate) fn refuse(faulty: Vec<Problem>) -> Result<()> {
     let Some(first) = faulty.first() else {
         return Ok(());
@@ -192,8 +192,8 @@ pub(crate) fn refuse(faulty: Vec<Problem>) -> Result<()> {
     Err(Problem {
         detail: match errors.len() {
             1 => first.detail,
-            MAX_FAULTS => format!("{} ({MAX_FAULTS} faults or more)", first.detail),
-            faults => format!("{} ({faults} faults)", first.detail),
+            MAX_FAULTS => format!("{} ({MAX_FAULTS} errors or more)", first.detail),
+            faults => format!("{} ({faults} errors)", first.detail),
         },
         errors,
         ..first

@@ -1,4 +1,4 @@
-//! Each row of many can be undone without the others.
+//! Savepoints: each of many rows can be undone without the others.
 
 use crate::{
     http::error::Result,
@@ -6,22 +6,22 @@ use crate::{
 };
 use stockroom_common::Kind;
 
-/// Begins what may be undone without the rest of the write.
+/// Sets the savepoint to which [`undo_row`] returns.
 pub(super) async fn begin_row(write: &mut Write) -> Result<()> {
     if let Some(stock) = &mut write.stock {
         stock.begin_row();
     }
-    execute(write.conn().await?, "savepoint row").await
+    execute(write.conn()?, "savepoint row").await
 }
 
-/// Keeps what was done since, or undoes it where it was refused.
+/// Keeps what was done since the savepoint, or undoes it if the row was refused.
 pub(super) async fn end_row<T>(write: &mut Write, outcome: Result<T>) -> Result<T> {
     match outcome {
         Ok(done) => {
-            execute(write.conn().await?, "release savepoint row").await?;
+            execute(write.conn()?, "release savepoint row").await?;
             Ok(done)
         }
-        // All of it is to begin again.
+        // The whole write starts again, so undoing the row is pointless.
         Err(error) if error.is_lost_race() => Err(error),
         Err(error) => {
             let problem = error.into_problem();
@@ -38,7 +38,7 @@ pub(super) async fn undo_row(write: &mut Write) -> Result<()> {
         stock.undo_row();
     }
     let undo = "rollback to savepoint row; release savepoint row";
-    execute(write.conn().await?, undo).await
+    execute(write.conn()?, undo).await
 }
 
 async fn execute(conn: &mut Connection, statement: &'static str) -> Result<()> {

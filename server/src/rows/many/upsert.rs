@@ -1,4 +1,4 @@
-//! One row of many: changed where it exists, created where it does not.
+//! Writes one row of many: changes it if it exists, creates it otherwise.
 
 use stockroom_common::{Kind, bulk::Outcome, change::Op};
 
@@ -15,10 +15,10 @@ use crate::{
     store::{log, write::Write},
 };
 
-/// What the database refuses, as the caller is told.
+/// Converts an error of the database into the refusal that the caller receives.
 pub(super) fn refusal<E: Entity>(error: Error) -> Error {
     if error.is_duplicate_key_of(E::TABLE) {
-        let message = "a row with this id was created meanwhile; send it again";
+        let message = "another request has just created a row with this id; send it again";
         return Error::field(Kind::Conflict, "/id", "duplicate", message);
     }
     error.on_constraint(E::CONSTRAINTS)
@@ -50,10 +50,10 @@ pub(super) async fn upsert<E: Entity>(
 
 async fn create<E: Entity>(write: &mut Write, row: Row<E>) -> Result<E> {
     if let Some(seen) = row.version {
-        // Whoever sends an old file must not bring back what was deleted since.
+        // An old file must not bring back rows that were deleted since.
         let name = E::NAME;
         let message =
-            format!("is {seen}, but the {name} is gone; leave the version out to create it");
+            format!("is {seen}, but the {name} was deleted; leave the version out to create it");
         return Err(Error::field(
             Kind::PreconditionFailed,
             "/version",
@@ -62,20 +62,21 @@ async fn create<E: Entity>(write: &mut Write, row: Row<E>) -> Result<E> {
         ));
     }
     let new = row
-        .whole
+        .complete
         .map_err(|fault| Error::fields(Kind::Unreadable, vec![fault]))?;
     refused(E::check(&new))?;
     let identity = match row.id {
-        // A row that lived before goes on where it ended, so that no old ETag ever fits again.
+        // A row that existed before continues after its last version, so that no old ETag ever matches again.
         Some(id) => {
-            let last = log::last_of(write.conn().await?, id).await?;
+            let last = log::last_of(write.conn()?, id).await?;
             let version = last.map_or(1, |(version, _)| version + 1);
             Identity::Given { id, version }
         }
         None => Identity::Minted,
     };
     let created = E::insert(write, identity, new).await.map_err(|error| {
-        // By what the row was looked for it can be found now; by anything else it conflicts with another row.
+        // A conflict on the key by which the row was looked up: another write has just created it, and a retry will
+        // find it. A conflict on any other key is with a different row.
         let is_found = match row.id {
             Some(_) => error.is_duplicate_key_of(E::TABLE),
             None => error.is_unique_violation(),
@@ -90,15 +91,15 @@ async fn create<E: Entity>(write: &mut Write, row: Row<E>) -> Result<E> {
     Ok(created)
 }
 
-/// The refusal of a write that does not say which version of a row it is for, where the server wants that.
+/// The refusal of a write without the version of its row, on a server that requires one.
 pub(super) fn version_required() -> Error {
-    let message = "is missing; say which version of the row you have seen";
+    let message = "is missing; give the version of the row that you have read";
     Error::field(Kind::PreconditionRequired, "/version", "required", message)
 }
 
 fn changed_since<E: Entity>(old: &E, seen: Option<i64>) -> Error {
     let message = format!(
-        "is {}, and the {} has changed since: it is {} now; leave the version out to write over it",
+        "is {}, and the {} has changed since: it is {} now; leave the version out to overwrite it",
         seen.unwrap_or_default(),
         E::NAME,
         old.version()

@@ -1,4 +1,4 @@
-//! When orders come: seasons, growth, weekdays and hours.
+//! When orders are placed: seasons, growth, weekdays and hours.
 
 use chrono::{DateTime, Datelike, Duration, Months, Timelike, Utc, Weekday};
 use rand::RngExt;
@@ -6,13 +6,13 @@ use rand_chacha::ChaCha8Rng;
 
 use crate::process::clock::month_start;
 
-/// The share of a year's orders by month, January first; December is the best.
+/// The relative number of orders in each month of a year, January first. December has the most.
 const SEASON: [f64; 12] = [
     0.8, 0.75, 0.9, 0.95, 1.0, 0.95, 0.85, 0.9, 1.0, 1.1, 1.4, 1.5,
 ];
-/// The shop grows by this much a month.
+/// The factor by which orders grow from month to month.
 const GROWTH: f64 = 1.01;
-/// The orders of one month, or of the part of it that lies in the job's time.
+/// The orders of one month, or of the part of the month within the time range of the job.
 #[derive(Debug)]
 pub(super) struct Segment {
     pub(super) first: i64,
@@ -22,7 +22,8 @@ pub(super) struct Segment {
 }
 
 impl Segment {
-    /// An instant of the segment in whole milliseconds: more often in the evening and on Sundays.
+    /// A random instant of the segment in whole milliseconds, more often in the evening and on Sundays. Rejection
+    /// sampling with at most 8 draws; the last one is used in any case.
     pub(super) fn instant(&self, rng: &mut ChaCha8Rng) -> DateTime<Utc> {
         let millis = (self.until - self.from).num_milliseconds().max(1);
         let mut at = self.from;
@@ -48,12 +49,12 @@ impl Segment {
     }
 }
 
-/// The instant before which a job has no order; none where the calendar ends.
+/// The start of the time range of a job; none if that is outside the calendar.
 pub(in crate::seed) fn begins_at(until: DateTime<Utc>, months: u32) -> Option<DateTime<Utc>> {
     until.checked_sub_months(Months::new(months))
 }
 
-/// Shares the orders out among the months, by season and growth.
+/// Distributes the orders over the months, by season, growth and length.
 pub(super) fn segments(
     begins_at: DateTime<Utc>,
     until: DateTime<Utc>,
@@ -74,7 +75,7 @@ pub(super) fn segments(
         .into_iter()
         .map(|(from, until, weight)| {
             passed += weight;
-            // Rounding the sum, not the parts, makes them add up.
+            // Round the running sum instead of each part, so that the parts add up to `orders`.
             let end = (orders as f64 * passed / whole).round() as i64;
             let segment = Segment {
                 first,

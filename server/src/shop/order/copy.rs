@@ -1,4 +1,4 @@
-//! Orders and their lines as COPY takes them, into whichever tables they belong.
+//! Encodes orders and their lines for COPY.
 
 use std::collections::BTreeMap;
 
@@ -10,7 +10,7 @@ use crate::{
     store::copy::{CopyRows, TableRows},
 };
 
-/// Orders and their lines, each into the tables that `tables` names for it.
+/// Encodes orders and their lines for the tables that `tables` returns for each order.
 pub(crate) fn copy_to(
     orders: impl Iterator<Item = Order>,
     tables: impl Fn(&Order) -> Result<[String; 2]>,

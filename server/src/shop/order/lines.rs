@@ -22,7 +22,7 @@ pub(super) async fn attach(conn: &mut Connection, orders: Vec<&mut Order>) -> Re
         return Ok(());
     };
     let query = if ids.len() == 1 {
-        // Equality lets a prepared plan prune as well; the join is for many.
+        // With equality a prepared plan can prune partitions too. The join is for many orders.
         sqlx::query(
             "select * from order_items where placed_at = $1 and order_id = $2 order by line_no",
         )
@@ -32,7 +32,7 @@ pub(super) async fn attach(conn: &mut Connection, orders: Vec<&mut Order>) -> Re
         sqlx::query(
             "select i.* from unnest($1::timestamptz[], $2::uuid[]) as wanted (placed_at, order_id)
             join order_items i on i.placed_at = wanted.placed_at and i.order_id = wanted.order_id
-            -- These bounds follow from the join; the planner prunes partitions by them alone.
+            -- The join implies these bounds, but the planner prunes partitions only by them.
             where i.placed_at between $3 and $4
             order by i.line_no",
         )
@@ -99,7 +99,7 @@ pub(super) async fn delete(conn: &mut Connection, order: &Order) -> Result<()> {
     Ok(())
 }
 
-/// The pieces that an order's lines take, none where `holds` is false.
+/// The pieces that the lines of an order take; none if `holds` is false.
 pub(super) fn wanted(order: &NewOrder, holds: bool) -> Vec<(Id<Product>, i64)> {
     let pieces = order.items.iter().filter(|_| holds);
     pieces
@@ -107,7 +107,7 @@ pub(super) fn wanted(order: &NewOrder, holds: bool) -> Vec<(Id<Product>, i64)> {
         .collect()
 }
 
-/// Numbers the lines and fills in the prices that the caller left to the products.
+/// Numbers the lines from 1, and fills in missing prices from the products.
 pub(super) fn with_prices(items: &[NewOrderItem], prices: &Prices) -> Result<Vec<OrderItem>> {
     let with_prices = items.iter().zip(1..).map(|(item, line_no)| {
         let price = item
@@ -129,7 +129,7 @@ pub(super) fn total(items: &[OrderItem]) -> Result<i64> {
     check_total(items).map_err(|fault| Error::fields(Kind::Invalid, vec![fault]))
 }
 
-/// Whether new lines say the same as the stored ones; a price that is left out says nothing.
+/// Whether new lines are equal to the stored ones. A price that is left out counts as equal.
 pub(super) fn same(old: &[OrderItem], new: &[NewOrderItem]) -> bool {
     old.len() == new.len()
         && old.iter().zip(new).all(|(old, new)| {
@@ -139,7 +139,7 @@ pub(super) fn same(old: &[OrderItem], new: &[NewOrderItem]) -> bool {
         })
 }
 
-/// The refusal of lines that name a product which is not there.
+/// The refusal of lines that name a product that does not exist.
 pub(super) fn not_found(items: &[NewOrderItem], product: Id<Product>) -> Error {
     let message = format!("there is no product {product}");
     Error::field(
@@ -150,7 +150,7 @@ pub(super) fn not_found(items: &[NewOrderItem], product: Id<Product>) -> Error {
     )
 }
 
-/// Where the lines name a product first.
+/// The JSON pointer to a field of the first line that names the product.
 pub(super) fn pointer(items: &[NewOrderItem], product: Id<Product>, field: &str) -> String {
     let index = items.iter().position(|item| item.product_id == product);
     match index {

@@ -1,5 +1,5 @@
-//! Which orders a page depends on: those of the months from where its reading starts to where it ends.
-//! So a write today leaves the cached pages of older months alone.
+//! The cache tags of pages of orders. A page depends only on the months from which it is read, so a write today leaves
+//! the cached pages of older months valid.
 
 use chrono::{DateTime, Duration, Months, Utc};
 use stockroom_common::{Count, Order, OrderFilter};
@@ -11,20 +11,20 @@ use crate::{
     store::cache::Tag,
 };
 
-/// Months that are watched one by one; a page that reaches further depends on the orders of all times.
+/// Maximum months with a tag each. A page that is read from more months depends on all orders.
 const MAX_MONTHS: u32 = 24;
 
-/// The stretch of time that a page is read from.
+/// The time range from which a page is read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct MonthRange {
-    /// Where the reading starts; none for the oldest order.
+    /// Where the reading starts; `None` for the oldest order.
     start: Option<DateTime<Utc>>,
-    /// Where it stops at the latest, of the page itself or because there is nothing beyond.
+    /// Where the reading stops at the latest, because of the request or because no orders exist beyond.
     stop: Option<DateTime<Utc>>,
     goes_back: bool,
 }
 
-/// What a page of orders may depend on.
+/// The tags that a page of orders may depend on, before it is read.
 pub(super) fn tags(request: &ListRequest<Order>, now: DateTime<Utc>) -> Vec<Tag> {
     if let Some(customer) = request.filter.customer_id {
         return vec![Tag::orders_of(customer), Tag::list::<Order>()];
@@ -41,7 +41,7 @@ pub(super) fn tags(request: &ListRequest<Order>, now: DateTime<Utc>) -> Vec<Tag>
     tags
 }
 
-/// What a page depends on that was read as far as an order placed at `end`; none where the list ended.
+/// The tags of a page that was read up to an order placed at `end`; `end` is `None` if the list ended with the page.
 pub(super) fn dependency_tags(
     request: &ListRequest<Order>,
     now: DateTime<Utc>,
@@ -65,7 +65,7 @@ pub(super) fn dependency_tags(
 
 impl MonthRange {
     fn of(request: &ListRequest<Order>, now: DateTime<Utc>) -> Self {
-        // No order is placed later than a day from now, and no answer lives longer than minutes.
+        // Orders are placed at most one day ahead, and answers are cached for minutes: the next month is enough.
         let newest = month_start(now, 1);
         let OrderFilter {
             placed_from,
@@ -103,7 +103,7 @@ impl MonthRange {
         }
     }
 
-    /// The months that the page may be read from, in the order of reading, as far as they are watched.
+    /// The months from which the page may be read, in reading order, at most [`MAX_MONTHS`].
     fn months(self) -> Vec<DateTime<Utc>> {
         let Some(start) = self.start else {
             return Vec::new();
@@ -127,7 +127,7 @@ impl MonthRange {
             .collect()
     }
 
-    /// The tags of the months from the start to `end`; none where that is further than they are watched.
+    /// The tags of the months from the start to `end`; `None` if these are more than [`MAX_MONTHS`].
     fn tags_until(self, end: DateTime<Utc>) -> Option<Vec<Tag>> {
         let (months, end) = (self.months(), month_start(end, 0));
         let last = months.iter().position(|month| *month == end)?;
@@ -182,7 +182,7 @@ mod tests {
         assert_eq!(newest.months().len(), 24);
         assert_eq!(newest.tags_until(at("2024-12-31")), None);
         assert!(newest.tags_until(at("2025-01-01")).is_some());
-        // From the oldest order on, wherever that is.
+        // Starts at the oldest order, whose month is unknown.
         assert!(span(None, None, false).months().is_empty());
     }
 

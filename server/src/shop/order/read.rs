@@ -1,4 +1,4 @@
-//! Reading orders with their lines: pages, by id, whole partitions, locked or not.
+//! Reads orders with their lines: pages, by id, whole partitions, with or without locks.
 
 use chrono::{DateTime, Utc};
 use sqlx::{AssertSqlSafe, Row, postgres::PgRow, types::Json};
@@ -15,7 +15,7 @@ use crate::{
     store::{database::Connection, partitions::Partitions},
 };
 
-/// The orders of a page and, by another statement, their lines.
+/// The orders of a page and, with a second statement, their lines. Both statements must see the same snapshot.
 pub(super) async fn page_as_of_now(
     conn: &mut Connection,
     request: &ListRequest<Order>,
@@ -26,8 +26,8 @@ pub(super) async fn page_as_of_now(
     Ok(rows)
 }
 
-/// An order, from its partition by name where that is known: to plan and to lock over all of them would
-/// be most of what it costs.
+/// Reads an order, directly from its partition if the name is known: planning the query over all partitions, and
+/// locking them, would be most of the cost.
 pub(super) async fn select_one(
     partitions: &Partitions,
     conn: &mut Connection,
@@ -38,7 +38,7 @@ pub(super) async fn select_one(
     };
     if let Some(suffix) = partitions.attached_suffix(Family::Orders, placed_at) {
         match select_from(conn, &format!("_{suffix}"), placed_at, id).await {
-            // Another server has taken it off; it may be back by now.
+            // Another server has detached the partition, and may have attached it again since.
             Err(error) if error.is_missing_partition() => partitions.reload(conn).await?,
             found => return found,
         }
@@ -46,7 +46,8 @@ pub(super) async fn select_one(
     select_from(conn, "", placed_at, id).await
 }
 
-/// An order and its lines as of one instant, in one statement, from a partition or from all.
+/// An order and its lines, in one statement and so from one snapshot. `suffix` names the partition; if it is empty, all
+/// partitions are searched.
 async fn select_from(
     conn: &mut Connection,
     suffix: &str,
@@ -57,7 +58,7 @@ async fn select_from(
         "select o.*, (
             select coalesce(jsonb_agg(to_jsonb(i) - 'placed_at' - 'order_id' order by i.line_no), '[]')
             from order_items{suffix} i
-            -- Not by the columns of o: parameters prune the partitions here as well.
+            -- Parameters, not the columns of o, so that the partitions are pruned here too.
             where i.placed_at = $1 and i.order_id = $2
         ) as items
         from orders{suffix} o where o.placed_at = $1 and o.id = $2"
@@ -71,7 +72,7 @@ async fn select_from(
     Ok(order)
 }
 
-/// An order with its lines beside it as JSON.
+/// Reads an order from a row whose column `items` contains the lines as JSON.
 fn with_items(row: &PgRow) -> sqlx::Result<Order> {
     let Json(items) = row.try_get("items")?;
     Ok(Order {
@@ -80,8 +81,7 @@ fn with_items(row: &PgRow) -> sqlx::Result<Order> {
     })
 }
 
-/// The orders of one partition, from its two tables, in the order of their times: at most `limit` that come
-/// after that one.
+/// The orders of one partition, from its two tables, sorted by time and id: at most `limit` orders after `after`.
 pub(crate) async fn select_partition(
     conn: &mut Connection,
     [orders, items]: &[String; 2],
@@ -109,8 +109,8 @@ pub(crate) async fn select_partition(
     Ok(orders)
 }
 
-/// An order that nobody else can change now. Its lines are read when the lock is there: a statement
-/// that waits for a lock sees everything else as it was before.
+/// Reads an order and locks it. Its lines are read by a second statement, after the lock is acquired: a statement that
+/// waits for a lock sees all other rows as they were before the wait.
 pub(super) async fn lock_one(conn: &mut Connection, id: Id<Order>) -> Result<Option<Order>> {
     let Some(placed_at) = id.time() else {
         return Ok(None);
@@ -125,18 +125,18 @@ pub(super) async fn lock_one(conn: &mut Connection, id: Id<Order>) -> Result<Opt
     Ok(order)
 }
 
-/// Orders that nobody else can change now, locked in the order of their ids.
+/// Reads orders and locks them in id order.
 pub(super) async fn lock_by_ids(conn: &mut Connection, ids: &[Id<Order>]) -> Result<Vec<Order>> {
     let locked = "select o.* from unnest($1::timestamptz[], $2::uuid[]) as wanted (placed_at, id)
         join orders o on o.placed_at = wanted.placed_at and o.id = wanted.id
-        -- These bounds follow from the join; the planner prunes partitions by them alone.
+        -- The join implies these bounds, but the planner prunes partitions only by them.
         where o.placed_at between $3 and $4
         order by o.id
         for update of o";
     select_by(conn, locked, ids).await
 }
 
-/// The keys of those orders that can be: their times and their ids.
+/// The times and ids of the orders, without ids that contain no time: no order has such an id.
 fn keys(ids: &[Id<Order>]) -> (Vec<DateTime<Utc>>, Vec<Uuid>) {
     let keys = ids.iter().filter_map(|id| Some((id.time()?, id.uuid())));
     keys.unzip()
@@ -144,7 +144,7 @@ fn keys(ids: &[Id<Order>]) -> (Vec<DateTime<Utc>>, Vec<Uuid>) {
 
 pub(super) async fn select_many(conn: &mut Connection, ids: &[Id<Order>]) -> Result<Vec<Order>> {
     if conn.is_in_transaction() {
-        // Of the caller, who sees one instant already.
+        // The transaction of the caller, which has its own snapshot.
         return select_many_as_of_now(conn, ids).await;
     }
     let mut snapshot = conn.begin(list::SNAPSHOT).await?;
@@ -156,12 +156,13 @@ pub(super) async fn select_many(conn: &mut Connection, ids: &[Id<Order>]) -> Res
 async fn select_many_as_of_now(conn: &mut Connection, ids: &[Id<Order>]) -> Result<Vec<Order>> {
     let wanted = "select o.* from unnest($1::timestamptz[], $2::uuid[]) as wanted (placed_at, id)
         join orders o on o.placed_at = wanted.placed_at and o.id = wanted.id
-        -- These bounds follow from the join; the planner prunes partitions by them alone.
+        -- The join implies these bounds, but the planner prunes partitions only by them.
         where o.placed_at between $3 and $4";
     select_by(conn, wanted, ids).await
 }
 
-/// The orders that a statement over their keys, and the bounds of these, finds, with their lines.
+/// Runs a statement that selects orders, and attaches their lines. Its parameters are the times and the ids of the
+/// orders, and the earliest and the latest time.
 async fn select_by(
     conn: &mut Connection,
     statement: &'static str,

@@ -1,5 +1,5 @@
-//! What must hold of an order beside what its table checks: when it may be placed, under which id, how it
-//! may change.
+//! The rules for orders that the table does not check: when an order may be placed, which id it may have, how it may
+//! change.
 
 use chrono::{DateTime, Duration, SubsecRound, Utc};
 use stockroom_common::{
@@ -16,13 +16,13 @@ use crate::{
     store::{Store, database::Connection, log, write::Write},
 };
 
-/// When a new order counts as placed: now, or as told, in whole milliseconds.
-pub(super) fn placed_at(write: &Write, told: Option<DateTime<Utc>>) -> Result<DateTime<Utc>> {
-    let at = told.unwrap_or(write.at).trunc_subsecs(3);
+/// The time at which a new order is placed: the given time, or now, truncated to milliseconds.
+pub(super) fn placed_at(write: &Write, given: Option<DateTime<Utc>>) -> Result<DateTime<Utc>> {
+    let at = given.unwrap_or(write.at).trunc_subsecs(3);
     if !may_be_placed(&write.store, write.at, at) {
         let first = write.store.options.orders_from;
         let message = format!(
-            "is {at}; orders may be placed from {} to a day from now",
+            "is {at}; it must be from {} to one day from now",
             first.format("%Y-%m-%d")
         );
         return Err(Error::field(
@@ -39,8 +39,9 @@ pub(crate) fn may_be_placed(store: &Store, now: DateTime<Utc>, at: DateTime<Utc>
     (store.options.orders_from..=now + Duration::days(1)).contains(&at)
 }
 
-/// Makes the partition that an order goes to, unless the order would be refused: a refusal must leave no partition
-/// behind. Tells whether there was none. What is looked up here may change until the order is written, where the rules are applied.
+/// Creates the partition of an order, unless the order would be refused: a refusal must leave no partition behind.
+/// [`Prepare::Check`] never creates one. Returns whether the order has no partition so far. The data checked here may
+/// change before the order is written, so the write applies the rules again.
 pub(super) async fn make_partition(
     store: &Store,
     placed_at: DateTime<Utc>,
@@ -75,26 +76,26 @@ async fn refuse_early(conn: &mut Connection, id: Option<Id<Order>>, new: &NewOrd
         ));
     }
     let products: Vec<Id<Product>> = new.items.iter().map(|item| item.product_id).collect();
-    let shelves = stock::read(conn, &products).await?;
+    let stock_rows = stock::read(conn, &products).await?;
     let wanted = lines::wanted(new, new.status.gives_back_on_delete());
-    stock::check(&new.items, &shelves, &Movement::between(&[], &wanted))?;
-    let prices = shelves.iter().map(|(id, row)| (*id, row.price_minor));
+    stock::check(&new.items, &stock_rows, &Movement::between(&[], &wanted))?;
+    let prices = stock_rows.iter().map(|(id, row)| (*id, row.price_minor));
     lines::total(&lines::with_prices(&new.items, &prices.collect())?)?;
     Ok(())
 }
 
-/// Checks that an id that the caller names is one that the server would have minted.
+/// Checks that an id chosen by the caller is one that the server could have minted.
 pub(super) fn given_id(
     write: &Write,
     id: Id<Order>,
-    told: Option<DateTime<Utc>>,
+    given: Option<DateTime<Utc>>,
 ) -> Result<Id<Order>> {
     let minted_for = id.time().ok_or_else(|| {
-        let message = "the id is no UUIDv7; an order's id holds the time it was placed";
+        let message = "must be a UUIDv7: the id of an order has the time it was placed";
         Error::field(Kind::Invalid, "", "invalid_id", message)
     })?;
     placed_at(write, Some(minted_for))?;
-    if told.is_some_and(|told| told.trunc_subsecs(3) != minted_for) {
+    if given.is_some_and(|given| given.trunc_subsecs(3) != minted_for) {
         let message = format!("must be {minted_for}, the time in the order's id");
         return Err(Error::field(
             Kind::Invalid,
@@ -106,7 +107,7 @@ pub(super) fn given_id(
     Ok(id)
 }
 
-/// What to say where the partition that was there a moment ago is not: another server has archived it.
+/// The refusal of an order whose partition existed a moment ago: another server has archived it since.
 pub(super) async fn partition_gone(write: &mut Write, placed_at: DateTime<Utc>) -> Result<Error> {
     write.abandon().await?;
     let store = &write.store;
@@ -118,13 +119,13 @@ pub(super) async fn partition_gone(write: &mut Write, placed_at: DateTime<Utc>) 
         .partitions
         .ensure(&store.database.background, Family::Orders, placed_at);
     Ok(made.await.err().unwrap_or_else(|| {
-        let detail = "The partition of the order changed meanwhile; try again.";
+        let detail = "The partition of the order has just changed. Try again.";
         Error::refused(Kind::Unavailable, detail)
     }))
 }
 
-/// Orders begin as pending; only one that is brought back may take up where it was deleted, and with
-/// the lines that it had.
+/// New orders are pending. Only an order that is brought back may have another status: the one that it had when it was
+/// deleted, and then only with the same lines.
 pub(super) async fn allow_first_status(
     conn: &mut Connection,
     given: Option<Id<Order>>,
@@ -142,7 +143,7 @@ pub(super) async fn allow_first_status(
     match before.filter(|order| order.status == status) {
         Some(order) if lines::same(&order.items, &new.items) => Ok(()),
         Some(_) => {
-            let message = format!("must be those that the {status} order had");
+            let message = format!("cannot change: the order is {status}");
             Err(Error::field(Kind::Invalid, "/items", "immutable", message))
         }
         None => {
@@ -157,7 +158,7 @@ pub(super) async fn allow_first_status(
     }
 }
 
-/// The rules on what may change after an order was placed.
+/// Checks what may change after an order was placed.
 pub(super) fn allow_update(old: &Order, new: &NewOrder) -> Result<()> {
     let refuse =
         |pointer, code, message: String| Err(Error::field(Kind::Invalid, pointer, code, message));
@@ -168,7 +169,7 @@ pub(super) fn allow_update(old: &Order, new: &NewOrder) -> Result<()> {
         return refuse(
             "/placed_at",
             "immutable",
-            "never changes after the order was placed".into(),
+            "cannot change after the order was placed".into(),
         );
     }
     if new.status != old.status && !old.status.may_become(new.status) {

@@ -1,5 +1,5 @@
-//! Stock that orders take and give back. Products are locked in the order of their ids, so that two
-//! orders never wait for each other in a circle, and taken from only where there is enough.
+//! Stock that orders take and give back. Products are locked in id order, so that two orders cannot deadlock, and an
+//! order is refused if the stock is too low.
 
 use sqlx::{Row, postgres::PgRow};
 use stockroom_common::{Id, Kind, NewOrderItem, Product};
@@ -16,12 +16,12 @@ use crate::{
     },
 };
 
-/// Pieces that leave the stock (or, below 0, come back), by product.
+/// Pieces that leave the stock, by product. A negative number returns pieces to the stock.
 #[derive(Debug, Default)]
 pub(super) struct Movement(Pieces);
 
 impl Movement {
-    /// From the pieces that an order holds to those that it wants.
+    /// The difference between the pieces that an order holds and those that it wants.
     pub(super) fn between(held: &[(Id<Product>, i64)], wanted: &[(Id<Product>, i64)]) -> Self {
         let mut pieces = Pieces::new();
         for (product, quantity) in wanted {
@@ -35,10 +35,10 @@ impl Movement {
     }
 }
 
-/// Moves the stock, and gives the prices of the products whose lines name none.
+/// Moves the stock, and returns the prices for lines that name none.
 ///
 /// # Errors
-/// 422 for a product that is not there or not active, 409 where the stock is too low.
+/// 422 if a product does not exist or is inactive, 409 if its stock is too low.
 pub(super) async fn apply(
     write: &mut Write,
     items: &[NewOrderItem],
@@ -54,7 +54,7 @@ pub(super) async fn apply(
     }
     let movement = Movement(pieces);
     let price_of = |(product, row): (&Id<Product>, &StockRow)| (*product, row.price_minor);
-    // Of many rows all products were locked first; what is moved is written when all rows are.
+    // In a write of many rows, all products are locked already, and the stock is written after the last row.
     if let Some(moves) = &mut write.stock {
         check(items, moves.rows(), &movement)?;
         moves.apply(&movement.0);
@@ -62,20 +62,20 @@ pub(super) async fn apply(
         let of_row = of_row.filter_map(|product| Some((product, moves.rows().get(product)?)));
         return Ok(of_row.map(price_of).collect());
     }
-    let rows = lock(write.conn().await?, &products).await?;
+    let rows = lock(write.conn()?, &products).await?;
     check(items, &rows, &movement)?;
     take(write, &movement.0).await?;
     Ok(rows.iter().map(price_of).collect())
 }
 
-/// Locks the products of many orders, and keeps what those move until [`write_moved`].
+/// Locks the products of many orders, and begins to collect their stock movements for [`write_moved`].
 pub(super) async fn begin(write: &mut Write, products: &[Id<Product>]) -> Result<()> {
-    let rows = lock(write.conn().await?, products).await?;
+    let rows = lock(write.conn()?, products).await?;
     write.stock = Some(StockMoves::new(rows));
     Ok(())
 }
 
-/// Writes what many orders have moved, once for each product.
+/// Writes the collected stock movements of many orders, once per product.
 pub(super) async fn write_moved(write: &mut Write) -> Result<()> {
     match write.stock.take() {
         Some(moves) => take(write, &moves.into_moved()).await,
@@ -83,43 +83,43 @@ pub(super) async fn write_moved(write: &mut Write) -> Result<()> {
     }
 }
 
-/// Whether products can give what an order takes from them.
+/// Checks that the products have the stock that an order takes.
 ///
 /// # Errors
-/// 422 for a product that is not there or not active, 409 where the stock is too low.
+/// 422 if a product does not exist or is inactive, 409 if its stock is too low.
 pub(super) fn check(
     items: &[NewOrderItem],
-    shelves: &StockRows,
+    stock_rows: &StockRows,
     Movement(pieces): &Movement,
 ) -> Result<()> {
     for (&product, &quantity) in pieces {
-        let Some(shelf) = shelves.get(&product) else {
+        let Some(stock_row) = stock_rows.get(&product) else {
             return Err(lines::not_found(items, product));
         };
-        if quantity > 0 && !shelf.active {
+        if quantity > 0 && !stock_row.active {
             let pointer = lines::pointer(items, product, "product_id");
-            let message = "the product is inactive; it cannot be ordered";
+            let message = "the product is inactive and cannot be ordered";
             return Err(Error::field(Kind::Invalid, &pointer, "inactive", message));
         }
-        if quantity > shelf.stock {
-            return Err(out_of_stock(items, product, shelf.stock));
+        if quantity > stock_row.stock {
+            return Err(out_of_stock(items, product, stock_row.stock));
         }
     }
     Ok(())
 }
 
-/// The products as they are now.
+/// Reads the products without locking them.
 pub(super) async fn read(conn: &mut Connection, products: &[Id<Product>]) -> Result<StockRows> {
     let sql = "select id, price_minor, stock, active from products where id = any($1)";
     select(conn, sql, products).await
 }
 
-/// Keeps the products from being changed by others, in the order of their ids.
+/// Reads the products and locks them in id order until the transaction ends.
 pub(super) async fn lock(conn: &mut Connection, products: &[Id<Product>]) -> Result<StockRows> {
     let sql = "select id, price_minor, stock, active from products
         where id = any($1)
         order by id
-        -- Orders refer to the row meanwhile, which `for update` would make them wait for.
+        -- Not `for update`, which would block inserts of lines whose foreign keys refer to the row.
         for no key update";
     select(conn, sql, products).await
 }
@@ -130,19 +130,19 @@ async fn select(
     products: &[Id<Product>],
 ) -> Result<StockRows> {
     let ids: Vec<Uuid> = products.iter().map(|product| product.uuid()).collect();
-    let shelves = sqlx::query(sql)
+    let stock_rows = sqlx::query(sql)
         .bind(ids)
         .try_map(|row: PgRow| {
-            let shelf = StockRow {
+            let stock_row = StockRow {
                 price_minor: row.try_get("price_minor")?,
                 stock: row.try_get("stock")?,
                 active: row.try_get("active")?,
             };
-            Ok((Id::new(row.try_get("id")?), shelf))
+            Ok((Id::new(row.try_get("id")?), stock_row))
         })
         .fetch_all(conn)
         .await?;
-    Ok(shelves.into_iter().collect())
+    Ok(stock_rows.into_iter().collect())
 }
 
 async fn take(write: &mut Write, pieces: &Pieces) -> Result<()> {
@@ -161,14 +161,14 @@ async fn take(write: &mut Write, pieces: &Pieces) -> Result<()> {
     .bind(&ids)
     .bind(&quantities)
     .bind(at)
-    .execute(write.conn().await?)
+    .execute(write.conn()?)
     .await?
     .rows_affected();
     if moved != ids.len() as u64 {
-        // The rows are locked and were checked, so only a broken invariant leads here.
+        // The rows are locked and were checked, so only a broken invariant can lead here.
         return Err(Error::refused(
             Kind::Conflict,
-            "The stock changed meanwhile; try again.",
+            "The stock has just changed. Try again.",
         ));
     }
     for product in pieces.keys() {

@@ -1,5 +1,6 @@
-//! Batcher commit, for reads: requests that arrive while a round trip is under way form the next group,
-//! and one read of the store, sent after the last of them arrived, decides for all of them.
+//! Batches reads of the store, as batch commit batches writes. Requests that arrive during a round trip
+//! form the next batch. One read, sent after the last of them arrived, answers all of them, so no request
+//! is answered with nonces that were read before it began.
 
 use std::{collections::HashMap, fmt, sync::Arc};
 
@@ -14,47 +15,47 @@ use super::{
     tag::Tag,
 };
 
-/// What one reader wants to know of the store.
+/// A request that is answered by values from the store.
 pub(super) trait BatchRequest: Send + Sync + 'static {
     type Answer: Send + 'static;
 
-    /// The keys whose values decide.
+    /// The keys whose values the answer needs.
     fn keys(&self) -> impl Iterator<Item = Key<'_>> + Send;
 
     fn decide(&self, values: &Values<'_>) -> Self::Answer;
 }
 
-/// Are the nonces of this entry those of its tags?
+/// Asks whether all nonces of this entry are still current.
 #[derive(Debug)]
 pub(super) struct Check(pub(super) Arc<Entry>);
 
-/// What does the store have of this entry, and of the tags that it may depend on?
+/// Asks for an entry, and for the nonces of the tags that it may depend on.
 #[derive(Debug)]
 pub(super) struct Fetch {
     pub(super) key: EntryKey,
     pub(super) tags: Arc<[Tag]>,
 }
 
-/// A question and the way back to who asked it.
+/// A request and the channel for its answer.
 type Pending<Q> = (
     Q,
     oneshot::Sender<Result<<Q as BatchRequest>::Answer, StoreError>>,
 );
 
-/// The way to the task that asks the store questions of one kind.
+/// A handle to the task that batches requests of one kind.
 pub(super) struct Batcher<Q: BatchRequest>(mpsc::UnboundedSender<Pending<Q>>);
 
-/// What the store had of an entry.
+/// The answer to a [`Fetch`].
 #[derive(Debug)]
 pub(super) struct Fetched {
-    /// The entry, where it is there and its nonces are current.
+    /// The entry, if the store has it and its nonces are current.
     pub(super) entry: Option<Entry>,
-    /// The nonces of the tags that were asked for, in their order.
+    /// The nonces of the requested tags, in the same order; `None` for a tag without one.
     pub(super) nonces: Vec<Option<Nonce>>,
 }
 
 impl<Q: BatchRequest> Batcher<Q> {
-    /// Starts the task, which answers so many questions at a time at the most; it ends when this is
+    /// Starts the task. It answers at most `most` requests per round trip, and ends when the `Batcher` is
     /// dropped.
     pub(super) fn start(store: Arc<dyn EntryStore>, counters: Counters, most: usize) -> Self {
         let (sender, questions) = mpsc::unbounded_channel();
@@ -62,11 +63,11 @@ impl<Q: BatchRequest> Batcher<Q> {
         Self(sender)
     }
 
-    pub(super) async fn ask(&self, question: Q) -> Result<Q::Answer, StoreError> {
+    pub(super) async fn ask(&self, request: Q) -> Result<Q::Answer, StoreError> {
         let (answer, answered) = oneshot::channel();
-        // The task ends only with the runtime.
-        let asked = self.0.send((question, answer));
-        asked.map_err(|_| StoreError::Down)?;
+        // Sending and receiving fail only if the task has ended, which happens only with the runtime.
+        let keys = self.0.send((request, answer));
+        keys.map_err(|_| StoreError::Down)?;
         answered.await.map_err(|_| StoreError::Down)?
     }
 }
@@ -83,43 +84,43 @@ async fn drive<Q: BatchRequest>(
     counters: Counters,
     most: usize,
 ) {
-    let mut group = Vec::new();
-    while questions.recv_many(&mut group, most).await > 0 {
-        // Those that are ready to ask do so now rather than wait for the next group.
+    let mut batch = Vec::new();
+    while questions.recv_many(&mut batch, most).await > 0 {
+        // Lets tasks that are ready to send a request do so now, so that they need not wait for the next batch.
         tokio::task::yield_now().await;
-        while group.len() < most
-            && let Ok(question) = questions.try_recv()
+        while batch.len() < most
+            && let Ok(request) = questions.try_recv()
         {
-            group.push(question);
+            batch.push(request);
         }
-        // The group is closed: who arrives from here on, after the read is sent, is in the next.
-        let (asking, answers): (Vec<Q>, Vec<_>) = group.drain(..).unzip();
-        let asked = Asked::by(&asking);
+        // The batch is closed before the read is sent: later requests join the next batch.
+        let (requests, answers): (Vec<Q>, Vec<_>) = batch.drain(..).unzip();
+        let keys = Asked::by(&requests);
         counters.round_trips.inc();
-        counters.grouped.inc_by(asking.len() as u64);
-        let values = store.read(&asked.keys).await;
-        let values = values.map(|values| Values { asked, values });
-        for (question, answer) in asking.iter().zip(answers) {
+        counters.batched.inc_by(requests.len() as u64);
+        let values = store.read(&keys.keys).await;
+        let values = values.map(|values| Values { keys, values });
+        for (request, answer) in requests.iter().zip(answers) {
             let decided = match &values {
-                Ok(values) => Ok(question.decide(values)),
+                Ok(values) => Ok(request.decide(values)),
                 Err(error) => Err(error.clone()),
             };
-            // Who has hung up meanwhile is not told.
+            // Fails if the requester was cancelled meanwhile.
             let _ = answer.send(decided);
         }
     }
 }
 
-/// The keys that a group asks for. Each stands once, so that equal questions cost no more.
+/// The keys of a batch without duplicates, so that equal requests cost nothing extra.
 struct Asked<'a> {
     keys: Vec<Key<'a>>,
     index: HashMap<Key<'a>, usize>,
 }
 
 impl<'a> Asked<'a> {
-    fn by(group: &'a [impl BatchRequest]) -> Self {
-        let (mut keys, mut index) = (Vec::new(), HashMap::with_capacity(2 * group.len()));
-        for key in group.iter().flat_map(BatchRequest::keys) {
+    fn by(batch: &'a [impl BatchRequest]) -> Self {
+        let (mut keys, mut index) = (Vec::new(), HashMap::with_capacity(2 * batch.len()));
+        for key in batch.iter().flat_map(BatchRequest::keys) {
             index.entry(key).or_insert_with(|| {
                 keys.push(key);
                 keys.len() - 1
@@ -129,15 +130,15 @@ impl<'a> Asked<'a> {
     }
 }
 
-/// What a round trip brought.
+/// The values that a round trip returned.
 pub(super) struct Values<'a> {
-    asked: Asked<'a>,
+    keys: Asked<'a>,
     values: Vec<Option<Bytes>>,
 }
 
 impl Values<'_> {
     fn get(&self, key: Key<'_>) -> Option<&Bytes> {
-        let index = *self.asked.index.get(&key)?;
+        let index = *self.keys.index.get(&key)?;
         self.values.get(index)?.as_ref()
     }
 

@@ -1,21 +1,21 @@
-//! What the cache counts, for `/metrics` and `/v1/stats`.
+//! Counters of the cache, for `/metrics` and `/v1/stats`.
 
 use prometheus_client::{metrics::counter::Counter, registry::Registry};
 use stockroom_common::stats::CacheStats;
 
-/// Cheap to clone: clones count together.
+/// Cheap to clone; all clones share the same counts.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Counters {
     pub(crate) hits: Counter,
     pub(crate) misses: Counter,
     pub(crate) bypasses: Counter,
     pub(crate) fills: Counter,
-    /// Misses that were answered by the load of another request or server.
+    /// Misses answered by the load of another request or server.
     pub(crate) collapsed: Counter,
     pub(crate) loads: Counter,
     pub(crate) round_trips: Counter,
-    /// Requests that the round trips answered.
-    pub(crate) grouped: Counter,
+    /// Requests that these round trips answered.
+    pub(crate) batched: Counter,
     pub(crate) invalidations: Counter,
     pub(crate) deferred: Counter,
     pub(crate) repairs: Counter,
@@ -35,22 +35,22 @@ impl Counters {
                 "Reads that did not ask the cache",
                 &self.bypasses,
             ),
-            ("cache_fills", "Answers put into the cache", &self.fills),
+            ("cache_fills", "Answers stored in the cache", &self.fills),
             (
                 "cache_collapsed",
-                "Misses answered by the load of another",
+                "Misses answered by another request's load",
                 &self.collapsed,
             ),
             ("cache_loads", "Answers read from the database", &self.loads),
             (
                 "cache_round_trips",
-                "Round trips of readers to the store",
+                "Round trips to the store for reads",
                 &self.round_trips,
             ),
             (
                 "cache_grouped",
-                "Reads that those round trips decided",
-                &self.grouped,
+                "Reads answered by those round trips",
+                &self.batched,
             ),
             (
                 "cache_invalidations",
@@ -59,7 +59,7 @@ impl Counters {
             ),
             (
                 "cache_deferred",
-                "Writes whose tags were left to the relay",
+                "Writes whose tags the relay has to delete",
                 &self.deferred,
             ),
             (

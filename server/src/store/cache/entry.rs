@@ -1,4 +1,4 @@
-//! One cached answer: the bytes that are sent, and the nonces that its tags had before it was loaded.
+//! A cached answer: the bytes that are sent, and the nonces that its tags had before it was loaded.
 
 use std::{fmt, time::Duration};
 
@@ -9,21 +9,23 @@ use sha2::{Digest, Sha256};
 
 use super::{nonce::Nonce, tag::Tag};
 
-/// The longest that an answer is kept; the last backstop where a tag could not be deleted.
+/// Maximum lifetime of an entry: the last safeguard if a tag could not be deleted.
 pub(crate) const TTL: Duration = Duration::from_secs(600);
 
-/// Names an answer: a hash of the resource and its normalised query.
+/// Key of an answer: a hash of the server's version, the resource and the normalised query.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct EntryKey([u8; 16]);
 
 impl EntryKey {
-    /// Servers of different versions answer in different words, so they do not share.
+    /// Includes the server's version: servers of different versions may answer differently, so they do not
+    /// share entries.
     pub(crate) fn new(resource: &str, query: &str) -> Self {
         let version = env!("CARGO_PKG_VERSION");
         Self::hash([version, resource, query].map(str::as_bytes))
     }
 
-    /// The same answer as of certain nonces: what flights and leases are joined by.
+    /// Key of the same answer under these nonces. Flights and leases use it, so that a load is shared only
+    /// by requests with equal nonces.
     pub(crate) fn with(self, nonces: &[(Tag, Nonce)]) -> Self {
         let nonces = nonces.iter().map(|(_, nonce)| nonce.as_bytes());
         Self::hash(std::iter::once(self.0.as_slice()).chain(nonces))
@@ -47,7 +49,7 @@ impl fmt::Display for EntryKey {
     }
 }
 
-/// An answer as it is sent.
+/// The content of a response.
 #[derive(Clone, Debug)]
 pub(crate) struct Answer {
     pub(crate) body: Bytes,
@@ -56,10 +58,10 @@ pub(crate) struct Answer {
 }
 
 impl Answer {
-    /// The JSON of a wire type. Its ETag is a hash of the bytes; a row has its version instead.
+    /// Serialises a wire type as JSON. The ETag is a hash of the bytes; single rows use their version instead.
     pub(crate) fn of(content: &impl Serialize) -> Self {
-        // The types of the wire can always be written. A vector that grew holds up to twice what it needs, which
-        // would be kept as long as the entry, and not weighed.
+        // Wire types can always be serialised. `into_boxed_slice` drops spare capacity: a vector that grew may
+        // hold up to twice what it needs, and `Entry::weight` would not count the rest.
         let body = serde_json::to_vec(content).unwrap_or_default();
         Self::from_body(body.into_boxed_slice().into())
     }
@@ -76,17 +78,17 @@ impl Answer {
     }
 }
 
-/// An answer in the cache.
+/// An answer in the cache, with its nonces and lifetime.
 #[derive(Clone, Debug)]
 pub(crate) struct Entry {
     pub(crate) answer: Answer,
-    /// The tags that the answer depends on, with their nonces from before it was loaded.
+    /// The tags that the answer depends on, with the nonces that they had before it was loaded.
     pub(crate) nonces: Vec<(Tag, Nonce)>,
     pub(crate) loaded_at: DateTime<Utc>,
     pub(crate) expires_at: DateTime<Utc>,
 }
 
-/// What stands before the body in the store.
+/// The header that precedes the body in the store.
 #[derive(Serialize, Deserialize)]
 struct Head {
     etag: Vec<u8>,
@@ -112,7 +114,7 @@ impl Entry {
         }
     }
 
-    /// Whether every nonce is still the one that its tag has.
+    /// Whether every nonce equals that of its tag in `present`.
     pub(crate) fn is_current<'a>(&self, present: impl Fn(&Tag) -> Option<&'a [u8]>) -> bool {
         self.nonces
             .iter()
@@ -123,7 +125,7 @@ impl Entry {
         now >= self.expires_at
     }
 
-    /// Bytes that it takes in memory, about.
+    /// Approximate size in memory, in bytes.
     pub(crate) fn weight(&self) -> u64 {
         let nonces: usize = self
             .nonces
@@ -144,14 +146,14 @@ impl Entry {
             loaded_millis: self.loaded_at.timestamp_millis(),
             expires_millis: self.expires_at.timestamp_millis(),
         };
-        // Into memory this cannot fail, and what cannot be read back is a miss.
+        // Serialising to memory cannot fail, and an entry that cannot be decoded is only a miss.
         let mut bytes = postcard::to_stdvec(&head).unwrap_or_default();
         bytes.reserve_exact(self.answer.body.len());
         bytes.extend_from_slice(&self.answer.body);
         bytes.into_boxed_slice().into()
     }
 
-    /// Reads what [`Entry::encode`] wrote; none for anything else. The body is not copied.
+    /// Decodes what [`Entry::encode`] wrote; `None` for anything else. The body is not copied.
     pub(crate) fn decode(bytes: &Bytes) -> Option<Self> {
         let (head, body) = postcard::take_from_bytes::<Head>(bytes).ok()?;
         let answer = Answer {

@@ -1,4 +1,4 @@
-//! The store of a server that is alone: the same semantics in the server's own memory, bounded.
+//! The store of a single server without Redis: the same semantics in the server's own memory, limited in size.
 
 use std::{
     sync::{Mutex, MutexGuard, PoisonError},
@@ -14,7 +14,7 @@ use super::{
     tag::Tag,
 };
 
-/// What an entry of the map costs beside its value, about.
+/// Approximate size of a map entry besides its key and value, in bytes.
 const OVERHEAD: u64 = 128;
 
 #[derive(Debug)]
@@ -47,7 +47,7 @@ impl MemoryStore {
     }
 }
 
-/// The value, unless its time is over.
+/// The value of `key`, unless it has expired.
 fn live(values: &unsync::Cache<String, Value, Bytewise>, key: &str) -> Option<Bytes> {
     let value = values
         .get(key)

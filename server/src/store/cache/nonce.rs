@@ -1,6 +1,6 @@
-//! The values of tags.
+//! Nonces: the values of tags.
 
-/// A value that a tag never has again once it was deleted: 128 random bits as text.
+/// 128 random bits as text, so that a tag never gets a deleted nonce again.
 pub type Nonce = String;
 
 pub(crate) fn fresh_nonce() -> Nonce {

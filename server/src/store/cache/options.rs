@@ -1,31 +1,31 @@
-//! Where and how much to cache.
+//! Settings of the cache.
 
 use std::{sync::Arc, time::Duration};
 
 use super::{redis::RedisAddress, store::EntryStore};
 
-/// What may differ between the caches of servers.
+/// Settings of a server's cache. They may differ between servers.
 #[derive(Clone, Debug)]
 pub struct CacheOptions {
     pub store: StoreKind,
-    /// Bytes of answers that the server keeps in its own memory.
+    /// Limit for answers in the server's own memory, in bytes.
     pub memory_bytes: u64,
-    /// How long Redis may take to answer a reader before the database is asked instead. Deletes of
-    /// writers have at least 250 ms.
+    /// Time limit for a reader's Redis command, after which the database is used instead. Deletes by
+    /// writers get at least 250 ms.
     pub budget: Duration,
-    /// Put around the store, for tests that break the protocol on purpose.
+    /// Wraps the store, for tests that break the protocol on purpose.
     pub wrap: Option<Wrap>,
 }
 
-/// What puts another store around one.
+/// Wraps a store in another one.
 pub type Wrap = fn(Arc<dyn EntryStore>) -> Arc<dyn EntryStore>;
 
-/// Where servers meet to tell each other what is old.
+/// The store that holds the nonces: if servers share it, each sees what the others invalidated.
 #[derive(Clone, Debug)]
 pub enum StoreKind {
-    /// Nowhere: every read goes to the database.
+    /// No store: every read uses the database.
     Off,
-    /// In the memory of the one server that there is.
+    /// The server's own memory. Only valid for a single server.
     Memory,
     Redis(RedisAddress),
 }

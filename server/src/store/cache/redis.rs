@@ -1,4 +1,4 @@
-//! The store that servers share: Redis or Valkey, one node, a cluster or behind sentinels.
+//! The store that servers share: Redis or Valkey, as one node, as a cluster or behind sentinels.
 
 mod address;
 mod link;
@@ -18,19 +18,19 @@ use super::{
     tag::Tag,
 };
 
-/// How long deleting tags may take, trying again included, before it is left to the relay.
+/// Time limit for deleting tags, including the retry, after which it is left to the relay.
 const DELETE_BUDGET: Duration = Duration::from_millis(250);
 
 pub(super) struct RedisStore {
     link: Link,
     prefix: KeyPrefix,
-    /// How long a command of a reader may take before the database is asked instead.
+    /// Time limit for a reader's command, after which the database is used instead.
     budget: Duration,
 }
 
-/// What stands before every key: the shop, and the timeline of its database. One that failed over has another
-/// timeline from the first connection on, and so nothing in common with what was cached before or with servers
-/// that are still connected to the old primary.
+/// The prefix of every key: the shop, and the timeline of its database. A failover of the database starts a new
+/// timeline, which a server uses from its first connection to the new primary. It then shares no keys with what was
+/// cached before, or with servers that are still connected to the old primary.
 #[derive(Clone, Debug)]
 pub(crate) struct KeyPrefix {
     pub(crate) shop: Arc<str>,
@@ -38,7 +38,7 @@ pub(crate) struct KeyPrefix {
 }
 
 impl KeyPrefix {
-    /// As it is now; for all keys of a command.
+    /// The current prefix. All keys of a command use the same one.
     fn now(&self) -> Prefix<'_> {
         Prefix {
             shop: &self.shop,
@@ -63,7 +63,7 @@ impl Prefix<'_> {
     }
 }
 
-/// A key as it stands in Redis, written without a string of its own.
+/// A key with its prefix, formatted without allocating a string.
 struct Prefixed<'a>(&'a Prefix<'a>, Key<'a>);
 
 impl ToRedisArgs for Prefixed<'_> {
@@ -76,8 +76,8 @@ impl ToRedisArgs for Prefixed<'_> {
 impl redis::ToSingleRedisArg for Prefixed<'_> {}
 
 impl RedisStore {
-    /// Begins to connect in the background. `prefix` stands before every key, for other shops and
-    /// other programs may use the same Redis.
+    /// Starts to connect in the background. `prefix` precedes every key, because other shops and other
+    /// programs may use the same Redis.
     pub(super) fn new(address: RedisAddress, prefix: KeyPrefix, budget: Duration) -> Self {
         Self {
             link: Link::keep(address, prefix.clone()),
@@ -133,7 +133,7 @@ impl EntryStore for RedisStore {
 
     fn ensure<'a>(&'a self, tags: &'a [Tag]) -> StoreFuture<'a, ()> {
         Box::pin(async move {
-            // On their way together: one round trip.
+            // Sent together, so they take one round trip.
             future::try_join_all(tags.iter().map(|tag| self.set_tag(tag))).await?;
             Ok(())
         })
@@ -189,5 +189,5 @@ fn millis(duration: Duration) -> u64 {
 }
 
 fn unexpected(value: &Value) -> StoreError {
-    StoreError::Failed(format!("an answer of another kind: {value:?}"))
+    StoreError::Failed(format!("unexpected reply: {value:?}"))
 }

@@ -1,4 +1,5 @@
-//! Reading what is not local: from the store, or by a load that one server makes for all.
+//! Reads of entries that are not in the server's own memory: from the store, or by a load that one server
+//! makes for all servers.
 
 use std::{
     sync::Arc,
@@ -18,22 +19,24 @@ use super::{
 };
 use crate::http::error::Result;
 
-/// How long one server may load for all others before another tries.
+/// How long the other servers wait for the one that loads an entry, before they load it themselves.
 const LEASE: Duration = Duration::from_secs(3);
-/// How often a server looks whether another has filled an entry: at first, and in the end.
+/// Interval at which a waiting server checks whether another has filled the entry. It doubles from the first
+/// value to the last.
 const FIRST_POLL: Duration = Duration::from_millis(2);
 const LAST_POLL: Duration = Duration::from_millis(50);
 
-/// A larger answer stays in the server's own memory: on the one connection to the store everybody
-/// else would wait behind it.
+/// Maximum size of an encoded entry in the store, in bytes. A larger one stays in the server's own memory,
+/// because all other commands on the one connection to the store would wait behind it.
 const MAX_STORED: usize = 1 << 20;
-/// What the store had for a reader.
+/// What the store returned.
 pub(super) enum Lookup {
     Found(Arc<Entry>),
     Missing(Vec<(Tag, Nonce)>),
 }
 
-/// Asks the store for an entry that is not local, and for the nonces that a new one would have.
+/// Asks the store for an entry that is not in the server's own memory, and for the nonces that a new entry
+/// would hold. Tags without a nonce get a fresh one.
 pub(super) async fn lookup(
     backend: &Backend,
     key: EntryKey,
@@ -57,8 +60,8 @@ pub(super) async fn lookup(
     let missing: Vec<Tag> = missing.map(|(tag, _)| tag.clone()).collect();
     let mut nonces = fetched.nonces;
     if !missing.is_empty() {
-        // All of them are read again, never some: nonces of before and after a restart of the
-        // store, taken together, could be those of an old load. The two calls share a round trip.
+        // All nonces are read again, not only the missing ones: a mix of nonces from before and after a
+        // restart of the store could equal those of an old load. The two calls share a round trip.
         let keys: Vec<Key<'_>> = tags.iter().map(Key::Tag).collect();
         let (ensured, read) = (backend.store.ensure(&missing), backend.store.read(&keys));
         let ((), values) = future::try_join(ensured, read).await?;
@@ -72,16 +75,16 @@ pub(super) async fn lookup(
     nonces.map(Lookup::Missing).ok_or_else(vanished)
 }
 
-/// Who loads.
+/// Who loads an entry.
 pub(super) enum Lease {
-    /// The load is ours to make.
+    /// This server.
     Ours,
-    /// Another server has made it.
+    /// Another server, which has already stored it.
     Filled(Entry),
 }
 
-/// Waits until this server may load the entry or another has filled it. A server that holds the lease
-/// and dies holds the others up until the lease ends.
+/// Waits until this server may load the entry or another server has stored it. If the holder of the lease
+/// dies, the others wait until the lease expires. After [`LEASE`] this server loads in any case.
 pub(super) async fn take_lease(
     store: &dyn EntryStore,
     key: EntryKey,
@@ -100,7 +103,7 @@ pub(super) async fn take_lease(
         if !is_taken {
             match store.claim(lease, LEASE).await {
                 Ok(false) => {}
-                // A store that does not answer keeps nobody from loading.
+                // A store that does not respond must not prevent the load.
                 Ok(true) | Err(_) => return Lease::Ours,
             }
         }
@@ -131,7 +134,7 @@ pub(super) async fn take_lease(
 }
 
 impl Cache {
-    /// Loads an entry and fills the store with it, unless another server does so for the same nonces.
+    /// Loads an entry and stores it, unless another server does so under the same nonces.
     pub(super) async fn load_and_fill(
         self,
         backend: Arc<Backend>,
@@ -150,8 +153,8 @@ impl Cache {
                 is_collapsed: true,
             });
         }
-        let loaded = match self.0.flights.turn().await {
-            Ok(_turn) => {
+        let loaded = match self.0.flights.permit().await {
+            Ok(_permit) => {
                 let loaded_at = self.0.clock.now();
                 self.0.counters.loads.inc();
                 load.await.map(|loaded| (loaded, loaded_at))
@@ -162,8 +165,8 @@ impl Cache {
             Ok((loaded, at)) => Ok(self.fill(&backend, key, &nonces, loaded, at).await),
             Err(error) => Err(error),
         };
-        // Those who wait elsewhere look for the entry first; without one they load it themselves. Nobody
-        // here has to wait for that.
+        // Released only after the entry was stored: waiting servers look for the entry first, and load it
+        // themselves if it is missing. Nothing on this server needs to wait for the release.
         tokio::spawn(async move {
             let _ = backend.store.delete(&[Key::Lease(lease)]).await;
         });
@@ -183,6 +186,7 @@ impl Cache {
             let pair = |tag: Tag| nonces.iter().find(|(known, _)| *known == tag).cloned();
             tags.map(pair).collect::<Option<Vec<_>>>()
         });
+        // Up to 10 % shorter, so that entries do not expire together.
         let ttl = TTL.mul_f64(1.0 - rand::random::<f64>() / 10.0);
         let is_cacheable = dependencies.is_some();
         let entry = Entry::new(

@@ -1,4 +1,4 @@
-//! What a reader gets, and how the cache came by it: `Cache-Status` (RFC 9211), `Age`, 304.
+//! The response to a read, including how the cache produced it: `Cache-Status` (RFC 9211), `Age`, 304.
 
 use std::{convert::Infallible, fmt, sync::Arc, time::Duration};
 
@@ -21,37 +21,37 @@ use crate::http::{
 };
 
 const CACHE_STATUS: HeaderName = HeaderName::from_static("cache-status");
-/// Headers of an answer beside its links, those of the layers around it included.
+/// Capacity for the headers of a response besides its links, including those that middleware adds.
 const HEADERS: usize = 10;
 
 /// How the cache answered a read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Status {
     Hit {
-        /// Seconds that the entry may still be used.
+        /// Seconds until the entry expires.
         ttl: i64,
     },
     Miss {
-        /// Whether there was an entry that a write has made old.
+        /// Whether this server had an entry that a write has invalidated.
         was_stale: bool,
-        /// Whether the answer is in the cache now.
+        /// Whether the answer is now in the cache.
         is_stored: bool,
-        /// Whether another request's load answered this one as well.
+        /// Whether the load of another request or server answered this one.
         is_collapsed: bool,
     },
     Bypass(BypassReason),
 }
 
-/// BypassReason the cache was not asked.
+/// Why the cache was not used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum BypassReason {
-    /// The caller said so.
+    /// The caller asked for it.
     Requested,
-    /// There is no cache.
+    /// The server has no cache.
     Off,
-    /// The store does not answer.
+    /// The store does not respond.
     Down,
-    /// It answers, but not with what was asked for: its memory is full, say.
+    /// The store responds with an error, for example because its memory is full.
     Failed,
 }
 
@@ -95,10 +95,11 @@ impl fmt::Display for Status {
     }
 }
 
-/// What a reader says in its headers about caching and about what it has. Most requests say nothing.
+/// What the headers of a request say about caching, and which ETags they name. Most requests have none of these
+/// headers.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct CacheControl {
-    /// Whether it wants the answer from the database: `Cache-Control: no-cache` or `no-store`.
+    /// Whether the answer must come from the database: `Cache-Control: no-cache` or `no-store`.
     pub(crate) is_bypass: bool,
     conditions: ReadConditions,
 }
@@ -125,7 +126,7 @@ impl<S: Send + Sync> FromRequestParts<S> for CacheControl {
     }
 }
 
-/// An answer and how it was come by.
+/// An answer, and how the cache produced it.
 #[derive(Clone, Debug)]
 pub(crate) struct CachedResponse {
     pub(crate) entry: Arc<Entry>,
@@ -133,9 +134,9 @@ pub(crate) struct CachedResponse {
 }
 
 impl CachedResponse {
-    /// An answer that was put together from parts: told as the one that was furthest from the cache,
-    /// and as old as the oldest.
-    pub(crate) fn whole(answer: Answer, parts: &[Self], now: DateTime<Utc>) -> Self {
+    /// An answer that combines several cached parts. Its status is that of the worst part (a bypass, then a
+    /// miss, then the hit that expires first), and its age is that of the oldest part.
+    pub(crate) fn combined(answer: Answer, parts: &[Self], now: DateTime<Utc>) -> Self {
         let rank = |part: &&Self| match part.status {
             Status::Hit { ttl } => (0, -ttl),
             Status::Miss { .. } => (1, 0),
@@ -150,7 +151,7 @@ impl CachedResponse {
         }
     }
 
-    /// The response to the reader: 304 where it has the answer already, 412 where it wants another.
+    /// The response: 304 if the caller already has the answer, 412 if its `If-Match` names another version.
     pub(crate) fn respond(&self, reader: &CacheControl, now: DateTime<Utc>) -> Response {
         let answer = &self.entry.answer;
         let mut response = Response::default();
@@ -163,7 +164,7 @@ impl CachedResponse {
                 headers.insert(header::CONTENT_TYPE, json);
             }
             Verdict::Failed => {
-                let detail = "`If-Match` names none of what is there now; its `ETag` says what is.";
+                let detail = "`If-Match` does not match; `ETag` has the present version.";
                 let refusal = Error::refused(Kind::PreconditionFailed, detail);
                 let mut response = refusal.into_response();
                 response
@@ -176,7 +177,7 @@ impl CachedResponse {
         for link in &answer.links {
             headers.append(header::LINK, link.clone());
         }
-        // Whoever keeps it on the way must ask again before using it: there are no stale answers.
+        // Caches between server and caller must revalidate before each use, so that no response is stale.
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
         if let Status::Hit { .. } = self.status {
             let age = (now - self.entry.loaded_at).num_seconds().max(0);

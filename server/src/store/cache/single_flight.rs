@@ -1,7 +1,8 @@
-//! Single flight: of requests that need the same load, one makes it and the others wait for it. Two
-//! kinds of need are the same: the same entry as of the same nonces, whenever it was asked for; and
-//! the same entry as of now, as long as the load has not started. By the entry alone a reader could
-//! join a load that began before the write that it has seen acknowledged.
+//! Single flight: if several requests need the same load, one performs it and the others wait for the
+//! result. A request may join a flight in two cases: the entry and the nonces are the same
+//! ([`Flights::join`]), or the entry is the same and the load has not started ([`Flights::join_unstarted`]).
+//! If the entry alone decided, a reader could join a load that began before a write whose acknowledgement
+//! the reader has already seen.
 
 use std::{
     collections::{HashMap, hash_map::Entry},
@@ -17,17 +18,17 @@ use tracing::Instrument;
 use super::entry::EntryKey;
 use crate::http::error::{Error, Result};
 
-/// How long a load waits for its turn: as long as for a connection.
+/// How long a load waits for a permit: as long as a caller of the pool waits for a connection.
 const TURN_LIMIT: Duration = Duration::from_secs(5);
 
-/// What a flight brings, for each of its passengers.
+/// The result of a flight, for each request that joined it.
 type Outcome<T> = Result<T, Problem>;
 type InFlight<T> = HashMap<EntryKey, watch::Receiver<Option<Outcome<T>>>>;
 
 #[derive(Debug)]
 pub(super) struct Flights<T> {
     in_flight: Arc<Mutex<InFlight<T>>>,
-    /// Loads at one time: the rest of the connections are for writes.
+    /// Limits the concurrent loads. The cache allows as many as the `reads` pool has connections.
     loads: Arc<Semaphore>,
 }
 
@@ -39,11 +40,11 @@ impl<T: Clone + Send + Sync + 'static> Flights<T> {
         }
     }
 
-    /// The result of `flight`, or of one for the same key that is under way. It runs to its end even
-    /// if its callers hang up. Tells also whether this call began it.
+    /// Returns the result of `flight`, or of a running flight with the same key, and whether this call
+    /// started it. A flight runs to its end even if all its callers are cancelled.
     ///
     /// # Errors
-    /// Those of the flight, for all of its passengers.
+    /// Those of the flight, for every request that joined it.
     pub(super) async fn join(
         &self,
         key: EntryKey,
@@ -57,7 +58,7 @@ impl<T: Clone + Send + Sync + 'static> Flights<T> {
         .await
     }
 
-    /// As [`Flights::join`], but nobody can join any more once the load has its turn and begins.
+    /// Like [`Flights::join`], but the flight closes to others as soon as the load has its permit and starts.
     pub(super) async fn join_unstarted(
         &self,
         key: EntryKey,
@@ -65,7 +66,7 @@ impl<T: Clone + Send + Sync + 'static> Flights<T> {
     ) -> Result<(T, bool)> {
         let turns = self.loads.clone();
         self.join_or_start(key, |ticket| async move {
-            let turn = take_turn(turns).await;
+            let turn = acquire_permit(turns).await;
             drop(ticket);
             let _turn = turn?;
             load.await
@@ -73,12 +74,12 @@ impl<T: Clone + Send + Sync + 'static> Flights<T> {
         .await
     }
 
-    /// The turn of a load that is part of a flight, held while it loads.
+    /// Waits for the permit that a load within a flight must hold while it runs.
     ///
     /// # Errors
-    /// Where the database has been too slow for too long.
-    pub(super) async fn turn(&self) -> Result<OwnedSemaphorePermit> {
-        take_turn(self.loads.clone()).await
+    /// If no permit becomes free within 5 s.
+    pub(super) async fn permit(&self) -> Result<OwnedSemaphorePermit> {
+        acquire_permit(self.loads.clone()).await
     }
 
     async fn join_or_start<F>(
@@ -104,7 +105,7 @@ impl<T: Clone + Send + Sync + 'static> Flights<T> {
             let flight = flight(Ticket { key, in_flight });
             let load_and_fill = async move {
                 let outcome = flight.await.map_err(Error::into_problem);
-                // Its passengers may all have hung up.
+                // Fails if every caller was cancelled.
                 let _ = finish.send(Some(outcome));
             };
             tokio::spawn(load_and_fill.in_current_span());
@@ -114,16 +115,16 @@ impl<T: Clone + Send + Sync + 'static> Flights<T> {
         match outcome {
             Some(Ok(value)) => Ok((value, is_first)),
             Some(Err(problem)) => Err(Error::Refused(Box::new(problem))),
-            // It panicked; the hook has logged where.
+            // The load panicked; the panic hook has logged where.
             None => Err(Error::refused(
                 Kind::Internal,
-                "Something went wrong in the server; its log says what.",
+                "The server failed. The server's log has the details.",
             )),
         }
     }
 }
 
-/// Keeps a flight open for others to join. Gone, however the flight ends, it is closed.
+/// Keeps a flight open for others to join. Dropping it closes the flight, however the flight ends.
 struct Ticket<T> {
     key: EntryKey,
     in_flight: Arc<Mutex<InFlight<T>>>,
@@ -135,7 +136,7 @@ impl<T> Drop for Ticket<T> {
     }
 }
 
-async fn take_turn(loads: Arc<Semaphore>) -> Result<OwnedSemaphorePermit> {
+async fn acquire_permit(loads: Arc<Semaphore>) -> Result<OwnedSemaphorePermit> {
     let turn = tokio::time::timeout(TURN_LIMIT, loads.acquire_owned()).await;
     // The semaphore is never closed.
     let turn = turn.ok().and_then(Result::ok);
@@ -206,7 +207,7 @@ mod tests {
             while begun.load(Ordering::SeqCst) == 0 {
                 tokio::task::yield_now().await;
             }
-            // The first has its turn; these two wait for theirs, together.
+            // The first load holds the only permit; these two wait for it as one flight.
             let waiting = async { tokio::join!(load(), load()) };
             let open = async {
                 gate.notify_one();

@@ -1,5 +1,5 @@
-//! What the protocol needs of a place that keeps values by key. Nothing in it is trusted to stay: any
-//! key may vanish at any moment and costs one miss.
+//! The key-value store as the cache protocol needs it. No value has to persist: any key may vanish at any
+//! moment, which costs one miss.
 
 use std::{fmt, future::Future, pin::Pin, time::Duration};
 
@@ -9,35 +9,35 @@ use super::{entry::EntryKey, tag::Tag};
 
 pub type StoreFuture<'a, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send + 'a>>;
 
-/// A store of the cache. All keys are independent of each other: no call needs to see or to change
-/// several of them at one instant.
+/// A store for the cache. All keys are independent of each other: no call needs to read or change several
+/// of them atomically.
 pub trait EntryStore: Send + Sync + fmt::Debug {
-    /// The values of the keys, each as of some instant after the call, and all of the same process
-    /// where the store is one. One round trip.
+    /// Reads the values of the keys in one round trip. Each value is that of some instant after the call
+    /// began. If the store is a single process, all values are from the same run of it.
     fn read<'a>(&'a self, keys: &'a [Key<'a>]) -> StoreFuture<'a, Vec<Option<Bytes>>>;
 
-    /// Gives each tag that has no nonce a fresh one.
+    /// Sets a fresh nonce for each tag that has none.
     fn ensure<'a>(&'a self, tags: &'a [Tag]) -> StoreFuture<'a, ()>;
 
-    /// Sets a value that vanishes after `ttl`.
+    /// Sets a value that expires after `ttl`.
     fn fill<'a>(&'a self, key: Key<'a>, value: Bytes, ttl: Duration) -> StoreFuture<'a, ()>;
 
-    /// Sets a key that vanishes after `ttl`, unless it is there; tells whether it was set.
+    /// Sets a key that expires after `ttl`, unless it exists. Returns whether it was set.
     fn claim<'a>(&'a self, key: Key<'a>, ttl: Duration) -> StoreFuture<'a, bool>;
 
-    /// Deletes the keys. Once this has succeeded, no later [`EntryStore::read`] finds their old values.
+    /// Deletes the keys. After it succeeds, no later [`EntryStore::read`] returns their old values.
     fn delete<'a>(&'a self, keys: &'a [Key<'a>]) -> StoreFuture<'a, ()>;
 
-    /// Whether calls are likely to be answered; where not, they fail at once.
+    /// Whether calls are likely to succeed. If not, they fail at once.
     fn is_up(&self) -> bool;
 }
 
-/// BypassReason a store did not answer. Readers then go to the database, writers leave it to the relay.
+/// Why a call to the store failed. Readers then use the database; writers leave their tags to the relay.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum StoreError {
     #[error("no connection")]
     Down,
-    #[error("no answer within the budget")]
+    #[error("no answer in time")]
     Budget,
     #[error("{0}")]
     Failed(String),
@@ -47,7 +47,7 @@ pub enum StoreError {
 pub enum Key<'a> {
     Tag(&'a Tag),
     Entry(EntryKey),
-    /// Held by the one server that loads an entry for certain nonces.
+    /// Held by the one server that loads an entry under certain nonces.
     Lease(EntryKey),
 }
 
@@ -61,6 +61,6 @@ impl fmt::Display for Key<'_> {
     }
 }
 
-/// How long a tag lives that nobody deletes: remote longer than the entries that hold its nonce, so
-/// that its end costs a hot row one miss now and then.
+/// Lifetime of a tag that no write deletes. Much longer than that of the entries that hold its nonce, so
+/// that its expiry rarely costs a frequently read row a miss.
 pub(crate) const TAG_TTL: Duration = Duration::from_secs(6 * 3_600);

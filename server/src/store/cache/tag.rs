@@ -1,5 +1,4 @@
-//! Tags: what a cached answer depends on, and what a write makes old. Their names are those in the
-//! change log.
+//! Tags: what a cached answer depends on, and what a write invalidates. The change log uses the same names.
 
 use std::{fmt, sync::Arc};
 
@@ -7,23 +6,24 @@ use chrono::{DateTime, Datelike, Utc};
 use serde::{Deserialize, Serialize};
 use stockroom_common::{Customer, Id, Resource};
 
-/// A name such as `product:0192…`, `products` or `orders:2026-11`; cheap to clone.
+/// A name such as `product:0192…`, `products` or `orders:2026-11`. Cheap to clone.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(from = "String", into = "String")]
 pub struct Tag(Arc<str>);
 
 impl Tag {
-    /// One row, wherever it is shown by its id.
+    /// A single row: for answers that are requested by its id.
     pub(crate) fn row<R: Resource>(id: Id<R>) -> Self {
         Self::from(format!("{}:{id}", R::NAME))
     }
 
-    /// Every list of a resource. Of orders only loads in bulk touch it: their lists have narrower tags.
+    /// All lists of a resource. For orders only bulk loads touch it, because lists of orders have narrower
+    /// tags.
     pub(crate) fn list<R: Resource>() -> Self {
         Self::from(R::PATH)
     }
 
-    /// The orders of one customer. Loads in bulk do not name it but the list.
+    /// The orders of one customer. Bulk loads touch [`Tag::list`] instead, because they name no customers.
     pub(crate) fn orders_of(customer: Id<Customer>) -> Self {
         Self::from(format!("{}:orders", Self::row(customer)))
     }
@@ -33,12 +33,12 @@ impl Tag {
         Self::from(format!("orders:{:04}-{:02}", at.year(), at.month()))
     }
 
-    /// The orders of all times.
+    /// All orders, of any month.
     pub(crate) fn all_orders() -> Self {
         Self::from("orders:all")
     }
 
-    /// What every answer depends on: without it the whole cache is old.
+    /// The tag that every answer depends on. Deleting it invalidates the whole cache.
     pub fn epoch() -> Self {
         Self::from("epoch")
     }

@@ -1,10 +1,11 @@
 //! A connection that detects a dead link. A network can drop packets without closing the connection, and the
-//! driver would then wait for ever. So a call that has waited for two seconds asks over another connection whether
-//! the database is still working on it ([`Watch`]). If it is not, the call fails and the connection is closed.
+//! driver would then wait for ever. After two seconds, a waiting call therefore checks over another connection
+//! whether the database is still working on it ([`Watch`]). If it is not, the call fails and the connection is closed.
+
+mod transaction;
 
 use std::{
     fmt, io,
-    ops::{Deref, DerefMut},
     pin::Pin,
     sync::Arc,
     task::{Context, Poll},
@@ -21,17 +22,18 @@ use sqlx::{
     postgres::{PgQueryResult, PgRow, PgStatement, PgTypeInfo},
 };
 
+pub(crate) use self::transaction::Transaction;
 use super::{
     session::{NamedStatement, Session},
     watch::Watch,
 };
 use crate::http::error::Result;
 
-/// A connection and what its pool must know about it.
+/// A connection, and the state that its pool needs to know.
 pub struct Connection {
     link: PgConnection,
     session: Arc<Session>,
-    /// The backend process, as in `pg_stat_activity.pid`; where backends are shared, that of the last transaction.
+    /// The backend process, as in `pg_stat_activity.pid`. If backends are shared, that of the last transaction.
     pid: i32,
     watch: Arc<Watch>,
     opened: Instant,
@@ -43,7 +45,7 @@ pub struct Connection {
     in_transaction: bool,
 }
 
-/// What a connection needs before it can be used again.
+/// The state in which a user leaves a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Condition {
     Clean,
@@ -83,7 +85,7 @@ impl Connection {
         }
     }
 
-    /// Reads what is unread and rolls back what is open.
+    /// Reads the rest of an unread answer and rolls back an open transaction.
     pub(super) async fn recover(&mut self) -> sqlx::Result<()> {
         self.link.flush().await?;
         if self.in_transaction {
@@ -99,7 +101,7 @@ impl Connection {
     }
 
     pub(super) async fn close(self) {
-        // The socket is closed even if the goodbye fails.
+        // The socket is closed even if the terminate message cannot be sent.
         let _ = self.link.close().await;
     }
 
@@ -115,12 +117,12 @@ impl Connection {
         self.used = Instant::now();
     }
 
-    /// Whether a transaction is open, so that its statements can see one instant.
+    /// Whether a transaction is open, so that its statements can share one snapshot.
     pub(crate) const fn is_in_transaction(&self) -> bool {
         self.in_transaction
     }
 
-    /// Begins a transaction with that statement, for as long as the connection is borrowed.
+    /// Begins a transaction with `statement` on this borrowed connection.
     pub(crate) async fn begin(
         &mut self,
         statement: &'static str,
@@ -140,9 +142,9 @@ impl Connection {
         Ok(call.run(copy).await?)
     }
 
-    /// Opens a transaction; where backends are shared, it takes the settings of the session along.
+    /// Opens a transaction. If backends are shared, this also applies the settings of the session.
     async fn open_transaction(&mut self, statement: &'static str) -> sqlx::Result<()> {
-        // Set before the statement runs: if it is cancelled, the transaction may be open all the same.
+        // Set before the statement runs: even if this call is cancelled, the transaction may be open.
         self.in_transaction = true;
         if !self.session.is_shared() {
             sqlx::raw_sql(statement).execute(self).await?;
@@ -159,7 +161,7 @@ impl Connection {
         Ok(())
     }
 
-    /// Whether a statement needs a transaction of its own, because the settings of the session come with it.
+    /// Whether a statement needs its own transaction, because only a transaction applies the settings of the session.
     fn needs_transaction(&self) -> bool {
         self.session.is_shared() && !self.in_transaction
     }
@@ -171,7 +173,7 @@ impl Connection {
         }
     }
 
-    /// Runs a statement in a transaction of its own. Its rows are read before the transaction ends.
+    /// Runs a statement in its own transaction. All rows are read before the transaction ends.
     async fn run_alone<'q, E>(&mut self, query: E) -> sqlx::Result<Vec<Step>>
     where
         E: 'q + Execute<'q, Postgres>,
@@ -187,7 +189,7 @@ impl Connection {
         steps
     }
 
-    /// The link, and what has to be known of a call over it.
+    /// Splits the connection into its link and the state of one call over it.
     fn split(&mut self) -> (&mut PgConnection, Call<'_>) {
         self.is_unread = true;
         let call = Call {
@@ -206,7 +208,7 @@ impl fmt::Debug for Connection {
     }
 }
 
-/// A call under way.
+/// A call in progress.
 struct Call<'c> {
     watch: &'c Arc<Watch>,
     pid: i32,
@@ -215,7 +217,7 @@ struct Call<'c> {
 }
 
 impl Call<'_> {
-    /// Waits for the answer, unless the link is found dead.
+    /// Waits for the answer, and fails if the link is found dead.
     async fn run<T>(
         &mut self,
         answer: impl Future<Output = sqlx::Result<T>> + Send,
@@ -251,13 +253,13 @@ impl Call<'_> {
         *self.is_broken = true;
         tracing::warn!(
             pid = self.pid,
-            "a connection to PostgreSQL is dead; it is closed"
+            "a connection to PostgreSQL is dead and is closed"
         );
         io::Error::new(io::ErrorKind::TimedOut, "the connection is dead").into()
     }
 }
 
-/// Whether the connection is useless after that error.
+/// Whether the connection is unusable after `error`.
 fn ends_link(error: &sqlx::Error) -> bool {
     match error {
         sqlx::Error::Io(_)
@@ -274,7 +276,7 @@ fn ends_link(error: &sqlx::Error) -> bool {
 
 type Step = Either<PgQueryResult, PgRow>;
 
-/// The rows of a call, until the link is found dead.
+/// The rows of a call. Ends with an error if the link is found dead.
 struct Rows<'c> {
     rows: BoxStream<'c, sqlx::Result<Step>>,
     call: Call<'c>,
@@ -369,46 +371,5 @@ impl<'c> Executor<'c> for &'c mut Connection {
         let (link, mut call) = self.split();
         let description = link.describe(sql);
         Box::pin(async move { call.run(description).await })
-    }
-}
-
-/// A transaction on a connection that is owned or borrowed. Dropped before [`Transaction::commit`] it leaves
-/// nothing: the connection is rolled back before anybody else uses it.
-#[derive(Debug)]
-pub(crate) struct Transaction<C>(C);
-
-impl<C: DerefMut<Target = Connection>> Transaction<C> {
-    pub(super) async fn begin(mut conn: C, statement: &'static str) -> Result<Self> {
-        if conn.in_transaction {
-            conn.recover().await?;
-        }
-        conn.open_transaction(statement).await?;
-        Ok(Self(conn))
-    }
-
-    pub(crate) async fn commit(self) -> Result<()> {
-        self.end("commit").await
-    }
-
-    pub(crate) async fn rollback(self) -> Result<()> {
-        self.end("rollback").await
-    }
-
-    async fn end(mut self, statement: &'static str) -> Result<()> {
-        Ok(self.0.end_transaction(statement).await?)
-    }
-}
-
-impl<C: DerefMut<Target = Connection>> Deref for Transaction<C> {
-    type Target = Connection;
-
-    fn deref(&self) -> &Connection {
-        &self.0
-    }
-}
-
-impl<C: DerefMut<Target = Connection>> DerefMut for Transaction<C> {
-    fn deref_mut(&mut self) -> &mut Connection {
-        &mut self.0
     }
 }

@@ -1,7 +1,7 @@
 //! A pool of connections for one kind of work. It replaces the driver's pool, which pings each connection before and
 //! after use, waits without limit for the second ping, and reports "timed out" whatever the cause. Here a clean
-//! connection is put back without a ping, any other is rolled back within a time limit or closed, and while the
-//! database is down callers fail at once with the cause.
+//! connection is returned without a ping. An unfinished one is rolled back within a time limit or closed. While the
+//! database is down, callers fail at once with the cause.
 
 use std::{
     ops::{Deref, DerefMut},
@@ -23,19 +23,19 @@ use crate::http::error::Result;
 
 /// How long a caller waits for a connection.
 const ACQUIRE_LIMIT: Duration = Duration::from_secs(5);
-/// A connection that was idle for longer is pinged before use.
-const ASKED_AFTER: Duration = Duration::from_secs(1);
+/// A connection that has been idle for longer than this is pinged before use.
+const PING_AFTER: Duration = Duration::from_secs(1);
 /// Time limit of that ping.
 const PING_LIMIT: Duration = Duration::from_secs(1);
-/// Time limit for rolling back what the last user left open. Over a dead link it takes all of it, and nobody else can
-/// have a connection in its place meanwhile.
+/// Time limit for rolling back what the last user left open. Over a dead link the whole limit passes, and meanwhile
+/// the connection still counts towards the size of the pool.
 const RECOVERY_LIMIT: Duration = Duration::from_secs(1);
-/// Time limit of one attempt to connect: after a break in the network the next succeeds where this one hangs.
+/// Time limit of one attempt to connect. After a network outage, an attempt may hang although the next one succeeds.
 const OPEN_LIMIT: Duration = Duration::from_secs(3);
 const MAX_IDLE: Duration = Duration::from_secs(600);
 const MAX_AGE: Duration = Duration::from_secs(1_800);
 
-/// Cheap to clone.
+/// A pool of connections. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Pool(Arc<Shared>);
 
@@ -45,14 +45,14 @@ struct Shared {
     watch: Arc<Watch>,
     size: u32,
     turns: Arc<Semaphore>,
-    /// The most recently used one is last.
+    /// Ordered by last use; the most recently used connection is last.
     idle: Mutex<Vec<Connection>>,
 }
 
 /// A connection on loan; it returns to its pool when dropped.
 #[derive(Debug)]
 pub struct Lease {
-    /// None only while it is dropped.
+    /// `None` only during `drop`.
     connection: Option<Connection>,
     pool: Pool,
     turn: Option<OwnedSemaphorePermit>,
@@ -69,12 +69,13 @@ impl Pool {
         }))
     }
 
-    /// A connection, once one is free.
+    /// Returns a connection as soon as one is free.
     ///
     /// # Errors
-    /// Where all are in use for too long, or the database cannot be reached.
+    /// If none becomes free within 5 s, or the database cannot be reached.
     pub async fn acquire(&self) -> Result<Lease> {
         let deadline = Instant::now() + ACQUIRE_LIMIT;
+        // Without an idle connection the caller would wait in vain while the database is down.
         if self.idle().is_empty() {
             self.0.watch.check_outage()?;
         }
@@ -95,28 +96,28 @@ impl Pool {
         })
     }
 
-    /// A transaction on a connection of its own.
+    /// Begins a transaction on a connection from the pool.
     pub(crate) async fn begin(&self) -> Result<Transaction<Lease>> {
         self.begin_with("begin").await
     }
 
-    /// As [`Pool::begin`], with a statement that says more about the transaction.
+    /// Like [`Pool::begin`], with a `begin` statement that sets the mode of the transaction.
     pub(crate) async fn begin_with(&self, statement: &'static str) -> Result<Transaction<Lease>> {
         Transaction::begin(self.acquire().await?, statement).await
     }
 
-    /// Connections at the most.
+    /// Maximum number of connections.
     pub(crate) fn size(&self) -> u32 {
         self.0.size
     }
 
-    /// Connections that are open now.
+    /// Number of open connections, idle or in use.
     pub(crate) fn open_connections(&self) -> usize {
         let in_use = self.0.size as usize - self.0.turns.available_permits();
         self.idle().len() + in_use
     }
 
-    /// Gives out no connection any more and waits until all are back and closed.
+    /// Stops lending connections, waits until all are returned, and closes them.
     pub(super) async fn close(&self) {
         // Each lease holds a permit, so holding all of them means that no lease is left.
         let all = self.0.turns.acquire_many(self.0.size).await;
@@ -128,16 +129,16 @@ impl Pool {
         }
     }
 
-    /// The connection that was used last, where it still lives.
+    /// Takes the most recently used idle connection, if it still works.
     async fn take_idle(&self) -> Option<Connection> {
         let mut connection = self.idle().pop()?;
-        if connection.idle_for() < ASKED_AFTER {
+        if connection.idle_for() < PING_AFTER {
             return Some(connection);
         }
         if let Ok(Ok(())) = timeout(PING_LIMIT, connection.ping()).await {
             return Some(connection);
         }
-        // The others have been idle for longer, so they are dead too.
+        // The others have been idle for longer, so they are probably dead too.
         self.idle().clear();
         None
     }

@@ -1,6 +1,6 @@
-//! How a session with PostgreSQL is set up. Poolers refuse settings that come with the first packet, so
-//! they are sent as a statement. A pooler in transaction mode may give each transaction another backend:
-//! there the settings, and the question which backend it is, are part of the beginning of each transaction.
+//! Setup of a session with PostgreSQL. Poolers reject settings in the startup packet, so a statement applies
+//! them. A pooler in transaction mode may use another backend for each transaction, so there each transaction
+//! starts by applying the settings and reading the process ID of its backend.
 
 use sqlx::{
     AssertSqlSafe, Connection as _, Execute, PgConnection, Postgres, Row as _, SqlStr,
@@ -10,17 +10,17 @@ use sqlx::{
 
 use crate::http::error::{Error, Result};
 
-/// Whom `DATABASE_URL` leads to.
+/// What `DATABASE_URL` leads to.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Pooling {
-    /// PostgreSQL itself, or a pooler that keeps a backend for as long as a connection is open.
+    /// PostgreSQL itself, or a pooler that assigns a backend for as long as a connection is open.
     #[default]
     Session,
-    /// A pooler that keeps a backend for a transaction only.
+    /// A pooler that assigns a backend only for the duration of a transaction.
     Transaction,
 }
 
-/// What its connections are opened with.
+/// How the connections of a pool are opened.
 #[derive(Debug)]
 pub(super) struct Session {
     connect: PgConnectOptions,
@@ -28,17 +28,17 @@ pub(super) struct Session {
     pooling: Pooling,
 }
 
-/// What a new connection leads to.
+/// A new connection, and what the database reported about itself.
 pub(super) struct Opened {
     pub(super) link: PgConnection,
     /// The backend process, as in `pg_stat_activity.pid`.
     pub(super) pid: i32,
-    /// None for a standby.
+    /// `None` if the database is a standby.
     pub(super) timeline: Option<String>,
 }
 
 impl Session {
-    /// `lock_timeout` with its unit, as PostgreSQL reads it.
+    /// `lock_timeout` is in PostgreSQL's format, with a unit.
     pub(super) fn new(
         connect: PgConnectOptions,
         pooling: Pooling,
@@ -55,12 +55,12 @@ impl Session {
         let mut link = PgConnection::connect_with(&self.connect).await?;
         let settings = match self.pooling {
             Pooling::Session => self.settings(false),
-            // They would stay with a backend that others get next.
+            // They would stay with the backend, which other clients use next.
             Pooling::Transaction => String::new(),
         };
         let question = format!(
             "select {settings} pg_backend_pid() as pid, case when not pg_is_in_recovery()
-                -- Its first eight digits are the timeline, right from the end of a recovery on.
+                -- The first eight digits are the timeline; they are right as soon as a recovery has ended.
                 then left(pg_walfile_name(pg_current_wal_lsn()), 8) end as timeline"
         );
         let row = sqlx::raw_sql(AssertSqlSafe(question))
@@ -77,8 +77,8 @@ impl Session {
         self.pooling == Pooling::Transaction
     }
 
-    /// The statements that begin a transaction where backends are shared; the row of the last one tells the
-    /// `pid` of the backend.
+    /// The statements that begin a transaction if backends are shared. The last one returns the `pid` of the
+    /// backend.
     pub(super) fn begin(&self, statement: &str) -> AssertSqlSafe<String> {
         let settings = self.settings(true);
         AssertSqlSafe(format!(
@@ -86,13 +86,13 @@ impl Session {
         ))
     }
 
-    /// Expressions of a select list that set them, for this transaction only or for the session.
+    /// Expressions for a select list that apply the settings, either to this transaction only or to the session.
     fn settings(&self, is_local: bool) -> String {
         [
             ("timezone", "UTC"),
             ("statement_timeout", "30s"),
             ("idle_in_transaction_session_timeout", "60s"),
-            // A statement whose caller has gone ends soon, and lets go of its locks.
+            // Cancels a statement whose client has disconnected, so that its locks are released.
             ("client_connection_check_interval", "5s"),
             ("lock_timeout", self.lock_timeout),
         ]
@@ -101,14 +101,14 @@ impl Session {
     }
 }
 
-/// Options as poolers take them: PgBouncer refuses `extra_float_digits`, whose default has been right since
+/// Returns options that poolers accept: PgBouncer rejects `extra_float_digits`, whose default has been right since
 /// PostgreSQL 12.
-pub(super) fn plain(options: PgConnectOptions) -> PgConnectOptions {
+pub(super) fn pooler_compatible(options: PgConnectOptions) -> PgConnectOptions {
     options.extra_float_digits(None)
 }
 
-/// A query whose statement is given a name, and kept under it, only where a connection has a backend of its
-/// own: others would meet the name.
+/// A query that is prepared under a name, and kept for reuse, only if the connection has its own backend. On a
+/// shared backend the names of several clients would collide.
 pub(super) struct NamedStatement<E> {
     pub(super) query: E,
     pub(super) is_kept: bool,
@@ -132,14 +132,14 @@ impl<'q, E: Execute<'q, Postgres>> Execute<'q, Postgres> for NamedStatement<E> {
     }
 }
 
-/// Refuses an address that leads to a pooler in transaction mode although the settings do not say so: its
-/// connections would get each other's settings, and calls would be taken for dead.
+/// Rejects an address that leads to a pooler in transaction mode if the server is not configured for one.
+/// Connections would otherwise get each other's settings, and calls in progress would be considered dead.
 ///
 /// # Errors
-/// Where two connections that are open at once have the same backend, or the database does not answer.
+/// If two connections that are open at once have the same backend, or the database does not respond.
 pub async fn check_pooling(options: &PgConnectOptions) -> Result<()> {
     const QUESTION: &str = "begin; select pg_backend_pid()";
-    let options = plain(options.clone());
+    let options = pooler_compatible(options.clone());
     let mut pids: Vec<i32> = Vec::new();
     let mut links = Vec::new();
     for end in ["commit", "rollback"] {
@@ -150,7 +150,7 @@ pub async fn check_pooling(options: &PgConnectOptions) -> Result<()> {
         links.push(link);
     }
     for link in links {
-        // Their answers were all that was wanted.
+        // The connections were only a test, so a failed close does not matter.
         let _ = link.close().await;
     }
     pids.dedup();

@@ -1,5 +1,5 @@
-//! Watches the database over a connection of its own, which no load can use up: whether it is up and writable, and
-//! whether its backends are still working on calls that have waited for long.
+//! Monitors the database over a separate connection that no other work uses: whether it is up and writable, and
+//! whether its backends are still working on calls that have waited for a long time.
 
 use std::{
     collections::HashMap,
@@ -28,17 +28,18 @@ const SUSPECT_AFTER: Duration = Duration::from_secs(2);
 const PROBE_INTERVAL: Duration = Duration::from_millis(500);
 /// Checks in a row that must find the backend idle.
 const CONFIRMATIONS: u32 = 2;
-/// A call is given up if the check itself has failed for so long: longer than `statement_timeout`.
+/// A call fails if no check has succeeded for this long. Longer than `statement_timeout` (30 s).
 const MAX_SILENCE: Duration = Duration::from_secs(35);
 /// Time limit of one check.
 const PROBE_TIMEOUT: Duration = Duration::from_secs(1);
 /// Checks share an answer that is no older than this.
 const FRESH: Duration = Duration::from_millis(250);
 /// Pause after a failed attempt to connect.
-const PROBE_AFTER: Duration = Duration::from_millis(250);
-/// Longest time that an attempt to connect takes; no other is made meanwhile.
-const PROBE_LIMIT: Duration = Duration::from_secs(4);
-/// The database counts as stalled if calls wait and none has succeeded for so long.
+const RETRY_PAUSE: Duration = Duration::from_millis(250);
+/// During an outage, an attempt to connect blocks others for this long at most. Longer than the time limit of an
+/// attempt in the pools (3 s).
+const PROBE_HOLD: Duration = Duration::from_secs(4);
+/// The database counts as stalled if calls wait and none has been answered for this long.
 const STALLED_AFTER: Duration = Duration::from_secs(10);
 
 #[derive(Debug)]
@@ -51,27 +52,27 @@ pub(super) struct Watch {
     /// When a call last got an answer, in milliseconds since `began`.
     mark_alive: AtomicU64,
     /// Calls that have waited for longer than [`SUSPECT_AFTER`].
-    doubted: AtomicUsize,
+    suspects: AtomicUsize,
 }
 
 #[derive(Debug, Default)]
 struct Link {
     connection: Option<PgConnection>,
-    /// The last check and its time; `None` inside if it failed.
+    /// Time and result of the last check; the result is `None` if it failed.
     last: Option<(Instant, Option<Arc<Activity>>)>,
 }
 
-/// For each backend whether it is working on a statement.
+/// For each backend, by process ID, whether it is working on a statement.
 type Activity = HashMap<i32, bool>;
 
-/// BypassReason the database cannot be reached.
+/// Why the database cannot be reached, and when the next attempt may be made.
 #[derive(Debug)]
 struct Outage {
     words: Arc<str>,
     next_probe: Instant,
 }
 
-/// The answer of a health check.
+/// The result of a health check.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Health {
     pub(crate) is_read_only: bool,
@@ -93,14 +94,16 @@ impl Watch {
             timeline: watch::Sender::new("".into()),
             began: Instant::now(),
             mark_alive: AtomicU64::new(0),
-            doubted: AtomicUsize::new(0),
+            suspects: AtomicUsize::new(0),
         }
     }
 
-    /// Resolves when backend `pid` is no longer working on the call that waits for it.
+    /// Resolves when backend `pid` is no longer working on the call that waits for it: [`CONFIRMATIONS`] checks in a
+    /// row found it idle or gone, or no check has succeeded for [`MAX_SILENCE`]. The caller drops the future when the
+    /// call is answered.
     pub(super) async fn lost(self: Arc<Self>, pid: i32) {
         sleep(SUSPECT_AFTER).await;
-        let _doubt = SuspectGuard::new(&self.doubted);
+        let _doubt = SuspectGuard::new(&self.suspects);
         let (mut idle, mut answered) = (0, Instant::now());
         loop {
             match self.activity().await {
@@ -112,7 +115,7 @@ impl Watch {
                     idle = if is_at_work { 0 } else { idle + 1 };
                 }
             }
-            // Not the first time: the answer may be on its way.
+            // One check is not enough: the answer may be in transit.
             if idle >= CONFIRMATIONS {
                 return;
             }
@@ -144,9 +147,9 @@ impl Watch {
             .store(u64::try_from(now).unwrap_or(u64::MAX), Relaxed);
     }
 
-    /// How long no call has got an answer although some wait; `None` if all is well.
+    /// How long no call has been answered although some wait; `None` if none waits or it is within the limit.
     pub(super) fn stalled_for(&self) -> Option<Duration> {
-        if self.doubted.load(Relaxed) == 0 {
+        if self.suspects.load(Relaxed) == 0 {
             return None;
         }
         let mark_alive = Duration::from_millis(self.mark_alive.load(Relaxed));
@@ -154,10 +157,10 @@ impl Watch {
         (silent > STALLED_AFTER).then_some(silent)
     }
 
-    /// Asks the database how it is.
+    /// Checks whether the database is writable, and reads its clock.
     ///
     /// # Errors
-    /// Where it does not answer within a second.
+    /// If it does not respond within a second.
     pub(super) async fn health(&self) -> Result<Health> {
         let ask = async { self.link.lock().await.health(&self.options).await };
         match timeout(PROBE_TIMEOUT, ask).await {
@@ -166,7 +169,7 @@ impl Watch {
         }
     }
 
-    /// What the database works on; none where it does not say.
+    /// What the backends are doing; `None` if the database does not respond.
     async fn activity(&self) -> Option<Arc<Activity>> {
         let mut link = self.link.lock().await;
         if let Some((at, last)) = &link.last
@@ -191,13 +194,16 @@ impl Watch {
         }
     }
 
-    /// Permission to connect. While the database is down, one caller at a time gets it.
+    /// Gives permission to connect. While the database is down, only one caller at a time gets it.
+    ///
+    /// # Errors
+    /// The cause of the outage, for all other callers.
     pub(super) fn probe(&self) -> Result<Probe<'_>> {
         if let Some(outage) = &mut *self.outage() {
             if Instant::now() < outage.next_probe {
                 return Err(outage.error());
             }
-            outage.next_probe = Instant::now() + PROBE_LIMIT;
+            outage.next_probe = Instant::now() + PROBE_HOLD;
         }
         Ok(Probe {
             watch: self,
@@ -215,7 +221,7 @@ impl Link {
         let activity: Vec<(i32, bool)> = self
             .query(
                 options,
-                // `ClientWrite`: the backend cannot deliver its answer, although we are reading. The link is dead.
+                // `ClientWrite`: the backend cannot deliver its answer although this server reads, so the link is dead.
                 "select pid, state = 'active' and wait_event is distinct from 'ClientWrite'
                 from pg_stat_activity
                 where datname = current_database() and usename = current_user and state is not null",
@@ -253,7 +259,7 @@ impl Link {
             return rows.iter().map(T::from_row).collect();
         }
         let mut connection = PgConnection::connect_with(options).await?;
-        // As one message, without a statement to prepare: a pooler may have another backend for the next.
+        // Sent as one message, without a prepared statement: a pooler may use another backend for the next message.
         let rows = sqlx::raw_sql(sql).fetch_all(&mut connection).await?;
         self.connection = Some(connection);
         rows.iter().map(T::from_row).collect()
@@ -282,14 +288,14 @@ impl Probe<'_> {
         }
         let failed = Outage {
             words: words.into(),
-            next_probe: Instant::now() + PROBE_AFTER,
+            next_probe: Instant::now() + RETRY_PAUSE,
         };
         outage.insert(failed).error()
     }
 }
 
 impl Drop for Probe<'_> {
-    /// A cancelled attempt makes way for the next caller.
+    /// After a cancelled attempt, the next caller may try.
     fn drop(&mut self) {
         if self.is_over {
             return;
@@ -300,13 +306,13 @@ impl Drop for Probe<'_> {
     }
 }
 
-/// Counts a call as doubted while it is alive.
+/// Counts a call in [`Watch::suspects`] until the guard is dropped.
 struct SuspectGuard<'w>(&'w AtomicUsize);
 
 impl<'w> SuspectGuard<'w> {
-    fn new(doubted: &'w AtomicUsize) -> Self {
-        doubted.fetch_add(1, Relaxed);
-        Self(doubted)
+    fn new(suspects: &'w AtomicUsize) -> Self {
+        suspects.fetch_add(1, Relaxed);
+        Self(suspects)
     }
 }
 

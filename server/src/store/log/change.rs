@@ -1,4 +1,4 @@
-//! The change log: what each write did to which row, in the write's own transaction.
+//! Entries of the change log: what each write did to which row, written in the write's own transaction.
 
 use chrono::{DateTime, Utc};
 use serde_json::Value;
@@ -16,7 +16,7 @@ use crate::{
     store::{cache::Tag, database::Connection},
 };
 
-/// An entry that is yet to be written.
+/// An entry that is not written yet.
 #[derive(Debug)]
 pub(crate) struct Change {
     pub(crate) entity: &'static str,
@@ -29,7 +29,8 @@ pub(crate) struct Change {
 }
 
 impl Change {
-    /// What happened to one row, and what shows it; at least one of the two must be there.
+    /// The entry for one row. `tags` are the cache tags of everything that shows the row; at least one of `before` and
+    /// `after` must be given.
     pub(crate) fn of_row<R: Resource>(
         op: Op,
         before: Option<&R>,
@@ -51,18 +52,18 @@ impl Change {
     }
 }
 
-/// What an entry says of its row.
+/// How an entry says its row changed.
 #[derive(Debug)]
 pub(crate) struct Difference {
     pub(crate) op: Op,
     pub(crate) before: Option<Value>,
     pub(crate) after: Option<Value>,
-    /// None where the row was created, deleted or is one of many.
+    /// Empty if the row was created or deleted, or if the entry is about many rows.
     pub(crate) fields: Vec<FieldChange>,
 }
 
 impl Difference {
-    /// Reads it from the columns `op`, `before` and `after`.
+    /// Decodes the columns `op`, `before` and `after`.
     pub(crate) fn from_row(row: &PgRow) -> sqlx::Result<Self> {
         let op: String = row.try_get("op")?;
         let op = op.parse();
@@ -81,10 +82,11 @@ impl Difference {
     }
 }
 
-/// The last bit of a UUIDv7 that is free to be cleared, so that one may count on from it.
+/// Bit 61, the highest random bit below the variant of a UUIDv7. It is cleared in the first id of a write, so that
+/// counting up from there cannot overflow into the variant.
 const ROOM_TO_COUNT: u128 = 1 << 61;
 
-/// Appends an entry to the log; tells where it stands there.
+/// Appends one entry to the log; returns it as a run.
 pub(crate) async fn append(
     conn: &mut Connection,
     at: DateTime<Utc>,
@@ -94,8 +96,8 @@ pub(crate) async fn append(
     append_all(conn, at, actor, std::slice::from_ref(change), None).await
 }
 
-/// Appends entries to the log by one statement, one after the other and behind those that the same write has
-/// there already; tells where they stand.
+/// Appends entries to the log in one statement; returns them as a run. Their ids count up, from the last id of
+/// `behind` (the previous run of the same write) if it is given.
 pub(crate) async fn append_all(
     conn: &mut Connection,
     at: DateTime<Utc>,
@@ -108,7 +110,7 @@ pub(crate) async fn append_all(
         None => Id::<Change>::mint(at, rand::random()).uuid().as_u128() & !ROOM_TO_COUNT,
     };
     let seqs: Vec<Uuid> = (first..).take(changes.len()).map(Uuid::from_u128).collect();
-    // Arrays of arrays would all have to be of one length.
+    // JSON arrays, because PostgreSQL's nested arrays must all have the same length.
     let tags = changes.iter().map(|change| {
         let tags = change.tags.iter().map(Tag::as_str);
         tags.collect::<Value>()
@@ -171,7 +173,7 @@ pub(crate) async fn append_all(
     })
 }
 
-/// The tags of these rows' entries that no writer and no relay has marked as deleted yet.
+/// The tags of all entries about these rows that are not yet marked as relayed, and so may still be in the cache.
 pub(crate) async fn unrelayed_tags<R: Resource>(
     conn: &mut Connection,
     ids: &[Id<R>],
@@ -187,7 +189,7 @@ pub(crate) async fn unrelayed_tags<R: Resource>(
     Ok(tags.into_iter().map(Tag::from).collect())
 }
 
-/// The last entry of a row that is told: its version, and the row as it was before.
+/// The newest entry about a row that has a version: that version, and the row before the change.
 pub(crate) async fn last_of<R: Resource>(
     conn: &mut Connection,
     id: Id<R>,
@@ -195,7 +197,7 @@ pub(crate) async fn last_of<R: Resource>(
     let last = sqlx::query_as(
         "select version, before from changes
         where entity_id = $1 and entity = $2 and version is not null
-        -- By version, not by time: clocks of servers differ, and a write may wait for another.
+        -- By version, not by time: the clocks of servers differ, and one write may wait for another.
         order by version desc, (op = 'delete') desc, at desc limit 1",
     )
     .bind(id.uuid())

@@ -1,5 +1,7 @@
-//! Positions: the order in which entries of the change log are told. Neither their times nor their ids
-//! follow the order of commits, so positions are given afterwards, to what is committed, by one at a time.
+//! Positions: the order in which readers get the entries of the change log. Neither the times nor the ids of entries
+//! follow the order of commits, so positions are assigned after the commit, by one transaction at a time.
+//!
+//! Locks are always taken in the same order: the row of `feed`, then entries.
 
 use chrono::{DateTime, TimeDelta, Utc};
 use sqlx::{Row, postgres::PgRow};
@@ -11,20 +13,20 @@ use crate::{
     store::{Store, database::Connection},
 };
 
-/// An entry so old is placed although whoever wrote it has not done so.
-const LEFT_AFTER: TimeDelta = TimeDelta::seconds(1);
-/// Entries that one transaction takes.
+/// An entry older than this gets its position from any server, because its writer has not placed it.
+const STALE_AFTER: TimeDelta = TimeDelta::seconds(1);
+/// Most entries that [`assign_stale`] places in one transaction.
 const BATCH: usize = 1_000;
-/// Runs that one statement takes.
+/// Most runs in one statement.
 const RUNS: usize = 200;
 
-/// Marks entries as relayed and places those among them that are not yet.
+/// Marks entries as relayed, and assigns positions to those that have none yet.
 pub(crate) async fn mark_relayed(store: &Store, runs: &[LogRun]) -> Result<()> {
-    place(store, runs, Some(store.options.clock.now())).await
+    assign_positions(store, runs, Some(store.options.clock.now())).await
 }
 
-/// Places what nobody has: entries of writers that died, or whose tags could not be deleted, or that have
-/// no cache.
+/// Assigns positions to entries that their writers have not placed: the writer died, could not delete its tags, or
+/// has no cache. An entry dated in the future comes from a server whose clock is ahead, and is placed as well.
 pub(crate) async fn assign_stale(store: &Store) -> Result<()> {
     loop {
         let now = store.options.clock.now();
@@ -34,8 +36,8 @@ pub(crate) async fn assign_stale(store: &Store) -> Result<()> {
             order by at, seq
             limit $3",
         )
-        .bind(now - LEFT_AFTER)
-        .bind(now + LEFT_AFTER)
+        .bind(now - STALE_AFTER)
+        .bind(now + STALE_AFTER)
         .bind(BATCH as i64)
         .try_map(|row| run_of_one(&row))
         .fetch_all(&mut *store.database.background.acquire().await?)
@@ -44,14 +46,14 @@ pub(crate) async fn assign_stale(store: &Store) -> Result<()> {
             return Ok(());
         }
         let is_last = left.len() < BATCH;
-        place(store, &left, None).await?;
+        assign_positions(store, &left, None).await?;
         if is_last {
             return Ok(());
         }
     }
 }
 
-/// The same entries in fewer runs: those of one write stand one after the other.
+/// The same entries in fewer runs: joins neighbours of the same write, whose ids are consecutive.
 fn joined(runs: Vec<LogRun>) -> Vec<LogRun> {
     let mut joined: Vec<LogRun> = Vec::new();
     for run in runs {
@@ -73,13 +75,17 @@ fn run_of_one(row: &PgRow) -> sqlx::Result<LogRun> {
     })
 }
 
-/// Gives those of the entries a position that have none, in the order of their times, and marks them all
-/// where they were relayed at an instant.
+/// Assigns positions to those of the entries that have none, in the order of their times. If `relayed_at` is given,
+/// also marks all of them as relayed.
 ///
-/// A write stands in the log as one run, and its entries are found by the two ends of that. Whatever the planner takes
-/// the log for, an entry is compared with [`RUNS`] runs at the most: joined with each other entry by entry they would
-/// take it minutes where it expects a few and finds ten thousand.
-async fn place(store: &Store, runs: &[LogRun], relayed_at: Option<DateTime<Utc>>) -> Result<()> {
+/// Entries are matched by the first and last id of their run, not one by one, and at most [`RUNS`] runs go into one
+/// statement. This bounds the work even if the planner misjudges the size of the log: a join of single entries takes
+/// minutes if it expects a few and finds ten thousand.
+async fn assign_positions(
+    store: &Store,
+    runs: &[LogRun],
+    relayed_at: Option<DateTime<Utc>>,
+) -> Result<()> {
     let mut runs = runs.to_vec();
     runs.sort_by_key(|run| (run.at, run.first));
     let runs = joined(runs);
@@ -99,14 +105,14 @@ async fn place(store: &Store, runs: &[LogRun], relayed_at: Option<DateTime<Utc>>
     Ok(())
 }
 
-/// Those entries of the runs that have no position, each as a run, in the order of their times.
+/// The entries of the runs that have no position, each as its own run, in the order of their times.
 async fn select_new(conn: &mut Connection, runs: &[LogRun]) -> Result<Vec<LogRun>> {
     let ends = Ends::of(runs);
     let new = sqlx::query(
         "select c.at, c.seq from changes c
         join unnest($1::timestamptz[], $2::uuid[], $3::uuid[]) as run (at, first, last)
             on c.at = run.at and c.seq between run.first and run.last
-        -- These bounds follow; the planner prunes partitions by them alone.
+        -- Redundant, but the planner prunes partitions only by these bounds.
         where c.at between $4 and $5 and c.position is null
         order by c.at, c.seq",
     )
@@ -115,7 +121,7 @@ async fn select_new(conn: &mut Connection, runs: &[LogRun]) -> Result<Vec<LogRun
     .bind(&ends.lasts)
     .bind(ends.times.first())
     .bind(ends.times.last())
-    // Planned for these instants: the partitions differ.
+    // Not prepared: the plan depends on the instants, which decide the partitions.
     .persistent(false)
     .try_map(|row| run_of_one(&row))
     .fetch_all(conn)
@@ -123,7 +129,8 @@ async fn select_new(conn: &mut Connection, runs: &[LogRun]) -> Result<Vec<LogRun
     Ok(new)
 }
 
-/// Gives the entries of the runs, none of which has a position, those that follow `last`.
+/// Assigns the positions after `last` to the entries of the runs, none of which may have a position; returns the
+/// number of entries.
 async fn write_positions(
     conn: &mut Connection,
     runs: &[LogRun],
@@ -140,7 +147,8 @@ async fn write_positions(
         firsts.push(position);
         position += run.entries as i64;
     }
-    // The ids of a run count up, so an entry's place in it is what its id is ahead of the first.
+    // The ids of a run count up, so the offset of an entry is the difference of its id to the first. The low 32 bits
+    // are enough for that; adding 2^32 (4294967296) before the modulo corrects an overflow of these bits.
     let lows = runs.iter().map(|run| i64::from(run.first.as_u128() as u32));
     sqlx::query(
         "update changes c
@@ -166,7 +174,7 @@ async fn write_positions(
     Ok(position - last - 1)
 }
 
-/// Marks entries that had a position already.
+/// Marks the entries as relayed that are not marked yet: those that already had a position.
 async fn write_relayed(
     conn: &mut Connection,
     runs: &[LogRun],
@@ -192,7 +200,7 @@ async fn write_relayed(
     Ok(())
 }
 
-/// Runs as arrays, in the order of their times.
+/// Runs as arrays to bind, in the order of their times.
 struct Ends {
     times: Vec<DateTime<Utc>>,
     firsts: Vec<Uuid>,
@@ -209,7 +217,8 @@ impl Ends {
     }
 }
 
-/// The last position; nobody else gives any until the transaction ends.
+/// Locks the row of `feed` and returns the last position. The lock is held until the commit, so a reader that sees a
+/// position sees all entries before it. The counter is in a row, not in a sequence, so that positions have no gaps.
 async fn lock(conn: &mut Connection) -> Result<i64> {
     let last = sqlx::query_scalar("select position from feed where id = 1 for update");
     Ok(last.fetch_one(conn).await?)

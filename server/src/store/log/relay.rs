@@ -1,5 +1,5 @@
-//! The relay: deletes the tags of changes whose writer could not, because the store was away or the
-//! server died between its commit and its answer. Every server runs one; they share the work.
+//! The relay: deletes the cache tags of changes whose writer could not, because the cache store was unreachable or the
+//! server died between the commit and the response. Every server runs a relay; they share the work.
 
 use std::time::Duration;
 
@@ -17,42 +17,42 @@ use crate::{
     },
 };
 
-/// How often what writers have done themselves is written down.
+/// How often the changes whose tags their writers have deleted are marked as relayed.
 const MARK_PERIOD: Duration = Duration::from_millis(250);
-/// So many of those periods between two looks for changes that were left over.
+/// Number of [`MARK_PERIOD`]s between two searches for changes that are not relayed.
 const POLL_INTERVAL: u32 = 2;
-/// A change so young may still be on its way through its writer. Clocks of servers differ a little;
-/// what seems to come from the future is not waited for.
+/// A change dated less than this before or after our clock is left to its writer, which may still be busy with it;
+/// the clocks of servers differ a little. One dated further in the future is repaired without waiting.
 const GRACE: TimeDelta = TimeDelta::seconds(1);
-/// No answer from before such a change can be alive: it has outlived every entry, and every load
-/// that was under way.
+/// No response cached before a change this old can still exist: every cache entry has expired, and every load that was
+/// in progress has ended.
 const HARMLESS_AFTER: TimeDelta = TimeDelta::minutes(15);
-/// Changes that one transaction takes.
+/// Most changes that one transaction repairs.
 const BATCH: i64 = 500;
 
-/// Works until it is aborted.
+/// Runs until it is aborted.
 pub(crate) async fn run(store: Store) {
     let mut ticks = tokio::time::interval(MARK_PERIOD);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     for tick in 0_u32.. {
         ticks.tick().await;
         if let Err(error) = mark_relayed(&store).await {
-            // They stay as they were; the next look takes them for left over and deletes once more.
+            // They stay unmarked, so the next search finds them and deletes their tags again.
             tracing::warn!(%error, "changes could not be marked as relayed");
         }
         if tick % POLL_INTERVAL != 0 {
             continue;
         }
         if let Err(error) = look(&store).await {
-            tracing::warn!(%error, "the relay could not look at the change log");
+            tracing::warn!(%error, "the relay could not read the change log");
         }
         if let Err(error) = position::assign_stale(&store).await {
-            tracing::warn!(%error, "changes could not be given their positions");
+            tracing::warn!(%error, "positions could not be assigned to changes");
         }
     }
 }
 
-/// Writes down what writers have done. Also done once more when the server stops.
+/// Marks the changes whose tags this server's writers have deleted. Called once more when the server stops.
 pub(crate) async fn mark_relayed(store: &Store) -> Result<()> {
     loop {
         let done = store.relay.take();
@@ -63,8 +63,8 @@ pub(crate) async fn mark_relayed(store: &Store) -> Result<()> {
     }
 }
 
-/// Leaves their positions alone: who gives some holds the lock for it before any entry, and this one
-/// holds the entries already.
+/// Marks the entries as relayed. It must not assign positions: that requires the row of `feed` to be locked before any
+/// entry. Here the entries are already locked, so locking the row now could deadlock.
 async fn set_relayed(conn: &mut Connection, now: DateTime<Utc>, runs: &[LogRun]) -> Result<()> {
     let times: Vec<_> = runs.iter().map(|run| run.at).collect();
     let firsts: Vec<_> = runs.iter().map(|run| run.first).collect();
@@ -73,7 +73,7 @@ async fn set_relayed(conn: &mut Connection, now: DateTime<Utc>, runs: &[LogRun])
         "update changes c set relayed_at = $4
         from unnest($1::timestamptz[], $2::uuid[], $3::uuid[]) as done (at, first, last)
         where c.at = done.at and c.seq between done.first and done.last
-            -- These bounds follow; the planner prunes partitions by them alone.
+            -- Redundant, but the planner prunes partitions only by these bounds.
             and c.at between $5 and $6",
     )
     .bind(&times)
@@ -87,19 +87,21 @@ async fn set_relayed(conn: &mut Connection, now: DateTime<Utc>, runs: &[LogRun])
     Ok(())
 }
 
+/// Repairs changes that are not relayed, batch by batch. Ends with the first batch that is not full, or if the cache
+/// store does not answer.
 async fn look(store: &Store) -> Result<()> {
     let ages = match store.cache.is_up() {
         Some(true) => (GRACE, GRACE),
         Some(false) => return Ok(()),
-        // Without a cache here, servers with one may still come to need all others.
+        // This server has no cache, but others may: mark only changes that are too old to matter to them.
         None => (HARMLESS_AFTER, TimeDelta::MAX),
     };
     while repair(store, ages).await? == BATCH {}
     Ok(())
 }
 
-/// Takes a batch of changes that were left over, older than this or that much ahead of our clock,
-/// deletes their tags and marks them; tells how many.
+/// Deletes the tags of a batch of changes that are not relayed and marks them; returns how many. The batch holds
+/// changes at least `older` behind or `ahead` of our clock.
 async fn repair(store: &Store, (older, ahead): (TimeDelta, TimeDelta)) -> Result<i64> {
     let now = store.options.clock.now();
     let mut transaction = store.database.background.begin().await?;
@@ -108,7 +110,7 @@ async fn repair(store: &Store, (older, ahead): (TimeDelta, TimeDelta)) -> Result
         where relayed_at is null and (at < $1 or at > $2)
         order by at, seq
         limit $3
-        -- Another relay may have the first of them in hand.
+        -- Another relay may be repairing some of them.
         for update skip locked",
     )
     .bind(now - older)

@@ -1,14 +1,14 @@
-//! Entries of the change log as those write them: runs of one instant, and which of them are seen to.
+//! Runs of entries in the change log, and the queue of runs that are still to be marked as relayed.
 
 use std::sync::{Mutex, PoisonError};
 
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
-/// Entries that one statement marks.
+/// Most entries that [`RelayQueue::take`] returns at once, unless a single run is longer.
 const MARKED_AT_ONCE: usize = 5_000;
 
-/// Entries that stand in the log one after the other: of one instant, their ids counted up.
+/// Consecutive entries of one write: they have the same instant, and their ids count up.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct LogRun {
     pub(crate) at: DateTime<Utc>,
@@ -17,7 +17,7 @@ pub(crate) struct LogRun {
 }
 
 impl LogRun {
-    /// Whether an entry with that id would stand right behind these.
+    /// Whether `seq` is the next id after this run.
     pub(crate) fn follows_on(&self, seq: Uuid) -> bool {
         self.first.as_u128() + self.entries as u128 == seq.as_u128()
     }
@@ -28,17 +28,18 @@ impl LogRun {
     }
 }
 
-/// Changes whose tags are deleted and which are yet to be marked so, off the answer's path.
+/// Changes whose tags are deleted but that are not marked as relayed yet. The relay marks them later, so that no
+/// response waits for it.
 #[derive(Debug, Default)]
-pub(crate) struct Done(Mutex<Vec<LogRun>>);
+pub(crate) struct RelayQueue(Mutex<Vec<LogRun>>);
 
-impl Done {
+impl RelayQueue {
     pub(crate) fn push(&self, runs: impl IntoIterator<Item = LogRun>) {
         let mut done = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         done.extend(runs);
     }
 
-    /// Some of them; none where there are no more.
+    /// Removes and returns the oldest runs; empty if none are left.
     pub(crate) fn take(&self) -> Vec<LogRun> {
         let mut done = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let mut entries = 0;

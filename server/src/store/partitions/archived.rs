@@ -1,4 +1,4 @@
-//! Which ranges of time are archived or deleted, for those who look for rows of then.
+//! Finds which time ranges are archived or deleted, to explain why rows are missing.
 
 use std::ops::Range;
 
@@ -14,8 +14,8 @@ use crate::{
     store::database::Connection,
 };
 
-/// What to say of a row that is not there, where its partition is archived or dropped.
-pub(crate) async fn gone(
+/// The 410 for a row that was not found, if its partition is archived or deleted.
+pub(crate) async fn gone_error(
     conn: &mut Connection,
     family: Family,
     at: DateTime<Utc>,
@@ -30,19 +30,18 @@ pub(crate) async fn gone(
         day(partition.range.end),
     );
     let what = match partition.state {
-        PartitionState::Dropped => format!(
-            "were deleted. POST /v1/partitions/{name}/import brings them back from an export, where \
-            there is one."
-        ),
+        PartitionState::Dropped => {
+            format!("were deleted. POST /v1/partitions/{name}/import restores them from an export.")
+        }
         _ => {
-            format!("are archived as {name}; POST /v1/partitions/{name}/restore brings them back.")
+            format!("are archived as {name}; POST /v1/partitions/{name}/restore restores them.")
         }
     };
     let detail = format!("All {family} from {from} to before {to} {what}");
     Ok(Some(Error::refused(Kind::Gone, detail)))
 }
 
-/// The end of the newest partition that is not attached: what is older may be missing from lists.
+/// The end of the newest archived or deleted partition: older rows may be missing from lists.
 pub(crate) async fn archived_before(
     conn: &mut Connection,
     family: Family,
@@ -54,7 +53,7 @@ pub(crate) async fn archived_before(
     Ok(newest)
 }
 
-/// Whether rows of that range lie in partitions that were taken off.
+/// Whether the range overlaps an archived or deleted partition.
 pub(crate) async fn is_archived(
     conn: &mut Connection,
     family: Family,
@@ -73,7 +72,7 @@ pub(crate) async fn is_archived(
     Ok(is_archived)
 }
 
-/// Whether any partition is archived.
+/// Whether any partition is archived; deleted ones do not count.
 pub(crate) async fn is_any(conn: &mut Connection) -> Result<bool> {
     let is_any = sqlx::query_scalar(
         "select exists (select from archived_partitions where state = 'archived')",

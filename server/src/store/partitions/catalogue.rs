@@ -1,4 +1,4 @@
-//! Which partitions there are, read from PostgreSQL's catalogue and from the list of archived ones.
+//! The list of all partitions, read from PostgreSQL's catalogue and from the table `archived_partitions`.
 
 use std::{collections::BTreeMap, ops::Range};
 
@@ -15,14 +15,15 @@ use crate::{
     store::database::Connection,
 };
 
-/// All partitions as of one moment, by where they begin. None overlaps another, archived ones included.
+/// All partitions at one moment, by family and start. No two partitions of a family overlap, archived and deleted
+/// ones included.
 #[derive(Debug, Default)]
 pub(crate) struct Catalogue(BTreeMap<(Family, Instant), PartitionInfo>);
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct PartitionInfo {
     pub(crate) family: Family,
-    /// What its tables are called after the name of the parent and `_`.
+    /// The part of its table names that follows the parent's name and `_`.
     pub(crate) suffix: String,
     pub(crate) range: Range<Instant>,
     pub(crate) state: PartitionState,
@@ -48,7 +49,7 @@ impl Catalogue {
         Ok(Self::of(partitions))
     }
 
-    /// Those alone that are not attached.
+    /// Reads only the archived and deleted partitions.
     pub(crate) async fn read_archived(conn: &mut Connection) -> Result<Self> {
         let partitions =
             sqlx::query("select family, name, lower, upper, state from archived_partitions")
@@ -79,7 +80,7 @@ impl Catalogue {
         self.0.values()
     }
 
-    /// What of `wanted` around `at` no partition takes; none holds `at` itself.
+    /// The part of `wanted` around `at` that no partition covers. No partition may hold `at` itself.
     pub(crate) fn gap_around(
         &self,
         family: Family,
@@ -102,23 +103,23 @@ impl PartitionInfo {
         format!("{}_{}", self.family, self.suffix)
     }
 
-    /// Whether its name may stand in a statement as it is. Somebody may have attached a table by hand.
+    /// Whether its name can be used in SQL unquoted. A partition that was attached by hand may have any name.
     pub(crate) fn is_plain(&self) -> bool {
         let is_plain = |byte: u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'_');
         !self.suffix.is_empty() && self.suffix.bytes().all(is_plain)
     }
 
-    /// The names of its tables, the one that stands for it first.
+    /// The names of its tables, in the order of [`super::tables`].
     pub(crate) fn tables(&self) -> impl Iterator<Item = String> {
         let parents = super::tables(self.family).iter();
         parents.map(|parent| format!("{parent}_{}", self.suffix))
     }
 
-    /// BypassReason no row can be written to it.
-    pub(crate) fn refuses(&self) -> Error {
+    /// The 409 for a row that belongs to this archived or deleted partition.
+    pub(crate) fn conflict_error(&self) -> Error {
         let (name, from, to) = (self.name(), day(self.range.start), day(self.range.end));
         let what_to_do = match self.state {
-            PartitionState::Dropped => "was deleted for good",
+            PartitionState::Dropped => "was deleted permanently",
             _ => "is archived; restore it first",
         };
         let message =
@@ -141,7 +142,7 @@ impl PartitionInfo {
     }
 }
 
-/// The date of a bound, which is always a midnight.
+/// The date of a partition bound; bounds are always at midnight UTC.
 pub(crate) fn day(at: DateTime<Utc>) -> impl std::fmt::Display {
     at.date_naive()
 }

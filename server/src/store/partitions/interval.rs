@@ -1,5 +1,5 @@
-//! How finely tables are cut. The interval may change at any time: what there is stays as it is, and
-//! new partitions fill the room between.
+//! The length of a partition. It may change at any time: existing partitions stay unchanged, and new partitions fill
+//! the gaps between them.
 
 use std::{fmt, ops::Range, str::FromStr};
 
@@ -23,7 +23,7 @@ impl Interval {
         (Self::Day, "day"),
     ];
 
-    /// Partitions that are made before they begin.
+    /// How many partitions are created ahead of time.
     pub(crate) const fn ahead(self) -> u32 {
         match self {
             Self::Month => 4,
@@ -32,7 +32,7 @@ impl Interval {
         }
     }
 
-    /// The interval that holds `at`, by the calendar in UTC.
+    /// The calendar interval (UTC) that holds `at`.
     pub(crate) fn around(self, at: DateTime<Utc>) -> Range<DateTime<Utc>> {
         let day = at.date_naive();
         match self {
@@ -45,9 +45,8 @@ impl Interval {
         }
     }
 
-    /// The end of the name of the partition that holds `range`: `2026_11`, `2026_w48` or `2026_11_24`.
-    /// A month or a week that is not whole, for others stand in its place, is named by its first day,
-    /// so that no two names are the same.
+    /// The name suffix of the partition with that `range`: `2026_11`, `2026_w48` or `2026_11_24`.
+    /// A month or week that other partitions cut short is named by its first day, so that names stay unique.
     pub(crate) fn suffix(self, range: &Range<DateTime<Utc>>) -> String {
         let format = match self {
             _ if self.around(range.start) != *range => "%Y_%m_%d",
@@ -66,7 +65,7 @@ impl FromStr for Interval {
         let known = Self::ALL.iter().find(|(_, name)| *name == text);
         known
             .map(|(interval, _)| *interval)
-            .ok_or_else(|| format!("`{text}` is no interval; it may be month, week or day"))
+            .ok_or_else(|| format!("`{text}` is not an interval; it may be month, week or day"))
     }
 }
 
@@ -98,7 +97,7 @@ mod tests {
             around(Interval::Month, tuesday),
             expected("2026-12-01 2027-01-01", "2026_12")
         );
-        // The last days of December may lie in the first week of the next year, and here do not.
+        // The last days of December can belong to week 1 of the next ISO year; these belong to week 53.
         assert_eq!(
             around(Interval::Week, tuesday),
             expected("2026-12-28 2027-01-04", "2026_w53")

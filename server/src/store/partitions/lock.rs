@@ -1,5 +1,5 @@
-//! Locks that stop readers or writers. None of them is waited for or held for long: what needs some
-//! takes them all at once, each with its share of a tenth of a second, or gives way and tries again.
+//! Locks that block readers or writers. An attempt takes all its locks up front and waits at most 90 ms for all of
+//! them together. If it does not get them, it rolls back, lets others proceed, and tries again.
 
 use std::time::{Duration, Instant};
 
@@ -11,32 +11,33 @@ use crate::{
     store::database::Connection,
 };
 
-/// What all locks of one attempt may make others wait for.
+/// How long one attempt may wait for all its locks together: while it waits, others queue behind it.
 const WAIT: Duration = Duration::from_millis(90);
-/// For how long it is tried again; requests may take 30 s.
+/// How long attempts are repeated. Must be less than the 30 s that a request may take.
 const RETRY_LIMIT: Duration = Duration::from_secs(15);
-/// Between two attempts, in milliseconds: others get their turn.
+/// Pause between two attempts, in milliseconds, in which others can take their locks.
 const PAUSE: std::ops::Range<u64> = 20..80;
-/// Longer than PostgreSQL's deadlock_timeout (1 s), when a vacuum is told to give way.
+/// Longer than PostgreSQL's `deadlock_timeout` (1 s), after which an autovacuum that blocks another session is
+/// cancelled.
 const VACUUM_TIMEOUT: &str = "1500ms";
-/// Another server's turn is over by then, or it is asked again.
+/// How long one attempt waits for another server to finish changing partitions, before it is repeated.
 const TURN_TIMEOUT: &str = "3s";
-/// Longer than any turn takes.
+/// Longer than any server holds the lock [`DDL_LOCK_KEY`].
 const LONGEST_TURN: &str = "60s";
-/// Held while partitions change, so that servers take turns ("partitio" in ASCII).
-const TURN: i64 = 0x7061_7274_6974_696f;
+/// The advisory lock held while partitions change, so that servers take turns ("partitio" in ASCII).
+const DDL_LOCK_KEY: i64 = 0x7061_7274_6974_696f;
 
-/// Whom a lock stops.
+/// Whom a lock blocks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Mode {
     Writers,
     Everybody,
 }
 
-/// Makes attempts until one does not lose its locks to others.
+/// Repeats `attempt` until it gets all its locks, for at most [`RETRY_LIMIT`]. Any other error ends the loop at once.
 ///
 /// # Errors
-/// 503 where others never leave room.
+/// 503 if it never gets its locks.
 pub(crate) async fn with_lock_retry<T, F>(mut attempt: impl FnMut() -> F) -> Result<T>
 where
     F: Future<Output = Result<T>>,
@@ -51,33 +52,33 @@ where
             outcome => return outcome,
         }
     }
-    let detail = "The tables were in use without a pause for too long: a long transaction, such as an \
-        export or a backup, may be under way. Try again later.";
+    let detail = "The tables were locked for too long: a long transaction, such as an export or a \
+            backup, may be running. Try again later.";
     Err(Error::refused(stockroom_common::Kind::Unavailable, detail))
 }
 
-/// As [`lock_partition_ddl`], for one who has done too much to give way.
+/// Like [`lock_partition_ddl`], but waits longer: for work that is too expensive to repeat.
 pub(crate) async fn wait_for_turn(conn: &mut Connection) -> Result<()> {
-    turn(conn, LONGEST_TURN).await
+    lock_ddl(conn, LONGEST_TURN).await
 }
 
-/// Waits until no other server changes partitions; until the transaction ends none will.
+/// Waits until no other server changes partitions, and prevents others from doing so until the transaction ends.
 pub(crate) async fn lock_partition_ddl(conn: &mut Connection) -> Result<()> {
-    turn(conn, TURN_TIMEOUT).await
+    lock_ddl(conn, TURN_TIMEOUT).await
 }
 
-async fn turn(conn: &mut Connection, timeout: &str) -> Result<()> {
+async fn lock_ddl(conn: &mut Connection, timeout: &str) -> Result<()> {
     set_timeout(conn, timeout).await?;
     sqlx::query("select pg_advisory_xact_lock($1)")
-        .bind(TURN)
+        .bind(DDL_LOCK_KEY)
         .execute(conn)
         .await?;
     Ok(())
 }
 
-/// Keeps vacuums off the tables until the transaction ends. The lock for that stops neither readers
-/// nor writers, even while it is waited for, so it may wait until a vacuum gives way: which would be
-/// far too long for the locks of [`take`].
+/// Keeps vacuums off the tables until the transaction ends. Its lock (`share update exclusive`) blocks neither
+/// readers nor writers, even while it waits, so it can wait until an autovacuum gives way. The locks of [`take`] must
+/// not wait that long, so call this first.
 pub(crate) async fn hold_off_vacuum(
     conn: &mut Connection,
     tables: &[impl AsRef<str>],
@@ -94,7 +95,7 @@ pub(crate) async fn hold_off_vacuum(
     Ok(())
 }
 
-/// Takes the locks, none of which is ever waited for in vain for longer than others bear.
+/// Takes the locks in the given order. Each may wait for its share of [`WAIT`].
 pub(crate) async fn take(
     conn: &mut Connection,
     wanted: Vec<(impl AsRef<str>, Mode)>,

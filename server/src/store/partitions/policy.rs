@@ -1,4 +1,4 @@
-//! How long partitions stay attached, and which deletions are announced.
+//! How long partitions stay attached, and which deletions have been announced.
 
 use std::{
     collections::BTreeSet,
@@ -9,13 +9,13 @@ use std::{
 
 use chrono::{DateTime, Days, Months, Utc};
 
-/// Written `keep`, `archive:36m` or `drop:90d`; the unit is `d`, `w` or `m`.
+/// Written as `keep`, `archive:36m` or `drop:90d`; the unit is `d` (days), `w` (weeks) or `m` (months).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Retention {
     Keep,
-    /// Taken off once all of it is that old.
+    /// Archives a partition once all of it is that old.
     Archive(Age),
-    /// Taken off and deleted, one that was archived before as well.
+    /// Deletes a partition once all of it is that old, even if it was archived before.
     Drop(Age),
 }
 
@@ -27,7 +27,7 @@ pub enum Age {
 }
 
 impl Age {
-    /// The instant that is so long before `now`; none where the calendar ends.
+    /// The instant that is this long before `now`; `None` if it is outside the range of dates.
     pub(crate) fn before(self, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
         match self {
             Self::Days(days) => now.checked_sub_days(Days::new(days.into())),
@@ -37,12 +37,13 @@ impl Age {
     }
 }
 
-/// Partitions that were said to be deleted with the next sweep.
+/// The names of the partitions that the log has announced for deletion by the next sweep. Kept in memory only: after a
+/// restart, a deletion is announced again before it happens.
 #[derive(Debug, Default)]
 pub(crate) struct Announced(Mutex<BTreeSet<String>>);
 
 impl Announced {
-    /// Whether it was said before that this one will be deleted; from now on it was.
+    /// Records the announcement for this partition; returns whether it was announced before.
     pub(crate) fn announce(&self, name: &str) -> bool {
         let mut names = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         !names.insert(name.to_owned())
@@ -60,7 +61,7 @@ impl FromStr for Retention {
     fn from_str(text: &str) -> std::result::Result<Self, Self::Err> {
         let wrong = || {
             format!(
-                "`{text}` is no retention; write keep, or archive: or drop: and an age such as 90d, 12w or 36m"
+                "`{text}` is not a retention policy; write keep, or archive: or drop: and an age such as 90d, 12w or 36m"
             )
         };
         if text == "keep" {

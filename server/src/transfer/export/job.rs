@@ -1,14 +1,14 @@
-//! An export as a job: its file is kept in the database, to be fetched from any server once it is whole.
+//! An export as a job. Its file is kept in the database, so that any server can send it once it is complete.
 
 use std::sync::Arc;
 
 use axum::{
-    extract::{FromRequest, RawQuery, Request, State},
+    extract::{FromRequest, Request, State},
     http::{HeaderMap, header},
     response::Response,
 };
 use stockroom_common::{
-    Category, Customer, Id, Kind, Order, Product, Resource,
+    Id, Kind,
     bulk::MAX_ROWS,
     job::{ExportRequest, JobRequest, NamedRows},
 };
@@ -29,22 +29,21 @@ use crate::{
     transfer::parameters::parse_format,
 };
 
-/// Bytes that the ids of as many rows as may be named take, and some more.
+/// Maximum size of the body in bytes: room for [`MAX_ROWS`] ids, and some more.
 pub(crate) const BODY_LIMIT: usize = 1 << 20;
 
-/// `POST /v1/{r}/export?format&name&sort&q&<filters>`, or `?format&name` with the ids of rows as the body.
+/// `POST /v1/{r}/export?format&name&sort&q&<filters>`, or `?format&name` with the ids of rows in the body.
 pub(crate) async fn create<E: Entity>(
     State(store): State<Store>,
-    RawQuery(query): RawQuery,
+    mut parameters: Parameters,
     actor: Actor,
     request: Request,
 ) -> Result<Response> {
-    let mut parameters = Parameters::read(&query.unwrap_or_default())?;
     let format = parameters.take("format");
     let format = parse_format(format.as_deref().unwrap_or("ndjson"))?;
     let name = parameters.file_name()?;
     let query = parameters.encoded();
-    // Read now, so that what is wrong with it shows at once.
+    // Parse the ids or the list now, so that errors are reported at once.
     let ids = if request.headers().contains_key(header::CONTENT_TYPE) {
         parameters.refuse_rest(&["format", "name"])?;
         let Document(NamedRows { ids }) = Document::from_request(request, &store).await?;
@@ -74,7 +73,7 @@ pub(crate) async fn create<E: Entity>(
     jobs::accept(&store, new).await
 }
 
-/// Whether there is a body.
+/// Whether the request has a body.
 fn is_sent(headers: &HeaderMap) -> bool {
     let length = headers.get(header::CONTENT_LENGTH);
     headers.contains_key(header::TRANSFER_ENCODING) || length.is_some_and(|length| length != "0")
@@ -94,23 +93,17 @@ fn list_of<E: Entity>(store: &Store, query: &str) -> Result<ListRequest<E>> {
         let message = "name rows in the body: {\"ids\": […]}";
         return Err(unreadable("id", "unknown_parameter", message));
     }
-    let mut request = ListRequest::whole(parameters, &store.cursor_key)?;
-    request.in_batches_of(super::BATCH);
+    let mut request = ListRequest::parse_whole_list(parameters, &store.cursor_key)?;
+    request.set_batch_rows(super::BATCH);
     Ok(request)
 }
 
-/// Writes the file of a job, from the start where another server has begun it.
-pub(crate) async fn work(run: &Arc<Run>, request: &ExportRequest) -> Result<Outcome, JobError> {
-    match request.resource.as_str() {
-        Category::PATH => export::<Category>(run, request).await,
-        Product::PATH => export::<Product>(run, request).await,
-        Customer::PATH => export::<Customer>(run, request).await,
-        Order::PATH => export::<Order>(run, request).await,
-        other => {
-            let detail = format!("This server knows no {other}.");
-            Err(Error::refused(Kind::NotFound, detail).into())
-        }
-    }
+/// Writes the file of a job. If another server has begun it, starts again from the first row.
+pub(crate) async fn run<E: Entity>(
+    run: Arc<Run>,
+    request: ExportRequest,
+) -> Result<Outcome, JobError> {
+    export::<E>(&run, &request).await
 }
 
 async fn export<E: Entity>(run: &Run, request: &ExportRequest) -> Result<Outcome, JobError> {
@@ -139,7 +132,7 @@ async fn spool<S: Source>(
         () = run.until_stopped() => return run.check_running().map(|()| Outcome::default()),
     };
     let Ok(turn) = turn else {
-        return Err(Error::refused(Kind::Unavailable, "The server stops.").into());
+        return Err(Error::refused(Kind::Unavailable, "The server is stopping.").into());
     };
     let mut file = ChunkWriter::begin(run).await?;
     let mut rows = Rows::of(&run.store, source, request.format, turn).await?;
@@ -147,7 +140,7 @@ async fn spool<S: Source>(
     loop {
         run.check_running()?;
         let before = rows.rows;
-        // What was read is kept while more is read.
+        // Store the previous batch while the next one is read.
         let (batch, ()) = tokio::try_join!(rows.next(), file.store())?;
         let Some(batch) = batch else {
             break;

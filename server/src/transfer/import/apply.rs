@@ -1,6 +1,6 @@
-//! `mode=apply`: every row by all the rules of a single write. All in one transaction, or, where rows that
-//! fail are to leave the others alone, a transaction for each batch, so that nobody waits for long. The whole
-//! file is read before anything is written: one that breaks off is refused.
+//! `mode=apply`: writes every row with all the rules of a single write. `reject_all` uses one transaction;
+//! `reject_failed` uses one transaction per batch, so that other writers do not wait for long. The whole file is read
+//! before anything is written, so that a file that breaks off is refused.
 
 use std::time::Duration;
 
@@ -17,11 +17,11 @@ use crate::{
     store::{cache::Invalidation, write::Write},
 };
 
-/// Rows that are read, locked and logged at once.
+/// Rows that are read, locked and logged at a time.
 const BATCH: usize = 500;
-/// How often one looks whether others are through.
-const TURN: Duration = Duration::from_millis(50);
-/// How often a file that is written whole or not at all is begun again.
+/// How often to check whether other imports have ended.
+const POLL_INTERVAL: Duration = Duration::from_millis(50);
+/// Maximum number of attempts to write a file all or nothing. A race lost to another writer causes a new attempt.
 const WHOLE_ATTEMPTS: usize = 3;
 
 pub(super) async fn apply<E: Entity>(import: &Import) -> Result<(Report, Invalidation)> {
@@ -55,8 +55,8 @@ pub(super) async fn apply<E: Entity>(import: &Import) -> Result<(Report, Invalid
     }
 }
 
-/// Reads all rows and prepares them, before any transaction; gives what is wrong with them by themselves, as far as a
-/// refusal tells it, and whether they need anything to be made.
+/// Reads and prepares all rows before any transaction. Returns the errors in the rows themselves, at most as many as a
+/// refusal lists, and whether the rows need anything that must be created first, such as partitions.
 async fn prepare_all<E: Entity>(import: &Import, how: Prepare) -> Result<(Vec<Problem>, bool)> {
     let mut lines = import.file.lines(E::TABLE_COLUMNS).await?;
     let (mut faulty, mut needs) = (Vec::new(), false);
@@ -73,7 +73,7 @@ async fn prepare_all<E: Entity>(import: &Import, how: Prepare) -> Result<(Vec<Pr
         }
         faulty.extend(rows.iter().filter_map(InputRow::errors));
         if faulty.len() >= MAX_FAULTS {
-            // The refusal names no more of them, so there is nothing to look for in the rest.
+            // A refusal lists no more errors, so the remaining rows need not be checked.
             faulty.truncate(MAX_FAULTS);
             return Ok((faulty, needs));
         }
@@ -83,10 +83,11 @@ async fn prepare_all<E: Entity>(import: &Import, how: Prepare) -> Result<(Vec<Pr
 async fn all_or_nothing<E: Entity>(import: &Import) -> Result<(Report, Invalidation)> {
     let mut report = import.report()?;
     let mut write = Write::bulk(import.store.clone(), import.actor.clone());
+    write.begin().await?;
     let mut rows_read = 0;
     take_turn::<E>(import, &mut write, "pg_try_advisory_xact_lock").await?;
     lock_all::<E>(import, &mut write).await?;
-    // From the start again: a file is read by one at a time.
+    // Read the file again from the start, now that `lock_all` is done: a file has only one reader at a time.
     let mut lines = import.file.lines(E::TABLE_COLUMNS).await?;
     import.begin(Step::Writing);
     loop {
@@ -110,42 +111,45 @@ async fn all_or_nothing<E: Entity>(import: &Import) -> Result<(Report, Invalidat
     Ok((report, write.commit().await?))
 }
 
-/// Waits while a file of the same kind of rows is written whole, and, before that is begun, until the batches of others
-/// are. Two that create the same rows in different orders would each wait for the other.
+/// Waits until no other import writes the same entity all or nothing. With the exclusive lock (all or nothing), also
+/// waits for the batches of others. Two imports that create the same rows in different orders would otherwise wait for
+/// each other.
 async fn take_turn<E: Entity>(import: &Import, write: &mut Write, lock: &str) -> Result<()> {
     let sql = format!("select {lock}(hashtext($1))");
     loop {
         let is_ours = sqlx::query_scalar(AssertSqlSafe(sql.clone()))
             .bind(format!("import {}", E::TABLE))
-            .fetch_one(write.conn().await?)
+            .fetch_one(write.conn()?)
             .await?;
         if is_ours {
             return Ok(());
         }
-        // Others may take longer than a statement may wait.
+        // Poll, because other imports may take longer than a statement may wait. The loop also ends when this import
+        // must stop.
         import.check_running()?;
-        tokio::time::sleep(TURN).await;
+        tokio::time::sleep(POLL_INTERVAL).await;
     }
 }
 
-/// Locks what the rows of the file stand for or share with others, before any of it is written.
+/// Locks the existing rows that the file names and the rows that it shares with others, such as products, before any
+/// of it is written.
 async fn lock_all<E: Entity>(import: &Import, write: &mut Write) -> Result<()> {
     let mut lines = import.file.lines(E::TABLE_COLUMNS).await?;
-    lock::begin(write.conn().await?).await?;
+    lock::begin(write.conn()?).await?;
     loop {
         let rows = next::<E>(&mut lines).await?;
         if rows.is_empty() {
-            return lock::take::<E>(write.conn().await?, || import.check_running()).await;
+            return lock::take::<E>(write.conn()?, || import.check_running()).await;
         }
-        // Nothing is counted yet, but a job that is to stop must not read on.
+        // Nothing is counted here, but a stopped job must not read on.
         import.check_running()?;
-        lock::add(write.conn().await?, &rows).await?;
+        lock::add(write.conn()?, &rows).await?;
     }
 }
 
 async fn in_batches<E: Entity>(import: &Import) -> Result<(Report, Invalidation)> {
     let mut lines = import.file.lines(E::TABLE_COLUMNS).await?;
-    let (seen_to, mut report) = match import.found().await {
+    let (rows_processed, mut report) = match import.found().await {
         Some(found) => found,
         None => (0, import.report()?),
     };
@@ -157,7 +161,9 @@ async fn in_batches<E: Entity>(import: &Import) -> Result<(Report, Invalidation)
             return Ok((report, done));
         }
         let count = rows.len();
-        let skipped = usize::try_from(seen_to - seen_to.min(rows_read)).unwrap_or(usize::MAX);
+        // Skip the rows that a previous server of the job has processed.
+        let skipped =
+            usize::try_from(rows_processed - rows_processed.min(rows_read)).unwrap_or(usize::MAX);
         rows_read += count as u64;
         if let Some(last) = rows.drain(..skipped.min(count)).next_back() {
             last_line = Some(line(last.location));
@@ -185,6 +191,7 @@ async fn one_batch<E: Entity>(
     let mut attempt = 1;
     loop {
         let mut write = Write::bulk(import.store.clone(), import.actor.clone());
+        write.begin().await?;
         take_turn::<E>(import, &mut write, "pg_try_advisory_xact_lock_shared").await?;
         let written = many::write_all(&mut write, rows, import.request.on_error).await;
         let written = match written {
@@ -218,12 +225,12 @@ const fn line(place: RowLocation) -> u64 {
     }
 }
 
-/// What stopped an import after some of its batches, which stay.
+/// The error that stopped an import after some of its batches. The written batches stay, so it names the last line.
 fn stopped(import: &Import, error: Error, last_line: Option<u64>) -> Error {
     let mut problem = error.into_problem();
     if let Some(line) = last_line.filter(|_| !import.is_dry_run()) {
         problem.detail = format!(
-            "{} The rows up to the one in line {line} were seen to; import those after it again.",
+            "{} The rows up to line {line} are done; import the rest again.",
             problem.detail
         );
     }

@@ -1,5 +1,5 @@
-//! CSV as people and spreadsheets write it: which line a row begins in, what separates the cells, and quotes that do not
-//! fit. The reader that takes the cells apart does not tell any of these.
+//! CSV as people and spreadsheets write it. Finds what the CSV reader does not report: the line in which a row begins,
+//! the delimiter, and misplaced quotes.
 
 use std::{
     collections::VecDeque,
@@ -12,16 +12,17 @@ use stockroom_common::{
     table::{self, Column},
 };
 
-use super::lines::{BYTE_ORDER_MARK, LineReader, ROW_LIMIT, broken, not_utf8, too_long};
+use super::lines::{BYTE_ORDER_MARK, LineReader, ROW_LIMIT, broken, row_not_utf8, too_long};
 
-/// The rows of a table of those columns.
+/// Reads the rows of a table with these columns.
 pub(super) fn lines(
     mut bytes: BufReader<impl Read + Send + 'static>,
     columns: &'static [Column],
 ) -> Result<LineReader, FieldError> {
     let start = Start::read(&mut bytes).map_err(|error| broken(&error))?;
     let watch = Watch::new(&start);
-    // Where a quote is not closed, everything after it is in one cell, and the end as well.
+    // Append a random end marker to the file. If a quote is not closed, everything after it is in one cell, including
+    // the marker.
     let end = format!("\u{1}the end {:x}\u{1}", rand::random::<u128>());
     let watched = Watched {
         bytes: bytes.chain(io::Cursor::new(format!("\n{end}\n"))),
@@ -35,7 +36,7 @@ pub(super) fn lines(
     let header = table.byte_headers().map_err(|error| csv_fault(&error))?;
     let header = cells(header)?;
     if header.iter().all(|name| name.is_empty() || *name == end) {
-        let message = "there is no header, which names the columns";
+        let message = "the header with the column names is missing";
         return Err(FieldError::new("", "required", message));
     }
     let line = start.lines + 1;
@@ -75,7 +76,7 @@ pub(super) fn lines(
             if watch.seen().has_stray_quote(table.position().byte()) {
                 return Some(Ok((line, Err(unexpected_quote()))));
             }
-            // Spreadsheets leave rows of separators alone behind a table.
+            // Spreadsheets write rows of only separators after a table.
             let is_blank =
                 record.len() > 1 && record.iter().all(|cell| cell.trim_ascii().is_empty());
             if is_blank {
@@ -88,15 +89,16 @@ pub(super) fn lines(
     })))
 }
 
-/// What stands before the header, and what separates the cells.
+/// The start of a table: the delimiter, and the number of lines before the header.
 struct Start {
     delimiter: u8,
     lines: u64,
 }
 
 impl Start {
-    /// Takes away the mark that some put before UTF-8, and the line `sep=;` by which spreadsheets name the delimiter.
-    /// They write semicolons where the comma is taken, or tabs.
+    /// Skips the byte order mark that some programs write before UTF-8, and the line `sep=;` with which spreadsheets
+    /// name the delimiter. Without that line, the header decides: spreadsheets write semicolons if the comma is the
+    /// decimal separator, or tabs.
     fn read(bytes: &mut impl BufRead) -> io::Result<Self> {
         if bytes.fill_buf()?.starts_with(BYTE_ORDER_MARK) {
             bytes.consume(BYTE_ORDER_MARK.len());
@@ -122,7 +124,7 @@ impl Start {
     }
 }
 
-/// Takes away lines of separators alone, as spreadsheets write rows that nobody filled; gives how many.
+/// Skips lines of only separators, which spreadsheets write for empty rows. Returns their number.
 fn skip_blank_lines(bytes: &mut impl BufRead) -> io::Result<u64> {
     let mut lines = 0;
     loop {
@@ -143,7 +145,7 @@ fn cells(record: &csv::ByteRecord) -> Result<Vec<&str>, FieldError> {
     let cells = record.iter().map(std::str::from_utf8);
     cells
         .collect::<Result<_, _>>()
-        .map_err(|_| not_utf8(record.as_slice()))
+        .map_err(|_| row_not_utf8(record.as_slice()))
 }
 
 fn unexpected_quote() -> FieldError {
@@ -159,33 +161,34 @@ fn csv_fault(error: &csv::Error) -> FieldError {
     }
 }
 
-/// What was seen of a table on its way to the reader, which counts no lines between its records.
+/// Observes the bytes on their way to the CSV reader, because the reader does not count lines between records.
 #[derive(Clone)]
 struct Watch(Arc<Mutex<Seen>>);
 
 struct Seen {
     delimiter: u8,
     cell: Cell,
-    /// Bytes read since a row began: one that never ends must not fill the memory.
+    /// Bytes read since a row began, because a row that never ends must not fill the memory.
     since_row: usize,
-    /// Bytes read in all.
+    /// Total number of bytes read.
     read: u64,
-    /// Where lines end beyond the last row, and whether each is one of its own: a feed after a return is not.
+    /// Byte offsets of the line breaks after the last row, and whether each counts: a line feed after a carriage
+    /// return does not.
     breaks: VecDeque<(u64, bool)>,
-    /// Where something comes after a quote that has ended its cell.
+    /// Byte offsets of text that follows a closing quote within the same cell.
     stray_quotes: VecDeque<u64>,
     /// Lines that ended before the last row.
     lines: u64,
     last: u8,
 }
 
-/// Where in a cell the reader is.
+/// The state of the parser within a cell.
 #[derive(Clone, Copy)]
 enum Cell {
     Start,
     Plain,
     Quoted,
-    /// After a quote within quotes: the first of two, or the end.
+    /// After a quote within quotes: the first of a pair, or the closing quote.
     Quote,
 }
 
@@ -209,7 +212,7 @@ impl Watch {
 }
 
 impl Seen {
-    /// The line of the row that was looked for from that byte on: blank lines come before it.
+    /// The line of the row that begins at or after this byte offset; blank lines before it are counted.
     fn line_of(&mut self, mut byte: u64) -> u64 {
         while let Some((place, is_own)) = self.breaks.pop_front_if(|(place, _)| *place <= byte) {
             self.lines += u64::from(is_own);
@@ -218,7 +221,7 @@ impl Seen {
         self.lines + 1
     }
 
-    /// Whether there was such a quote before that byte and after the last row.
+    /// Whether the row that ends at this byte offset has a stray quote. Forgets those that it finds.
     fn has_stray_quote(&mut self, end: u64) -> bool {
         let mut has_any = false;
         while self
@@ -265,7 +268,7 @@ struct Watched<R> {
 impl<R: Read> Read for Watched<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let mut seen = self.watch.seen();
-        // What was read ahead may be of many rows; only what is read for one alone adds up.
+        // One read may cover many rows. Reads only add up while the same row is read, because each row resets this.
         if seen.since_row > ROW_LIMIT {
             return Err(io::ErrorKind::FileTooLarge.into());
         }

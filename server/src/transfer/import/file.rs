@@ -1,4 +1,5 @@
-//! A file that was received, kept without a name: whatever happens, it goes with the last who has it open.
+//! A received file. It is stored without a name, so that it disappears when its last handle is closed, even after a
+//! crash.
 
 use std::{
     io::{self, BufRead, BufReader, Read, Seek},
@@ -10,7 +11,7 @@ use std::{
 
 use super::{
     csv_table,
-    lines::{Line, LineReader, no_utf8},
+    lines::{Line, LineReader, wrong_encoding},
     ndjson,
     space::{DiskSpace, cannot_store},
 };
@@ -21,33 +22,33 @@ use crate::{
 use flate2::read::MultiGzDecoder;
 use stockroom_common::{FieldError, Kind, format::Format, table::Column};
 
-/// Bytes of rows that are held at a time.
+/// Bytes of rows in memory at a time.
 const BATCH_BYTES: u64 = 4 << 20;
-/// Rows that a file may have.
+/// Maximum number of rows in a file.
 const MAX_ROWS: u64 = 50_000_000;
-/// Unpacked, a file may be so many times as large as it was sent: tables shrink to a tenth or a fiftieth, and what
-/// shrinks to a thousandth holds nothing.
+/// Maximum ratio of the decompressed size to the size as sent. Tables shrink to a tenth or a fiftieth; a file that
+/// shrinks to a thousandth has no real content.
 const MAX_RATIO: u64 = 100;
-/// However well it shrinks, it may be so many times as large as a file may be when it is sent.
+/// Maximum decompressed size, in multiples of the maximum size as sent. It holds whatever the ratio.
 const UNPACKED_LIMIT: u64 = 32;
-/// Small ones may be so large in any case.
+/// Decompressed size in bytes that is always allowed, even for very small files.
 const UNPACKED_FREE: u64 = 4 << 20;
 const GZIP: [u8; 2] = [0x1f, 0x8b];
 
-/// The rows of a file, not yet read as those of an entity.
+/// The rows of a file, not yet parsed as rows of an entity.
 pub(crate) struct File {
     file: std::fs::File,
     format: Format,
-    /// Bytes that it may have unpacked.
+    /// Maximum decompressed size in bytes.
     limit: u64,
     interrupted: Interrupted,
     _space: DiskSpace,
 }
 
-/// Rows on their way out of a file.
+/// Reads the rows of a file.
 pub(crate) struct Lines {
     reader: Option<LineReader>,
-    /// Bytes that were read for them so far.
+    /// Decompressed bytes read so far.
     read: Arc<AtomicU64>,
     rows: u64,
 }
@@ -70,17 +71,17 @@ impl File {
         }
     }
 
-    /// How many bytes it has, and the file from its start on.
+    /// The size in bytes, and the file positioned at its start.
     pub(super) fn into_bytes(self) -> Result<(u64, std::fs::File)> {
         let mut file = self.file;
         file.rewind().map_err(cannot_store)?;
         Ok((file.metadata().map_err(cannot_store)?.len(), file))
     }
 
-    /// The rows from the first on, for a table of those columns.
+    /// The rows from the first one on, for a table with these columns.
     ///
     /// # Errors
-    /// 400 where the header names what is no column.
+    /// 400 if the header names an unknown column, or the file is UTF-16.
     pub(crate) async fn lines(&self, columns: &'static [Column]) -> Result<Lines> {
         let mut file = self.file.try_clone().map_err(cannot_store)?;
         let (format, limit) = (self.format, self.limit);
@@ -106,7 +107,7 @@ impl File {
             let mut bytes = BufReader::with_capacity(1 << 16, bytes);
             let is_utf16 = is_utf16(bytes.fill_buf().unwrap_or_default());
             Ok::<_, io::Error>(match format {
-                _ if is_utf16 => Err(no_utf8("UTF-16")),
+                _ if is_utf16 => Err(wrong_encoding("UTF-16")),
                 Format::Csv => csv_table::lines(bytes, columns),
                 Format::Ndjson => Ok(ndjson::lines(bytes)),
             })
@@ -126,11 +127,10 @@ impl File {
 }
 
 impl Lines {
-    /// The next rows, at most `limit` and of no more than some MiB, as `read` makes of them; none after the
-    /// last.
+    /// The next rows, converted by `read`: at most `limit` rows and about `BATCH_BYTES`; none after the last.
     ///
     /// # Errors
-    /// 400 where the file breaks off, or a row has no end.
+    /// 400 if the file breaks off or a row has no end; 413 if the file has more than `MAX_ROWS` rows.
     pub(crate) async fn next<T: Send + 'static>(
         &mut self,
         limit: usize,
@@ -164,7 +164,7 @@ impl Lines {
     }
 }
 
-/// Whether every other byte is 0, as those of most UTF-16 are, or there is its mark.
+/// Whether the text starts with a UTF-16 byte order mark, or every other byte is 0, as in most UTF-16.
 fn is_utf16(start: &[u8]) -> bool {
     let start = &start[..start.len().min(64)];
     let is_zero = |from: usize| {
@@ -174,7 +174,7 @@ fn is_utf16(start: &[u8]) -> bool {
     start.starts_with(b"\xff\xfe") || start.starts_with(b"\xfe\xff") || is_zero(0) || is_zero(1)
 }
 
-/// Bytes that fail where there are too many of them: what is packed may unpack to anything.
+/// A reader that fails after too many bytes, because a small compressed file can decompress to any size.
 struct Limited {
     bytes: Box<dyn Read + Send>,
     left: u64,
@@ -192,7 +192,7 @@ impl Read for Limited {
         match self.left.checked_sub(read as u64) {
             Some(left) => self.left = left,
             None => {
-                let message = "it unpacks to too much, or to more than a hundred times its size; split it, or send it unpacked";
+                let message = "it decompresses to more than a hundred times its size, or to too much; split it, or send it uncompressed";
                 return Err(io::Error::other(message));
             }
         }
@@ -213,7 +213,7 @@ mod tests {
             interrupted: Interrupted::default(),
         };
         let fault = ndjson::lines(BufReader::new(bytes)).find_map(Result::err);
-        assert!(fault.unwrap().message.contains("unpacks to too much"));
+        assert!(fault.unwrap().message.contains("decompresses to more"));
     }
 
     #[test]
@@ -228,12 +228,12 @@ mod tests {
         }
         assert!(!is_utf16(b"name\n") && !is_utf16(b"") && !is_utf16("näme".as_bytes()));
         assert!(
-            super::super::lines::not_utf8(b"Caf\xe9")
+            super::super::lines::row_not_utf8(b"Caf\xe9")
                 .message
                 .contains("Windows-1252")
         );
         assert!(
-            super::super::lines::not_utf8(b"Caf\x81")
+            super::super::lines::row_not_utf8(b"Caf\x81")
                 .message
                 .contains("another encoding")
         );

@@ -1,28 +1,24 @@
-//! An import as a job: its file is kept in the database until it is written, so that any server can do it.
+//! An import as a job. Its file is kept in the database until it is imported, so that any server can run the job.
 
 use std::sync::Arc;
 
 use axum::response::Response;
 
 use stockroom_common::{
-    Category, Customer, Kind, Order, Product, Resource,
     bulk::OnError,
     job::{ImportRequest, JobRequest},
 };
 
 use super::{Import, Step, cancelled, file::File, receive::copy_of_job, run as write_rows, turn};
 use crate::{
-    http::{
-        error::{Error, Result},
-        extract::Actor,
-    },
+    http::{error::Result, extract::Actor},
     jobs::{self, JobError, NewJob, Outcome, Run},
     rows::entity::Entity,
     store::Store,
     transfer::interrupt::Interrupt,
 };
 
-/// Keeps the file and puts its import into the queue, both or neither.
+/// Stores the file and queues its import, in one transaction.
 pub(super) async fn enqueue(
     store: &Store,
     actor: Actor,
@@ -37,29 +33,22 @@ pub(super) async fn enqueue(
         seed: None,
         file_bytes: i64::try_from(bytes).ok(),
     };
-    // It holds a connection for as long as the file takes.
+    // Storing the file occupies a connection for as long as the file takes.
     let _turn = turn(store).await?;
     let mut transaction = store.database.bulk.begin().await?;
     let job = jobs::insert(&mut transaction, new).await?;
     jobs::store_file(&mut transaction, job.id, file).await?;
     transaction.commit().await?;
     store.jobs.notify();
-    Ok(jobs::as_preferred(jobs::accepted(&job, "jobs")))
+    Ok(jobs::with_preference_applied(jobs::accepted(&job, "jobs")))
 }
 
-/// Imports the file of a job. Where another server has seen to some of its rows, the others.
-pub(crate) async fn work(run: &Arc<Run>, request: &ImportRequest) -> Result<Outcome, JobError> {
-    let done = match request.resource.as_str() {
-        Category::PATH => import::<Category>(run, request).await,
-        Product::PATH => import::<Product>(run, request).await,
-        Customer::PATH => import::<Customer>(run, request).await,
-        Order::PATH => import::<Order>(run, request).await,
-        other => {
-            let detail = format!("This server knows no {other}.");
-            Err(Error::refused(Kind::NotFound, detail))
-        }
-    };
-    Ok(done?)
+/// Imports the file of a job. Skips the rows that another server has already processed.
+pub(crate) async fn run<E: Entity>(
+    run: Arc<Run>,
+    request: ImportRequest,
+) -> Result<Outcome, JobError> {
+    Ok(import::<E>(&run, &request).await?)
 }
 
 async fn import<E: Entity>(run: &Arc<Run>, request: &ImportRequest) -> Result<Outcome> {
@@ -78,10 +67,10 @@ async fn import<E: Entity>(run: &Arc<Run>, request: &ImportRequest) -> Result<Ou
         turn = run.store.transfers.clone().acquire_owned() => turn,
         () = run.until_stopped() => return Err(cancelled()),
     };
-    // Where the cache could not be told, the relay does it.
+    // If the cache could not be invalidated, the relay does it later.
     let written = write_rows::<E>(&import).await;
     if written.is_err() && request.on_error == OnError::RejectAll {
-        // Nothing of it is left.
+        // Everything was rolled back, so the progress starts again.
         import.begin(Step::Writing);
     }
     let (report, _) = written?;

@@ -1,40 +1,40 @@
-//! What the readers of both formats share: a row with its line, and what is wrong with bytes that are none.
+//! Shared by the readers of both formats: a row with its line, and the errors of bytes that are not a row.
 
 use std::io;
 
 use serde_json::Value;
 use stockroom_common::FieldError;
 
-/// Bytes that a row may have.
+/// Maximum size of a row in bytes.
 pub(super) const ROW_LIMIT: usize = 1 << 20;
 pub(super) const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
-/// A row: the line where it begins, and what stands there.
+/// A row: the line in which it begins, and its content.
 pub(crate) type Line = (u64, Result<Value, FieldError>);
 
-/// Rows on their way out of a file; a fault that none can follow ends them.
+/// The rows of a file. An error after which no row can be read ends them.
 pub(super) type LineReader = Box<dyn Iterator<Item = Result<Line, FieldError>> + Send>;
 
 pub(super) fn broken(error: &io::Error) -> FieldError {
     FieldError::new("", "syntax", format!("cannot be read: {error}"))
 }
 
-/// What to say of a row that is not UTF-8.
-pub(super) fn not_utf8(row: &[u8]) -> FieldError {
-    // Bytes that stand for nothing in Windows-1252.
+/// The error for a row that is not UTF-8.
+pub(super) fn row_not_utf8(row: &[u8]) -> FieldError {
+    // Bytes that do not occur in Windows-1252 text.
     let is_windows = !row
         .iter()
         .any(|byte| matches!(byte, 0 | 0x81 | 0x8d | 0x8f | 0x90 | 0x9d));
-    no_utf8(if is_windows {
-        "Windows-1252, as it seems"
+    wrong_encoding(if is_windows {
+        "probably Windows-1252"
     } else {
         "another encoding"
     })
 }
 
-pub(super) fn no_utf8(encoding: &str) -> FieldError {
+pub(super) fn wrong_encoding(encoding: &str) -> FieldError {
     let message = format!(
-        "is not UTF-8 but {encoding}; save the file as UTF-8 (as a table it is \"CSV UTF-8\" in spreadsheets)"
+        "is not UTF-8 but {encoding}; save the file as UTF-8 (in spreadsheets: \"CSV UTF-8\")"
     );
     FieldError::new("", "syntax", message)
 }

@@ -1,11 +1,11 @@
-//! NDJSON: a row in each line.
+//! NDJSON: one row per line.
 
 use std::io::{BufRead, Read};
 
 use serde_json::Value;
 use stockroom_common::{FieldError, document};
 
-use super::lines::{BYTE_ORDER_MARK, LineReader, ROW_LIMIT, broken, not_utf8, too_long};
+use super::lines::{BYTE_ORDER_MARK, LineReader, ROW_LIMIT, broken, row_not_utf8, too_long};
 
 pub(super) fn lines(mut bytes: impl BufRead + Send + 'static) -> LineReader {
     let mut number = 0;
@@ -43,7 +43,7 @@ fn read_row(line: &[u8], number: u64) -> Result<Value, FieldError> {
         _ => line,
     };
     if std::str::from_utf8(line).is_err() || line.contains(&0) {
-        return Err(not_utf8(line));
+        return Err(row_not_utf8(line));
     }
     document::parse(line)
 }

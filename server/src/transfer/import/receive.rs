@@ -1,5 +1,5 @@
-//! Files on their way to this server's disk. So many are received at a time, each has to keep moving, and
-//! together they may take so much room: no caller fills the disk or keeps others out by being slow.
+//! Receives files and stores them on this server's disk. The number of uploads at a time, the minimum rate of each, and
+//! their total size are limited, so that no caller can fill the disk or block others by being slow.
 
 use std::time::Duration;
 
@@ -19,35 +19,35 @@ use crate::{
     store::Store,
 };
 
-/// How long one more waits for its turn: most files arrive within moments.
+/// How long an upload waits for its turn. Most files arrive within moments.
 const TURN_LIMIT: Duration = Duration::from_secs(10);
-/// Bytes that must arrive in each such span until the file is whole.
+/// Bytes that must arrive in each [`SPAN`] until the file is complete.
 const MIN_BYTES: u64 = 16 << 10;
 const SPAN: Duration = Duration::from_secs(30);
 
-/// Takes in a body.
+/// Receives a body.
 ///
 /// # Errors
-/// 408 where too little of it comes, 413 where it is too large, 400 where it breaks off, 503 where there is no
-/// room for it now.
+/// 408 if too little of it arrives, 413 if it is too large, 400 if it breaks off, 503 if the server has no room for it
+/// now.
 pub(crate) async fn receive(
     store: &Store,
     body: Body,
     format: Format,
     interrupted: Interrupted,
 ) -> Result<File> {
-    // Before anything of it is asked for.
+    // Check the announced size before reading the body, which asks the caller to send it.
     check_size(body.size_hint().lower(), store.options.import_limit)?;
     let wait = TURN_LIMIT.min(store.options.request_timeout / 2);
     let turn = tokio::time::timeout(wait, store.spool.uploads.acquire()).await;
     let Ok(Ok(_upload)) = turn else {
-        let detail = "As many files as may be are being received; try again when one has arrived.";
+        let detail = "Too many files are being received. Try again when one has arrived.";
         return Err(Error::refused(Kind::Unavailable, detail));
     };
     let mut file = tokio::fs::File::from_std(tempfile::tempfile().map_err(cannot_store)?);
     let mut space = DiskSpace::of(store);
     let mut chunks = body.into_data_stream();
-    // Whoever takes a whole span for less than that never ends.
+    // A caller that sends less than `MIN_BYTES` in a span is refused, because it might never end.
     let span = SPAN.min(store.options.request_timeout);
     let (mut until, mut arrived) = (Instant::now() + span, 0);
     loop {
@@ -57,14 +57,14 @@ pub(crate) async fn receive(
                 continue;
             }
             let detail = format!(
-                "Only {arrived} bytes of the file have come in {} s; send it from nearer, or gzipped.",
+                "Only {arrived} bytes of the file arrived within {} s. Use a faster connection, or gzip it.",
                 span.as_secs()
             );
             return Err(Error::refused(Kind::Timeout, detail));
         };
         let Some(chunk) = next else { break };
-        let chunk = chunk
-            .map_err(|_| Error::refused(Kind::Unreadable, "The file did not arrive whole."))?;
+        let chunk =
+            chunk.map_err(|_| Error::refused(Kind::Unreadable, "The file is incomplete."))?;
         arrived += chunk.len() as u64;
         space.grow(chunk.len())?;
         check_size(space.bytes(), space.file_limit())?;
@@ -78,8 +78,7 @@ fn check_size(bytes: u64, limit: u64) -> Result<()> {
     if bytes <= limit {
         return Ok(());
     }
-    let detail =
-        format!("The file has more than the {limit} bytes that the server takes; split it.");
+    let detail = format!("The file has more than the allowed {limit} bytes; split it.");
     Err(Error::refused(Kind::TooLarge, detail))
 }
 

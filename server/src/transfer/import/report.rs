@@ -1,5 +1,5 @@
-//! What has become of the rows of a file: the refused ones in the answer, or, on request, every row of
-//! it as a stream that is kept on disk until all of them are written.
+//! The outcome of the rows of a file. The response has the refused rows or, on request, a stream of every row, which
+//! is kept on disk until all rows are written.
 
 use std::{
     fs::File,
@@ -27,7 +27,7 @@ const CHUNK: usize = 1 << 16;
 
 pub(crate) struct Report {
     totals: ImportReport,
-    /// Each row in a line, where that is wanted.
+    /// One line per row, if the caller wants every row.
     every_row: Option<BufWriter<File>>,
 }
 
@@ -40,7 +40,7 @@ impl Report {
         })
     }
 
-    /// Goes on with what was told so far.
+    /// Continues the report of a previous server.
     pub(super) const fn resume(totals: ImportReport) -> Self {
         Self {
             totals,
@@ -56,19 +56,19 @@ impl Report {
         self.totals
     }
 
-    /// Adds what has become of the row that begins in that line.
+    /// Adds the outcome of the row that begins in this line.
     pub(super) fn push(&mut self, line: u64, row: BulkRow) -> Result<()> {
         let row = ImportRow { line, row };
         self.totals.push(&row);
         self.write(&row)
     }
 
-    /// Adds rows that were all loaded as they are.
+    /// Adds rows that were all loaded unchanged.
     pub(super) fn loaded(&mut self, rows: u64) {
         self.totals.created += rows;
     }
 
-    /// Rows of which something was said.
+    /// Number of rows with an outcome so far.
     pub(super) fn rows(&self) -> u64 {
         let totals = &self.totals;
         totals.created + totals.updated + totals.unchanged + totals.failed
@@ -78,7 +78,7 @@ impl Report {
         if self.every_row.is_none() {
             return Ok(Json(self.totals).into_response());
         }
-        // The rows that were refused stand there already.
+        // The lines already contain the refused rows.
         self.totals.refused.clear();
         let totals = std::mem::take(&mut self.totals);
         self.write(&totals)?;

@@ -1,5 +1,5 @@
-//! `mode=restore`: rows as they were exported, with their ids, versions and times, into a table that is
-//! empty. Nothing follows from them: no stock moves, and the change log tells of all in one entry.
+//! `mode=restore`: loads rows as they were exported, with their ids, versions and times, into an empty table. There are
+//! no side effects: no stock moves, and the change log has one entry for all rows.
 
 use std::ops::Range;
 
@@ -26,7 +26,7 @@ use crate::{
     },
 };
 
-/// Rows that one COPY loads.
+/// Rows in one COPY.
 const BATCH: usize = 2_000;
 
 pub(super) async fn restore<E: Entity>(import: &Import) -> Result<(Report, Invalidation)> {
@@ -37,12 +37,13 @@ pub(super) async fn restore<E: Entity>(import: &Import) -> Result<(Report, Inval
     refuse_faults::<E>(import, None).await?;
     let mut report = import.report()?;
     let mut write = Write::bulk(import.store.clone(), import.actor.clone());
-    // Two at once would mix: the second waits, and finds rows.
+    write.begin().await?;
+    // Two restores at once would mix their rows. The second one waits here, then finds rows and is refused.
     sqlx::query("select pg_advisory_xact_lock(hashtext($1))")
         .bind(format!("restore {}", E::TABLE))
-        .execute(write.conn().await?)
+        .execute(write.conn()?)
         .await?;
-    refuse_rows::<E>(write.conn().await?).await?;
+    refuse_rows::<E>(write.conn()?).await?;
     let copy = |rows: Vec<E>| E::copy(&import.store.partitions, rows.into_iter());
     load_all(import, &mut write, &mut report, copy).await?;
     if import.is_dry_run() {
@@ -68,7 +69,7 @@ pub(super) async fn restore<E: Entity>(import: &Import) -> Result<(Report, Inval
     Ok((report, done))
 }
 
-/// Loads the whole file by what `copy` makes of its rows.
+/// Loads the whole file. `copy` converts its rows to rows of tables.
 pub(crate) async fn load_all<E: Entity>(
     import: &Import,
     write: &mut Write,
@@ -89,14 +90,14 @@ pub(crate) async fn load_all<E: Entity>(
             .collect::<Result<_, Problem>>()?;
         report.loaded(rows.len() as u64);
         for table in copy(rows.iter().map(|(_, row)| row.clone()).collect())? {
-            let loaded = table.load(write.conn().await?).await;
+            let loaded = table.load(write.conn()?).await;
             loaded.map_err(|error| at_fault(error, first, &rows))?;
         }
         import.count(Step::Writing, rows.len())?;
     }
 }
 
-/// Reads a row with what the server sets, all of which must fit together.
+/// Reads a row, including the fields that the server sets, all of which must be consistent.
 fn read<E: Entity>((line, value): Line) -> (u64, Result<E, Problem>) {
     let unreadable = |fault: FieldError| Problem::fields(Kind::Unreadable, vec![fault]);
     let row = value.map_err(unreadable).and_then(|mut value: Value| {
@@ -112,8 +113,8 @@ fn read<E: Entity>((line, value): Line) -> (u64, Result<E, Problem>) {
     (line, row)
 }
 
-/// Reads the whole file, so that nothing is begun that cannot be ended. Its rows must lie in that range;
-/// where there is none, their partitions are made.
+/// Reads the whole file and refuses it if any row is invalid, so that no load starts that cannot be completed. The rows
+/// must be within `range`. Without a range, their partitions are created.
 pub(crate) async fn refuse_faults<E: Entity>(
     import: &Import,
     range: Option<&Range<DateTime<Utc>>>,
@@ -160,7 +161,7 @@ fn lies_in<E: Entity>(range: &Range<DateTime<Utc>>, row: &E) -> Result<()> {
         return Ok(());
     }
     let message = format!(
-        "is {at}; the partition holds {} to before {}",
+        "is {at}; the partition has {} to before {}",
         range.start, range.end
     );
     Err(Error::field(
@@ -175,7 +176,7 @@ async fn ensure<E: Entity>(store: &Store, family: Family, row: &E) -> Result<()>
     let at = row.id().time().unwrap_or_default();
     if !order::may_be_placed(store, store.options.clock.now(), at) {
         let first = store.options.orders_from.date_naive();
-        let message = format!("is {at}; this shop keeps orders from {first} to a day from now");
+        let message = format!("is {at}; this shop takes orders from {first} to one day from now");
         return Err(Error::field(
             Kind::Invalid,
             "/placed_at",
@@ -196,7 +197,7 @@ async fn refuse_rows<E: Entity>(conn: &mut Connection) -> Result<()> {
         .await?;
     if is_any {
         let detail = format!(
-            "There are {} already, and a restore would mix them up; it fills an empty shop.",
+            "The shop has {} already; a restore needs an empty shop.",
             E::PATH
         );
         return Err(Error::refused(Kind::Conflict, detail));
@@ -204,12 +205,13 @@ async fn refuse_rows<E: Entity>(conn: &mut Connection) -> Result<()> {
     Ok(())
 }
 
-/// What the database found among rows that it takes together, at the line of the row if that shows.
+/// Converts the error of a COPY of many rows: adds the line of the row at fault, or the range of lines if the row
+/// cannot be identified.
 fn at_fault<E: Entity>(error: Error, first: u64, rows: &[(u64, E)]) -> Error {
     let value = error.value_at_fault();
     let is_twice = error.is_duplicate_key_of(E::TABLE);
     let error = if is_twice {
-        let message = "stands there twice, or was created meanwhile";
+        let message = "is there twice, or was just created";
         Error::field(Kind::Conflict, "/id", "duplicate", message)
     } else {
         error.on_constraint(E::CONSTRAINTS)
@@ -219,7 +221,7 @@ fn at_fault<E: Entity>(error: Error, first: u64, rows: &[(u64, E)]) -> Error {
     };
     let line = value.and_then(|value| {
         let holds = |row: &E| holds(&document::to_value(row), &value);
-        // Of two that are alike the second is at fault.
+        // Of two duplicates, the second is at fault.
         let mut found = rows.iter().filter(|(_, row)| holds(row));
         let (line, _) = if problem.is(Kind::Conflict) {
             found.next_back()?
@@ -238,7 +240,7 @@ fn at_fault<E: Entity>(error: Error, first: u64, rows: &[(u64, E)]) -> Error {
     }
 }
 
-/// Whether a text stands somewhere in it; the database may have changed its case.
+/// Whether a value contains this text anywhere, in any case: the database may have changed the case.
 fn holds(value: &Value, text: &str) -> bool {
     match value {
         Value::String(own) => own.to_lowercase() == text.to_lowercase(),
@@ -248,7 +250,7 @@ fn holds(value: &Value, text: &str) -> bool {
     }
 }
 
-/// Tells the planner about the new rows, rather than wait until autovacuum does.
+/// Updates the planner's statistics instead of waiting for autovacuum.
 pub(crate) async fn analyze(store: &Store, tables: &str) {
     let analyzed = async {
         let mut transaction = store.database.bulk.begin().await?;
@@ -260,6 +262,6 @@ pub(crate) async fn analyze(store: &Store, tables: &str) {
         Ok::<_, Error>(())
     };
     if let Err(error) = analyzed.await {
-        tracing::warn!(%error, "the planner is yet to learn of the restored rows");
+        tracing::warn!(%error, "the restored rows are not analyzed yet");
     }
 }

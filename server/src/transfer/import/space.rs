@@ -1,4 +1,4 @@
-//! Disk space for files: together they may take only so much.
+//! Limits the total disk space of received files.
 
 use std::{
     io,
@@ -15,7 +15,7 @@ use crate::{
     store::Store,
 };
 
-/// The disk space that one file takes, released with the file.
+/// The disk space that one file uses; released with the file.
 #[derive(Debug)]
 pub(crate) struct DiskSpace {
     used: Arc<AtomicU64>,
@@ -34,7 +34,7 @@ impl DiskSpace {
         }
     }
 
-    /// Bytes that a file may have as it is sent.
+    /// Maximum size of a file as sent, in bytes.
     pub(super) const fn file_limit(&self) -> u64 {
         self.file_limit
     }
@@ -49,8 +49,8 @@ impl DiskSpace {
         if self.used.fetch_add(bytes, SeqCst) + bytes <= self.limit {
             return Ok(());
         }
-        let detail = "The files that are being imported take all the space that they may; try again when one is \
-            done.";
+        let detail = "The files that are being imported use all the allowed disk space. Try again when one \
+            is done.";
         Err(Error::refused(Kind::Unavailable, detail))
     }
 }

@@ -1,5 +1,5 @@
-//! Two people, one row: where both changed the same field, one sees what it was, what they made of it and
-//! what one would make of it oneself, and chooses field by field. Nothing is overwritten unseen.
+//! Edit conflicts: if two people have changed the same field of a row, the user sees the base value, the other person's
+//! value and their own, and chooses one per field. Nothing is overwritten without being seen.
 
 use serde_json::Value;
 
@@ -10,16 +10,16 @@ use crate::{
     settings::keys::Command,
 };
 
-/// The fields that two people changed to different things.
+/// The fields that two people have changed to different values.
 #[derive(Debug)]
 pub struct Conflict {
     pub fields: Vec<FieldConflict>,
     pub selected: usize,
-    /// Whether it is in sight; it stays until each field is chosen.
+    /// Whether the conflict is shown. It is kept while hidden, until a value is chosen for each field.
     pub is_shown: bool,
 }
 
-/// One of them. Each version is the slots of the field: one, or those of the order lines.
+/// A field in conflict. Each version holds the slots of the field: one slot, or those of all order lines.
 #[derive(Debug)]
 pub struct FieldConflict {
     pub field: &'static Field,
@@ -45,7 +45,7 @@ impl Conflict {
 
     fn choose(&mut self, side: Resolution) {
         self.fields[self.selected].choice = Some(side);
-        // On to the next that is open.
+        // Selects the next undecided field.
         let open = |field_conflict: &FieldConflict| field_conflict.choice.is_none();
         let after = self.fields[self.selected..].iter().position(open);
         let next = after
@@ -56,8 +56,8 @@ impl Conflict {
 }
 
 impl Form {
-    /// Puts the change on top of the row as it is now. What does not overlap is saved at once; of what
-    /// does, one chooses.
+    /// Applies the user's changes to the current row (a three-way merge with `initial` as the base). Saves at once if
+    /// no field was changed by both; otherwise shows the conflict.
     pub(super) fn rebase(&mut self, row: &Value, ctx: &mut Context<'_>) {
         let Purpose::Edit { version, .. } = &mut self.purpose else {
             return;
@@ -76,6 +76,7 @@ impl Form {
         for field in &self.fields {
             let [own, was, is] =
                 [&mine, &before, &now].map(|document| slot::at(document, field.pointer));
+            // Whether the user has changed the field, and not to the value that it has now anyway.
             let is_mine = own != was && own != is;
             if is_mine && is != was {
                 let of_field = |slots: &[Slot]| -> Vec<Slot> {
@@ -98,7 +99,7 @@ impl Form {
             slots.extend(from.extract_if(.., |slot| slot.belongs_to(field)));
         }
         self.slots = slots;
-        // Their order may have fewer lines.
+        // The merged order may have fewer lines.
         self.focus = self.focus.min(self.slots.len().saturating_sub(1));
         if conflicts.is_empty() {
             return self.save(ctx);
@@ -110,7 +111,8 @@ impl Form {
         });
     }
 
-    /// Shows the two versions again, with what the form says by now, where something is not chosen yet.
+    /// Whether a conflict is open. If so, shows it again with the form's current values, which may have been edited
+    /// since.
     pub(super) fn has_open_conflict(&mut self) -> bool {
         let Some(conflict) = &mut self.conflict else {
             return false;
@@ -143,7 +145,7 @@ impl Form {
                 self.apply_choices();
                 self.save(ctx);
             }
-            // Back to the form, on top of what others made of the row. Saving comes here again.
+            // Returns to the form. Saving shows the conflict again.
             Command::Back => {
                 conflict.is_shown = false;
                 self.message = Some("Nothing is saved yet. Saving asks again.".into());
@@ -152,7 +154,7 @@ impl Form {
         }
     }
 
-    /// Puts what was chosen into the form.
+    /// Puts the chosen values into the form and closes the conflict.
     fn apply_choices(&mut self) {
         let Some(Conflict { fields, .. }) = self.conflict.take() else {
             return;

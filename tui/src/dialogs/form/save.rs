@@ -1,10 +1,10 @@
-//! Saving a form: what is checked before it goes out, what goes out, and what the answers mean.
+//! Saves a form: checks it, sends the request, and handles the reply.
 
 use reqwest::Method;
 use serde_json::{Value, json};
 use stockroom_common::{FieldError, Kind, Problem, document, seed};
 
-use super::{Form, Step};
+use super::{Form, FormCall};
 use crate::{
     messages::{
         call::{Call, Failure, Owner, Precondition, Reply},
@@ -15,19 +15,19 @@ use crate::{
 };
 
 impl Form {
-    /// Takes an answer; false where it is not this form's.
+    /// Handles a reply. False if it does not belong to this form.
     pub fn reply(&mut self, reply: &Reply, ctx: &mut Context<'_>) -> bool {
         let Some((_, step)) = self.sending.take_if(|(run, _)| *run == reply.ticket.run) else {
             return false;
         };
         match (&reply.result, step) {
-            (Ok(answer), Step::Save) => self.saved(answer.read().ok(), ctx),
-            (Ok(answer), Step::Reread) => match answer.read() {
+            (Ok(answer), FormCall::Save) => self.saved(answer.read().ok(), ctx),
+            (Ok(answer), FormCall::Reread) => match answer.read() {
                 Ok(row) => self.rebase(&row, ctx),
                 Err(message) => self.message = Some(message),
             },
-            (Err(failure), Step::Save) => self.not_saved(failure, ctx),
-            (Err(failure), Step::Reread) => {
+            (Err(failure), FormCall::Save) => self.not_saved(failure, ctx),
+            (Err(failure), FormCall::Reread) => {
                 self.message = Some(format!(
                     "{} Nothing was saved.",
                     text::sentence(failure.message())
@@ -51,7 +51,7 @@ impl Form {
                     text::sentence(failure.message())
                 ));
             }
-            // The server finishes what it began, whether or not it could still say so.
+            // The server completes a write even if the connection is lost before it answers.
             Failure::NoAnswer(reason) => self.may_be_saved(reason, ctx),
         }
     }
@@ -84,13 +84,15 @@ impl Form {
             slot.is_touched = true;
         }
         let document = self.document();
-        // A field that is itself in trouble is not in the document; the rule that misses it is not news.
+        // A field with an error of its own is missing from the document, and the rules would report it a second time.
+        // They are checked only if every field is valid by itself.
         let faulty = self
             .slots
             .iter()
-            .any(|slot| slot.complaint(self.zone).is_some());
+            .any(|slot| slot.error(self.zone).is_some());
         if !faulty {
             self.errors = (self.check)(document.clone());
+            // Errors for which the form has no field are shown as a message.
             let lost: Vec<String> = self
                 .errors
                 .iter()
@@ -127,7 +129,7 @@ impl Form {
                     path,
                     Some(patch),
                     Precondition::Version(version),
-                    Step::Save,
+                    FormCall::Save,
                     ctx,
                 );
             }
@@ -141,12 +143,13 @@ impl Form {
             path,
             body,
             Precondition::None,
-            Step::Save,
+            FormCall::Save,
             ctx,
         );
     }
 
-    /// Asks before test rows go among those that people have written: nobody can tell them apart later.
+    /// Asks for confirmation before adding test rows to a shop with real rows, because the two cannot be distinguished
+    /// later. The user must type the number of test rows.
     fn ask_for_number(&self, ctx: &mut Context<'_>) {
         let document = self.document();
         let sizes = ["orders", "customers", "products", "categories"];
@@ -160,7 +163,7 @@ impl Form {
         });
     }
 
-    /// Sends the seed again, now that the question was answered.
+    /// Sends the seed job again after the confirmation, without the check for real rows.
     pub fn seed_anyway(&mut self, ctx: &mut Context<'_>) {
         self.post("/v1/seed-jobs".into(), self.document(), ctx);
     }
@@ -171,12 +174,12 @@ impl Form {
         path: String,
         body: Option<Value>,
         precondition: Precondition,
-        step: Step,
+        step: FormCall,
         ctx: &mut Context<'_>,
     ) {
         let owner = match step {
-            Step::Save => Owner::Save,
-            Step::Reread => Owner::Reread,
+            FormCall::Save => Owner::Save,
+            FormCall::Reread => Owner::Reread,
         };
         let ticket = ctx.ticket(owner);
         self.sending = Some((ticket.run, step));
@@ -234,14 +237,14 @@ impl Form {
                 path,
                 None,
                 Precondition::None,
-                Step::Reread,
+                FormCall::Reread,
                 ctx,
             );
         }
     }
 }
 
-/// Whether a seed was refused because people have written rows.
+/// Whether a seed job was refused because the shop contains real rows.
 fn is_in_use(problem: &Problem) -> bool {
     problem
         .errors

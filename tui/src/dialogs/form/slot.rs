@@ -1,4 +1,4 @@
-//! One field of a form as it is being filled in, and its way into JSON and back.
+//! A form field with its current input, and the conversion to and from JSON.
 
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
@@ -16,12 +16,12 @@ use crate::{
 
 #[derive(Clone, Debug)]
 pub struct Slot {
-    /// Where the value stands in the document.
+    /// The JSON pointer of the value in the document, or the name of a filter.
     pub pointer: String,
     pub label: String,
     pub value: SlotValue,
     pub is_required: bool,
-    /// Whether it was typed into: before that it is not blamed for being empty.
+    /// Whether the user has changed the field or tried to save. Before that it reports no error.
     pub is_touched: bool,
     kind: FieldKind,
 }
@@ -41,7 +41,7 @@ pub enum SlotValue {
 }
 
 impl Slot {
-    /// The slots of the fields, filled in from a document.
+    /// The slots of the fields, with values from a document. Order lines get one blank line if the document has none.
     pub fn of_fields<'a>(
         fields: impl Iterator<Item = &'a Field>,
         document: &Value,
@@ -78,7 +78,7 @@ impl Slot {
             .into_iter()
             .map(|(name, label, kind)| {
                 let mut slot = Self::new(&format!("/items/{line}/{name}"), label, kind);
-                // Without a price it is the product's.
+                // An empty price means the product's price.
                 slot.is_required = name != "unit_price_minor";
                 slot.load(item.get(name), Zone::Utc);
                 slot
@@ -107,7 +107,7 @@ impl Slot {
         }
     }
 
-    /// Whether it is the field's, or one of its lines.
+    /// Whether the slot belongs to the field: it is the field's only slot, or part of an order line.
     pub fn belongs_to(&self, field: &Field) -> bool {
         match field.kind {
             FieldKind::Lines => self.line().is_some(),
@@ -115,7 +115,7 @@ impl Slot {
         }
     }
 
-    /// Whether it says no more than a new order line does.
+    /// Whether the slot is still as in a new order line.
     pub fn is_blank(&self) -> bool {
         match &self.value {
             SlotValue::Text(line) => {
@@ -131,7 +131,7 @@ impl Slot {
         }
     }
 
-    /// Which order line it belongs to, from 0.
+    /// The index of its order line, from 0; none if it does not belong to one.
     pub fn line(&self) -> Option<usize> {
         self.pointer
             .strip_prefix("/items/")?
@@ -141,7 +141,7 @@ impl Slot {
             .ok()
     }
 
-    /// Moves up where an earlier line was removed.
+    /// Adjusts the index of its order line after an earlier line was removed.
     pub fn renumber_after(&mut self, removed: usize) {
         if let Some(line) = self.line().filter(|line| *line > removed) {
             let (from, to) = (format!("/items/{line}/"), format!("/items/{}/", line - 1));
@@ -149,7 +149,7 @@ impl Slot {
         }
     }
 
-    /// Takes a value from a document.
+    /// Sets the value from a document; keeps the default if the document has none.
     pub fn load(&mut self, value: Option<&Value>, zone: Zone) {
         let Some(value) = value else {
             return;
@@ -181,7 +181,7 @@ impl Slot {
         }
     }
 
-    /// The value for the document; none where the field says nothing, or nothing readable.
+    /// The value for the document; none if nothing is chosen or the text cannot be parsed.
     pub fn json(&self, zone: Zone) -> Option<Value> {
         match &self.value {
             SlotValue::Text(line) => {
@@ -207,7 +207,7 @@ impl Slot {
         }
     }
 
-    /// The value as people read it.
+    /// The value as text for people.
     pub(crate) fn words(&self) -> String {
         match &self.value {
             SlotValue::Text(line) => line.text().to_owned(),
@@ -218,8 +218,8 @@ impl Slot {
         }
     }
 
-    /// What the field itself finds wrong.
-    pub fn complaint(&self, zone: Zone) -> Option<String> {
+    /// The error that the field detects without the other fields: it is empty but required, or cannot be parsed.
+    pub fn error(&self, zone: Zone) -> Option<String> {
         if !self.is_touched {
             return None;
         }
@@ -244,7 +244,7 @@ impl Slot {
         })
     }
 
-    /// The filter that the field stands for.
+    /// The filter that the field sets; none if it is empty.
     pub fn chip(&self, zone: Zone) -> Option<Chip> {
         let value = words(&self.json(zone)?);
         if value.is_empty() {
@@ -267,12 +267,12 @@ impl Slot {
     }
 }
 
-/// What stands at a pointer, or at the name of a filter.
+/// The value at a JSON pointer, or of a filter with that name.
 pub(super) fn at<'a>(document: &'a Value, pointer: &str) -> Option<&'a Value> {
     document.pointer(&format!("/{}", pointer.trim_start_matches('/')))
 }
 
-/// Puts a value where the pointer says, with objects and arrays on the way.
+/// Sets the value at a JSON pointer. Creates missing objects and arrays.
 pub(super) fn set(document: &mut Value, pointer: &str, value: Value) {
     let mut at = document;
     let mut parts = pointer.trim_start_matches('/').split('/').peekable();
@@ -300,7 +300,7 @@ pub(super) fn set(document: &mut Value, pointer: &str, value: Value) {
     }
 }
 
-/// A JSON value as people read it.
+/// A JSON value as text: a string without quotes, nothing for null.
 pub(super) fn words(value: &Value) -> String {
     match value {
         Value::String(text) => text.clone(),
@@ -309,7 +309,8 @@ pub(super) fn words(value: &Value) -> String {
     }
 }
 
-/// Reads `1,000` as well as `1000`. A `+` may be meant to add, which is not done here.
+/// Parses `1000` or `1,000`. Rejects a leading `+`, because the user may mean to add to the old value, which the form
+/// cannot do.
 fn integer(text: &str) -> Option<i64> {
     let text = text.trim();
     let number = text::ungrouped(text).filter(|_| !text.starts_with('+'));

@@ -1,4 +1,4 @@
-//! Files: a list that is written to one, one that is sent.
+//! Downloads to files and uploads of files.
 
 use reqwest::{Client, Response};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
@@ -9,10 +9,10 @@ use crate::{
     model::paths::absolute_path,
 };
 
-/// Bytes of a file that are sent at once.
+/// The size in bytes of the chunks in which a file is uploaded.
 const CHUNK: usize = 1 << 16;
 
-/// Writes the body of an answer to a file that is not there yet; what is not whole is not left behind.
+/// Downloads the body of an answer to a new file. If the download fails, nothing is left behind.
 pub(crate) async fn download(
     client: &Client,
     url: String,
@@ -31,11 +31,11 @@ pub(crate) async fn download(
     if tokio::fs::try_exists(&file).await.map_err(failed)? {
         return Err(failed(std::io::ErrorKind::AlreadyExists.into()));
     }
-    // Whoever leaves meanwhile leaves something behind that cannot be taken for the whole.
+    // If the client quits during the download, the name of the leftover file shows that it is incomplete.
     let part = format!("{file}.{}.part", std::process::id());
     let mut out = tokio::fs::File::create(&part).await.map_err(failed)?;
     let written = async {
-        let bytes = pour(response, &mut out, failed).await?;
+        let bytes = copy_body(response, &mut out, failed).await?;
         tokio::fs::rename(&part, &file).await.map_err(failed)?;
         Ok(bytes)
     };
@@ -53,18 +53,18 @@ pub(crate) async fn download(
     })
 }
 
-/// Writes the body of an answer to `out` as it comes; says how many bytes that were.
+/// Writes the body of an answer to `out` as it arrives; returns the number of bytes.
 pub(crate) async fn download_to(
     client: &Client,
     url: String,
     mut out: impl AsyncWrite + Unpin,
 ) -> Result<i64, Failure> {
     let failed = |error: std::io::Error| match error.kind() {
-        // Who stops reading has what they wanted.
+        // The reader (`| head`) has closed the pipe: it has all that it needs.
         std::io::ErrorKind::BrokenPipe => std::process::exit(0),
         _ => local(format!("Cannot write: {error}.")),
     };
-    pour(begin(client, url).await?, &mut out, failed).await
+    copy_body(begin(client, url).await?, &mut out, failed).await
 }
 
 async fn begin(client: &Client, url: String) -> Result<Response, Failure> {
@@ -77,7 +77,7 @@ async fn begin(client: &Client, url: String) -> Result<Response, Failure> {
     Err(refusal(status, true, &body))
 }
 
-async fn pour(
+async fn copy_body(
     mut response: Response,
     out: &mut (impl AsyncWrite + Unpin),
     failed: impl Fn(std::io::Error) -> Failure,
@@ -91,7 +91,7 @@ async fn pour(
     Ok(bytes)
 }
 
-/// Sends a file to be imported, a piece at a time; the answer is the job that does it.
+/// Uploads a file for import in chunks (`-` is standard input). The answer is the import job.
 pub(crate) async fn upload_file(
     client: &Client,
     url: String,

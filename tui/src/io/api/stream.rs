@@ -1,24 +1,24 @@
-//! Event streams, as far as the server uses them: each event has one line of data.
+//! Server-sent events, in the form that the server uses: each event has one line of data.
 
 use reqwest::Client;
 
 use super::{MAX_BODY, SILENCE, refusal, unreachable};
 use crate::messages::call::Failure;
 
-/// An event of a stream; one without data only tells where to go on.
+/// An event of a stream. An event without data only contains the position from which to resume.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct StreamEvent<'a> {
     pub(crate) id: Option<&'a str>,
     pub(crate) data: &'a str,
 }
 
-/// Reads an event stream, after the event with that id, and tells each event as long as somebody
-/// listens; says why it ended. The server's events are one line of data each.
+/// Reads an event stream, starting after the event with the id `after`. Passes each event to `on_event` until that returns
+/// false. Returns why the stream ended.
 pub(crate) async fn stream(
     client: &Client,
     url: String,
     after: Option<&str>,
-    mut tell: impl FnMut(StreamEvent<'_>) -> bool,
+    mut on_event: impl FnMut(StreamEvent<'_>) -> bool,
 ) -> Failure {
     let mut request = client.get(url);
     if let Some(id) = after {
@@ -45,17 +45,17 @@ pub(crate) async fn stream(
             Err(error) => return unreachable(error),
         };
         for line in lines.take(&chunk) {
-            if let Some(told) = line.strip_prefix("data:") {
-                data = Some(told.trim_start().to_owned());
-            } else if let Some(told) = line.strip_prefix("id:") {
-                id = Some(told.trim_start().to_owned());
+            if let Some(value) = line.strip_prefix("data:") {
+                data = Some(value.trim_start().to_owned());
+            } else if let Some(value) = line.strip_prefix("id:") {
+                id = Some(value.trim_start().to_owned());
             } else if line.is_empty() && (id.is_some() || data.is_some()) {
                 let (id, data) = (id.take(), data.take().unwrap_or_default());
                 let event = StreamEvent {
                     id: id.as_deref(),
                     data: &data,
                 };
-                if !tell(event) {
+                if !on_event(event) {
                     return Failure::NoAnswer("The reader is gone.".into());
                 }
             }
@@ -67,12 +67,12 @@ pub(crate) async fn stream(
     Failure::NoAnswer("The server closed the stream.".into())
 }
 
-/// What is left of a stream after its last whole line.
+/// The bytes of a stream after its last complete line.
 #[derive(Debug, Default)]
 struct Lines(Vec<u8>);
 
 impl Lines {
-    /// Takes more of the stream; gives the lines that are whole now.
+    /// Appends a chunk of the stream; returns the lines that are now complete.
     fn take(&mut self, chunk: &[u8]) -> Vec<String> {
         self.0.extend_from_slice(chunk);
         let end = self

@@ -1,4 +1,4 @@
-//! Categories in the client.
+//! How the client shows and edits categories.
 
 use stockroom_common::Category;
 

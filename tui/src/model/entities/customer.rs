@@ -1,4 +1,4 @@
-//! Customers in the client.
+//! How the client shows and edits customers.
 
 use stockroom_common::Customer;
 

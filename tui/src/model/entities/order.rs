@@ -1,4 +1,4 @@
-//! Orders in the client.
+//! How the client shows and edits orders.
 
 use stockroom_common::Order;
 
@@ -9,7 +9,7 @@ use crate::model::{
     tab::Tab,
 };
 
-/// The statuses as the filter offers them, the first of them none.
+/// The choices of the status filter. The empty first choice means any status.
 const ANY_STATUS: &[&str] = &[
     "",
     "pending",

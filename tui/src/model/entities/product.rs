@@ -1,4 +1,4 @@
-//! Products in the client.
+//! How the client shows and edits products.
 
 use stockroom_common::Product;
 

@@ -1,4 +1,4 @@
-//! What is done to the rows of a list: edit, delete, export.
+//! Actions on the rows of a list: edit, delete, export, and the menu of sort keys.
 
 use stockroom_common::document;
 
@@ -19,7 +19,7 @@ use crate::{
     },
 };
 
-/// A row as it is on the screen.
+/// The current state of a row, as the user sees it when choosing an action.
 pub(super) fn snapshot<R: Entity>(row: &R) -> RowSnapshot {
     RowSnapshot {
         label: row.label(),
@@ -68,7 +68,7 @@ impl<R: Entity> ListScreen<R> {
         });
     }
 
-    /// All sort keys, in both directions.
+    /// A menu of all sort keys, each in both directions.
     pub(super) fn sort_menu(&self) -> Menu {
         let keys = R::SORTS.iter();
         let sorts: Vec<(String, String)> = keys

@@ -1,62 +1,63 @@
-//! Which columns a list shows, in which order and how wide: as the entity says, until somebody arranges
-//! them otherwise.
+//! Which columns a list shows, in which order and how wide. The entity defines the default; the user can change it.
 
 use crate::{
     model::entity::{Column, Entity, Width},
     settings::memory::ColumnLayout,
 };
 
-/// Narrower than this a column says nothing, wider nobody needs it.
+/// The range of widths that the user can set, in terminal columns.
 const WIDTHS: std::ops::RangeInclusive<u16> = 4..=120;
-/// By how much a key changes a width.
+/// Terminal columns by which one key press changes a width.
 const STEP: u16 = 2;
 
 /// The columns of one list.
 #[derive(Debug)]
 pub struct Columns {
-    arranged: Vec<ColumnLayout>,
-    /// The selected one, among those that are not hidden.
+    /// All columns in display order, including hidden ones.
+    layout: Vec<ColumnLayout>,
+    /// Index of the selected column, among the visible ones.
     selected: usize,
 }
 
 impl Columns {
-    /// As the entity says.
+    /// The default columns of the entity.
     pub fn of<R: Entity>() -> Self {
-        let arranged = R::COLUMNS.iter().map(|column| ColumnLayout {
+        let layout = R::COLUMNS.iter().map(|column| ColumnLayout {
             title: column.title.into(),
             is_hidden: false,
             width: None,
         });
         Self {
-            arranged: arranged.collect(),
+            layout: layout.collect(),
             selected: 0,
         }
     }
 
-    /// As somebody had them. Columns that there are no more are forgotten, new ones come last.
+    /// Restores a saved arrangement. Columns that no longer exist are dropped, and new ones are added at the end.
+    /// Ignores an arrangement that would hide every column.
     pub fn restore<R: Entity>(&mut self, remembered: &[ColumnLayout]) {
-        let own = Self::of::<R>().arranged;
+        let own = Self::of::<R>().layout;
         let is_own = |known: &&ColumnLayout| own.iter().any(|column| column.title == known.title);
-        let mut arranged: Vec<ColumnLayout> = remembered.iter().filter(is_own).cloned().collect();
+        let mut layout: Vec<ColumnLayout> = remembered.iter().filter(is_own).cloned().collect();
         let others = own
             .iter()
-            .filter(|column| arranged.iter().all(|known| known.title != column.title));
+            .filter(|column| layout.iter().all(|known| known.title != column.title));
         let others: Vec<ColumnLayout> = others.cloned().collect();
-        arranged.extend(others);
-        if arranged.iter().any(|column| !column.is_hidden) {
-            self.arranged = arranged;
+        layout.extend(others);
+        if layout.iter().any(|column| !column.is_hidden) {
+            self.layout = layout;
         }
     }
 
-    /// What is worth remembering; nothing where they are as the entity says.
+    /// The arrangement to save; empty if it is the default.
     pub fn to_memory<R: Entity>(&self) -> Vec<ColumnLayout> {
-        if self.arranged == Self::of::<R>().arranged {
+        if self.layout == Self::of::<R>().layout {
             return Vec::new();
         }
-        self.arranged.clone()
+        self.layout.clone()
     }
 
-    /// The columns that are to be shown, each with its width.
+    /// The visible columns, each with its width.
     pub fn shown<R: Entity>(&self) -> Vec<(&'static Column<R>, Width)> {
         let shown = self.visible().filter_map(|known| {
             let column = R::COLUMNS
@@ -68,7 +69,7 @@ impl Columns {
         shown.collect()
     }
 
-    /// The place of the selected one among those that are shown.
+    /// Index of the selected column, among the visible ones.
     pub const fn selected(&self) -> usize {
         self.selected
     }
@@ -83,37 +84,37 @@ impl Columns {
         self.selected = self.selected.saturating_add_signed(columns).min(last);
     }
 
-    /// Hides the selected one; the last one stays.
+    /// Hides the selected column and returns its title. None if it is the last visible one, which cannot be hidden.
     pub fn hide(&mut self) -> Option<String> {
         if self.visible().count() < 2 {
             return None;
         }
         let index = self.index()?;
-        self.arranged[index].is_hidden = true;
-        let title = self.arranged[index].title.clone();
+        self.layout[index].is_hidden = true;
+        let title = self.layout[index].title.clone();
         self.select_by(0);
         Some(title)
     }
 
-    /// Shows all of them as the entity says.
+    /// Restores the default columns.
     pub fn reset<R: Entity>(&mut self) {
         *self = Self::of::<R>();
     }
 
-    /// Puts the selected one in the place of its neighbour.
+    /// Moves the selected column to the place of a visible neighbour, that many columns away.
     pub fn move_column_by(&mut self, columns: isize) {
         let from = self.index();
         self.select_by(columns);
         let to = self.index();
         if let (Some(from), Some(to)) = (from, to) {
-            let column = self.arranged.remove(from);
-            self.arranged.insert(to, column);
+            let column = self.layout.remove(from);
+            self.layout.insert(to, column);
         }
     }
 
     pub fn resize<R: Entity>(&mut self, resize: Resize) {
         let Some(index) = self.index() else { return };
-        let column = &mut self.arranged[index];
+        let column = &mut self.layout[index];
         let own = R::COLUMNS.iter().find(|known| known.title == column.title);
         let now = column.width.or(own.map(|own| own.width.least()));
         let now = now.unwrap_or_default();
@@ -125,12 +126,12 @@ impl Columns {
     }
 
     fn visible(&self) -> impl Iterator<Item = &ColumnLayout> {
-        self.arranged.iter().filter(|column| !column.is_hidden)
+        self.layout.iter().filter(|column| !column.is_hidden)
     }
 
-    /// Where the selected one stands among all.
+    /// Index of the selected column, among all columns.
     fn index(&self) -> Option<usize> {
-        let mut visible = (0..self.arranged.len()).filter(|at| !self.arranged[*at].is_hidden);
+        let mut visible = (0..self.layout.len()).filter(|at| !self.layout[*at].is_hidden);
         visible.nth(self.selected)
     }
 }

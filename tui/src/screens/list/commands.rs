@@ -1,4 +1,4 @@
-//! What the keys of a list do.
+//! The commands of a list.
 
 use super::{ListScreen, PageRequest, columns::Resize};
 use crate::{
@@ -24,14 +24,14 @@ impl<R: Entity> ListScreen<R> {
             Command::Open if !self.window.is_empty() => self.detail = Some(DetailPane::default()),
             Command::New => ctx.open(Dialog::Form(FormSpec::create::<R>())),
             Command::Edit => self.edit(ctx),
-            // In the pane of one row it is that row.
+            // While the detail pane is open, delete applies to the row in the pane, not to the marked rows.
             Command::Delete if !self.marks.is_empty() && self.detail.is_none() => {
                 self.ask_delete_marked(ctx);
             }
             Command::Delete => self.ask_delete(ctx),
             Command::Mark => self.toggle_mark(ctx),
             Command::MarkRange => self.mark_range(ctx),
-            Command::MarkAll => self.mark_held(ctx),
+            Command::MarkAll => self.mark_loaded(ctx),
             Command::Bulk => self.bulk_menu(ctx),
             Command::Search => ctx.open(Dialog::Prompt {
                 title: format!("Search by {}", R::SEARCHES),
@@ -80,7 +80,7 @@ impl<R: Entity> ListScreen<R> {
         ctx.request(Request::Remember);
     }
 
-    /// Sorts by the selected column, and the other way round where it is sorted by that.
+    /// Sorts by the selected column in ascending order, or in descending order if that is the current sort.
     fn sort_by_column(&self, ctx: &mut Context<'_>) {
         let Some(column) = self.columns.selected_column::<R>() else {
             return;
@@ -102,7 +102,7 @@ impl<R: Entity> ListScreen<R> {
         ctx.request(Request::SortBy(next));
     }
 
-    /// The order of the rows, in the form of the API's `sort`.
+    /// The sort of the list, as the API's `sort` parameter: the key, with a leading `-` if descending.
     pub fn sort(&self) -> &str {
         match self.query.sort.as_str() {
             "" => R::DEFAULT_SORT,
@@ -120,14 +120,14 @@ impl<R: Entity> ListScreen<R> {
         });
     }
 
-    /// Goes to where the sort key has that value; the rest of the list stays on both sides.
+    /// Jumps to a value of the sort key. Unlike a filter, this keeps the rows before and after it in the list.
     pub(super) fn seek(&mut self, typed: &str, ctx: &mut Context<'_>) {
         let sort = self.sort();
         let key = sort.trim_start_matches('-');
         let value = match key {
             key if is_time(key) => {
                 let at = text::parse_time(typed, ctx.zone);
-                // Of a day the last order is its first from above.
+                // In descending order the day starts with its latest row: seeks from the start of the next day.
                 let is_day = !typed.trim().contains(' ');
                 let ahead = i64::from(is_day && sort.starts_with('-'));
                 let at = at.and_then(|at| at.checked_add_signed(chrono::Duration::days(ahead)));
@@ -155,7 +155,7 @@ pub(super) fn sort_label(key: &str) -> String {
     key.replace("_minor", "").replace('_', " ")
 }
 
-/// What else deleting does.
+/// The consequences of deleting a row, for the confirmation dialog.
 pub(super) const fn consequence(tab: Tab) -> &'static str {
     match tab {
         Tab::Orders => {

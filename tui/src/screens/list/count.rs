@@ -1,4 +1,5 @@
-//! The exact length of a list: on request alone, for it reads every row, and only as long as one waits.
+//! The exact number of rows of a list. It is counted only on request, because the server reads every row for it, and
+//! the user can cancel the count.
 
 use reqwest::Method;
 use stockroom_common::Page;
@@ -14,7 +15,7 @@ use crate::{
 };
 
 impl<R: Entity> ListScreen<R> {
-    /// Counts, or stops counting.
+    /// Starts an exact count, or cancels the one that is under way.
     pub(super) fn count_exactly(&mut self, ctx: &mut Context<'_>) {
         if self.counting.is_some() {
             return self.stop_counting(ctx);

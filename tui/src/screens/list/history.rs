@@ -1,4 +1,4 @@
-//! The history of the row in the detail pane: read when the pane opens, and again when the row changes.
+//! The history of the row in the detail pane. It is read when the pane opens, and again when the row changes.
 
 use reqwest::Method;
 use serde_json::Value;
@@ -21,22 +21,22 @@ use crate::{
     },
 };
 
-/// Entries that are read; older ones only the API lists.
+/// Entries to read. Older ones are not shown here; the API lists them.
 const LIMIT: usize = 30;
 
 #[derive(Debug, Default)]
 pub struct RowHistory {
     pub page: Option<History>,
     pub error: Option<String>,
-    /// The row that it belongs to, and its version.
+    /// The row to which the history belongs, and its version.
     of: Option<(Uuid, i64)>,
     run: Option<u64>,
-    /// Whether reading failed: it is tried again when the tab is next shown.
+    /// Whether the last read failed; it is then repeated when the tab is next shown or the connection is back.
     retry: bool,
 }
 
 impl RowHistory {
-    /// Names of the rows that the entries mention.
+    /// Requests the names of the rows to which the entries refer.
     pub(super) fn want_names(&self, names: &mut Names) {
         let entries = self.page.iter().flat_map(|page| &page.items);
         for change in entries.flat_map(|entry| &entry.changes) {
@@ -49,7 +49,7 @@ impl RowHistory {
     }
 }
 
-/// The row that a field of a history refers to.
+/// The row to which a field in a history entry refers; none if the field is not a foreign key.
 pub fn reference(pointer: &str, value: &Value) -> Option<Reference> {
     let field = pointer.rsplit('/').next()?;
     let tab = entities::of_foreign_key(field)?.tab;
@@ -57,15 +57,15 @@ pub fn reference(pointer: &str, value: &Value) -> Option<Reference> {
     Some(Reference { tab, id })
 }
 
-/// The changes of an entry that are worth a line.
+/// The changes of an entry to show.
 pub fn shown_changes(entry: &HistoryEntry) -> impl Iterator<Item = &FieldChange> {
-    // The total follows from the lines.
+    // The total is left out: it follows from the order lines.
     let changes = entry.changes.iter();
     changes.filter(|change| change.pointer != "/total_minor")
 }
 
 impl<R: Entity> ListScreen<R> {
-    /// Tries a failed read again, now that the connection is back or the tab is shown again.
+    /// Repeats a failed read, now that the connection is back or the tab is shown again.
     pub(super) fn retry_history(&mut self, ctx: &mut Context<'_>) {
         if std::mem::take(&mut self.history.retry) {
             self.history.of = None;
@@ -73,7 +73,7 @@ impl<R: Entity> ListScreen<R> {
         }
     }
 
-    /// Reads the history of the row in the pane, unless it is the one that is shown.
+    /// Reads the history of the row in the detail pane, unless it is loaded for the row's current version.
     pub(super) fn read_history(&mut self, ctx: &mut Context<'_>) {
         if self.detail.is_none() {
             self.history = RowHistory::default();

@@ -1,5 +1,5 @@
-//! What others do, as the list shows it: rows that changed are highlighted, and new rows are counted, or read at once if
-//! the top of the list is on the screen.
+//! Shows changes by others in the list. Changed rows are highlighted. New rows are loaded if the top of the list is on
+//! the screen, and only counted otherwise.
 
 use std::{
     collections::HashMap,
@@ -18,23 +18,24 @@ use crate::{messages::context::Context, model::entity::Entity};
 
 /// How long a changed row is highlighted.
 const HIGHLIGHT_TIME: Duration = Duration::from_secs(6);
-/// How long the list waits for more before it reads again.
+/// Delay between a new row and the reload, so that one reload covers several new rows.
 const RELOAD_DELAY: Duration = Duration::from_millis(500);
 
-/// What happened to a row while it was on the screen.
+/// What has happened to a row since it was loaded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Highlight {
     Changed,
     Deleted,
 }
 
-/// What has happened to a list since it was read.
+/// What has happened to a list since it was last read.
 #[derive(Debug, Default)]
 pub struct Live {
-    /// Highlighted rows, and until when.
+    /// Highlighted rows, each with the time at which the highlight expires. [`Highlight::Deleted`] does not expire.
     highlights: HashMap<Uuid, (Highlight, Instant)>,
-    /// New rows that are not on the screen yet.
+    /// How many rows were added since the list was read and are not loaded yet.
     pub arrivals: i64,
+    /// When to read the list again.
     read_at: Option<Instant>,
 }
 
@@ -57,7 +58,7 @@ impl Live {
         passing.chain(self.read_at).min()
     }
 
-    /// The list has just been read.
+    /// Resets the state after the list was read.
     pub(super) fn reset(&mut self) {
         self.highlights
             .retain(|_, (highlight, _)| *highlight != Highlight::Deleted);
@@ -69,7 +70,8 @@ impl Live {
 impl<R: Entity> ListScreen<R> {
     pub(super) fn take_change(&mut self, change: &ChangeEvent, ctx: &mut Context<'_>) {
         if change.entity != R::NAME {
-            // A partition, or everything: any row may have appeared or gone.
+            // A change without a row and without touched rows concerns a partition, or all data: any row may have
+            // appeared or gone.
             if !change.touched.is_empty() || change.entity_id.is_some() {
                 return;
             }
@@ -89,7 +91,7 @@ impl<R: Entity> ListScreen<R> {
         }
     }
 
-    /// Replaces an older version of a row, and highlights it.
+    /// Replaces a loaded row with a newer version, and highlights it. Ignores rows that are not loaded.
     pub(super) fn take_newer(&mut self, row: &Value, now: Instant) {
         let Ok(row) = document::from_value::<R>(row) else {
             return;
@@ -106,7 +108,7 @@ impl<R: Entity> ListScreen<R> {
         self.window.rows().any(|row| row.id().uuid() == id)
     }
 
-    /// Reads the list again soon if its top is on the screen; otherwise only counts the new rows.
+    /// Counts new rows. Schedules a reload if the top of the list is on the screen and the detail pane is closed.
     fn read_soon(&mut self, rows: i64, ctx: &Context<'_>) {
         if self.query.only.is_some() {
             return;
@@ -120,7 +122,7 @@ impl<R: Entity> ListScreen<R> {
 
     pub(super) fn update_live(&mut self, ctx: &mut Context<'_>) {
         let now = ctx.now;
-        // A deleted row stays marked until the page is read again.
+        // A deleted row stays highlighted until the page is read again.
         let is_highlighted =
             |highlight: Highlight, until: Instant| highlight == Highlight::Deleted || until > now;
         self.live
@@ -129,20 +131,20 @@ impl<R: Entity> ListScreen<R> {
         if self.live.read_at.is_none_or(|at| at > now) {
             return;
         }
-        // A new request would cancel the page that is on its way.
+        // A new request would cancel the page request that is under way: tries again later.
         self.live.read_at = self.waiting.is_some().then(|| now + RELOAD_DELAY);
         if self.waiting.is_none() {
             self.refresh(ctx);
         }
     }
 
-    /// The versions of the loaded rows, to find out what the next read has changed.
+    /// The versions of the loaded rows, to compare with the next read.
     pub(super) fn versions(&self) -> HashMap<Uuid, i64> {
         let rows = self.window.rows();
         rows.map(|row| (row.id().uuid(), row.version())).collect()
     }
 
-    /// Highlights the rows whose versions are not those from before, except the user's own.
+    /// Highlights rows that are new or have another version than before, except the one that the user has just written.
     pub(super) fn highlight_changes(
         &mut self,
         before: &HashMap<Uuid, i64>,
@@ -164,8 +166,8 @@ impl<R: Entity> ListScreen<R> {
 }
 
 impl PageRequest {
-    /// Whether the page is the one that is on the screen.
-    pub(super) const fn is_again(&self) -> bool {
-        matches!(self, Self::Again(..))
+    /// Whether the request reads the page with the selected row again.
+    pub(super) const fn is_reload(&self) -> bool {
+        matches!(self, Self::Reload(..))
     }
 }

@@ -1,5 +1,4 @@
-//! Rows that are marked, wherever in the list they stand, so that one thing can be done to all of them by
-//! one call.
+//! Marked rows, on any page of the list. One bulk call changes or deletes all of them.
 
 use std::collections::BTreeMap;
 
@@ -25,7 +24,7 @@ pub const MARKED: &str = "✓";
 pub const CHANGED: &str = "•";
 pub const MARKED_AND_CHANGED: &str = "◉";
 pub const DELETED: &str = "✗";
-/// The symbols before rows, and what they mean.
+/// The symbols in front of rows, with their meaning for the help.
 pub const LEGEND: &[(&str, &str)] = &[
     (MARKED, "You have marked it"),
     (CHANGED, "Somebody has just changed it"),
@@ -36,7 +35,7 @@ pub const LEGEND: &[(&str, &str)] = &[
 #[derive(Debug, Default)]
 pub struct Marks {
     rows: BTreeMap<Uuid, RowSnapshot>,
-    /// The row that was marked last, where a range begins.
+    /// The row that was marked last: the start of a range.
     last: Option<Uuid>,
 }
 
@@ -57,7 +56,7 @@ impl Marks {
         *self = Self::default();
     }
 
-    /// Marks a row; false where as many are marked as one call takes.
+    /// Marks a row. False if [`MAX_ROWS`], the limit of one bulk call, is reached.
     fn put<R: Entity>(&mut self, row: &R) -> bool {
         let has_room = self.rows.len() < MAX_ROWS || self.has(row.id().uuid());
         if has_room {
@@ -77,7 +76,7 @@ impl Marks {
 }
 
 impl<R: Entity> ListScreen<R> {
-    /// Marks the row, or takes its mark away, and goes on to the next.
+    /// Marks or unmarks the selected row, and selects the next one.
     pub(super) fn toggle_mark(&mut self, ctx: &mut Context<'_>) {
         let Some(row) = self.window.selected() else {
             return;
@@ -88,7 +87,7 @@ impl<R: Entity> ListScreen<R> {
         self.move_by(1, ctx);
     }
 
-    /// Marks from the row that was marked last to this one.
+    /// Marks the rows from the one that was marked last to the selected one.
     pub(super) fn mark_range(&mut self, ctx: &mut Context<'_>) {
         let here = self.window.selected_index();
         let mut rows = self.window.rows();
@@ -101,20 +100,21 @@ impl<R: Entity> ListScreen<R> {
         self.marks.put_all(range, ctx);
     }
 
-    /// Marks every row that is held.
-    pub(super) fn mark_held(&mut self, ctx: &mut Context<'_>) {
+    /// Marks every loaded row.
+    pub(super) fn mark_loaded(&mut self, ctx: &mut Context<'_>) {
         self.marks.put_all(self.window.rows(), ctx);
-        if !self.window.is_whole() {
+        if !self.window.is_complete() {
             let marked = text::integer(self.marks.len() as i64);
             ctx.info(format!("{marked} rows marked: those that are loaded."));
         }
     }
 
-    /// The rows that something is to be done to: those marked, or the selected one.
+    /// The rows that an action applies to: the marked ones, or else the selected one.
     fn targets(&self, height: usize) -> BTreeMap<Uuid, RowSnapshot> {
         if !self.marks.is_empty() {
             let mut rows = self.marks.rows.clone();
-            // What others did meanwhile was seen where the row is in sight.
+            // The user has seen the current version of the rows on the screen. Other rows keep the version that was
+            // marked, so that the server refuses the action if somebody has changed them since.
             for row in self.window.rows().skip(self.window.top()).take(height) {
                 rows.entry(row.id().uuid())
                     .and_modify(|known| *known = snapshot(row));
@@ -144,7 +144,7 @@ impl<R: Entity> ListScreen<R> {
         });
     }
 
-    /// What can be done to several rows at once.
+    /// Opens the menu of bulk actions.
     pub(super) fn bulk_menu(&self, ctx: &mut Context<'_>) {
         let rows = self.targets(ctx.rows);
         if rows.is_empty() {
@@ -191,7 +191,7 @@ impl<R: Entity> ListScreen<R> {
     }
 }
 
-/// Asks before many orders change their status: an order cannot return to an earlier one.
+/// Wraps a change of several orders' status in a confirmation: an order cannot return to an earlier status.
 fn ask_status(status: OrderStatus, count: usize, change: Request) -> Request {
     Request::Open(Box::new(Dialog::Confirm(Confirm {
         question: format!("Make {} orders {status}?", text::integer(count as i64)),
@@ -203,7 +203,7 @@ fn ask_status(status: OrderStatus, count: usize, change: Request) -> Request {
     })))
 }
 
-/// The first few by name.
+/// The labels of the first rows, and how many more there are.
 fn names(rows: &BTreeMap<Uuid, RowSnapshot>) -> String {
     const NAMED: usize = 4;
     let first: Vec<_> = rows

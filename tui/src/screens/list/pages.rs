@@ -1,11 +1,11 @@
-//! The pages of a list: which one is asked for, by which path, and what becomes of it.
+//! Requests the pages of a list, and adds them to the window of loaded pages.
 
 use reqwest::Method;
 use stockroom_common::Page;
 
 use super::{
     ListScreen, PageRequest,
-    window::{Held, Via},
+    window::{LoadedPage, PageSource},
 };
 use crate::{
     messages::{
@@ -15,9 +15,10 @@ use crate::{
     model::entity::Entity,
 };
 
-/// Rows that one request asks for.
+/// Rows per page.
 const PAGE: usize = 100;
-/// The next page is asked for when so many rows or fewer are left below (or above) the selection.
+/// A neighbouring page is requested when at most this many loaded rows are left below (or above) the selection. A
+/// taller screen raises this to its height, up to two pages.
 const AHEAD: usize = 40;
 
 impl<R: Entity> ListScreen<R> {
@@ -26,7 +27,7 @@ impl<R: Entity> ListScreen<R> {
         self.look_ahead(ctx);
     }
 
-    /// Asks for the page after or before those held, before the selection gets there.
+    /// Requests the page after or before the loaded ones, before the selection reaches their end.
     pub(super) fn look_ahead(&mut self, ctx: &mut Context<'_>) {
         if self.waiting.is_some() || self.window.is_empty() || self.shown != self.query {
             return;
@@ -40,12 +41,13 @@ impl<R: Entity> ListScreen<R> {
         }
     }
 
+    /// Selects the first or the last row of the list, and loads its page if necessary.
     pub(super) fn jump(&mut self, page_request: PageRequest, ctx: &mut Context<'_>) {
-        let is_held = match page_request {
+        let is_loaded = match page_request {
             PageRequest::First => self.window.prev().is_none(),
             _ => self.window.next().is_none(),
         };
-        if is_held {
+        if is_loaded {
             let index = if page_request == PageRequest::First {
                 0
             } else {
@@ -57,28 +59,30 @@ impl<R: Entity> ListScreen<R> {
         }
     }
 
+    /// Reads the page with the selected row again.
     pub(super) fn refresh(&mut self, ctx: &mut Context<'_>) {
         if self.shown != self.query {
-            // The rows that are there belong to another query.
+            // The loaded rows belong to another query.
             return self.ask(PageRequest::First, ctx);
         }
-        let (via, before) = self.window.via_selected();
-        self.ask(PageRequest::Again(via, before), ctx);
+        let (source, before) = self.window.source_of_selected();
+        self.ask(PageRequest::Reload(source, before), ctx);
     }
 
+    /// Requests a page. This cancels a page request that is under way.
     pub(super) fn ask(&mut self, page_request: PageRequest, ctx: &mut Context<'_>) {
         self.is_stale = false;
         let path = match &page_request {
-            PageRequest::First | PageRequest::Again(Via::First, _) => self.path(None),
+            PageRequest::First | PageRequest::Reload(PageSource::First, _) => self.path(None),
             PageRequest::Last => self.last.clone().unwrap_or_else(|| self.path(None)),
-            PageRequest::Again(Via::Last(path), _) => path.clone(),
-            PageRequest::Seek(value) | PageRequest::Again(Via::Seek(value), _) => {
+            PageRequest::Reload(PageSource::Last(path), _) => path.clone(),
+            PageRequest::Seek(value) | PageRequest::Reload(PageSource::Seek(value), _) => {
                 let value = serde_urlencoded::to_string([("seek", value)]).unwrap_or_default();
                 format!("{}&{value}", self.path(None))
             }
             PageRequest::Next => self.path(self.window.next()),
             PageRequest::Prev => self.path(self.window.prev()),
-            PageRequest::Again(Via::Cursor(cursor), _) => self.path(Some(cursor)),
+            PageRequest::Reload(PageSource::Cursor(cursor), _) => self.path(Some(cursor)),
         };
         let ticket = ctx.ticket(Owner::List(R::TAB));
         self.waiting = Some((ticket.run, page_request));
@@ -88,7 +92,7 @@ impl<R: Entity> ListScreen<R> {
         });
     }
 
-    /// What narrows and orders the list, as parameters.
+    /// The sort, search and filters of the list, as query parameters.
     pub(super) fn list_parameters(&self) -> Vec<(&str, &str)> {
         let mut pairs = Vec::new();
         if !self.query.sort.is_empty() {
@@ -102,7 +106,8 @@ impl<R: Entity> ListScreen<R> {
         pairs
     }
 
-    /// The path of the page at the cursor; the first one also asks for the total.
+    /// The path of the page at a cursor. Without a cursor it is the first page, which also returns an estimate of the
+    /// total.
     fn path(&self, cursor: Option<&str>) -> String {
         if let Some(id) = self.query.only {
             return format!("/v1/{}?id={id}", R::PATH);
@@ -118,71 +123,79 @@ impl<R: Entity> ListScreen<R> {
         format!("/v1/{}?{pairs}", R::PATH)
     }
 
+    /// Adds a page that was received. If the page is empty and not a neighbour of the loaded ones, requests another
+    /// one: the last page after a seek, otherwise the first. This ends: an empty last page leads to the first page, and
+    /// the first page is shown even if it is empty.
     pub(super) fn take(&mut self, page: Page<R>, page_request: PageRequest, ctx: &mut Context<'_>) {
         let is_later = !matches!(
             page_request,
-            PageRequest::First | PageRequest::Again(Via::First, _)
+            PageRequest::First | PageRequest::Reload(PageSource::First, _)
         );
         if page.items.is_empty() && matches!(page_request, PageRequest::Seek(_)) {
-            // Everything comes before that.
+            // All rows sort before the value.
             return self.ask(PageRequest::Last, ctx);
         }
         if page.items.is_empty()
             && is_later
             && !matches!(page_request, PageRequest::Next | PageRequest::Prev)
         {
-            // The last row of that page is gone; there are others before it.
+            // All rows of the page have been deleted, but there may be others before it.
             return self.ask(PageRequest::First, ctx);
         }
-        let via = match &page_request {
-            PageRequest::First => Via::First,
-            PageRequest::Last => Via::Last(self.last.clone().unwrap_or_default()),
-            PageRequest::Seek(value) => Via::Seek(value.clone()),
-            PageRequest::Next => Via::Cursor(self.window.next().unwrap_or_default().to_owned()),
-            PageRequest::Prev => Via::Cursor(self.window.prev().unwrap_or_default().to_owned()),
-            PageRequest::Again(via, _) => via.clone(),
+        let source = match &page_request {
+            PageRequest::First => PageSource::First,
+            PageRequest::Last => PageSource::Last(self.last.clone().unwrap_or_default()),
+            PageRequest::Seek(value) => PageSource::Seek(value.clone()),
+            PageRequest::Next => {
+                PageSource::Cursor(self.window.next().unwrap_or_default().to_owned())
+            }
+            PageRequest::Prev => {
+                PageSource::Cursor(self.window.prev().unwrap_or_default().to_owned())
+            }
+            PageRequest::Reload(source, _) => source.clone(),
         };
         if !matches!(page_request, PageRequest::Next | PageRequest::Prev) {
             self.live.reset();
         }
-        let versions = page_request.is_again().then(|| self.versions());
+        let versions = page_request.is_reload().then(|| self.versions());
         self.total = page.total.or(self.total);
         self.archived_before = page.archived_before;
-        let held = Held {
+        let page = LoadedPage {
             rows: page.items,
-            via,
+            source,
             next: page.next,
             prev: page.prev,
         };
         match page_request {
             PageRequest::First => {
-                self.window.replace(held, Some(0));
+                self.window.replace(page, Some(0));
                 self.window.select(0, ctx.rows);
             }
             PageRequest::Last => {
-                self.window.replace(held, None);
+                self.window.replace(page, None);
                 self.window.select(usize::MAX, ctx.rows);
             }
             PageRequest::Seek(_) => {
-                self.window.replace(held, None);
+                self.window.replace(page, None);
                 self.window.select(0, ctx.rows);
             }
-            PageRequest::Next => self.window.push_next(held),
-            PageRequest::Prev => self.window.push_prev(held),
-            PageRequest::Again(_, before) => {
-                // The selection may have moved while the answer was on its way.
+            PageRequest::Next => self.window.push_next(page),
+            PageRequest::Prev => self.window.push_prev(page),
+            PageRequest::Reload(_, before) => {
+                // The selection may have moved while the request was under way.
                 let selected = self.window.selected().map(|row| row.id().uuid());
                 let own = self.select_after.take();
                 let keep = own.or(selected);
                 let offset = self.window.offset_in_page();
-                self.window.replace(held, before);
+                self.window.replace(page, before);
                 let kept = self
                     .window
                     .rows()
                     .position(|row| Some(row.id().uuid()) == keep);
                 self.window.select(kept.unwrap_or(offset), ctx.rows);
                 if kept.is_none() {
-                    // What is selected now is another row: nobody must take it for the one that was open.
+                    // Another row is selected now: closes the pane, so that it is not mistaken for the one that was
+                    // open.
                     self.detail = None;
                 }
                 self.highlight_changes(&versions.unwrap_or_default(), own, ctx.now);

@@ -1,37 +1,39 @@
-//! The pages of a list that are held: a few neighbouring ones, so that memory does not grow however
-//! far one scrolls, with the cursors that lead on at both ends.
+//! The loaded pages of a list: a few consecutive ones, with the cursors to the pages before and after them. Pages at
+//! the other end are dropped while scrolling, so memory use is bounded.
 
 use std::collections::VecDeque;
 
-/// Pages that are held at the most.
+/// Pages that are loaded at most.
 const MAX_PAGES: usize = 5;
 
+/// The loaded pages, the selected row and the scroll position.
 #[derive(Debug)]
 pub struct Window<R> {
-    pages: VecDeque<Held<R>>,
-    /// How many rows of the list come before those held; unknown after a jump to the end.
+    pages: VecDeque<LoadedPage<R>>,
+    /// How many rows of the list precede the loaded ones; unknown after a jump to the end or to a value.
     before: Option<u64>,
-    /// The selected row, counted from the first one held.
+    /// Index of the selected row, counted from the first loaded row.
     selected: usize,
-    /// The row at the top of the screen, likewise.
+    /// Index of the row at the top of the screen, counted the same way.
     top: usize,
 }
 
+/// A page, with the cursors of its neighbours.
 #[derive(Debug)]
-pub struct Held<R> {
+pub struct LoadedPage<R> {
     pub rows: Vec<R>,
-    pub via: Via,
+    pub source: PageSource,
     pub next: Option<String>,
     pub prev: Option<String>,
 }
 
-/// How a page was reached, and can be again.
+/// How a page was reached. The same request reads it again.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Via {
+pub enum PageSource {
     First,
     /// The path of the last page.
     Last(String),
-    /// From a value of the sort key on.
+    /// The page that starts at this value of the sort key.
     Seek(String),
     Cursor(String),
 }
@@ -72,25 +74,27 @@ impl<R> Window<R> {
         self.rows().nth(self.selected)
     }
 
-    /// The number of the selected row in the whole list, from 1, where it is known.
+    /// The position of the selected row in the whole list, from 1, if known.
     pub fn position(&self) -> Option<u64> {
         Some(self.before? + self.selected as u64 + 1)
     }
 
-    /// Whether every row of the list is held.
-    pub fn is_whole(&self) -> bool {
+    /// Whether every row of the list is loaded.
+    pub fn is_complete(&self) -> bool {
         self.next().is_none() && self.prev().is_none()
     }
 
+    /// The cursor of the page after the loaded ones.
     pub fn next(&self) -> Option<&str> {
         self.pages.back()?.next.as_deref()
     }
 
+    /// The cursor of the page before the loaded ones.
     pub fn prev(&self) -> Option<&str> {
         self.pages.front()?.prev.as_deref()
     }
 
-    /// Moves the selection by that many rows; true where the rows held did not reach.
+    /// Moves the selection by that many rows. True if it stopped at the first or last loaded row.
     pub fn move_by(&mut self, rows: isize, height: usize) -> bool {
         let last = self.len().saturating_sub(1);
         let wanted = self.selected.saturating_add_signed(rows);
@@ -105,7 +109,7 @@ impl<R> Window<R> {
         self.scroll(height);
     }
 
-    /// Keeps the selection in sight, and the screen full where there are rows to fill it.
+    /// Scrolls so that the selection is visible, and leaves no empty rows at the bottom while rows are hidden above.
     pub fn scroll(&mut self, height: usize) {
         let height = height.max(1);
         let lowest_top = (self.selected + 1).saturating_sub(height);
@@ -113,22 +117,22 @@ impl<R> Window<R> {
         self.top = self.top.min(self.len().saturating_sub(height));
     }
 
-    /// How the page with the selected row was reached, and how many rows come before that page.
-    pub fn via_selected(&self) -> (Via, Option<u64>) {
+    /// How the page with the selected row was reached, and how many rows of the list precede that page, if known.
+    pub fn source_of_selected(&self) -> (PageSource, Option<u64>) {
         let mut first = 0;
         for page in &self.pages {
             if self.selected < first + page.rows.len() {
                 return (
-                    page.via.clone(),
+                    page.source.clone(),
                     self.before.map(|before| before + first as u64),
                 );
             }
             first += page.rows.len();
         }
-        (Via::First, Some(0))
+        (PageSource::First, Some(0))
     }
 
-    /// The place of the selected row in its page.
+    /// Index of the selected row in its page.
     pub fn offset_in_page(&self) -> usize {
         let mut offset = self.selected;
         for page in &self.pages {
@@ -140,7 +144,7 @@ impl<R> Window<R> {
         offset
     }
 
-    /// Puts a newer version in the place of a row that is held.
+    /// Replaces a loaded row with another version; ignores a row that is not loaded.
     pub fn put<K: PartialEq>(&mut self, row: R, key: impl Fn(&R) -> K) {
         let mut rows = self.pages.iter_mut().flat_map(|page| &mut page.rows);
         if let Some(old) = rows.find(|old| key(old) == key(&row)) {
@@ -148,19 +152,19 @@ impl<R> Window<R> {
         }
     }
 
-    /// Forgets everything and begins with this page.
-    pub fn replace(&mut self, page: Held<R>, before: Option<u64>) {
+    /// Drops all pages and starts with this one. `before` is the number of rows that precede it, if known.
+    pub fn replace(&mut self, page: LoadedPage<R>, before: Option<u64>) {
         self.pages.clear();
-        // A page without a way back is the first, whatever led there.
+        // A page without a previous page is the first one, however it was reached.
         self.before = if page.prev.is_none() { Some(0) } else { before };
         self.pages.push_back(page);
         self.selected = self.selected.min(self.len().saturating_sub(1));
     }
 
-    /// Adds the page after the last one held.
-    pub fn push_next(&mut self, page: Held<R>) {
+    /// Adds the page after the last loaded one, and drops the first page if there are too many.
+    pub fn push_next(&mut self, page: LoadedPage<R>) {
         if page.rows.is_empty() {
-            // What came next has been deleted meanwhile.
+            // The rows of the next page have been deleted since the cursor was issued.
             if let Some(last) = self.pages.back_mut() {
                 last.next = None;
             }
@@ -173,7 +177,8 @@ impl<R> Window<R> {
                 .front()
                 .is_some_and(|front| self.selected < front.rows.len())
         {
-            // Who asked for it has gone back to the other end; it can be asked for again.
+            // The selection has moved to the first page, which would be dropped. The new page is ignored; it can be
+            // requested again.
             return;
         }
         self.pages.push_back(page);
@@ -185,8 +190,9 @@ impl<R> Window<R> {
         }
     }
 
-    /// Adds the page before the first one held.
-    pub fn push_prev(&mut self, page: Held<R>) {
+    /// Adds the page before the first loaded one, and drops the last page if there are too many. Ignores the new page
+    /// if the selection is on the last one.
+    pub fn push_prev(&mut self, page: LoadedPage<R>) {
         let rows = page.rows.len();
         let is_first = page.prev.is_none();
         if rows == 0 {
@@ -203,7 +209,7 @@ impl<R> Window<R> {
         }
         self.before = self.before.map(|before| before.saturating_sub(rows as u64));
         if is_first {
-            // Rows that others added or deleted before ours make no difference any more.
+            // This is the first page: corrects a count that went wrong because others added or deleted rows before it.
             self.before = Some(0);
         }
         self.pages.push_front(page);
@@ -219,10 +225,10 @@ impl<R> Window<R> {
 mod tests {
     use super::*;
 
-    fn page(first: usize, last: usize) -> Held<usize> {
-        Held {
+    fn page(first: usize, last: usize) -> LoadedPage<usize> {
+        LoadedPage {
             rows: (first..last).collect(),
-            via: Via::Cursor(first.to_string()),
+            source: PageSource::Cursor(first.to_string()),
             next: Some(last.to_string()),
             prev: Some(first.to_string()).filter(|_| first > 0),
         }

@@ -1,17 +1,17 @@
-//! One key as it is written in `config.toml` and shown on the screen.
+//! A single key: its notation in `config.toml`, and how the screen shows it.
 
 use std::{fmt, str::FromStr};
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
-/// A key with what is held beside it. Shift is in the character: `G` and `g` are two keys.
+/// A key with its modifiers. Shift is part of the character: `G` and `g` are two keys.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Key {
     code: KeyCode,
     modifiers: KeyModifiers,
 }
 
-/// Keys by the names that are written; the first of several is the one to show.
+/// The names of special keys in `config.toml`.
 const NAMED: &[(&str, KeyCode)] = &[
     ("enter", KeyCode::Enter),
     ("esc", KeyCode::Esc),
@@ -32,7 +32,7 @@ const NAMED: &[(&str, KeyCode)] = &[
 ];
 
 impl Key {
-    /// Whether it stands for a character that is typed.
+    /// Whether the key types a character.
     pub(crate) fn is_typed(self) -> bool {
         matches!(self.code, KeyCode::Char(_)) && self.modifiers.is_empty()
     }

@@ -1,4 +1,4 @@
-//! The keys in force: those of the table, and those that `config.toml` puts in their place.
+//! The key bindings in use: the defaults from the table, with the changes from `config.toml`.
 
 use std::collections::BTreeMap;
 
@@ -6,7 +6,7 @@ use serde::Deserialize;
 
 use super::{BINDINGS, Binding, Key, Scope};
 
-/// One or more ways to press what is bound, as `config.toml` writes them.
+/// One or more key sequences for a binding, as `config.toml` contains them.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(untagged)]
 pub enum Keys {
@@ -14,7 +14,7 @@ pub enum Keys {
     Several(Vec<String>),
 }
 
-/// A binding with its keys; each way to press it is a sequence of one key or more.
+/// A binding with its key sequences, each of one or more keys.
 #[derive(Debug)]
 pub struct Bound {
     pub binding: &'static Binding,
@@ -24,11 +24,11 @@ pub struct Bound {
 #[derive(Debug)]
 pub struct Keymap(Vec<Bound>);
 
-/// What keys that were pressed one after the other stand for.
+/// What a sequence of pressed keys means.
 #[derive(Clone, Copy, Debug)]
-pub enum Found {
+pub enum KeyMatch {
     Binding(&'static Binding),
-    /// More must follow.
+    /// The start of a longer sequence.
     Prefix,
     Nothing,
 }
@@ -37,7 +37,7 @@ impl Default for Keymap {
     fn default() -> Self {
         let bound = |binding: &'static Binding| Bound {
             binding,
-            // The tests read all of them.
+            // A test ensures that all default keys can be parsed.
             sequences: binding
                 .keys
                 .iter()
@@ -49,10 +49,10 @@ impl Default for Keymap {
 }
 
 impl Keymap {
-    /// The keys of the table, but for those that are changed.
+    /// The default key bindings, with these changes applied. A change replaces all keys of its binding.
     ///
     /// # Errors
-    /// What is wrong with the changes, in a sentence.
+    /// If a change is invalid: a message for the user.
     pub fn with(changes: &BTreeMap<String, Keys>) -> Result<Self, String> {
         let mut map = Self::default();
         for (name, keys) in changes {
@@ -71,38 +71,39 @@ impl Keymap {
         Ok(map)
     }
 
-    /// What these keys mean in that place.
-    pub fn find(&self, scope: Scope, pressed: &[Key]) -> Found {
+    /// Looks up the pressed keys in a scope.
+    pub fn find(&self, scope: Scope, pressed: &[Key]) -> KeyMatch {
         let mut is_prefix = false;
         for bound in self.bound(scope) {
             for sequence in &bound.sequences {
                 if sequence == pressed {
-                    return Found::Binding(bound.binding);
+                    return KeyMatch::Binding(bound.binding);
                 }
                 is_prefix |= sequence.starts_with(pressed);
             }
         }
         if is_prefix {
-            Found::Prefix
+            KeyMatch::Prefix
         } else {
-            Found::Nothing
+            KeyMatch::Nothing
         }
     }
 
-    /// The bindings of a place, in the order of the table.
+    /// The bindings of a scope, in the order of the table.
     pub fn bound(&self, scope: Scope) -> impl Iterator<Item = &Bound> {
         self.0
             .iter()
             .filter(move |bound| bound.binding.scopes.contains(&scope))
     }
 
-    /// The keys of a binding in words, the first of them or all; empty where none is left.
+    /// The first key sequence of a binding, as text; empty if the binding has none.
     pub fn shown(&self, name: &str) -> String {
         let bound = self.0.iter().find(|bound| bound.binding.name == name);
         bound.and_then(Bound::first).unwrap_or_default()
     }
 
-    /// No keys may mean two things in one place, and none may wait behind others for ever.
+    /// Ensures three rules for each scope: no sequence has two meanings, none is the start of another (the longer one
+    /// could never be completed), and no plain character is bound where users type text.
     fn check(&self) -> Result<(), String> {
         for scope in Scope::ALL {
             let mut seen: Vec<(&[Key], &str)> = Vec::new();
@@ -113,13 +114,13 @@ impl Keymap {
                         other.starts_with(sequence) || sequence.starts_with(other)
                     });
                     if let Some((_, other)) = clash {
-                        let keys = words(sequence);
+                        let keys = sequence_text(sequence);
                         return Err(format!(
                             "[keys] `{keys}` is bound to both {other} and {name}"
                         ));
                     }
                     let typed = sequence.first().is_some_and(|key| key.is_typed());
-                    if typed && scope.is_typed_into() && !bound.binding.is_between_letters {
+                    if typed && scope.is_typed_into() && !bound.binding.works_outside_text {
                         return Err(format!(
                             "[keys] {name}: letters are typed there; use a key with ctrl- or alt-"
                         ));
@@ -133,24 +134,26 @@ impl Keymap {
 }
 
 impl Bound {
-    /// The first way to press it.
+    /// The first key sequence, as text.
     pub fn first(&self) -> Option<String> {
-        self.sequences.first().map(|sequence| words(sequence))
+        self.sequences
+            .first()
+            .map(|sequence| sequence_text(sequence))
     }
 
-    /// All ways.
+    /// All key sequences, as text.
     pub fn all(&self) -> String {
         let all: Vec<String> = self
             .sequences
             .iter()
-            .map(|sequence| words(sequence))
+            .map(|sequence| sequence_text(sequence))
             .collect();
         all.join("  ")
     }
 }
 
-/// A sequence as it is shown: `y c`.
-pub(crate) fn words(sequence: &[Key]) -> String {
+/// Formats a key sequence, such as `y c`.
+pub(crate) fn sequence_text(sequence: &[Key]) -> String {
     let keys: Vec<String> = sequence.iter().map(Key::to_string).collect();
     keys.join(" ")
 }
@@ -168,7 +171,7 @@ fn unknown(name: &str) -> String {
     }
 }
 
-/// The name that is most like one that is not known.
+/// Finds the known name that is most similar to `name`. `None` if the Jaro-Winkler similarity is 0.7 or less.
 pub(crate) fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     let scored = known.map(|known| (strsim::jaro_winkler(name, known), known));
     let best = scored.max_by(|(a, _), (b, _)| a.total_cmp(b));
@@ -225,22 +228,22 @@ mod tests {
     fn a_key_can_be_changed() {
         let map = changed("delete", "ctrl-d").unwrap();
         let press = |text: &str| map.find(Scope::List, &[text.parse().unwrap()]);
-        assert!(matches!(press("d"), Found::Nothing));
-        assert!(matches!(press("ctrl-d"), Found::Binding(found) if found.name == "delete"));
+        assert!(matches!(press("d"), KeyMatch::Nothing));
+        assert!(matches!(press("ctrl-d"), KeyMatch::Binding(found) if found.name == "delete"));
     }
 
     #[test]
-    fn what_is_wrong_with_a_change_is_told() {
+    fn a_wrong_key_setting_gets_a_clear_error() {
         let error = |name, keys| changed(name, keys).unwrap_err();
         assert_eq!(
             error("delte", "x"),
-            "[keys] there is no `delte`; is `delete` meant?"
+            "[keys] there is no `delte`; did you mean `delete`?"
         );
         assert_eq!(
             error("delete", "e"),
-            "[keys] `e` stands for both edit and delete"
+            "[keys] `e` is bound to both edit and delete"
         );
-        assert!(error("delete", "hyper-x").starts_with("[keys] delete: `hyper-x` is no key"));
+        assert!(error("delete", "hyper-x").starts_with("[keys] delete: `hyper-x` is not a key"));
         assert!(error("form-save", "s").contains("letters are typed there"));
     }
 }

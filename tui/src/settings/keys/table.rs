@@ -1,5 +1,5 @@
-//! Every key of the client, as data. The help, the hints at the bottom, the palette and `docs/keys.md` are
-//! printed from it. The first binding whose conditions hold wins.
+//! All key bindings of the client, as data. The help, the hints in the bottom line, the palette and `docs/keys.md` are
+//! generated from it. In each scope a key sequence has at most one binding; a test checks this.
 
 use super::{
     Binding, Command as C,
@@ -348,7 +348,7 @@ pub const BINDINGS: &[Binding] = &[
         C::Toggle,
         "Switch on or off",
     )
-    .between_letters(),
+    .outside_text(),
     on(
         &[Form],
         "form-editor",
@@ -416,7 +416,7 @@ pub const BINDINGS: &[Binding] = &[
         "Upload the file and preview the import",
     )
     .hint("preview"),
-    // Not Enter: the preview may come while one opens rows with it.
+    // Not Enter: the preview may open just when the user presses Enter to open a row.
     on(&[Review], "import-go", &["y"], C::Yes, "Import the rows")
         .hint("import")
         .when(&[Changes]),
@@ -510,6 +510,6 @@ const fn on(
         hint: None,
         conditions: &[],
         hinted_when: None,
-        is_between_letters: false,
+        works_outside_text: false,
     }
 }

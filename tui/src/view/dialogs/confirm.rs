@@ -1,4 +1,4 @@
-//! A question.
+//! Draws a confirmation dialog.
 
 use ratatui::{
     Frame,

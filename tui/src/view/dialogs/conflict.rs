@@ -1,4 +1,5 @@
-//! Theirs, mine and what it was before, side by side; one below the other where it is narrow.
+//! Draws an edit conflict: the base value, theirs and mine, side by side, or one below the other if the dialog is
+//! narrow.
 
 use ratatui::{
     Frame,
@@ -18,8 +19,9 @@ use crate::{
 };
 
 const MAX_WIDTH: u16 = 110;
+/// Columns of the field labels.
 const LABEL: usize = 12;
-/// From this width on the three stand side by side.
+/// The least width, in columns, at which the three values are side by side.
 const WIDE: usize = 70;
 
 pub(crate) fn draw(frame: &mut Frame<'_>, body: Rect, conflict: &Conflict, ctx: RenderContext<'_>) {
@@ -44,15 +46,15 @@ pub(crate) fn draw(frame: &mut Frame<'_>, body: Rect, conflict: &Conflict, ctx: 
             ctx.theme.header,
         ));
     }
-    for (index, clash) in conflict.fields.iter().enumerate() {
+    for (index, conflict_field) in conflict.fields.iter().enumerate() {
         if index == conflict.selected {
             selected_line = lines.len();
         }
         let is_selected = index == conflict.selected;
         if room >= WIDE {
-            beside(&mut lines, clash, is_selected, room, ctx)
+            side_by_side(&mut lines, conflict_field, is_selected, room, ctx)
         } else {
-            below(&mut lines, clash, is_selected, room, ctx)
+            stacked(&mut lines, conflict_field, is_selected, room, ctx)
         }
     }
     let left = match conflict.undecided() {
@@ -76,22 +78,26 @@ pub(crate) fn draw(frame: &mut Frame<'_>, body: Rect, conflict: &Conflict, ctx: 
     }
 }
 
-/// The three values in columns, wrapped, the chosen one marked.
-fn beside(
+/// Adds the three values of a field in columns, wrapped, with the chosen one marked.
+fn side_by_side(
     lines: &mut Vec<Line<'static>>,
-    clash: &FieldConflict,
+    conflict_field: &FieldConflict,
     is_selected: bool,
     room: usize,
     ctx: RenderContext<'_>,
 ) {
     let columns = (room - LABEL) / 3;
-    let values = versions(clash).map(|(side, slots)| {
+    let values = versions(conflict_field).map(|(side, slots)| {
         let mut lines = text::wrap(&value(slots, ctx), columns - 3);
         for (index, line) in lines.iter_mut().enumerate() {
-            let mark = if index == 0 { mark(clash, side) } else { "  " };
+            let mark = if index == 0 {
+                mark(conflict_field, side)
+            } else {
+                "  "
+            };
             line.insert_str(0, mark);
         }
-        (lines, style(clash, side, ctx))
+        (lines, style(conflict_field, side, ctx))
     });
     let height = values
         .iter()
@@ -100,7 +106,7 @@ fn beside(
         .unwrap_or(1);
     for line in 0..height {
         let label = if line == 0 {
-            label(clash, is_selected)
+            label(conflict_field, is_selected)
         } else {
             String::new()
         };
@@ -116,52 +122,67 @@ fn beside(
     }
 }
 
-fn below(
+/// Adds the three values of a field, one per line, cut to the width.
+fn stacked(
     lines: &mut Vec<Line<'static>>,
-    clash: &FieldConflict,
+    conflict_field: &FieldConflict,
     is_selected: bool,
     room: usize,
     ctx: RenderContext<'_>,
 ) {
-    lines.push(Line::styled(label(clash, is_selected), ctx.theme.label));
-    for (title, (side, slots)) in ["was", "theirs", "mine"].into_iter().zip(versions(clash)) {
-        let line = format!("  {title:7}{}{}", mark(clash, side), value(slots, ctx));
+    lines.push(Line::styled(
+        label(conflict_field, is_selected),
+        ctx.theme.label,
+    ));
+    for (title, (side, slots)) in ["was", "theirs", "mine"]
+        .into_iter()
+        .zip(versions(conflict_field))
+    {
+        let line = format!(
+            "  {title:7}{}{}",
+            mark(conflict_field, side),
+            value(slots, ctx)
+        );
         lines.push(Line::styled(
             text::cut(&line, room).into_owned(),
-            style(clash, side, ctx),
+            style(conflict_field, side, ctx),
         ));
     }
 }
 
-fn versions(clash: &FieldConflict) -> [(Option<Resolution>, &[Slot]); 3] {
+fn versions(conflict_field: &FieldConflict) -> [(Option<Resolution>, &[Slot]); 3] {
     [
-        (None, &clash.base),
-        (Some(Resolution::Theirs), &clash.theirs),
-        (Some(Resolution::Mine), &clash.mine),
+        (None, &conflict_field.base),
+        (Some(Resolution::Theirs), &conflict_field.theirs),
+        (Some(Resolution::Mine), &conflict_field.mine),
     ]
 }
 
-fn label(clash: &FieldConflict, is_selected: bool) -> String {
+fn label(conflict_field: &FieldConflict, is_selected: bool) -> String {
     let mark = if is_selected { "› " } else { "  " };
-    format!("{mark}{}", clash.field.label)
+    format!("{mark}{}", conflict_field.field.label)
 }
 
-fn mark(clash: &FieldConflict, side: Option<Resolution>) -> &'static str {
+fn mark(conflict_field: &FieldConflict, side: Option<Resolution>) -> &'static str {
     match side {
-        Some(_) if clash.choice == side => "✓ ",
+        Some(_) if conflict_field.choice == side => "✓ ",
         _ => "  ",
     }
 }
 
-fn style(clash: &FieldConflict, side: Option<Resolution>, ctx: RenderContext<'_>) -> Style {
+fn style(
+    conflict_field: &FieldConflict,
+    side: Option<Resolution>,
+    ctx: RenderContext<'_>,
+) -> Style {
     match side {
         None => ctx.theme.dim,
-        Some(_) if clash.choice == side => ctx.theme.good,
+        Some(_) if conflict_field.choice == side => ctx.theme.good,
         Some(_) => ctx.theme.plain,
     }
 }
 
-/// The value as people read it; order lines one after the other.
+/// The value as text. Order lines follow each other, each with its three slots.
 fn value(slots: &[Slot], ctx: RenderContext<'_>) -> String {
     let words = |slot: &Slot| match &slot.value {
         SlotValue::Reference { id: Some(id), .. } => {

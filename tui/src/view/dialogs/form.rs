@@ -1,4 +1,4 @@
-//! The form: a box with a line for each field, order lines with their three fields side by side.
+//! Draws a form: a box with a line for each field. The three fields of an order line are side by side.
 
 use ratatui::{
     Frame,
@@ -19,12 +19,12 @@ use crate::{
 
 const LABEL: usize = 13;
 const MAX_WIDTH: u16 = 90;
-/// Columns of an order line: product, quantity, price, as shares of what is there.
+/// Widths of product, quantity and price in an order line, in tenths of the available columns.
 const LINE_SHARES: [usize; 3] = [5, 2, 3];
 
-/// One line of the box.
+/// A line of the box.
 enum Row<'a> {
-    /// Over the order lines.
+    /// The heading above the order lines.
     Heading,
     Fields(String, Vec<(usize, &'a Slot)>),
     Error(String),
@@ -71,7 +71,7 @@ pub(crate) fn draw(frame: &mut Frame<'_>, body: Rect, form: &Form, ctx: RenderCo
         Row::Fields(_, slots) => slots.iter().any(|(index, _)| *index == form.focus),
         Row::Error(_) | Row::Heading => false,
     });
-    // The error below the field in focus is in sight as well.
+    // Scrolls so that the focused field is visible, and the first line of its error below it.
     let top = (focused.unwrap_or_default() + 2).saturating_sub(room);
     let top = top.min(rows.len().saturating_sub(room));
     for (row, y) in rows.iter().skip(top).take(room).zip(inner.y..) {
@@ -118,7 +118,7 @@ fn rows(form: &Form, width: usize) -> Vec<Row<'_>> {
                 String::new()
             };
             let lines = text::wrap(&format!("{of}{}", text::clean(&error)), width - LABEL - 2);
-            // The arrow stands before the first of them.
+            // Only the first line of an error has the arrow.
             let lines = lines.into_iter().enumerate();
             errors.extend(lines.map(|(index, line)| match index {
                 0 => format!("↑ {line}"),

@@ -1,4 +1,4 @@
-//! The help.
+//! Draws the help.
 
 use ratatui::{
     Frame,

@@ -1,4 +1,4 @@
-//! What a file of rows would do, or has done.
+//! Draws the review of an import: what the file would do, or has done.
 
 use ratatui::{
     Frame,
@@ -35,13 +35,13 @@ pub(crate) fn draw(
     let resource = text::clean(&import.resource);
     let title = match (review.is_preview(), review.job.state) {
         (true, _) => format!("Import {resource}?"),
-        // The file of one that was only tried is not kept for ever.
+        // A dry run that can no longer be applied: the server has deleted its file.
         (false, _) if import.dry_run => format!("Preview of an import of {resource}"),
         (false, JobState::Done) => format!("Imported {resource}"),
         (false, _) => format!("Imported part of {resource}"),
     };
     let refused = report.refused.len();
-    // Beside the rows: borders, the name, the counts, the note, and a line of air around them.
+    // Besides the rows: two borders, the name, the counts, the note, and a blank line above and below the rows.
     let height = (refused as u16).saturating_add(7);
     let inner = open(frame, body, 100.min(body.width), height, &title, ctx);
     let (width, height) = (usize::from(inner.width), usize::from(inner.height));

@@ -1,4 +1,4 @@
-//! A choice among a few lines.
+//! Draws a menu.
 
 use ratatui::{Frame, layout::Rect, text::Line};
 
@@ -32,7 +32,7 @@ pub(crate) fn draw(frame: &mut Frame<'_>, body: Rect, menu: &Menu, ctx: RenderCo
     }
 }
 
-/// Columns and rows.
+/// The columns and rows of the menu, with its border.
 pub(super) fn size(menu: &Menu) -> (u16, u16) {
     (30, menu.items.len() as u16 + 2)
 }

@@ -1,4 +1,4 @@
-//! What a bulk call did not do, row by row.
+//! Draws the rows that a bulk call refused, each with the reason.
 
 use ratatui::{
     Frame,

@@ -1,4 +1,4 @@
-//! Draws a dialog, and finds its item under the mouse.
+//! Draws a dialog, and finds the item under the mouse.
 
 use ratatui::{Frame, layout::Rect};
 
@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{dialogs::overlay::Overlay, view::render::RenderContext};
 
-/// Draws a dialog over the body, or an input line over the hints.
+/// Draws a dialog over the body, or an input line over the hint line.
 pub(crate) fn draw(
     frame: &mut Frame<'_>,
     (body, hints): (Rect, Rect),
@@ -43,7 +43,7 @@ pub(crate) fn draw(
     }
 }
 
-/// The item of a dialog at that column and row of the screen.
+/// The index of the dialog's item at that column and row of the screen, if any.
 pub(crate) fn item_at(overlay: &Overlay, body: Rect, at: (u16, u16)) -> Option<usize> {
     let (size, above, selected, count) = match overlay {
         Overlay::Menu(menu) => (menu::size(menu), 0, menu.selected, menu.items.len()),

@@ -1,4 +1,4 @@
-//! The palette: a line to type into, and the commands that match.
+//! Draws the command palette: a search line, and the commands that match.
 
 use ratatui::{
     Frame,
@@ -16,8 +16,9 @@ use crate::{
     },
 };
 
+/// Columns and rows of the palette, with its border.
 pub(crate) const SIZE: (u16, u16) = (76, 18);
-/// Columns of the names and of the keys.
+/// Columns of the command names, and of the keys.
 const NAME: usize = 18;
 const KEYS: usize = 12;
 

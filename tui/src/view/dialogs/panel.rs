@@ -1,4 +1,4 @@
-//! Boxes and lines that dialogs are drawn in.
+//! Boxes and lines shared by the dialogs.
 
 use ratatui::{
     Frame,
@@ -9,12 +9,12 @@ use ratatui::{
 
 use crate::{dialogs::line::Line as InputLine, model::text, view::render::RenderContext};
 
-/// Rows of a search line and the note below it.
+/// Rows of the search line and the note below it.
 pub(crate) const SEARCH_ROWS: u16 = 2;
-/// Columns that the typed text keeps, whatever stands beside it.
+/// Columns that the typed text needs: with fewer, the keys next to it are left out.
 const MIN_TYPED: usize = 16;
 
-/// Draws an empty box of that size in the middle of the body; returns its inside.
+/// Draws an empty box of at most that size in the middle of the body, and returns its inner area.
 pub(crate) fn open(
     frame: &mut Frame<'_>,
     body: Rect,
@@ -32,7 +32,7 @@ pub(crate) fn open(
     inside(area)
 }
 
-/// A box of that size in the middle of the body, or as much of it as has room.
+/// The area of a box in the middle of the body, no larger than the body.
 pub(crate) fn middle(body: Rect, width: u16, height: u16) -> Rect {
     let (width, height) = (width.min(body.width), height.min(body.height));
     Rect::new(
@@ -43,23 +43,24 @@ pub(crate) fn middle(body: Rect, width: u16, height: u16) -> Rect {
     )
 }
 
-/// The inside of a box, within its border.
+/// The area of a box without its border and the blank column on each side.
 pub(crate) fn inside(area: Rect) -> Rect {
     area.inner(Margin::new(2, 1))
 }
 
-/// The first item to show so that the selected one is visible.
+/// The index of the first item to show, so that the selected one is visible.
 pub(crate) const fn first_shown(selected: usize, rows: usize) -> usize {
     (selected + 1).saturating_sub(rows)
 }
 
+/// Draws a line at a row of the area; draws nothing below the area.
 pub(crate) fn line_at(frame: &mut Frame<'_>, area: Rect, row: usize, line: Line<'_>) {
     if row < usize::from(area.height) {
         frame.render_widget(line, Rect::new(area.x, area.y + row as u16, area.width, 1));
     }
 }
 
-/// An input line over the hints, with the keys that end it on the right.
+/// Draws an input line over the hint line, with the keys that finish or cancel it on the right.
 pub(crate) fn draw_input(
     frame: &mut Frame<'_>,
     area: Rect,

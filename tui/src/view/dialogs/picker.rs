@@ -1,4 +1,4 @@
-//! The picker: a search line, and the rows that match.
+//! Draws the picker: a search line, and the rows that match.
 
 use ratatui::{
     Frame,
@@ -16,7 +16,7 @@ use crate::{
     },
 };
 
-/// Columns and rows.
+/// Columns and rows of the picker, with its border.
 pub(super) const SIZE: (u16, u16) = (92, 18);
 
 pub(crate) fn draw(frame: &mut Frame<'_>, body: Rect, picker: &Picker, ctx: RenderContext<'_>) {

@@ -1,5 +1,4 @@
-//! The Dashboard: orders and revenue by month, how orders stand, what sells best, the cache and how quick
-//! the server is.
+//! Draws the Dashboard: orders and revenue by month, orders by status, best sellers, the cache, and response times.
 
 use std::{collections::VecDeque, time::Duration};
 
@@ -23,9 +22,9 @@ use crate::{
     },
 };
 
-/// From this width on there are two columns.
+/// The least width, in columns, at which the dashboard has two panes side by side.
 const WIDE: u16 = 110;
-const MOST_BAR: usize = 40;
+const MAX_BAR: usize = 40;
 
 pub(crate) fn draw(
     frame: &mut Frame<'_>,
@@ -65,7 +64,7 @@ pub(crate) fn draw(
     );
 }
 
-/// Shows the lines from `top` on, and says where there are more.
+/// Draws the lines from `top` on. If there are more, the last line on the screen shows how many.
 fn put(
     frame: &mut Frame<'_>,
     area: Rect,
@@ -107,13 +106,13 @@ fn rounded(total: Total) -> String {
     format!("{mark}{}", text::integer(total.value))
 }
 
-/// A line for each month with its orders and revenue.
+/// A line for each month, with its orders and revenue.
 fn months(stats: &Stats, width: usize, ctx: RenderContext<'_>) -> Vec<Line<'static>> {
     const MONTH: usize = 9;
     const ORDERS: usize = 9;
     const REVENUE: usize = 15;
     let texts = MONTH + ORDERS + REVENUE + 3;
-    let bar = (width.saturating_sub(texts) / 2).min(MOST_BAR);
+    let bar = (width.saturating_sub(texts) / 2).min(MAX_BAR);
     let most_orders = stats.months.iter().map(|month| month.orders).max();
     let most_orders = most_orders.unwrap_or_default();
     let most_revenue = stats.months.iter().map(|month| month.revenue_minor).max();
@@ -126,7 +125,7 @@ fn months(stats: &Stats, width: usize, ctx: RenderContext<'_>) -> Vec<Line<'stat
     for month in &stats.months {
         let name = cell::fit(&text::clean(&month.month), MONTH, Align::Left);
         if month.archived && month.orders == 0 {
-            // No figures are better than those of a month without orders.
+            // Zeros would read as a month without orders, so an archived month shows no numbers.
             let words = format!(" {name}{:>ORDERS$}", "archived");
             lines.push(Line::styled(words, ctx.theme.dim));
             continue;
@@ -137,7 +136,7 @@ fn months(stats: &Stats, width: usize, ctx: RenderContext<'_>) -> Vec<Line<'stat
                 filled(month.orders.into(), most_orders.into(), bar),
                 ctx.theme.label,
             ),
-            // An amount that is wider than its column still has a blank before it.
+            // The blank is outside the padding, so an amount wider than its column still has one in front.
             Span::raw(format!(
                 " {:>1$} ",
                 text::money(month.revenue_minor),
@@ -153,6 +152,7 @@ fn months(stats: &Stats, width: usize, ctx: RenderContext<'_>) -> Vec<Line<'stat
     lines
 }
 
+/// The lines below or next to the months.
 fn others(
     latencies: &VecDeque<Duration>,
     stats: &Stats,
@@ -166,7 +166,7 @@ fn others(
     lines
 }
 
-/// How the orders of these months stand.
+/// The orders of all months shown, by status.
 fn statuses(stats: &Stats, width: usize, ctx: RenderContext<'_>) -> Vec<Line<'static>> {
     let of = |status: OrderStatus| -> i64 {
         let months = stats.months.iter();
@@ -178,7 +178,7 @@ fn statuses(stats: &Stats, width: usize, ctx: RenderContext<'_>) -> Vec<Line<'st
     for status in OrderStatus::ALL {
         let orders = of(status);
         let share = 100.0 * orders as f64 / all.max(1) as f64;
-        let bar = width.saturating_sub(34).min(MOST_BAR);
+        let bar = width.saturating_sub(34).min(MAX_BAR);
         lines.push(Line::from(vec![
             Span::styled(
                 format!(" {:<10}", status.as_str()),
@@ -195,7 +195,7 @@ fn statuses(stats: &Stats, width: usize, ctx: RenderContext<'_>) -> Vec<Line<'st
     lines
 }
 
-/// What brought the most this month, or last month while there is nothing yet.
+/// The products with the most revenue this month, or last month if this month has none yet.
 fn best_sellers(stats: &Stats, width: usize, ctx: RenderContext<'_>) -> Vec<Line<'static>> {
     let mut months = stats.months.iter().take(2);
     let Some(month) = months.find(|month| !month.top_products.is_empty()) else {
@@ -214,7 +214,7 @@ fn best_sellers(stats: &Stats, width: usize, ctx: RenderContext<'_>) -> Vec<Line
         let widths = figures.iter().map(|figures| text::width(of(figures)));
         widths.max().unwrap_or_default().max(least)
     };
-    // The name gives way: a figure that is cut says another.
+    // The name is cut to make room for the numbers: part of a number would read as another number.
     let (of_pieces, of_revenue) = (widest(8, |of| &of.0), widest(13, |of| &of.1));
     let room = width.saturating_sub(of_pieces + of_revenue + 6);
     for (product, (pieces, revenue)) in month.top_products.iter().zip(&figures) {
@@ -257,7 +257,7 @@ fn cache(cache: &CacheStats, ctx: RenderContext<'_>) -> Vec<Line<'static>> {
     ]
 }
 
-/// How long the last pages took, from here.
+/// The response times of the last calls, as measured by the client.
 fn latency(
     latencies: &VecDeque<Duration>,
     width: usize,

@@ -1,4 +1,4 @@
-//! The detail pane: every field of a row, and the lines that lead elsewhere.
+//! Draws the detail pane: the fields of a row, its links, and its history.
 
 use ratatui::{
     Frame,
@@ -36,7 +36,7 @@ pub(crate) fn draw(
     let room = usize::from(inner.width).saturating_sub(LABEL + 4);
     let mut lines: Vec<Line<'_>> = Vec::new();
     let (mut links, mut selected_line) = (0, 0);
-    // A second line of something says nothing where it is empty.
+    // A line without a label continues the one before; it is left out if it is empty.
     let shown = details
         .iter()
         .filter(|detail| !(detail.label.is_empty() && cell::show(&detail.value, ctx).is_empty()));

@@ -1,4 +1,4 @@
-//! The history of a row, as lines of the detail pane.
+//! The history of a row, as lines for the detail pane.
 
 use ratatui::text::{Line, Span};
 use serde_json::Value;
@@ -67,7 +67,7 @@ const fn verb(op: Op) -> &'static str {
     }
 }
 
-/// `status: pending → paid`
+/// The changes of an entry as text, such as `status: pending → paid`. Of arrays only the lengths are shown.
 fn changes(entry: &HistoryEntry, ctx: RenderContext<'_>) -> Vec<String> {
     let arrow = if ctx.is_plain { "to" } else { "→" };
     let changes = shown_changes(entry).map(|change| {
@@ -84,7 +84,7 @@ fn changes(entry: &HistoryEntry, ctx: RenderContext<'_>) -> Vec<String> {
     changes.collect()
 }
 
-/// A value as people read it.
+/// A value as text: names instead of ids, and amounts in major units.
 fn shown(pointer: &str, value: &Value, ctx: RenderContext<'_>) -> String {
     if let Some(reference) = reference(pointer, value) {
         let name = ctx.names.get(reference.id).unwrap_or("…");

@@ -1,4 +1,4 @@
-//! The Jobs tab: a line for each job, and below it how far the selected one is.
+//! Draws the Jobs tab: a line for each job, and below them the details of the selected job.
 
 use ratatui::{
     Frame,
@@ -23,14 +23,14 @@ use crate::{
 const STATE: usize = 9;
 const PROGRESS: usize = 15;
 const BY: usize = 14;
-const BEGUN: usize = 16;
-/// The least that what a job does is told in, and the most.
+const STARTED: usize = 16;
+/// Least and greatest width of the column with a job's description.
 const WHAT: usize = 22;
-const MOST_WHAT: usize = 70;
-/// The least rows in which a job is told of with all its steps.
+const MAX_WHAT: usize = 70;
+/// The least rows at which the details show a separator and all steps; with fewer, only the current step.
 const ROOMY: usize = 4;
 const MAX_BAR: usize = 40;
-/// Columns that a gauge takes besides its bar: name, counts, rate, time left.
+/// Columns of a gauge without its bar: step, counts, rate, time left.
 const FULL_GAUGE: usize = 12 + 25 + 17 + 10;
 
 pub(crate) fn draw(frame: &mut Frame<'_>, area: Rect, screen: &JobsScreen, ctx: RenderContext<'_>) {
@@ -86,25 +86,25 @@ fn summary(screen: &JobsScreen, ctx: RenderContext<'_>) -> Line<'static> {
     Line::styled(words, ctx.theme.dim)
 }
 
-/// How wide what a job does may be, and which of the others fit beside it: how far it is, who asked, when.
+/// The width of the description column, and how many of the other columns fit: progress, time, actor, in that order.
 fn widths(width: usize) -> (usize, usize) {
     let mut left = width.saturating_sub(2 + 1 + STATE);
     let mut fitting = 0;
-    for column in [PROGRESS, BEGUN, BY] {
+    for column in [PROGRESS, STARTED, BY] {
         if left < WHAT + 1 + column {
             break;
         }
         left -= 1 + column;
         fitting += 1;
     }
-    (left.min(MOST_WHAT), fitting)
+    (left.min(MAX_WHAT), fitting)
 }
 
 fn header(width: usize, ctx: RenderContext<'_>) -> Line<'static> {
     let (what, fitting) = widths(width);
     let others = [
         format!(" {:<PROGRESS$}", "Progress"),
-        format!(" {:<BEGUN$}", "Begun"),
+        format!(" {:<STARTED$}", "Started"),
         format!(" {:<BY$}", "By"),
     ];
     let header = format!(
@@ -121,7 +121,7 @@ fn row(job: &Job, (width, is_selected): (usize, bool), ctx: RenderContext<'_>) -
     let name = cell::fit(&text::clean(&job.request.to_string()), what, Align::Left);
     let others = [
         cell::fit(&progress(job), PROGRESS, Align::Left),
-        cell::fit(&text::time(job.created_at, ctx.zone), BEGUN, Align::Left),
+        cell::fit(&text::time(job.created_at, ctx.zone), STARTED, Align::Left),
         cell::fit(&text::clean(&job.actor), BY, Align::Left),
     ];
     let others: String = others[..fitting]
@@ -150,14 +150,14 @@ const fn style(state: JobState, ctx: RenderContext<'_>) -> Style {
     }
 }
 
-/// `45% orders`, or what came of it.
+/// The progress, such as `45% orders`, or the number of rows once the job is done.
 fn progress(job: &Job) -> String {
     let Some(step) = job.present().filter(|_| job.state != JobState::Queued) else {
         return String::new();
     };
     if job.state == JobState::Done {
         let rows: i64 = match job.request.kind() {
-            // Each row was read, and then written.
+            // Reading and writing are two steps over the same rows: counts only the last.
             JobKind::Import => step.done,
             _ => job.progress.iter().map(|step| step.done).sum(),
         };
@@ -174,7 +174,7 @@ fn progress(job: &Job) -> String {
     }
 }
 
-/// In percent; what is not done yet is never all of it.
+/// The share in percent, at most 99 before everything is done.
 fn share(done: i64, total: i64) -> i64 {
     if done < total {
         (done * 100 / total.max(1)).min(99)
@@ -210,7 +210,7 @@ fn detail(
     if is_roomy {
         lines.push(Line::styled("─".repeat(width), ctx.theme.dim));
     }
-    // What it does stands above; what has become of it is news.
+    // The list already shows the description, so it is left out if there is little room.
     let words = if is_roomy {
         format!(" {what} {words}.")
     } else {
@@ -239,8 +239,8 @@ fn detail(
     }
     let steps = job.progress.iter();
     let begun = steps.filter(|step| step.done > 0 || !job.state.is_final());
-    let told = begun.filter(|step| is_roomy || Some(*step) == job.present());
-    lines.extend(told.map(|step| gauge(step, job, width, ctx)));
+    let shown_steps = begun.filter(|step| is_roomy || Some(*step) == job.present());
+    lines.extend(shown_steps.map(|step| gauge(step, job, width, ctx)));
     lines
 }
 
@@ -260,7 +260,8 @@ fn counts(report: &ImportReport, job: &Job) -> String {
     )
 }
 
-/// `orders   ███████░░░░░  45,000 of 100,000   41,200 rows/s   2 s left`
+/// A line such as `orders   ███████░░░░░  45,000 of 100,000   41,200 rows/s   2 s left`. A narrow screen shows only the
+/// step and the counts.
 fn gauge(step: &Step, job: &Job, width: usize, ctx: RenderContext<'_>) -> Line<'static> {
     let width = width.saturating_sub(2);
     let done = text::integer(step.done);

@@ -1,4 +1,4 @@
-//! The list: what it shows, its columns, its rows, and beside or over them the detail pane.
+//! Draws a list: its title line, its columns and rows, and the detail pane next to the rows or instead of them.
 
 use ratatui::{
     Frame,
@@ -23,13 +23,13 @@ use crate::{
     },
 };
 
-/// From this width on the detail pane stands beside the rows.
+/// The least width, in columns, at which the detail pane is next to the rows.
 const WIDE: u16 = 110;
-/// Columns between two columns.
+/// Terminal columns between two columns of the list.
 const GAP: usize = 2;
-/// Columns before the first: whether the row is selected, and what has become of it.
+/// Terminal columns in front of the first: the selection arrow, and the symbol for a marked, changed or deleted row.
 const MARKS: usize = 2;
-/// Columns that a text keeps however narrow it gets.
+/// Least width of a [`Width::Fill`] column on a narrow terminal.
 const MIN_FILL: usize = 6;
 
 pub(crate) fn draw<R: Entity>(
@@ -55,7 +55,7 @@ pub(crate) fn draw<R: Entity>(
     detail::draw(frame, right, &heading, &details, &list.history, pane, ctx);
 }
 
-/// What narrows the list on the left, how long it is on the right.
+/// Draws the title line: filters, search and sort on the left, position and total on the right.
 fn draw_title<R: Entity>(
     frame: &mut Frame<'_>,
     area: Rect,
@@ -92,7 +92,7 @@ fn draw_title<R: Entity>(
     if list.live.arrivals > 0 {
         let arrivals = text::integer(list.live.arrivals);
         let key = ctx.keys.shown("refresh");
-        // Whether they belong into a list that is narrowed the server alone knows.
+        // Only the server knows whether new rows match the filters.
         parts.push(if is_narrowed {
             format!("{arrivals} new in the shop ({key} refreshes)")
         } else {
@@ -117,13 +117,13 @@ fn draw_title<R: Entity>(
     frame.render_widget(line, area);
 }
 
-/// `12 of ~10,000`: an estimate is marked as one.
+/// The position and the total, such as `12 of ~10,000`. A `~` marks an estimate.
 fn count<R: Entity>(list: &ListScreen<R>) -> String {
     if list.window.is_empty() || list.error.is_some() {
         return String::new();
     }
     let total = match list.total {
-        _ if list.window.is_whole() => text::integer(list.window.len() as i64),
+        _ if list.window.is_complete() => text::integer(list.window.len() as i64),
         _ if list.counting.is_some() => "… counting".into(),
         Some(total) if total.exact => text::integer(total.value),
         Some(total) => format!("~{}", text::integer(total.value)),
@@ -231,7 +231,7 @@ fn empty_words<R: Entity>(list: &ListScreen<R>) -> String {
     format!("No {} match. Esc shows all rows.", R::PATH)
 }
 
-/// A column and the room that it gets.
+/// A column with its width on the screen.
 struct Fitted<R: 'static> {
     column: &'static Column<R>,
     width: usize,
@@ -239,7 +239,7 @@ struct Fitted<R: 'static> {
     is_selected: bool,
 }
 
-/// Which columns fit, and how wide each is. The selected one is always among them.
+/// Selects the columns that fit, with their widths. The selected column is always among them.
 fn fit_columns<R>(
     columns: &[(&'static Column<R>, Width)],
     selected: usize,
@@ -259,7 +259,7 @@ fn fit_columns<R>(
         let widths = shown.iter().map(|fitted| fitted.width + GAP);
         widths.sum::<usize>().saturating_sub(GAP)
     };
-    // The last spare column goes first; without any, what is left shrinks.
+    // Removes spare columns, the last one first. If there are none left, the fill columns shrink.
     while needed(&shown) > room {
         let is_spare = |fitted: &Fitted<R>| matches!(fitted.kind, Width::Spare(_));
         let spare = shown
@@ -280,8 +280,8 @@ fn fit_columns<R>(
         fitted.width = wanted.saturating_sub(over.div_ceil(fills)).max(MIN_FILL);
         extra = extra.saturating_sub(1);
     }
-    // Where even that is too much, columns between the first and the last go: those say what a row is and what it comes
-    // to. Part of a number would be another number.
+    // If that is not enough, removes columns between the first and the last, which show what a row is and its amount.
+    // Columns are removed, not cut, because part of a number would read as another number.
     while needed(&shown) > room && shown.len() > 1 {
         let last = shown.len() - 1;
         let inner = (1..last).rev().find(|index| !shown[*index].is_selected);

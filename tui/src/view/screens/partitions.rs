@@ -1,4 +1,4 @@
-//! The Partitions tab: a summary, then one line for each partition with bars for its rows and bytes.
+//! Draws the Partitions tab: a summary, then a line for each partition, with bars for its rows and bytes.
 
 use ratatui::{
     Frame,
@@ -22,16 +22,16 @@ use crate::{
 };
 
 const NAME: usize = 19;
-/// Where there is no room for more: enough for months.
+/// Width of the names on a narrow screen: enough for partitions of one month.
 const SHORT_NAME: usize = 15;
 const STATE: usize = 9;
 const ROWS: usize = 13;
 const BYTES: usize = 9;
-/// Columns without the bars, the blanks between included.
+/// Columns of a line without its bars, including the blanks between them.
 const TEXTS: usize = 2 + NAME + 1 + STATE + ROWS + 1 + BYTES + 1;
 const LONGEST_BAR: usize = 50;
 
-/// Draws the partitions, and how far the job is that works on them.
+/// Draws the partitions, and the progress of the job that works on them, if any.
 pub(crate) fn draw(
     frame: &mut Frame<'_>,
     area: Rect,
@@ -96,7 +96,7 @@ fn summary(screen: &PartitionsScreen, job: Option<&Job>, ctx: RenderContext<'_>)
     ))
 }
 
-/// `Archiving orders_2024_03 · 3 of 12`
+/// The progress of a job, such as `Archiving orders_2024_03 · 3 of 12`.
 fn progress(job: &Job, request: &PartitionsRequest, ctx: RenderContext<'_>) -> Line<'static> {
     let doing = match request.action {
         PartitionAction::Archive => "Archiving",
@@ -171,7 +171,7 @@ const fn name_width(width: usize) -> usize {
     if width < TEXTS { SHORT_NAME } else { NAME }
 }
 
-/// How long the bars may be; none where there is no room for sizes and bars.
+/// The length of the bars; none if there is no room for sizes and bars.
 fn bar_width(width: usize) -> Option<usize> {
     let left = width.checked_sub(TEXTS)?;
     Some((left.saturating_sub(2) / 2).min(LONGEST_BAR))

@@ -1,4 +1,4 @@
-//! Where Redis is: one node, a cluster, or sentinels that know the primary.
+//! The address of Redis: one node, a cluster, or sentinels that know the primary.
 
 use std::{path::Path, str::FromStr, sync::Arc, time::Duration};
 
@@ -12,19 +12,19 @@ use tokio::sync::Mutex;
 
 use super::link::Connection;
 
-/// How long connecting to one node and proving the epoch may take.
+/// Time limit for connecting to a single node and verifying the epoch.
 const NODE_LIMIT: Duration = Duration::from_millis(500);
-/// The same where some of the hosts may be switched off and answer nothing at all.
+/// The same for a cluster or sentinels, where some hosts may be switched off and not respond at all.
 const FLEET_LIMIT: Duration = Duration::from_secs(3);
-/// A host of a cluster that does not answer within this is passed over. The budgets of commands are
-/// shorter.
+/// A host of a cluster that does not respond within this time is skipped. The default budget of a reader's
+/// command (80 ms) is shorter.
 const HOST_LIMIT: Duration = Duration::from_millis(200);
 
 const FORMS: &str = "redis://[user:password@]host[:port][/db], unix:///path/to.sock, \
     redis+cluster://host:port,host:port… or redis+sentinel://host:port,host:port…/name; \
     rediss… for TLS";
 
-/// A Redis URL that was understood. Its password is never shown.
+/// A parsed Redis URL. Its password is never shown.
 #[derive(Clone)]
 pub struct RedisAddress(Arc<Kind>);
 
@@ -35,10 +35,10 @@ enum Kind {
 }
 
 impl RedisAddress {
-    /// The Redis behind a Unix socket.
+    /// The address of a Redis that listens on a Unix socket.
     ///
     /// # Errors
-    /// Where the path cannot be that of a socket.
+    /// If the path is not valid for a socket.
     pub fn socket(path: &Path) -> Result<Self, String> {
         let info = ConnectionAddr::Unix(path.into()).into_connection_info();
         let client = info
@@ -47,7 +47,7 @@ impl RedisAddress {
         Ok(Self(Arc::new(Kind::Node(client))))
     }
 
-    /// How long to wait for [`RedisAddress::connect`] and the first commands.
+    /// Time limit for [`RedisAddress::connect`] and the first commands.
     pub(super) fn connect_limit(&self) -> Duration {
         match *self.0 {
             Kind::Node(_) => NODE_LIMIT,
@@ -56,7 +56,7 @@ impl RedisAddress {
     }
 
     pub(super) async fn connect(&self) -> RedisResult<Connection> {
-        // Each command has its own budget, which is the caller's to know.
+        // No time limits of the driver: the caller enforces the budget of each command.
         let config = AsyncConnectionConfig::new()
             .set_connection_timeout(None)
             .set_response_timeout(None);
@@ -78,8 +78,8 @@ impl FromStr for RedisAddress {
     type Err = String;
 
     fn from_str(url: &str) -> Result<Self, Self::Err> {
-        // The parser's own message would repeat the URL, and with it the password.
-        let kind = parse(url).map_err(|_| format!("is no Redis URL; write {FORMS}"))?;
+        // The parser's own message would repeat the URL and thus the password.
+        let kind = parse(url).map_err(|_| format!("is not a Redis URL; write {FORMS}"))?;
         Ok(Self(Arc::new(kind)))
     }
 }
@@ -111,14 +111,14 @@ fn parse(url: &str) -> RedisResult<Kind> {
         "sentinel" => {
             let (name, db) = path.split_once('/').unwrap_or((path, "0"));
             let first = hosts.split(',').next().unwrap_or_default();
-            let told = node(&user, first)?;
-            let told = told.redis_settings();
+            let given = node(&user, first)?;
+            let given = given.redis_settings();
             let mut settings =
                 RedisConnectionInfo::default().set_db(db.parse().unwrap_or_default());
-            if let Some(username) = told.username() {
+            if let Some(username) = given.username() {
                 settings = settings.set_username(username);
             }
-            if let Some(password) = told.password() {
+            if let Some(password) = given.password() {
                 settings = settings.set_password(password);
             }
             let mut primary =

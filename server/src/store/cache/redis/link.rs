@@ -1,8 +1,9 @@
-//! The one connection to Redis, kept up in the background. A Redis that has lost its memory, went back
-//! to a snapshot or was replaced is another process, with another `run_id`; the epoch holds that of
-//! the process that it was made in, and a connection is used only when the two agree. The link is also
-//! the circuit breaker: what does not answer in time is given up, and until a new connection is proven
-//! every call fails at once.
+//! The one connection to Redis, maintained in the background. A Redis that lost its memory, was reset to a
+//! snapshot or was replaced is a new process with a new `run_id`. The epoch contains the `run_id` of the
+//! process in which it was created, and a connection is used only if the two agree.
+//!
+//! The link is also the circuit breaker: a connection that does not respond in time is closed, and every
+//! call fails at once until a new connection is verified.
 
 use std::{
     sync::{
@@ -31,29 +32,31 @@ use crate::store::cache::{
     store::{StoreError, TAG_TTL},
 };
 
-/// How long the nodes of a cluster may take to say who they are.
+/// Time limit for reading the `run_id` of every primary of a cluster.
 const CHECK_LIMIT: Duration = Duration::from_millis(500);
+/// The delay between attempts to connect grows from the first value to the last, plus jitter.
 const FIRST_RETRY: Duration = Duration::from_millis(20);
 const LAST_RETRY: Duration = Duration::from_millis(300);
-/// A connection that lived so long was a good one: the next is tried without delay.
+/// If a connection lasted longer than this, the delays start again at [`FIRST_RETRY`].
 const STEADY: Duration = Duration::from_secs(1);
-/// How often the nodes of a cluster are asked who they are: its connections come and go unseen.
+/// Interval at which the `run_id`s of a cluster are compared: its driver replaces connections to nodes
+/// without notice.
 const CLUSTER_CHECK: Duration = Duration::from_secs(1);
 
 #[derive(Debug)]
 pub(super) struct Link {
     live: Arc<watch::Sender<Option<Live>>>,
     keeper: AbortHandle,
-    /// Whether it was said that Redis takes no more.
+    /// Whether it was logged that Redis is full.
     is_full: AtomicBool,
 }
 
-/// A connection whose epoch was proven.
+/// A connection whose epoch was verified.
 #[derive(Clone, Debug)]
 struct Live {
     connection: Connection,
     run_id: Arc<str>,
-    /// Tells it from those before and after it.
+    /// Distinguishes the connection from earlier and later ones.
     number: u64,
 }
 
@@ -64,7 +67,7 @@ pub(super) enum Connection {
 }
 
 impl Link {
-    /// Connects, and connects again, until this is dropped.
+    /// Connects, and reconnects until the `Link` is dropped.
     pub(super) fn keep(address: RedisAddress, prefix: KeyPrefix) -> Self {
         let live = Arc::new(watch::Sender::new(None));
         let keeper = tokio::spawn(keep(address, prefix, live.clone())).abort_handle();
@@ -75,19 +78,22 @@ impl Link {
         }
     }
 
-    /// The process that answers, where there is one.
+    /// The `run_id` of the Redis process at the other end.
+    ///
+    /// # Errors
+    /// If no connection is up.
     pub(super) fn run_id(&self) -> Result<Arc<str>, StoreError> {
         self.live().map(|live| live.run_id)
     }
 
-    /// Sends a command, once. Gives the connection up where that does not work within `budget`.
+    /// Sends a command once. Closes the connection if it breaks or does not respond within `budget`.
     pub(super) async fn call(&self, cmd: &Cmd, budget: Duration) -> Result<Value, StoreError> {
         self.call_on(self.live()?, cmd, Deadline::now() + budget)
             .await
     }
 
-    /// As [`Link::call`], and where the connection turns out to be gone once more on the next one, all
-    /// of it within `budget`. The command must be one that may be done twice.
+    /// Like [`Link::call`], but if the connection breaks, sends the command once more over the next one.
+    /// `budget` limits both attempts together. The command must be idempotent.
     pub(super) async fn retry_call(
         &self,
         cmd: &Cmd,
@@ -132,12 +138,12 @@ impl Link {
         }
     }
 
-    /// Says once that Redis takes no more: nothing else shows it but that there are no hits.
+    /// Logs once that Redis is full and rejects writes. Otherwise the lack of hits would be the only sign.
     fn log_if_full(&self, error: &RedisError) {
         if error.code() == Some("OOM") && !self.is_full.swap(true, Ordering::Relaxed) {
             tracing::warn!(
-                "Redis is at its memory limit and evicts nothing: answers are not cached; set its \
-                maxmemory-policy to allkeys-lru"
+                "Redis is full and evicts nothing: answers are not cached; set its maxmemory-policy to \
+            allkeys-lru"
             );
         }
     }
@@ -146,7 +152,7 @@ impl Link {
         let is_ours =
             |live: &mut Option<Live>| live.take_if(|live| live.number == number).is_some();
         if self.live.send_if_modified(is_ours) {
-            tracing::warn!(error = %why, "Redis is given up until it answers again");
+            tracing::warn!(error = %why, "Redis is bypassed until it answers again");
         }
     }
 }
@@ -166,7 +172,7 @@ impl Connection {
         value.extract_error()
     }
 
-    /// Who answers: the `run_id` of the node, or of all nodes of a cluster that own slots.
+    /// The `run_id` of the node, or of all primaries of a cluster, sorted and joined.
     async fn run_id(&mut self) -> RedisResult<Arc<str>> {
         let mut info = redis::cmd("INFO");
         info.arg("server");
@@ -188,7 +194,7 @@ impl Connection {
             .collect();
         ids.sort_unstable();
         if ids.is_empty() {
-            return Err((ErrorKind::UnexpectedReturnType, "INFO tells no run_id").into());
+            return Err((ErrorKind::UnexpectedReturnType, "INFO has no run_id").into());
         }
         Ok(ids.join("+").into())
     }
@@ -200,11 +206,12 @@ impl std::fmt::Debug for Connection {
     }
 }
 
-/// The value of the epoch that was made while the process `run_id` answered.
+/// The value of an epoch that was created in the process `run_id`.
 pub(super) fn epoch(run_id: &str, nonce: &str) -> String {
     format!("{run_id}:{nonce}")
 }
 
+/// Keeps `live` up to date. The loop has no end: dropping the `Link` aborts the task.
 async fn keep(address: RedisAddress, prefix: KeyPrefix, live: Arc<watch::Sender<Option<Live>>>) {
     static NUMBERS: AtomicU64 = AtomicU64::new(0);
 
@@ -224,7 +231,7 @@ async fn keep(address: RedisAddress, prefix: KeyPrefix, live: Arc<watch::Sender<
                     number,
                 }));
                 tokio::select! {
-                    // The sender lives as long as this task.
+                    // This cannot fail: the sender lives as long as this task.
                     _ = async { live.subscribe().wait_for(Option::is_none).await.map(|_| ()) } => {}
                     () = until_changed(check) => {
                         live.send_replace(None);
@@ -243,10 +250,7 @@ async fn keep(address: RedisAddress, prefix: KeyPrefix, live: Arc<watch::Sender<
 
 fn log_once(was_down: bool, error: &str) -> bool {
     if !was_down {
-        tracing::warn!(
-            error,
-            "Redis does not answer; reads go to the database meanwhile"
-        );
+        tracing::warn!(error, "Redis does not answer; reads go to the database");
     }
     true
 }
@@ -260,19 +264,20 @@ fn backoff() -> ExponentialBackoff {
         .build()
 }
 
-/// Connects, and makes sure that the epoch belongs to the process that answers.
+/// Connects, and replaces the epoch if it was not created in the process at the other end: a Redis that came
+/// back with an old dump may hold deleted nonces again, and a new epoch invalidates every entry that holds them.
 async fn open(address: &RedisAddress, epoch_key: &str) -> RedisResult<(Connection, Arc<str>)> {
     let mut connection = address.connect().await?;
     let run_id = match connection.run_id().await {
         Err(error) if hides_run_id(&error) && matches!(connection, Connection::Node(_)) => {
-            static TOLD: Once = Once::new();
-            TOLD.call_once(|| {
+            static LOGGED: Once = Once::new();
+            LOGGED.call_once(|| {
                 tracing::warn!(
                     %error,
-                    "Redis does not tell its run_id; the cache begins anew with every connection to it"
+                    "Redis hides its run_id; the cache starts empty with every connection"
                 );
             });
-            // No other connection has this one, so its epoch replaces the one that is there.
+            // No other connection has this id, so the present epoch is replaced.
             format!("connection-{}", fresh_nonce()).into()
         }
         run_id => run_id?,
@@ -291,12 +296,13 @@ async fn open(address: &RedisAddress, epoch_key: &str) -> RedisResult<(Connectio
     Ok((connection, run_id))
 }
 
-/// Whether Redis answers but keeps its `run_id` to itself, as some compatible and managed servers do.
+/// Whether Redis responds but does not report its `run_id`, as with some compatible and managed servers.
 fn hides_run_id(error: &RedisError) -> bool {
     !error.is_io_error() && !error.is_connection_dropped() && !error.is_timeout()
 }
 
-/// Ready when other nodes answer for the cluster. A node's own connection ends with its process.
+/// Resolves when the primaries of the cluster have changed or do not respond in time. Never resolves for a
+/// single node, because its connection ends with its process.
 async fn until_changed((mut connection, run_id): (Connection, Arc<str>)) {
     if matches!(connection, Connection::Node(_)) {
         return std::future::pending().await;
@@ -324,8 +330,8 @@ fn collect_texts(value: Value, texts: &mut Vec<String>) {
     }
 }
 
-/// Whether Redis refused this command but will take others: full memory, say. A replica that was a
-/// primary before is to be left.
+/// Whether Redis rejected this command but will accept others, for example because its memory is full. After
+/// any other error the connection must be closed, for example if the node has become a replica.
 fn is_command_error(error: &RedisError) -> bool {
     !(error.is_unrecoverable_error()
         || error.is_io_error()

@@ -1,4 +1,4 @@
-//! Lists as one likes them: columns, order, views, a place to go to, an exact count, the clipboard.
+//! Customised lists: columns, sorting, views, going to a place, exact counts, the clipboard.
 
 use crossterm::event::{KeyCode, MouseButton, MouseEventKind};
 use ratatui::style::Modifier;
@@ -18,7 +18,7 @@ fn titles(driver: &Driver) -> Vec<String> {
 }
 
 #[test]
-fn columns_are_hidden_carried_widened_and_kept_for_the_next_run() {
+fn columns_are_hidden_moved_widened_and_remembered() {
     let mut driver = with_orders(USUAL);
     driver.press(KeyCode::Right);
     assert!(
@@ -54,7 +54,7 @@ fn columns_are_hidden_carried_widened_and_kept_for_the_next_run() {
 }
 
 #[test]
-fn a_narrow_terminal_shows_the_selected_column() {
+fn narrow_terminal_shows_the_selected_column() {
     let mut driver = with_orders((40, 10));
     for _ in 0..5 {
         driver.press(KeyCode::Right);
@@ -64,7 +64,7 @@ fn a_narrow_terminal_shows_the_selected_column() {
 }
 
 #[test]
-fn a_list_is_sorted_by_its_column() {
+fn list_is_sorted_by_the_selected_column() {
     let mut driver = with_orders(USUAL);
     driver.press(KeyCode::Char('2'));
     driver.answer(
@@ -94,7 +94,7 @@ fn a_list_is_sorted_by_its_column() {
 }
 
 #[test]
-fn a_view_is_saved_shown_and_forgotten() {
+fn view_is_saved_shown_and_deleted() {
     let mut driver = with_orders(USUAL);
     driver.press(KeyCode::Char('/'));
     driver.type_text("241028-1003");
@@ -124,7 +124,7 @@ fn a_view_is_saved_shown_and_forgotten() {
 }
 
 #[test]
-fn one_goes_to_a_day_and_the_list_goes_on_both_ways() {
+fn list_jumps_to_a_day_and_continues_both_ways() {
     let mut driver = with_orders(USUAL);
     driver.type_text("t");
     assert!(
@@ -142,7 +142,7 @@ fn one_goes_to_a_day_and_the_list_goes_on_both_ways() {
         "total": {"value": 1_234_567, "exact": false},
     });
     let call = driver.answer("/v1/orders", &there);
-    // The list runs down, so the day begins at its end.
+    // The list is in descending order, so the day starts with its latest moment.
     assert!(
         call.path.contains("seek=2024-10-25T00%3A00%3A00%2B00%3A00"),
         "{}",
@@ -161,7 +161,7 @@ fn one_goes_to_a_day_and_the_list_goes_on_both_ways() {
 }
 
 #[test]
-fn rows_are_counted_on_request_and_only_as_long_as_one_waits() {
+fn rows_are_counted_on_request_and_the_count_can_be_cancelled() {
     let mut driver = with_orders(USUAL);
     driver.type_text("#");
     assert!(
@@ -192,7 +192,7 @@ fn rows_are_counted_on_request_and_only_as_long_as_one_waits() {
 }
 
 #[test]
-fn what_is_shown_can_be_copied() {
+fn displayed_values_can_be_copied() {
     let mut driver = with_orders(USUAL);
     driver.type_text("y");
     picture("copy", USUAL, &driver);
@@ -204,20 +204,20 @@ fn what_is_shown_can_be_copied() {
     assert_eq!(driver.copied.as_deref(), Some("241028-1000-0000"));
     driver.type_text("yi");
     assert_eq!(driver.copied.as_deref(), order(0)["id"].as_str());
-    // A hostile name is copied as it is shown.
+    // A hostile name is copied in its displayed form.
     for _ in 0..3 {
         driver.press(KeyCode::Down);
     }
     driver.press(KeyCode::Right);
     driver.type_text("yc");
     assert_eq!(driver.copied.as_deref(), Some("^[[31mRed<U+202E>^G"));
-    // What goes nowhere is no key at all.
+    // A key without a meaning here only closes the menu.
     driver.type_text("yq");
     assert!(driver.app.overlays.is_empty());
 }
 
 #[test]
-fn keys_that_are_changed_are_those_that_are_shown() {
+fn changed_keys_work_and_appear_in_the_hints() {
     let changes =
         serde_json::from_value(json!({"delete": "D", "last": ["G", "g e"], "first": "g g"}));
     let keys = stockroom_tui::settings::keys::Keymap::with(&changes.unwrap()).unwrap();
@@ -244,7 +244,7 @@ fn keys_that_are_changed_are_those_that_are_shown() {
 }
 
 #[test]
-fn the_mouse_turns_tabs_selects_opens_and_scrolls() {
+fn mouse_switches_tabs_selects_opens_and_scrolls() {
     let click = MouseEventKind::Down(MouseButton::Left);
     let mut driver = with_orders(USUAL);
     driver.mouse(click, (20, 6));
@@ -267,7 +267,7 @@ fn the_mouse_turns_tabs_selects_opens_and_scrolls() {
         driver.screen()
     );
     driver.press(KeyCode::Esc);
-    // Below the rows, and on the hints, there is nothing.
+    // Clicks below the rows and on the hints do nothing.
     driver.mouse(click, (20, 23));
     driver.mouse(click, (20, 22));
     assert!(driver.screen().contains("› 2024-10-28 10:56"));
@@ -285,7 +285,7 @@ fn the_mouse_turns_tabs_selects_opens_and_scrolls() {
 }
 
 #[test]
-fn a_search_that_is_refused_says_why_and_how_to_get_out() {
+fn refused_search_shows_the_reason_and_the_way_out() {
     let mut driver = with_orders(USUAL);
     driver.type_text("/denis");
     driver.press(KeyCode::Enter);
@@ -299,7 +299,7 @@ fn a_search_that_is_refused_says_why_and_how_to_get_out() {
 }
 
 #[test]
-fn a_long_reason_can_be_read_to_its_end() {
+fn long_reason_is_shown_completely() {
     let mut driver = with_orders(USUAL);
     driver.type_text("dy");
     driver.refuse(&json!({
@@ -317,7 +317,7 @@ fn a_long_reason_can_be_read_to_its_end() {
 }
 
 #[test]
-fn choices_are_clicked_on() {
+fn choices_can_be_clicked() {
     let mut driver = with_orders(USUAL);
     driver.press(KeyCode::Char('s'));
     let click = MouseEventKind::Down(MouseButton::Left);
@@ -327,7 +327,7 @@ fn choices_are_clicked_on() {
         let row = row.unwrap_or_else(|| panic!("no `{words}`: {screen}"));
         (40, row as u16)
     };
-    // One selects, one more on the same takes it.
+    // The first click selects a choice, the second click accepts it.
     let place = at(&driver, "placed at ↑");
     driver.mouse(click, place);
     assert!(
@@ -346,13 +346,13 @@ fn choices_are_clicked_on() {
     driver.mouse(click, place);
     let screen = driver.screen();
     assert!(screen.contains("(東京都"), "{screen}");
-    // Outside there is nothing to click on.
+    // A click outside the form does nothing.
     driver.mouse(click, (1, 1));
     assert_eq!(driver.screen(), screen);
 }
 
 #[test]
-fn a_screen_that_others_wrote_to_is_drawn_anew() {
+fn screen_can_be_redrawn_on_request() {
     let mut driver = with_orders(USUAL);
     driver.control('l');
     driver.press(KeyCode::Char('/'));
@@ -361,7 +361,7 @@ fn a_screen_that_others_wrote_to_is_drawn_anew() {
 }
 
 #[test]
-fn a_search_takes_the_place_of_the_one_before() {
+fn search_replaces_the_previous_search() {
     let mut driver = with_orders(USUAL);
     for words in ["ada", "bob"] {
         driver.type_text(&format!("/{words}"));

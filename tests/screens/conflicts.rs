@@ -1,4 +1,4 @@
-//! Two people, one row: what overlaps is shown side by side, what does not is put together.
+//! Two users, one row: overlapping changes are shown side by side, others are merged.
 
 use crossterm::event::KeyCode;
 use serde_json::{Value, json};
@@ -13,7 +13,7 @@ fn newer() -> Value {
     })
 }
 
-/// A form on a customer whose name, phone and city are changed, and not saved yet.
+/// A form on a customer with changed name, phone and city that is not saved yet.
 fn changed(size: (u16, u16)) -> Driver {
     let mut driver = Driver::new(size);
     driver.link(Link::Up);
@@ -40,7 +40,7 @@ fn theirs() -> Value {
 }
 
 #[test]
-fn what_both_changed_is_shown_side_by_side_and_chosen_field_by_field() {
+fn conflict_is_shown_side_by_side_and_resolved_by_field() {
     for size in SIZES {
         let mut driver = changed(size);
         driver.control('s');
@@ -56,14 +56,15 @@ fn what_both_changed_is_shown_side_by_side_and_chosen_field_by_field() {
         driver.press(KeyCode::Char('m'));
         driver.control('s');
         let call = driver.calls().pop().unwrap();
-        // Their name is theirs already, and their city nobody here has touched.
+        // The body omits the name, where the other user's value was chosen, and the city, which only the other user
+        // changed.
         assert_eq!(call.body, Some(json!({"phone": "555-1"})));
         assert_eq!(call.precondition, Precondition::Version(2));
     }
 }
 
 #[test]
-fn what_does_not_overlap_is_saved_on_top_of_theirs() {
+fn changes_that_do_not_overlap_are_merged() {
     let mut driver = changed(USUAL);
     driver.control('s');
     driver.refuse(&newer());
@@ -79,7 +80,7 @@ fn what_does_not_overlap_is_saved_on_top_of_theirs() {
 }
 
 #[test]
-fn whoever_does_not_choose_is_asked_again_by_the_next_save() {
+fn conflict_without_a_choice_is_shown_again_by_the_next_save() {
     let mut driver = changed(USUAL);
     driver.control('s');
     driver.refuse(&newer());
@@ -90,7 +91,7 @@ fn whoever_does_not_choose_is_asked_again_by_the_next_save() {
         screen.contains("Ada Lovelace King") && screen.contains("Nothing is saved yet"),
         "{screen}"
     );
-    // What is typed now counts as mine.
+    // A field that is edited now counts as the user's own choice.
     for _ in 0..2 {
         driver.press(KeyCode::BackTab);
     }
@@ -113,7 +114,7 @@ fn whoever_does_not_choose_is_asked_again_by_the_next_save() {
         call.body,
         Some(json!({"name": "Ada Lovelace King-Noel", "phone": "555-1"}))
     );
-    // What is typed while it is on its way would be lost: it is not taken.
+    // Text typed while the save is in progress would be lost, so the form ignores it.
     driver.type_text("x");
     assert!(
         driver.screen().contains("saving…") && !driver.screen().contains("Noelx"),

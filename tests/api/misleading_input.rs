@@ -1,5 +1,5 @@
-//! Input that says something else than it seems to: null, objects for words, characters that nobody sees, versions that
-//! were not asked about, and refusals that must leave nothing behind.
+//! Input that does not mean what it seems to: null, objects in place of words, invisible characters, versions for
+//! rows that are named by key, and refusals that must leave nothing behind.
 
 use std::{sync::Arc, time::Duration};
 
@@ -15,7 +15,7 @@ async fn import(shop: &Shop, path: &str, file: String) -> Answer {
 }
 
 #[tokio::test]
-async fn null_and_objects_stand_for_no_word_and_no_number() {
+async fn null_and_objects_are_refused_for_words_and_numbers() {
     let shop = Shop::open().await;
     let customer = shop.customer("ada@example.org").await;
     let product = shop.product("A-1", 10).await;
@@ -78,7 +78,7 @@ async fn null_and_objects_stand_for_no_word_and_no_number() {
 }
 
 #[tokio::test]
-async fn a_version_counts_however_the_row_is_named() {
+async fn version_is_checked_however_the_row_is_named() {
     let shop = Shop::open().await;
     let category = shop.category("Tea").await;
     shop.patch(
@@ -100,7 +100,7 @@ async fn a_version_counts_however_the_row_is_named() {
 }
 
 #[tokio::test]
-async fn no_refusal_leaves_a_partition_behind() {
+async fn refused_rows_create_no_partition() {
     let shop = Shop::open().await;
     let customer = shop.customer("ada@example.org").await;
     let product = shop.product("A-1", 10).await;
@@ -164,7 +164,7 @@ async fn no_refusal_leaves_a_partition_behind() {
 }
 
 #[tokio::test]
-async fn what_is_restored_can_be_told_and_counted() {
+async fn restored_values_are_within_limits_and_normalised() {
     let shop = Shop::open().await;
     let row = |at: &str| {
         json!({
@@ -214,11 +214,14 @@ async fn what_is_restored_can_be_told_and_counted() {
     let answer = import(&shop, path, order.to_string()).await;
     let errors = answer.body["errors"].to_string();
     assert_eq!(answer.status, 422);
-    assert!(errors.contains("an order comes to at most"), "{errors}");
+    assert!(
+        errors.contains("the total of an order is at most"),
+        "{errors}"
+    );
 }
 
 #[tokio::test]
-async fn nobody_is_known_by_what_nobody_sees() {
+async fn invisible_characters_do_not_make_keys_distinct() {
     let shop = Shop::open().await;
     let product = shop.product("A-1", 1).await;
     let sku = |sku: &str| json!({"category_id": product["category_id"], "sku": sku, "name": "x", "price_minor": 1});
@@ -265,7 +268,7 @@ async fn nobody_is_known_by_what_nobody_sees() {
 }
 
 #[tokio::test]
-async fn rows_of_separators_before_the_header_are_passed_over() {
+async fn csv_rows_of_separators_before_the_header_are_skipped() {
     let shop = Shop::open().await;
     let file = ",,\r\n\n , \nname,description\nTea,green\n,\nTea,twice,more\n".to_owned();
     let answer = import(&shop, "categories/import?format=csv", file).await;
@@ -278,7 +281,7 @@ async fn rows_of_separators_before_the_header_are_passed_over() {
 }
 
 #[tokio::test]
-async fn files_of_the_same_new_rows_in_any_order_all_succeed() {
+async fn concurrent_imports_of_the_same_new_rows_all_succeed() {
     let shop: SharedShop = Arc::new(Shop::open().await);
     let rows = |round: u32| (0..2_000).map(move |n| format!("{round} {n}\n"));
     for round in 0..3 {
@@ -307,9 +310,9 @@ async fn files_of_the_same_new_rows_in_any_order_all_succeed() {
 }
 
 #[tokio::test]
-async fn files_of_the_same_new_rows_with_their_ids_all_succeed() {
+async fn concurrent_imports_of_the_same_new_rows_with_ids_all_succeed() {
     let shop: SharedShop = Arc::new(Shop::open().await);
-    // As another shop has exported them.
+    // Rows as another shop exports them.
     let rows: Vec<String> = (0..1_500)
         .map(|n| {
             json!({"id": Uuid::from_u128(0x0190 << 112 | n), "name": format!("C{n}")}).to_string()
@@ -334,7 +337,7 @@ async fn files_of_the_same_new_rows_with_their_ids_all_succeed() {
 }
 
 #[tokio::test]
-async fn a_body_that_does_not_come_is_said_to_be_late() {
+async fn body_that_never_arrives_times_out() {
     let options = Options {
         request_timeout: Duration::from_millis(500),
         ..Options::default()

@@ -1,4 +1,4 @@
-//! What was: the history of a row, and taking back what one has just done.
+//! The past: the history of a row, and undo.
 
 use crossterm::event::KeyCode;
 use serde_json::{Value, json};
@@ -32,7 +32,7 @@ fn history() -> Value {
 }
 
 #[test]
-fn a_row_in_detail_tells_its_history() {
+fn detail_shows_the_history_of_its_row() {
     for size in SIZES {
         let mut driver = with_orders(size);
         driver.press(KeyCode::Enter);
@@ -46,7 +46,7 @@ fn a_row_in_detail_tells_its_history() {
 }
 
 #[test]
-fn a_history_that_cannot_be_read_is_told_and_the_row_stays() {
+fn unreadable_history_is_reported_and_the_row_stays() {
     let mut driver = with_orders(USUAL);
     driver.press(KeyCode::Enter);
     driver.settle();
@@ -70,7 +70,7 @@ fn a_history_that_cannot_be_read_is_told_and_the_row_stays() {
     );
 }
 
-/// A client that shows two products and nothing more.
+/// A client that shows exactly two products.
 fn products() -> Driver {
     let mut driver = Driver::new(USUAL);
     driver.link(Link::Up);
@@ -105,7 +105,7 @@ fn save_as_pan(driver: &mut Driver) {
 }
 
 #[test]
-fn what_was_saved_is_taken_back_but_for_the_stock() {
+fn undo_of_a_save_leaves_the_stock() {
     let mut driver = products();
     driver.press(KeyCode::Char('u'));
     assert!(driver.screen().contains("There is nothing to undo."));
@@ -136,7 +136,7 @@ fn what_was_saved_is_taken_back_but_for_the_stock() {
 }
 
 #[test]
-fn what_has_moved_on_is_left_alone() {
+fn undo_leaves_a_row_that_has_changed_since() {
     let mut driver = products();
     save_as_pan(&mut driver);
     driver.press(KeyCode::Char('u'));
@@ -154,7 +154,7 @@ fn what_has_moved_on_is_left_alone() {
 }
 
 #[test]
-fn what_was_deleted_is_brought_back_and_what_was_created_goes() {
+fn undo_restores_a_deleted_row() {
     let mut driver = products();
     driver.press(KeyCode::Char('d'));
     driver.press(KeyCode::Char('y'));
@@ -185,7 +185,7 @@ fn what_was_deleted_is_brought_back_and_what_was_created_goes() {
 }
 
 #[test]
-fn an_undo_that_does_not_arrive_can_be_given_again() {
+fn undo_can_be_repeated_after_a_lost_connection() {
     let mut driver = products();
     save_as_pan(&mut driver);
     driver.press(KeyCode::Char('u'));
@@ -200,7 +200,7 @@ fn an_undo_that_does_not_arrive_can_be_given_again() {
 }
 
 #[test]
-fn the_detail_of_an_order_still_leads_on() {
+fn order_detail_links_to_its_customer() {
     let mut driver = with_orders(USUAL);
     driver.press(KeyCode::Enter);
     driver.answer("/v1/orders/", &history());
@@ -214,7 +214,7 @@ fn the_detail_of_an_order_still_leads_on() {
 }
 
 #[test]
-fn one_goes_back_along_links_and_forward_again() {
+fn navigation_goes_back_along_links_and_forward_again() {
     let mut driver = with_orders(USUAL);
     driver.press(KeyCode::Enter);
     driver.press(KeyCode::Enter);
@@ -246,7 +246,7 @@ fn one_goes_back_along_links_and_forward_again() {
 }
 
 #[test]
-fn several_changes_of_a_row_are_taken_back_one_after_the_other() {
+fn undo_reverts_several_changes_of_a_row_one_by_one() {
     let mut driver = products();
     let row = |name: &str, version: i64| {
         let mut row = product(1);

@@ -1,5 +1,5 @@
-//! What is done once a job has ended: an export is saved, what became of a file is shown, anything else is
-//! told.
+//! What happens when a job has ended: an export is saved, the report of an import is shown, and other jobs get a
+//! message.
 
 use reqwest::Method;
 use stockroom_common::job::{Job, JobRequest, JobState, PartitionAction};
@@ -17,7 +17,7 @@ use crate::{
 };
 
 impl JobsScreen {
-    /// Saves the export of a job under that name.
+    /// Downloads the export of a listed job to a file.
     pub fn save_export(&mut self, id: Uuid, file: String, ctx: &mut Context<'_>) {
         if let Some(job) = self.jobs.iter().find(|job| job.id.uuid() == id).cloned() {
             ctx.info("Saving in the background.");
@@ -27,7 +27,7 @@ impl JobsScreen {
         }
     }
 
-    /// Does what was to be done once the job has ended.
+    /// Runs the completion action of a job that has ended.
     pub(super) fn ended(&mut self, job: &Job, ctx: &mut Context<'_>) {
         let is_written = match &job.request {
             JobRequest::Import(import) => !import.dry_run,
@@ -39,7 +39,7 @@ impl JobsScreen {
         }
         let id = job.id.uuid();
         match self.on_complete.get(&id).cloned() {
-            // It is awaited until it is saved.
+            // Stays tracked until the file is saved.
             Some(OnComplete::Save(file)) if job.has_export() => return self.save(job, file, ctx),
             Some(OnComplete::Save(_)) if job.state == JobState::Done => {
                 ctx.error(format!(
@@ -57,13 +57,14 @@ impl JobsScreen {
         self.untrack(id, ctx);
     }
 
+    /// Stops tracking a job. For an export, later runs of the client do not track it either.
     pub(super) fn untrack(&mut self, id: Uuid, ctx: &mut Context<'_>) {
         if let Some(OnComplete::Save(_)) = self.on_complete.remove(&id) {
             ctx.effects.push(Effect::UntrackExport(id));
         }
     }
 
-    /// Asks for jobs that are awaited and no longer listed.
+    /// Looks up tracked jobs that are no longer listed.
     pub(super) fn look_up_others(&mut self, listed: &[Job], ctx: &mut Context<'_>) {
         let awaited = self.on_complete.keys().copied();
         let others: Vec<Uuid> = awaited
@@ -76,7 +77,7 @@ impl JobsScreen {
         }
     }
 
-    /// Saves the export of a job, unless that is under way.
+    /// Downloads the export of a job, unless a download is under way.
     fn save(&mut self, job: &Job, file: String, ctx: &mut Context<'_>) {
         let id = job.id.uuid();
         let mut asked = self.pending.values();
@@ -88,14 +89,14 @@ impl JobsScreen {
         self.pending.insert(run, PendingRequest::Save(id));
     }
 
-    /// Takes what has become of the file of an export.
+    /// Handles the end of a download.
     pub(super) fn saved(&mut self, id: Uuid, reply: &Reply, ctx: &mut Context<'_>) {
         match reply.result.as_ref().map(Answer::read::<Written>) {
             Ok(Ok(Written { file, bytes })) => {
                 ctx.info(format!("Exported to {file}: {}.", text::bytes(bytes)));
             }
             Ok(Err(error)) => ctx.error(error),
-            // It is tried again once the server is there again.
+            // Stays tracked: the first event of the next stream starts the download again.
             Err(failure @ (Failure::NoAnswer(_) | Failure::Unreachable(_))) => {
                 return ctx.error(format!(
                     "The export is not saved yet: {}",
@@ -110,11 +111,11 @@ impl JobsScreen {
         self.untrack(id, ctx);
     }
 
-    /// Reads the job with all that is known of its rows.
+    /// Reads a job with its full report. Lists of jobs leave out the refused rows.
     pub(super) fn review(&mut self, job: &Job, ctx: &mut Context<'_>) {
         let id = job.id.uuid();
         let ticket = ctx.ticket(Owner::Review(id));
-        // An earlier one is given up, and never answered.
+        // The new read cancels an earlier one of the same job, which then never gets a reply.
         self.pending
             .retain(|_, want| !matches!(want, PendingRequest::Review(asked) if *asked == id));
         self.pending.insert(ticket.run, PendingRequest::Review(id));
@@ -130,7 +131,7 @@ fn capitalized(job: &Job) -> String {
     first.unwrap_or_default() + letters.as_str()
 }
 
-/// What is said of a job that has come to its end without a fault.
+/// The message for a job that has ended without a problem.
 fn completion_message(job: &Job) -> String {
     if job.state == JobState::Cancelled {
         return format!("{}: cancelled.", capitalized(job));

@@ -1,24 +1,21 @@
-//! What a server must not pass over in silence: parameters that a route does not take, JSON that says two things, text
-//! that looks like other text, limits that only the caller's own changes are held to.
-
-use std::sync::Arc;
+//! Input that a server must not ignore silently: unknown parameters, repeated JSON members, text that looks like
+//! other text. Also limits that apply only to a caller's own changes.
 
 use chrono::{DateTime, Utc};
 use reqwest::{Method, StatusCode};
-use serde_json::{Value, json};
+use serde_json::json;
 use sqlx::types::Uuid;
-use stockroom_server::Options;
 use stockroom_tests::{Answer, Shop, path};
 
-async fn raw(shop: &Shop, method: Method, path: &str, body: &'static str) -> Answer {
+pub(crate) async fn raw(shop: &Shop, method: Method, path: &str, body: &'static str) -> Answer {
     let request = shop
         .request(method, path)
         .header("content-type", "application/json");
     shop.send(request.body(body)).await
 }
 
-const NOBODY: &str = "0192d3f0-0000-7000-8000-000000000000";
-/// Routes beside those of the resources, by what they are asked with.
+pub(crate) const NOBODY: &str = "0192d3f0-0000-7000-8000-000000000000";
+/// Routes outside the resources, with their methods.
 const ROUTES: &[(&str, &str)] = &[
     ("GET", "/v1/jobs"),
     ("GET", "/v1/jobs/events"),
@@ -48,7 +45,7 @@ const ROUTES: &[(&str, &str)] = &[
     ("GET", "/livez"),
     ("GET", "/readyz"),
 ];
-/// Those of each resource, behind its name.
+/// The routes of each resource, relative to its path.
 const OF_RESOURCES: &[(&str, &str)] = &[
     ("GET", ""),
     ("POST", ""),
@@ -64,7 +61,7 @@ const OF_RESOURCES: &[(&str, &str)] = &[
     ("DELETE", "/{}"),
 ];
 
-fn routes() -> impl Iterator<Item = (Method, String)> {
+pub(crate) fn routes() -> impl Iterator<Item = (Method, String)> {
     let resources = ["categories", "products", "customers", "orders"].into_iter();
     let of_resources = resources.flat_map(|name| {
         let routes = OF_RESOURCES.iter();
@@ -78,7 +75,7 @@ fn routes() -> impl Iterator<Item = (Method, String)> {
 }
 
 #[tokio::test]
-async fn no_route_takes_a_parameter_that_it_does_not_know() {
+async fn routes_refuse_unknown_parameters() {
     let shop = Shop::open().await;
     let product = shop.product("A-1", 5).await;
     let (row, before) = (path("products", &product), shop.fingerprint().await);
@@ -110,7 +107,7 @@ async fn no_route_takes_a_parameter_that_it_does_not_know() {
 }
 
 #[tokio::test]
-async fn a_member_that_stands_twice_is_refused_wherever_it_is() {
+async fn repeated_json_member_is_refused_everywhere() {
     let shop = Shop::open().await;
     let product = path("products", &shop.product("A-1", 5).await);
     let before = shop.fingerprint().await;
@@ -144,7 +141,7 @@ async fn a_member_that_stands_twice_is_refused_wherever_it_is() {
 }
 
 #[tokio::test]
-async fn a_list_is_no_object_at_any_depth() {
+async fn list_in_place_of_an_object_is_refused_at_any_depth() {
     let shop = Shop::open().await;
     let (product, customer) = (
         shop.product("A-1", 5).await,
@@ -168,7 +165,7 @@ async fn a_list_is_no_object_at_any_depth() {
 }
 
 #[tokio::test]
-async fn null_sets_no_default_that_nobody_named() {
+async fn null_does_not_set_a_default() {
     let shop = Shop::open().await;
     let product = shop.product("A-1", 5).await;
     let row = path("products", &product);
@@ -191,7 +188,7 @@ async fn null_sets_no_default_that_nobody_named() {
 }
 
 #[tokio::test]
-async fn text_is_stored_in_one_form_and_shows_something() {
+async fn text_is_normalised_and_must_be_visible() {
     let shop = Shop::open().await;
     let category = shop.category(" Cafe\u{301}  ").await;
     assert_eq!(category["name"], "Caf\u{e9}");
@@ -231,7 +228,7 @@ async fn text_is_stored_in_one_form_and_shows_something() {
         let answer = shop.post("/v1/categories", &json!({"name": name})).await;
         answer.refused_at(422, "/name", "unprintable");
     }
-    // What was stored before that was refused can still be changed otherwise.
+    // A row that was stored before this rule can still change in other fields.
     sqlx::query("update categories set name = E'a\\u202eb' where id = $1")
         .bind(category["id"].as_str().unwrap().parse::<Uuid>().unwrap())
         .execute(&shop.pool)
@@ -245,7 +242,7 @@ async fn text_is_stored_in_one_form_and_shows_something() {
 }
 
 #[tokio::test]
-async fn a_limit_holds_for_what_the_caller_changes() {
+async fn limits_apply_only_to_the_changed_fields() {
     let shop = Shop::open().await;
     let customer = shop.customer("ada@example.org").await;
     let product = shop.product("A-1", 10).await;
@@ -270,7 +267,7 @@ async fn a_limit_holds_for_what_the_caller_changes() {
         shop.post("/v1/products/bulk", &whole).await.ok(200)["updated"],
         1
     );
-    // Nobody creates such a row.
+    // Such a row cannot be created.
     let new = json!([{"category_id": product["category_id"], "sku": "B", "name": "Pot",
         "price_minor": 1, "stock": 1_000_000_010}]);
     shop.post("/v1/products/bulk", &new)
@@ -279,7 +276,7 @@ async fn a_limit_holds_for_what_the_caller_changes() {
 }
 
 #[tokio::test]
-async fn an_order_comes_to_no_more_than_every_reader_can_tell() {
+async fn order_total_is_limited_to_what_every_client_can_represent() {
     let shop = Shop::open().await;
     let customer = shop.customer("ada@example.org").await;
     let product = shop.product("A-1", 1_000_000_000).await;
@@ -299,7 +296,7 @@ async fn an_order_comes_to_no_more_than_every_reader_can_tell() {
         .await
         .ok(201);
     assert_eq!(most["total_minor"], 1_000_000_000_000_000_i64);
-    // Such as were stored before there was a limit still add up.
+    // Totals from before the limit still add up.
     sqlx::query("update orders set total_minor = 9e18")
         .execute(&shop.pool)
         .await
@@ -327,188 +324,7 @@ async fn an_order_comes_to_no_more_than_every_reader_can_tell() {
 }
 
 #[tokio::test]
-async fn preconditions_are_looked_at_wherever_they_stand() {
-    let shop = Shop::open().await;
-    let category = shop.category("Tea").await;
-    let row = path("categories", &category);
-    let with = async |method: Method, name: &str, value: &str, body: &'static str| {
-        let request = shop
-            .request(method, &row)
-            .header("content-type", "application/json")
-            .header(name, value)
-            .body(body);
-        shop.send(request).await
-    };
-    for known in ["*", "\"1\"", "W/\"1\""] {
-        for (method, body) in [
-            (Method::PATCH, r#"{"description": "x"}"#),
-            (Method::DELETE, ""),
-        ] {
-            with(method, "if-none-match", known, body)
-                .await
-                .refused(412);
-        }
-    }
-    with(Method::PUT, "if-none-match", "\"1\"", r#"{"name": "Tea"}"#)
-        .await
-        .refused(412);
-    with(Method::GET, "if-match", "\"2\"", "")
-        .await
-        .refused(412);
-    with(Method::GET, "if-match", "W/\"1\"", "").await.ok(200);
-    with(Method::PATCH, "if-match", "", r#"{"description": "x"}"#)
-        .await
-        .refused(412);
-    let weak = with(
-        Method::PATCH,
-        "if-match",
-        "W/\"1\"",
-        r#"{"description": "x"}"#,
-    )
-    .await;
-    assert_eq!(weak.ok(200)["version"], 2);
-    let absent = &format!("/v1/categories/{NOBODY}");
-    let both = shop
-        .request(Method::PUT, absent)
-        .header("content-type", "application/json")
-        .header("if-match", "\"1\"")
-        .header("if-none-match", "*")
-        .body(r#"{"name": "Milk"}"#);
-    shop.send(both).await.refused(412);
-    shop.get(absent).await.refused(404);
-}
-
-#[tokio::test]
-async fn where_versions_are_required_rows_of_many_name_theirs_as_well() {
-    let options = Options {
-        require_if_match: true,
-        ..Options::default()
-    };
-    let shop = Shop::open_with(options).await;
-    let category = shop.category("Tea").await;
-    let id = &category["id"];
-    let required = |answer: Answer| answer.refused_at(428, "/0/version", "required");
-    let row = json!([{"id": id, "description": "x"}]);
-    required(shop.post("/v1/categories/bulk", &row).await);
-    required(
-        shop.post("/v1/categories/bulk-delete", &json!([{"id": id}]))
-            .await,
-    );
-    let named = json!([{"id": id, "version": 1, "description": "x"}]);
-    assert_eq!(
-        shop.post("/v1/categories/bulk", &named).await.ok(200)["updated"],
-        1
-    );
-    let deleted = json!([{"id": id, "version": 2}]);
-    assert_eq!(
-        shop.post("/v1/categories/bulk-delete", &deleted)
-            .await
-            .ok(200)["deleted"],
-        1
-    );
-}
-
-#[tokio::test]
-async fn an_old_file_brings_no_deleted_row_back() {
-    let shop = Shop::open().await;
-    let category = shop.category("Tea").await;
-    shop.delete(&path("categories", &category)).await.ok(204);
-    let old = json!([{"id": category["id"], "version": 1, "name": "Tea"}]);
-    shop.post("/v1/categories/bulk", &old)
-        .await
-        .refused_at(412, "/0/version", "gone");
-    let meant = json!([{"id": category["id"], "name": "Tea"}]);
-    assert_eq!(
-        shop.post("/v1/categories/bulk", &meant).await.ok(200)["created"],
-        1
-    );
-}
-
-#[tokio::test]
-async fn a_refused_order_leaves_no_partition_behind() {
-    let shop = Shop::open().await;
-    let customer = shop.customer("ada@example.org").await;
-    let product = shop.product("A-1", 5).await;
-    let partitions = async || -> i64 {
-        sqlx::query_scalar(
-            "select count(*) from pg_class where relname like 'orders_%' and relkind = 'r'",
-        )
-        .fetch_one(&shop.pool)
-        .await
-        .unwrap()
-    };
-    let before = partitions().await;
-    let order = |customer: &Value, product: &Value, quantity: i32| {
-        json!({"customer_id": customer, "placed_at": "2004-05-06T07:08:09Z",
-            "items": [{"product_id": product, "quantity": quantity}]})
-    };
-    let nobody = json!(NOBODY);
-    for (order, status, pointer) in [
-        (order(&nobody, &product["id"], 1), 422, "/customer_id"),
-        (
-            order(&customer["id"], &nobody, 1),
-            422,
-            "/items/0/product_id",
-        ),
-        (
-            order(&customer["id"], &product["id"], 6),
-            409,
-            "/items/0/quantity",
-        ),
-    ] {
-        let answer = shop.post("/v1/orders", &order).await;
-        assert_eq!(answer.body["errors"][0]["pointer"], pointer);
-        answer.refused(status);
-        shop.post("/v1/orders/bulk", &json!([order]))
-            .await
-            .refused(status);
-    }
-    assert_eq!(partitions().await, before);
-    shop.post("/v1/orders", &order(&customer["id"], &product["id"], 5))
-        .await
-        .ok(201);
-    assert_eq!(partitions().await, before + 1);
-}
-
-#[tokio::test]
-async fn calls_that_create_the_same_rows_in_any_order_all_succeed() {
-    let shop = Arc::new(Shop::open().await);
-    let category = shop.category("Tea").await;
-    for round in 0..3 {
-        let rows = |is_reversed: bool| {
-            let mut rows: Vec<Value> = (0..100)
-                .map(|n| json!({"category_id": category["id"], "sku": format!("{round}-{n}"), "name": "x", "price_minor": 1}))
-                .collect();
-            if is_reversed {
-                rows.reverse();
-            }
-            Value::Array(rows)
-        };
-        let calls = [
-            (false, "reject_failed"),
-            (true, "reject_failed"),
-            (false, "reject_all"),
-            (true, "reject_all"),
-        ];
-        let calls = calls.map(|(is_reversed, on_error)| {
-            let (shop, rows) = (shop.clone(), rows(is_reversed));
-            tokio::spawn(async move {
-                let path = format!("/v1/products/bulk?on_error={on_error}");
-                shop.post(&path, &rows).await.ok(200)
-            })
-        });
-        let mut created = 0;
-        for call in calls {
-            let report = call.await.unwrap();
-            assert_eq!(report["failed"], 0, "{report}");
-            created += report["created"].as_i64().unwrap();
-        }
-        assert_eq!(created, 100);
-    }
-}
-
-#[tokio::test]
-async fn a_list_begins_at_its_first_row_whatever_the_id_and_the_letters() {
+async fn seek_finds_rows_with_extreme_ids_and_special_letters() {
     let shop = Shop::open().await;
     let at: DateTime<Utc> = "2026-01-01T00:00:00Z".parse().unwrap();
     for (id, name) in [(Uuid::nil(), "\u{130}ris"), (Uuid::max(), "\u{3a3}igma")] {
@@ -528,7 +344,7 @@ async fn a_list_begins_at_its_first_row_whatever_the_id_and_the_letters() {
 }
 
 #[tokio::test]
-async fn a_search_of_many_words_finds_what_has_them() {
+async fn search_with_many_words_finds_matching_rows() {
     let shop = Shop::open().await;
     let name = "one two three four five six seven eight nine ten eleven";
     shop.category(name).await;
@@ -543,44 +359,4 @@ async fn a_search_of_many_words_finds_what_has_them() {
             .ok(200);
         assert_eq!(found["items"].as_array().unwrap().len(), 1, "{search}");
     }
-}
-
-#[tokio::test]
-async fn orders_of_one_call_move_each_product_once() {
-    let shop = Shop::open().await;
-    let customer = shop.customer("ada@example.org").await;
-    let product = shop.product("A-1", 10).await;
-    let order = |quantity: i32| json!({"customer_id": customer["id"], "items": [{"product_id": product["id"], "quantity": quantity}]});
-    let row = path("products", &product);
-    // One wants more than the others leave, and one names a customer who is not there.
-    let stranger = json!({"customer_id": NOBODY, "items": order(5)["items"]});
-    let orders = json!([order(4), order(7), stranger, order(6), order(1)]);
-    let report = shop
-        .post("/v1/orders/bulk?on_error=reject_failed", &orders)
-        .await
-        .ok(200);
-    let outcomes: Vec<&Value> = report["rows"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .map(|row| &row["outcome"])
-        .collect();
-    assert_eq!(
-        outcomes,
-        ["created", "failed", "failed", "created", "failed"]
-    );
-    let now = shop.get(&row).await.ok(200);
-    assert_eq!(
-        (&now["stock"], &now["version"]),
-        (&json!(0), &json!(2)),
-        "one version, not one for each"
-    );
-    let ids: Vec<Value> = [0, 3]
-        .map(|index: usize| json!({"id": report["rows"][index]["id"]}))
-        .to_vec();
-    shop.post("/v1/orders/bulk-delete", &Value::Array(ids))
-        .await
-        .ok(200);
-    let now = shop.get(&row).await.ok(200);
-    assert_eq!((&now["stock"], &now["version"]), (&json!(10), &json!(3)));
 }

@@ -25,7 +25,7 @@ impl Clock {
         Self(Source::Given(Arc::new(now)))
     }
 
-    /// Starts with the time of this machine, until [`Clock::follow`] sets it to that of the database:
+    /// Starts with the time of this machine, until `Clock::follow` sets it to that of the database:
     /// servers must agree on the current time even if their system clocks differ or jump.
     pub fn system() -> Self {
         let clock = Self(Source::Database(Arc::default()));

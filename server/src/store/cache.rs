@@ -1,4 +1,5 @@
-//! The read cache. It never returns stale data after a write was acknowledged.
+//! The read cache. It never returns stale data after a write was acknowledged, unless the acknowledgement said that
+//! its invalidation is deferred.
 //!
 //! Each tag has a random nonce in the store. An entry holds the nonces that its tags had before the entry
 //! was loaded, and is a hit only if all of them are still current. A write deletes its tags after its

@@ -123,6 +123,8 @@ impl std::fmt::Debug for CursorKey {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -143,6 +145,37 @@ mod tests {
                 let altered = String::from_utf8(altered).unwrap();
                 assert!(key.open(&altered, "orders?status=paid").is_err(), "{index}");
             }
+        }
+    }
+
+    fn cursor() -> impl Strategy<Value = Cursor> {
+        let direction = prop_oneof![Just(Direction::Forward), Just(Direction::Backward)];
+        let id = proptest::option::of(any::<u128>().prop_map(Uuid::from_u128));
+        let row = proptest::option::of((any::<String>(), id));
+        (direction, row).prop_map(|(direction, row)| Cursor { direction, row })
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+        #[test]
+        fn every_cursor_opens_as_it_was_sealed(
+            cursor in cursor(),
+            query in any::<String>(),
+            other in any::<String>(),
+            secret in proptest::collection::vec(any::<u8>(), 1..80),
+        ) {
+            let key = CursorKey(secret);
+            let sealed = key.seal(&cursor, &query);
+            prop_assert_eq!(key.open(&sealed, &query).unwrap(), cursor);
+            prop_assert!(other == query || key.open(&sealed, &other).is_err());
+        }
+
+        #[test]
+        fn no_other_text_is_a_cursor(text in any::<String>(), bytes in any::<Vec<u8>>()) {
+            let key = CursorKey(vec![7; 32]);
+            prop_assert!(key.open(&text, "").is_err());
+            prop_assert!(key.open(&URL_SAFE_NO_PAD.encode(bytes), "").is_err());
         }
     }
 }

@@ -128,3 +128,54 @@ pub(crate) fn unreadable(name: &str, code: &str, message: impl Into<String>) -> 
     let error = FieldError::new(format!("?{name}"), code, message);
     Error::fields(Kind::Unreadable, vec![error])
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use proptest::prelude::*;
+    use stockroom_common::Product;
+
+    use super::*;
+
+    proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+        #[test]
+        fn every_parameter_is_read_as_it_was_encoded(
+            pairs in proptest::collection::btree_map(any::<String>(), any::<String>(), 0..8),
+        ) {
+            let encoded = serde_urlencoded::to_string(&pairs).unwrap();
+            let mut parameters = Parameters::read(&encoded).unwrap();
+            let taken: BTreeMap<String, String> = pairs
+                .keys()
+                .map(|name| (name.clone(), parameters.take(name).unwrap()))
+                .collect();
+            prop_assert_eq!(&taken, &pairs);
+            prop_assert!(parameters.refuse_rest(&[]).is_ok());
+        }
+
+        #[test]
+        fn the_order_of_parameters_makes_no_other_query(
+            pairs in proptest::collection::btree_map("[a-z&=% ]{1,9}", any::<String>(), 0..8),
+        ) {
+            let mut pairs: Vec<_> = pairs.into_iter().collect();
+            let canonical = |pairs: &[(String, String)]| {
+                let encoded = serde_urlencoded::to_string(pairs).unwrap();
+                Parameters::read(&encoded).unwrap().canonical::<Product>()
+            };
+            let once = canonical(&pairs);
+            pairs.reverse();
+            prop_assert_eq!(canonical(&pairs), once.clone());
+            prop_assert_eq!(Parameters::read(&once).unwrap().canonical::<Product>(), once);
+        }
+
+        #[test]
+        fn no_query_is_misread_twice(query in any::<String>()) {
+            if let Ok(parameters) = Parameters::read(&query) {
+                let again = Parameters::read(&parameters.encoded()).unwrap();
+                prop_assert_eq!(again.0, parameters.0);
+            }
+        }
+    }
+}

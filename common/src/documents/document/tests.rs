@@ -1,3 +1,4 @@
+use proptest::prelude::*;
 use serde_json::json;
 
 use super::*;
@@ -150,4 +151,43 @@ fn null_is_refused_where_it_would_set_a_default() {
     let read = json!({"items": [{"quantity": 1}]});
     let fault = refuse_null(&line, &read).unwrap_err();
     assert_eq!(fault.pointer, "/items/0/unit_price_minor");
+}
+
+/// Documents without null, which a merge patch cannot set.
+fn objects() -> impl Strategy<Value = Value> {
+    let leaf = prop_oneof![
+        any::<bool>().prop_map(Value::from),
+        any::<i64>().prop_map(Value::from),
+        "[a-c]{0,3}".prop_map(Value::from),
+    ];
+    let value = leaf.prop_recursive(3, 24, 4, |inner| {
+        prop_oneof![
+            proptest::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
+            proptest::collection::btree_map("[a-d]", inner, 0..4)
+                .prop_map(|members| Value::Object(members.into_iter().collect())),
+        ]
+    });
+    proptest::collection::btree_map("[a-d]", value, 0..4)
+        .prop_map(|members| Value::Object(members.into_iter().collect()))
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn every_difference_merged_gives_the_new_document(old in objects(), new in objects()) {
+        let patch = difference(&old, &new);
+        let mut merged = old;
+        merge(&mut merged, patch.clone());
+        prop_assert_eq!(&merged, &new);
+        // A patch that is applied twice changes nothing more.
+        merge(&mut merged, patch);
+        prop_assert_eq!(&merged, &new);
+    }
+
+    #[test]
+    fn documents_are_equal_or_have_a_change(old in objects(), new in objects()) {
+        prop_assert_eq!(changes(&old, &new).is_empty(), old == new);
+        prop_assert_eq!(difference(&old, &old), json!({}));
+    }
 }

@@ -174,6 +174,8 @@ impl Entry {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -236,5 +238,40 @@ mod tests {
         let key = EntryKey::new("products", "");
         assert_ne!(key, key.with(&[("products".into(), "1".into())]));
         assert_eq!(key.to_string().len(), 32);
+    }
+
+    fn entry() -> impl Strategy<Value = Entry> {
+        let header = || "[ -~]{0,40}".prop_map(|text| HeaderValue::try_from(text).unwrap());
+        let links = proptest::collection::vec(header(), 0..5);
+        let nonce = ("[a-z:0-9-]{1,40}", any::<String>());
+        let nonces = proptest::collection::vec(
+            nonce.prop_map(|(tag, nonce)| (Tag::from(tag.as_str()), nonce)),
+            0..9,
+        );
+        let body = proptest::collection::vec(any::<u8>(), 0..200).prop_map(Bytes::from);
+        let times = (0..4_000_000_000_000_i64, 0..1_000_000_u64);
+        (body, header(), links, nonces, times).prop_map(|(body, etag, links, nonces, times)| {
+            let at = DateTime::from_timestamp_millis(times.0).unwrap();
+            let answer = Answer { body, etag, links };
+            Entry::new(answer, nonces, at, Duration::from_millis(times.1))
+        })
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+        #[test]
+        fn every_entry_is_decoded_as_it_was_encoded(entry in entry()) {
+            let back = Entry::decode(&entry.encode()).unwrap();
+            prop_assert_eq!(format!("{back:?}"), format!("{entry:?}"));
+        }
+
+        #[test]
+        fn noise_in_the_store_is_at_most_a_miss(bytes in any::<Vec<u8>>(), entry in entry(), at in any::<prop::sample::Index>()) {
+            // Whatever it is taken for, it does not fail, and is never current without its nonces.
+            drop(Entry::decode(&Bytes::from(bytes)));
+            let encoded = entry.encode();
+            drop(Entry::decode(&encoded.slice(..at.index(encoded.len()))));
+        }
     }
 }

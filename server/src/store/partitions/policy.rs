@@ -112,6 +112,8 @@ impl fmt::Display for Age {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -134,5 +136,47 @@ mod tests {
         assert_eq!(before(Age::Weeks(1)), "2026-11-17T09:30:00+00:00");
         assert_eq!(before(Age::Months(36)), "2023-11-24T09:30:00+00:00");
         assert_eq!(Age::Months(u32::MAX).before(now), None);
+    }
+
+    fn age() -> impl Strategy<Value = Age> {
+        prop_oneof![
+            (1..u32::MAX).prop_map(Age::Days),
+            (1..u32::MAX).prop_map(Age::Weeks),
+            (1..u32::MAX).prop_map(Age::Months),
+        ]
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+        #[test]
+        fn every_retention_is_read_as_it_is_written(age in age(), drops in any::<bool>()) {
+            let retention = if drops { Retention::Drop(age) } else { Retention::Archive(age) };
+            prop_assert_eq!(retention.to_string().parse(), Ok(retention));
+        }
+
+        #[test]
+        fn no_age_reaches_into_the_future_and_a_longer_one_reaches_further(
+            number in 1..5_000_u32,
+            seconds in 0..4_000_000_000_i64,
+        ) {
+            let now = DateTime::from_timestamp(seconds, 0).unwrap();
+            for unit in [Age::Days, Age::Weeks, Age::Months] {
+                let limit = unit(number).before(now).unwrap();
+                prop_assert!(limit < now);
+                prop_assert!(unit(number + 1).before(now).unwrap() < limit);
+            }
+            let (days, weeks, months) = (Age::Days(number), Age::Weeks(number), Age::Months(number));
+            prop_assert!(weeks.before(now) <= days.before(now));
+            // The shortest month has four weeks.
+            prop_assert!(months.before(now) <= weeks.before(now));
+        }
+
+        #[test]
+        fn no_text_makes_a_policy_that_is_written_differently(text in "(keep|archive|drop|)[: ]?[0-9]{0,11}[dwmy]?") {
+            if let Ok(retention) = text.parse::<Retention>() {
+                prop_assert_eq!(retention.to_string().parse(), Ok(retention));
+            }
+        }
     }
 }

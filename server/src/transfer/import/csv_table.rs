@@ -283,6 +283,8 @@ mod tests {
     use serde_json::{Value, json};
     use stockroom_common::{Category, Resource};
 
+    use proptest::prelude::*;
+
     use super::*;
     use crate::transfer::import::lines::Line;
 
@@ -372,5 +374,37 @@ mod tests {
     fn a_file_without_a_header_is_refused() {
         assert_eq!(table(b"").err().unwrap().code, "required");
         assert_eq!(table(b"Tea,Green\n").err().unwrap().code, "unknown_field");
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+        #[test]
+        fn every_table_is_read_as_it_was_written(
+            texts in proptest::collection::vec(("[^\u{0}]{0,30}", "[a;,\t\"'\r\n ø]{0,12}"), 1..6),
+            delimiter in prop_oneof![Just(b','), Just(b';'), Just(b'\t')],
+        ) {
+            let mut written = csv::WriterBuilder::new().delimiter(delimiter).from_writer(Vec::new());
+            written.write_record(["name", "description"]).unwrap();
+            for (name, description) in &texts {
+                written.write_record([name, description]).unwrap();
+            }
+            let read = table(Vec::leak(written.into_inner().unwrap())).unwrap();
+            // Rows of only blank cells are left out: spreadsheets write them after a table.
+            let is_blank = |cell: &str| cell.as_bytes().trim_ascii().is_empty();
+            let expected: Vec<Value> = texts
+                .iter()
+                .filter(|(name, description)| !(is_blank(name) && is_blank(description)))
+                .map(|(name, description)| json!({"name": name, "description": description}))
+                .collect();
+            let rows: Vec<Value> = read.into_iter().map(|(_, row)| row.unwrap()).collect();
+            prop_assert_eq!(rows, expected);
+        }
+
+        #[test]
+        fn no_file_breaks_the_reader(bytes in any::<Vec<u8>>(), text in "[na\",;\r\n]{0,60}") {
+            drop(table(Vec::leak(bytes)));
+            drop(table(Vec::leak(format!("name,description\n{text}").into_bytes())));
+        }
     }
 }

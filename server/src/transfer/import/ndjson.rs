@@ -50,6 +50,8 @@ fn read_row(line: &[u8], number: u64) -> Result<Value, FieldError> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
     use crate::transfer::import::lines::Line;
 
@@ -67,5 +69,27 @@ mod tests {
         let endless: &'static [u8] = Vec::leak(vec![b'x'; ROW_LIMIT * 3]);
         let fault = super::lines(endless).find_map(Result::err).unwrap();
         assert_eq!((&*fault.code, fault.line), ("too_long", Some(1)));
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+        #[test]
+        fn every_row_is_read_as_it_was_written(texts in proptest::collection::vec(any::<String>(), 0..6)) {
+            let rows = texts.iter().map(|text| serde_json::json!({"name": text}));
+            let file: Vec<u8> = rows.clone().flat_map(|row| format!("{row}\n").into_bytes()).collect();
+            let lines = super::lines(std::io::Cursor::new(file)).collect::<Result<Vec<Line>, _>>();
+            let read: Vec<_> = lines.unwrap().into_iter().map(|(_, row)| row.unwrap()).collect();
+            prop_assert_eq!(read, rows.collect::<Vec<_>>());
+        }
+
+        #[test]
+        fn every_line_of_noise_has_its_number(bytes in any::<Vec<u8>>()) {
+            let count = bytes.split(|byte| *byte == b'\n').count() as u64;
+            for line in super::lines(std::io::Cursor::new(bytes)) {
+                let (number, _) = line.unwrap();
+                prop_assert!((1..=count).contains(&number));
+            }
+        }
     }
 }

@@ -223,6 +223,8 @@ impl<R> Window<R> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn page(first: usize, last: usize) -> LoadedPage<usize> {
@@ -281,5 +283,68 @@ mod tests {
         assert_eq!(window.position(), None);
         window.push_prev(page(0, 90));
         assert_eq!(window.position(), Some(91));
+    }
+
+    /// What may happen to a list of 300 rows.
+    #[derive(Clone, Debug)]
+    enum Step {
+        Move(isize),
+        Next(usize),
+        Prev(usize),
+        Scroll(usize),
+    }
+
+    fn step() -> impl Strategy<Value = Step> {
+        prop_oneof![
+            (-40..40_isize).prop_map(Step::Move),
+            (1..40_usize).prop_map(Step::Next),
+            (1..40_usize).prop_map(Step::Prev),
+            (1..60_usize).prop_map(Step::Scroll),
+        ]
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+        #[test]
+        fn every_walk_shows_consecutive_rows_and_keeps_the_selection(
+            steps in proptest::collection::vec(step(), 0..80),
+            start in 0..290_usize,
+        ) {
+            const ROWS: usize = 300;
+            let mut window = Window::default();
+            window.replace(page(start, start + 10), Some(start as u64));
+            let mut height = 10;
+            for step in steps {
+                let selected = window.selected().copied();
+                let (first, last) = (*window.rows().next().unwrap(), *window.rows().last().unwrap());
+                match step {
+                    Step::Move(rows) => {
+                        window.move_by(rows, height);
+                    }
+                    Step::Scroll(rows) => {
+                        height = rows;
+                        window.scroll(height);
+                    }
+                    Step::Next(rows) if last + 1 < ROWS => {
+                        window.push_next(page(last + 1, (last + 1 + rows).min(ROWS)));
+                        prop_assert_eq!(window.selected().copied(), selected);
+                    }
+                    Step::Prev(rows) if first > 0 => {
+                        window.push_prev(page(first.saturating_sub(rows), first));
+                        prop_assert_eq!(window.selected().copied(), selected);
+                    }
+                    Step::Next(_) | Step::Prev(_) => {}
+                }
+                let rows: Vec<usize> = window.rows().copied().collect();
+                prop_assert!(rows.windows(2).all(|pair| pair[1] == pair[0] + 1), "{rows:?}");
+                prop_assert!(window.pages.len() <= MAX_PAGES);
+                let selected = *window.selected().unwrap();
+                prop_assert_eq!(window.position(), Some(selected as u64 + 1));
+                window.scroll(height);
+                let top = window.top();
+                prop_assert!(top <= window.selected_index() && window.selected_index() < top + height);
+            }
+        }
     }
 }

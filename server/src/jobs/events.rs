@@ -185,7 +185,7 @@ pub(crate) async fn watch_all(store: Store) {
         }
         // The streams outlive a short outage of the database.
         let last = latest.borrow().clone();
-        if let Ok(jobs) = look(&store, last.as_deref()).await {
+        if let Ok(jobs) = select_followed(&store, last.as_deref()).await {
             latest.send_if_modified(|latest| {
                 let is_news = latest.as_ref().is_none_or(|latest| **latest != jobs);
                 if is_news {
@@ -211,7 +211,7 @@ pub(crate) async fn watch_all(store: Store) {
 }
 
 /// The listed jobs, and those that were unfinished in the last list and are not in this one: their end is sent too.
-async fn look(store: &Store, last: Option<&Vec<Job>>) -> Result<Vec<Job>> {
+async fn select_followed(store: &Store, last: Option<&Vec<Job>>) -> Result<Vec<Job>> {
     let mut jobs = queue::select_latest(&store.database.background, &JobKind::ALL).await?;
     let listed: HashSet<Id<Job>> = jobs.iter().map(|job| job.id).collect();
     let last = last.into_iter().flatten();

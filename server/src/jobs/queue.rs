@@ -142,7 +142,7 @@ pub(super) async fn select_latest(pool: &Pool, kinds: &[JobKind]) -> Result<Vec<
         order by created_at desc, id desc"
     );
     let jobs = sqlx::query(AssertSqlSafe(sql))
-        .bind(words(kinds))
+        .bind(names(kinds))
         .bind(MAX_UNFINISHED)
         .bind(MAX_ENDED)
         .try_map(|row| from_row(&row))
@@ -221,7 +221,7 @@ pub(super) async fn claim(pool: &Pool, runner: Uuid, kinds: &[JobKind]) -> Resul
     let claimed = sqlx::query(AssertSqlSafe(sql))
         .bind(runner)
         .bind(ABANDONED_AFTER)
-        .bind(words(kinds))
+        .bind(names(kinds))
         .try_map(|row: PgRow| {
             Ok(Claimed {
                 job: from_row(&row)?,
@@ -262,13 +262,13 @@ pub(super) async fn heartbeat(
 
 /// Saves the number of processed rows, in the transaction that writes these rows. Returns `false` if another server has
 /// the job.
-pub(super) async fn mark(
+pub(super) async fn save_rows_done(
     conn: &mut Connection,
     (id, runner): (Id<Job>, Uuid),
     rows_done: i64,
     report: &ImportReport,
 ) -> Result<bool> {
-    let marked = sqlx::query(
+    let saved = sqlx::query(
         "update jobs set rows_done = $3, report = $4
         where id = $1 and runner = $2 and state = 'running'",
     )
@@ -278,7 +278,7 @@ pub(super) async fn mark(
     .bind(storable(report))
     .execute(conn)
     .await?;
-    Ok(marked.rows_affected() > 0)
+    Ok(saved.rows_affected() > 0)
 }
 
 /// Saves the state in which this server leaves the job: ended, or back in the queue.
@@ -335,7 +335,7 @@ fn storable(of: &impl Serialize) -> Value {
     value
 }
 
-fn words(kinds: &[JobKind]) -> Vec<&'static str> {
+fn names(kinds: &[JobKind]) -> Vec<&'static str> {
     kinds.iter().map(|kind| kind.as_str()).collect()
 }
 

@@ -111,7 +111,7 @@ impl Run {
         report: &ImportReport,
     ) -> Result<()> {
         let rows_done = i64::try_from(rows_done).unwrap_or(i64::MAX);
-        if queue::mark(conn, (self.id, self.runner), rows_done, report).await? {
+        if queue::save_rows_done(conn, (self.id, self.runner), rows_done, report).await? {
             Ok(())
         } else {
             Err(self.ownership_lost())

@@ -174,11 +174,11 @@ fn init(
         .output()
         .map_err(LocalError::io("cannot run", &initdb))?;
     if !output.status.success() {
-        let words = String::from_utf8_lossy(&output.stderr)
+        let lines = String::from_utf8_lossy(&output.stderr)
             .trim()
             .replace('\n', " / ");
         let log = initdb.display().to_string();
-        return Err(LocalError::DidNotStart { log, words });
+        return Err(LocalError::DidNotStart { log, lines });
     }
     if durability == Durability::Kept {
         // `initdb` ran with --no-sync: syncing everything at once is much faster than file by file. It must happen

@@ -46,8 +46,8 @@ pub enum LocalError {
         path: PathBuf,
         source: io::Error,
     },
-    #[error("PostgreSQL did not start; the last lines of {log}: {words}")]
-    DidNotStart { log: String, words: String },
+    #[error("PostgreSQL did not start; the last lines of {log}: {lines}")]
+    DidNotStart { log: String, lines: String },
 }
 
 impl LocalError {
@@ -89,9 +89,9 @@ impl Layout {
 
 pub(crate) fn did_not_start(layout: &Layout) -> LocalError {
     let log = std::fs::read_to_string(&layout.log).unwrap_or_default();
-    let words: Vec<&str> = log.lines().rev().take(3).collect();
+    let lines: Vec<&str> = log.lines().rev().take(3).collect();
     LocalError::DidNotStart {
         log: layout.log.display().to_string(),
-        words: words.into_iter().rev().collect::<Vec<_>>().join(" / "),
+        lines: lines.into_iter().rev().collect::<Vec<_>>().join(" / "),
     }
 }

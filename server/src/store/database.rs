@@ -113,8 +113,8 @@ impl Database {
         match self.watch.stalled_for() {
             None => Ok(health),
             Some(silent) => {
-                let words = format!("no statement has succeeded for {} s", silent.as_secs());
-                Err(Error::Unreachable(words.into()))
+                let reason = format!("no statement has succeeded for {} s", silent.as_secs());
+                Err(Error::Unreachable(reason.into()))
             }
         }
     }
@@ -169,7 +169,7 @@ pub async fn wait_for(options: &PgConnectOptions, limit: Duration) -> Result<()>
     let deadline = Instant::now() + limit;
     let mut is_reported = false;
     loop {
-        let words = match timeout(START_LIMIT, PgConnection::connect_with(&options)).await {
+        let reason = match timeout(START_LIMIT, PgConnection::connect_with(&options)).await {
             Ok(Ok(connection)) => {
                 // The connection was only a test, so a failed close does not matter.
                 let _ = connection.close().await;
@@ -182,11 +182,11 @@ pub async fn wait_for(options: &PgConnectOptions, limit: Duration) -> Result<()>
             Err(_) => format!("it does not answer within {START_LIMIT:?}"),
         };
         if Instant::now() + START_PAUSE > deadline {
-            return Err(Error::Unreachable(words.into()));
+            return Err(Error::Unreachable(reason.into()));
         }
         if !is_reported {
             tracing::warn!(
-                error = words,
+                error = reason,
                 "PostgreSQL cannot be reached; trying for {limit:?}"
             );
             is_reported = true;

@@ -249,11 +249,11 @@ impl Import {
     }
 
     /// Records the progress of the job in the transaction of the write, for a server that takes the job over.
-    async fn mark(&self, write: &mut Write, rows: u64, report: &Report) -> Result<()> {
+    async fn save_progress(&self, write: &mut Write, rows: u64, report: &Report) -> Result<()> {
         let Some(run) = &self.run else {
             return Ok(());
         };
-        // `run.mark` locks the row of the job, so write the log before it to keep that lock short.
+        // `save_rows_done` locks the row of the job, so write the log before it to keep that lock short.
         write.write_log().await?;
         run.save_rows_done(write.conn()?, rows, report.totals())
             .await

@@ -228,7 +228,7 @@ impl App {
             .collect();
         if scope == Scope::List {
             let legend = LEGEND.iter();
-            lines.extend(legend.map(|(mark, words)| (format!("{mark} before a row"), *words)));
+            lines.extend(legend.map(|(mark, meaning)| (format!("{mark} before a row"), *meaning)));
         }
         lines
     }

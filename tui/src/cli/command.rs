@@ -85,8 +85,8 @@ async fn dispatch(
     command: Command,
 ) -> Result<(), CommandError> {
     if settings.is_read_only(config) && command.changes_something() {
-        let words = "This client is read-only (--read-only).";
-        let refused = Problem::new(Kind::Conflict, words);
+        let reason = "This client is read-only (--read-only).";
+        let refused = Problem::new(Kind::Conflict, reason);
         return Err(CommandError::Failure(Failure::Refused(refused)));
     }
     match command {
@@ -115,11 +115,11 @@ async fn dispatch(
     }
     let (server, local) = settings.server(config).map_err(CommandError::Usage)?;
     if let Some(local) = local.as_ref().filter(|local| !local.has_shop()) {
-        let words = match settings.check_folder() {
+        let reason = match settings.check_folder() {
             Err(fault) if local.data_dir().exists() => fault,
             _ => settings.how_to_make_shop(local.data_dir()),
         };
-        return Err(CommandError::Usage(words));
+        return Err(CommandError::Usage(reason));
     }
     Ok(ask(&Shop { server, local }, command).await?)
 }
@@ -152,7 +152,7 @@ async fn stats(shop: &Shop, months: u32, json: bool) -> Result<(), Failure> {
     if json {
         return write_out(&document::to_value(&stats).to_string());
     }
-    let title = |words: &str, side| (words.to_owned(), side);
+    let title = |name: &str, side| (name.to_owned(), side);
     let mut lines = vec![vec![
         title("Month", LEFT),
         title("Orders", RIGHT),

@@ -24,7 +24,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 struct Finding {
     what: &'static str,
     is_well: bool,
-    words: String,
+    detail: String,
 }
 
 /// Runs all checks and prints the findings; fails if any check fails. `broken` is the error in `config.toml`; `config`
@@ -53,7 +53,7 @@ pub(crate) async fn run(
     if json {
         let findings: Vec<Value> = findings
             .iter()
-            .map(|found| json!({"what": found.what, "ok": found.is_well, "words": found.words}))
+            .map(|found| json!({"what": found.what, "ok": found.is_well, "words": found.detail}))
             .collect();
         write_out(&Value::Array(findings).to_string())?;
     } else {
@@ -61,11 +61,11 @@ pub(crate) async fn run(
             .iter()
             .map(|found| {
                 let mark = if found.is_well { "ok" } else { "WRONG" };
-                let words = text::clean(&found.words).into_owned();
+                let detail = text::clean(&found.detail).into_owned();
                 vec![
                     (mark.into(), LEFT),
                     (found.what.into(), LEFT),
-                    (words, LEFT),
+                    (detail, LEFT),
                 ]
             })
             .collect();
@@ -78,19 +78,19 @@ pub(crate) async fn run(
     }
 }
 
-const fn ok(what: &'static str, words: String) -> Finding {
+const fn ok(what: &'static str, detail: String) -> Finding {
     Finding {
         what,
         is_well: true,
-        words,
+        detail,
     }
 }
 
-const fn wrong(what: &'static str, words: String) -> Finding {
+const fn wrong(what: &'static str, detail: String) -> Finding {
     Finding {
         what,
         is_well: false,
-        words,
+        detail,
     }
 }
 
@@ -147,8 +147,8 @@ async fn health(shop: &Shop) -> Vec<Finding> {
     if let (Server::Socket(path), Some(local)) = (&shop.server, &shop.local)
         && !local.answers()
     {
-        let words = format!("{} (not running; the client starts it)", path.display());
-        return vec![ok("server", words)];
+        let detail = format!("{} (not running; the client starts it)", path.display());
+        return vec![ok("server", detail)];
     }
     let asked = Instant::now();
     let ready = tokio::time::timeout(PATIENCE, shop.get::<Value>("/readyz")).await;
@@ -161,11 +161,11 @@ async fn health(shop: &Shop) -> Vec<Finding> {
         Ok(Ok(ready)) => {
             let version = ready["version"].as_str().unwrap_or("unknown").to_owned();
             let is_same = version == env!("CARGO_PKG_VERSION");
-            let words = format!("{name}: ready in {took} ms, version {version}");
+            let detail = format!("{name}: ready in {took} ms, version {version}");
             vec![if is_same {
-                ok("server", words)
+                ok("server", detail)
             } else {
-                wrong("server", format!("{words}, not the client's"))
+                wrong("server", format!("{detail}, not the client's"))
             }]
         }
         Ok(Err(failure)) => return vec![wrong("server", format!("{name}: {}", failure.message()))],

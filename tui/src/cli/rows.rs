@@ -358,13 +358,13 @@ fn format_entry(entry: &HistoryEntry) -> String {
     let at = text::time(entry.at, Zone::Local);
     let mut line = format!("{at}  {}  {}", text::clean(&entry.actor), entry.op.as_str());
     for change in &entry.changes {
-        let words = format!(
+        let difference = format!(
             "{}: {} → {}",
             field_label(&change.pointer),
             change.before,
             change.after
         );
-        line.push_str(&format!("\n    {}", text::clean(&words)));
+        line.push_str(&format!("\n    {}", text::clean(&difference)));
     }
     line
 }

@@ -72,8 +72,11 @@ fn with_header<R: Entity>(rows: &[R], formatter: Formatter<'_>) -> Vec<Vec<(Stri
             .iter()
             .map(|column| {
                 let cell = (column.cell)(row);
-                let words = formatter.format(&cell);
-                (text::cut(&words, MAX_WIDTH).into_owned(), is_number(&cell))
+                let cell_text = formatter.format(&cell);
+                (
+                    text::cut(&cell_text, MAX_WIDTH).into_owned(),
+                    is_number(&cell),
+                )
             })
             .collect();
         cells.push((row.id().to_string(), false));

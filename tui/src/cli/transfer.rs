@@ -27,8 +27,8 @@ pub(crate) async fn export<R: Entity>(
         (Some(format), _) => format,
         (None, true) => Format::Csv,
         (None, false) => {
-            let words = format!("{}: end the name in .csv or .ndjson.", file.display());
-            return Err(unusable(words));
+            let message = format!("{}: end the name in .csv or .ndjson.", file.display());
+            return Err(unusable(message));
         }
     };
     pairs.push(("format".into(), format.to_string()));
@@ -58,11 +58,11 @@ pub(crate) async fn import<R: Entity>(
         (Some(format), _) => format,
         (None, true) => Format::Csv,
         (None, false) => {
-            let words = format!(
+            let message = format!(
                 "{}: the name must end in .csv or .ndjson; .gz may follow.",
                 file.display()
             );
-            return Err(unusable(words));
+            return Err(unusable(message));
         }
     };
     pairs.push(("format", format.as_str()));
@@ -87,19 +87,19 @@ pub(crate) async fn import<R: Entity>(
             .map(|problem| problem.detail.as_str());
         eprint_line(&format!("line {}: {}", row.line, why.unwrap_or_default()));
     }
-    let mut words = format!("{}.", counts(&report));
+    let mut message = format!("{}.", counts(&report));
     if can_be_applied && report.created + report.updated > 0 {
-        words.push_str(&format!(
+        message.push_str(&format!(
             " Nothing is written yet; run: stockroom jobs apply {}",
             job.id
         ));
     }
     match report.failed {
         0 => {
-            eprint_line(&words);
+            eprint_line(&message);
             Ok(())
         }
-        _ => Err(unusable(words)),
+        _ => Err(unusable(message)),
     }
 }
 

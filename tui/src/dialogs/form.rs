@@ -280,8 +280,8 @@ impl Form {
     fn step_value(&mut self, by: isize) {
         match &mut self.slots[self.focus].value {
             SlotValue::Flag(on) => *on = !*on,
-            SlotValue::Choice { words, index } => {
-                let count = words.len() as isize;
+            SlotValue::Choice { options, index } => {
+                let count = options.len() as isize;
                 *index = (*index as isize + by).rem_euclid(count) as usize;
             }
             _ => return,

@@ -55,12 +55,12 @@ impl Palette {
             self.shown.clone_from(&self.all);
             return;
         }
-        let words: Vec<String> = self
+        let searched: Vec<String> = self
             .all
             .iter()
             .map(|entry| format!("{} {}", entry.name, entry.help))
             .collect();
-        let found = Matcher::from_query(typed, &Config::default()).match_list(&words);
+        let found = Matcher::from_query(typed, &Config::default()).match_list(&searched);
         let mut found: Vec<(u16, usize)> = found
             .iter()
             .map(|found| (found.score, found.index as usize))

@@ -190,11 +190,12 @@ fn ranked(choices: Vec<Choice>, typed: &str) -> Vec<Choice> {
     if typed.trim().is_empty() {
         return choices;
     }
-    let words: Vec<String> = choices
+    let searched: Vec<String> = choices
         .iter()
         .map(|choice| format!("{} {}", choice.label, choice.note).to_lowercase())
         .collect();
-    let found = Matcher::from_query(&typed.to_lowercase(), &Config::default()).match_list(&words);
+    let found =
+        Matcher::from_query(&typed.to_lowercase(), &Config::default()).match_list(&searched);
     let score = |index: usize| {
         let found = found.iter().find(|found| found.index as usize == index);
         found.map_or(0, |found| found.score)

@@ -152,11 +152,11 @@ impl LocalServer {
             .rev()
             .find(|line| line.contains("ERROR"))
             .unwrap_or_default();
-        let words = last
+        let reason = last
             .split_once("stockroom_server: ")
-            .map_or(last, |(_, words)| words);
+            .map_or(last, |(_, reason)| reason);
         format!(
-            "The local server did not start: {words} (log: {})",
+            "The local server did not start: {reason} (log: {})",
             self.log().display()
         )
     }

@@ -44,8 +44,8 @@ impl Screen {
     ///
     /// # Errors
     /// If the terminal is gone.
-    pub(crate) fn set_title(&self, words: &str) -> io::Result<()> {
-        execute!(stdout(), SetTitle(text::clean(words)))
+    pub(crate) fn set_title(&self, title: &str) -> io::Result<()> {
+        execute!(stdout(), SetTitle(text::clean(title)))
     }
 
     /// Sets whether the client or the terminal handles the mouse.

@@ -7,7 +7,7 @@ use crate::model::text;
 pub fn field_label(pointer: &str) -> String {
     let parts: Vec<&str> = pointer.split('/').filter(|part| !part.is_empty()).collect();
     let last = parts.last().copied().unwrap_or_default();
-    let words = last
+    let label = last
         .replace("_minor", "")
         .replace("_id", "")
         .replace('_', " ");
@@ -17,13 +17,13 @@ pub fn field_label(pointer: &str) -> String {
             .ok()
             .map(|index: usize| index.saturating_add(1))
     };
-    let words = match parts.as_slice() {
+    let label = match parts.as_slice() {
         ["items"] => "lines".into(),
         ["items", index, ..] => match line(index) {
-            Some(line) => format!("line {line} {words}"),
-            None => words,
+            Some(line) => format!("line {line} {label}"),
+            None => label,
         },
-        _ => words,
+        _ => label,
     };
-    text::clean(&words).into_owned()
+    text::clean(&label).into_owned()
 }

@@ -250,12 +250,12 @@ impl JobsScreen {
         if job.report.is_some() {
             return self.review(&job, ctx);
         }
-        let words = match job.request.kind() {
+        let hint = match job.request.kind() {
             _ if !job.state.is_final() => "The job is running; its progress is shown below.",
             JobKind::Export if job.state == JobState::Done => "Its file has expired. Export again.",
             _ => "The details are shown below.",
         };
-        ctx.info(words);
+        ctx.info(hint);
     }
 
     pub fn selected(&self) -> Option<&Job> {

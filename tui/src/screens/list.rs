@@ -360,8 +360,8 @@ impl<R: Entity> ListScreen<R> {
             Failure::Refused(problem) if is_new => {
                 // A search or a filter is wrong. The title line shows both, so the message does not repeat them.
                 let fault = problem.errors.first().map(|fault| &fault.message);
-                let words = fault.unwrap_or(&problem.detail);
-                self.error = Some(format!("{words}. Esc shows all rows.").replace("..", "."));
+                let reason = fault.unwrap_or(&problem.detail);
+                self.error = Some(format!("{reason}. Esc shows all rows.").replace("..", "."));
             }
             Failure::NoAnswer(reason) if is_new => self.error = Some(reason.clone()),
             Failure::Refused(_) | Failure::NoAnswer(_) => ctx.error(failure.message()),

@@ -105,7 +105,7 @@ pub(super) fn draw_hints(frame: &mut Frame<'_>, area: Rect, app: &App, ctx: Rend
 }
 
 pub(super) fn draw_status(frame: &mut Frame<'_>, area: Rect, app: &App, ctx: RenderContext<'_>) {
-    let (mark, words, style) = match &app.connection.link {
+    let (mark, status, style) = match &app.connection.link {
         Link::Connecting => ("◌ ", "connecting".to_owned(), ctx.theme.warn),
         Link::Up => ("● ", "connected".to_owned(), ctx.theme.good),
         Link::Down(reason) => (
@@ -139,7 +139,7 @@ pub(super) fn draw_status(frame: &mut Frame<'_>, area: Rect, app: &App, ctx: Ren
     let (left, style): (String, Style) = match &app.toast {
         Some(Toast::Info(message)) => (format!(" {good}{message}"), ctx.theme.good),
         Some(Toast::Error(message)) => (format!(" {bad}{message}"), ctx.theme.bad),
-        None => (format!(" {mark}{words}"), style),
+        None => (format!(" {mark}{status}"), style),
     };
     let left = text::clean(&left);
     if app.toast.is_some() && text::width(&left) > usize::from(area.width) {
@@ -164,9 +164,9 @@ pub(super) fn draw_status(frame: &mut Frame<'_>, area: Rect, app: &App, ctx: Ren
 }
 
 /// Draws a toast that needs more than one line. It covers the lines above the status line.
-pub(super) fn draw_long_toast(frame: &mut Frame<'_>, area: Rect, words: &str, style: Style) {
+pub(super) fn draw_long_toast(frame: &mut Frame<'_>, area: Rect, message: &str, style: Style) {
     const MAX_LINES: usize = 5;
-    let lines = text::wrap(words, usize::from(area.width).saturating_sub(2));
+    let lines = text::wrap(message, usize::from(area.width).saturating_sub(2));
     let shown = lines.len().min(MAX_LINES).min(usize::from(area.y) + 1);
     let top = area.y + 1 - shown as u16;
     for (line, y) in lines.into_iter().take(shown).zip(top..) {

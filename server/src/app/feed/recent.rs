@@ -67,7 +67,7 @@ impl Feed {
     }
 
     /// Reads the entries that are new in the log.
-    async fn look(&self, pool: &Pool) -> Result<()> {
+    async fn read_new(&self, pool: &Pool) -> Result<()> {
         let last = last_position(&mut *pool.acquire().await?).await?;
         let known = *self.last.borrow();
         if last == known {
@@ -104,7 +104,7 @@ pub(crate) async fn run(store: Store, feed: Arc<Feed>) {
         if feed.last.receiver_count() == 0 {
             continue;
         }
-        if let Err(error) = feed.look(&store.database.background).await {
+        if let Err(error) = feed.read_new(&store.database.background).await {
             tracing::warn!(%error, "the change log could not be read");
         }
     }

@@ -55,11 +55,11 @@ pub(super) struct Fetched {
 }
 
 impl<Q: BatchRequest> Batcher<Q> {
-    /// Starts the task. It answers at most `most` requests per round trip, and ends when the `Batcher` is
+    /// Starts the task. It answers at most `max` requests per round trip, and ends when the `Batcher` is
     /// dropped.
-    pub(super) fn start(store: Arc<dyn EntryStore>, counters: Counters, most: usize) -> Self {
-        let (sender, questions) = mpsc::unbounded_channel();
-        tokio::spawn(drive(store, questions, counters, most));
+    pub(super) fn start(store: Arc<dyn EntryStore>, counters: Counters, max: usize) -> Self {
+        let (sender, incoming) = mpsc::unbounded_channel();
+        tokio::spawn(drive(store, incoming, counters, max));
         Self(sender)
     }
 
@@ -80,22 +80,22 @@ impl<Q: BatchRequest> fmt::Debug for Batcher<Q> {
 
 async fn drive<Q: BatchRequest>(
     store: Arc<dyn EntryStore>,
-    mut questions: mpsc::UnboundedReceiver<Pending<Q>>,
+    mut incoming: mpsc::UnboundedReceiver<Pending<Q>>,
     counters: Counters,
-    most: usize,
+    max: usize,
 ) {
     let mut batch = Vec::new();
-    while questions.recv_many(&mut batch, most).await > 0 {
+    while incoming.recv_many(&mut batch, max).await > 0 {
         // Lets tasks that are ready to send a request do so now, so that they need not wait for the next batch.
         tokio::task::yield_now().await;
-        while batch.len() < most
-            && let Ok(request) = questions.try_recv()
+        while batch.len() < max
+            && let Ok(request) = incoming.try_recv()
         {
             batch.push(request);
         }
         // The batch is closed before the read is sent: later requests join the next batch.
         let (requests, answers): (Vec<Q>, Vec<_>) = batch.drain(..).unzip();
-        let keys = Asked::by(&requests);
+        let keys = UniqueKeys::of(&requests);
         counters.round_trips.inc();
         counters.batched.inc_by(requests.len() as u64);
         let values = store.read(&keys.keys).await;
@@ -112,13 +112,13 @@ async fn drive<Q: BatchRequest>(
 }
 
 /// The keys of a batch without duplicates, so that equal requests cost nothing extra.
-struct Asked<'a> {
+struct UniqueKeys<'a> {
     keys: Vec<Key<'a>>,
     index: HashMap<Key<'a>, usize>,
 }
 
-impl<'a> Asked<'a> {
-    fn by(batch: &'a [impl BatchRequest]) -> Self {
+impl<'a> UniqueKeys<'a> {
+    fn of(batch: &'a [impl BatchRequest]) -> Self {
         let (mut keys, mut index) = (Vec::new(), HashMap::with_capacity(2 * batch.len()));
         for key in batch.iter().flat_map(BatchRequest::keys) {
             index.entry(key).or_insert_with(|| {
@@ -132,7 +132,7 @@ impl<'a> Asked<'a> {
 
 /// The values that a round trip returned.
 pub(super) struct Values<'a> {
-    keys: Asked<'a>,
+    keys: UniqueKeys<'a>,
     values: Vec<Option<Bytes>>,
 }
 

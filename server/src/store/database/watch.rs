@@ -68,7 +68,7 @@ type Activity = HashMap<i32, bool>;
 /// Why the database cannot be reached, and when the next attempt may be made.
 #[derive(Debug)]
 struct Outage {
-    words: Arc<str>,
+    reason: Arc<str>,
     next_probe: Instant,
 }
 
@@ -268,7 +268,7 @@ impl Link {
 
 impl Outage {
     fn error(&self) -> Error {
-        Error::Unreachable(self.words.clone())
+        Error::Unreachable(self.reason.clone())
     }
 }
 
@@ -280,14 +280,14 @@ impl Probe<'_> {
         }
     }
 
-    pub(super) fn failed(mut self, words: &str) -> Error {
+    pub(super) fn failed(mut self, reason: &str) -> Error {
         self.is_over = true;
         let mut outage = self.watch.outage();
         if outage.is_none() {
-            tracing::warn!(error = words, "PostgreSQL cannot be reached");
+            tracing::warn!(error = reason, "PostgreSQL cannot be reached");
         }
         let failed = Outage {
-            words: words.into(),
+            reason: reason.into(),
             next_probe: Instant::now() + RETRY_PAUSE,
         };
         outage.insert(failed).error()

@@ -43,7 +43,7 @@ pub(crate) async fn run(store: Store) {
         if tick % POLL_INTERVAL != 0 {
             continue;
         }
-        if let Err(error) = look(&store).await {
+        if let Err(error) = repair_all(&store).await {
             tracing::warn!(%error, "the relay could not read the change log");
         }
         if let Err(error) = position::assign_stale(&store).await {
@@ -89,7 +89,7 @@ async fn set_relayed(conn: &mut Connection, now: DateTime<Utc>, runs: &[LogRun])
 
 /// Repairs changes that are not relayed, batch by batch. Ends with the first batch that is not full, or if the cache
 /// store does not answer.
-async fn look(store: &Store) -> Result<()> {
+async fn repair_all(store: &Store) -> Result<()> {
     let ages = match store.cache.is_up() {
         Some(true) => (GRACE, GRACE),
         Some(false) => return Ok(()),

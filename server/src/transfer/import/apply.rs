@@ -107,7 +107,7 @@ async fn all_or_nothing<E: Entity>(import: &Import) -> Result<(Report, Invalidat
         write.abandon().await?;
         return Ok((report, Invalidation::Done));
     }
-    import.mark(&mut write, rows_read, &report).await?;
+    import.save_progress(&mut write, rows_read, &report).await?;
     Ok((report, write.commit().await?))
 }
 
@@ -208,7 +208,7 @@ async fn one_batch<E: Entity>(
             write.abandon().await?;
             return Ok(Invalidation::Done);
         }
-        import.mark(&mut write, rows_read, report).await?;
+        import.save_progress(&mut write, rows_read, report).await?;
         return write.commit().await;
     }
 }

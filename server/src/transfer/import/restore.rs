@@ -59,7 +59,9 @@ pub(super) async fn restore<E: Entity>(import: &Import) -> Result<(Report, Inval
         after: Some(json!({"rows": report.rows()})),
         tags: vec![Tag::epoch()],
     });
-    import.mark(&mut write, report.rows(), &report).await?;
+    import
+        .save_progress(&mut write, report.rows(), &report)
+        .await?;
     let done = write.commit().await?;
     let tables = match E::FAMILY {
         Some(_) => "orders, order_items",

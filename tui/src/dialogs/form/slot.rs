@@ -31,7 +31,7 @@ pub enum SlotValue {
     Text(Line),
     Flag(bool),
     Choice {
-        words: &'static [&'static str],
+        options: &'static [&'static str],
         index: usize,
     },
     Reference {
@@ -89,7 +89,7 @@ impl Slot {
     fn new(pointer: &str, label: &str, kind: FieldKind) -> Self {
         let value = match kind {
             FieldKind::Flag => SlotValue::Flag(true),
-            FieldKind::Choice(words) => SlotValue::Choice { words, index: 0 },
+            FieldKind::Choice(options) => SlotValue::Choice { options, index: 0 },
             FieldKind::Reference(tab) => SlotValue::Reference { tab, id: None },
             FieldKind::Text
             | FieldKind::Integer
@@ -165,12 +165,12 @@ impl Slot {
                     FieldKind::Integer => value.as_i64().map(|number| number.to_string()),
                     _ => None,
                 };
-                *line = Line::new(shown.unwrap_or_else(|| words(value)));
+                *line = Line::new(shown.unwrap_or_else(|| text_of(value)));
             }
             SlotValue::Flag(on) => *on = value.as_bool().unwrap_or(*on),
-            SlotValue::Choice { words, index } => {
+            SlotValue::Choice { options, index } => {
                 let word = value.as_str().unwrap_or_default();
-                *index = words
+                *index = options
                     .iter()
                     .position(|known| *known == word)
                     .unwrap_or(*index);
@@ -199,8 +199,8 @@ impl Slot {
                 }
             }
             SlotValue::Flag(on) => Some(Value::Bool(*on)),
-            SlotValue::Choice { words, index } => {
-                let word = words[*index];
+            SlotValue::Choice { options, index } => {
+                let word = options[*index];
                 (!word.is_empty()).then(|| Value::String(word.to_owned()))
             }
             SlotValue::Reference { id, .. } => id.map(|id| Value::String(id.to_string())),
@@ -208,12 +208,12 @@ impl Slot {
     }
 
     /// The value as text for people.
-    pub(crate) fn words(&self) -> String {
+    pub(crate) fn text(&self) -> String {
         match &self.value {
             SlotValue::Text(line) => line.text().to_owned(),
             SlotValue::Flag(true) => "yes".into(),
             SlotValue::Flag(false) => "no".into(),
-            SlotValue::Choice { words, index } => words[*index].into(),
+            SlotValue::Choice { options, index } => options[*index].into(),
             SlotValue::Reference { .. } => "another one".into(),
         }
     }
@@ -246,7 +246,7 @@ impl Slot {
 
     /// The filter that the field sets; none if it is empty.
     pub fn chip(&self, zone: Zone) -> Option<Chip> {
-        let value = words(&self.json(zone)?);
+        let value = text_of(&self.json(zone)?);
         if value.is_empty() {
             return None;
         }
@@ -301,7 +301,7 @@ pub(super) fn set(document: &mut Value, pointer: &str, value: Value) {
 }
 
 /// A JSON value as text: a string without quotes, nothing for null.
-pub(super) fn words(value: &Value) -> String {
+pub(super) fn text_of(value: &Value) -> String {
     match value {
         Value::String(text) => text.clone(),
         Value::Null => String::new(),

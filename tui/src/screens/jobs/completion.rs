@@ -125,8 +125,8 @@ impl JobsScreen {
 }
 
 fn capitalized(job: &Job) -> String {
-    let words = job.request.to_string();
-    let mut letters = words.chars();
+    let name = job.request.to_string();
+    let mut letters = name.chars();
     let first = letters.next().map(|first| first.to_uppercase().to_string());
     first.unwrap_or_default() + letters.as_str()
 }

@@ -184,23 +184,23 @@ fn style(
 
 /// The value as text. Order lines follow each other, each with its three slots.
 fn value(slots: &[Slot], ctx: RenderContext<'_>) -> String {
-    let words = |slot: &Slot| match &slot.value {
+    let shown = |slot: &Slot| match &slot.value {
         SlotValue::Reference { id: Some(id), .. } => {
             let name = ctx.names.get(*id).unwrap_or("…");
             text::clean(name).into_owned()
         }
-        _ => text::clean(&slot.words()).into_owned(),
+        _ => text::clean(&slot.text()).into_owned(),
     };
     if let [only] = slots {
-        return words(only);
+        return shown(only);
     }
     let lines = slots.chunks(3).map(|line| match line {
         [product, quantity, price] => {
             format!(
                 "{} × {} at {}",
-                words(quantity),
-                words(product),
-                words(price)
+                shown(quantity),
+                shown(product),
+                shown(price)
             )
         }
         _ => String::new(),

@@ -216,7 +216,7 @@ fn draw_value(
         }
         SlotValue::Flag(true) => "yes".into(),
         SlotValue::Flag(false) => "no".into(),
-        SlotValue::Choice { words, index } => match words[*index] {
+        SlotValue::Choice { options, index } => match options[*index] {
             "" => "any".into(),
             word => word.into(),
         },

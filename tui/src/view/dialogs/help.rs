@@ -19,10 +19,10 @@ use crate::{
 pub(crate) fn draw(frame: &mut Frame<'_>, body: Rect, help: &Help, ctx: RenderContext<'_>) {
     let widths = help.lines.iter().map(|(keys, _)| text::width(keys));
     let keys_width = widths.max().unwrap_or_default().clamp(13, 24) + 1;
-    let line = |(keys, words): &(String, &'static str)| {
+    let line = |(keys, meaning): &(String, &'static str)| {
         Line::from(vec![
             Span::styled(cell::fit(keys, keys_width, Align::Left), ctx.theme.bold),
-            Span::raw(*words),
+            Span::raw(*meaning),
         ])
     };
     let lines: Vec<Line<'_>> = help.lines.iter().map(line).collect();

@@ -97,7 +97,7 @@ pub(crate) fn draw(
 fn refused_line(row: &ImportRow, width: usize, ctx: RenderContext<'_>) -> Line<'static> {
     let problem = row.row.problem.as_ref();
     let fault = problem.and_then(|problem| problem.errors.first());
-    let words = match fault {
+    let fault_text = match fault {
         Some(fault) if !fault.pointer.is_empty() => {
             format!(
                 "{}: {}",
@@ -112,6 +112,9 @@ fn refused_line(row: &ImportRow, width: usize, ctx: RenderContext<'_>) -> Line<'
     };
     let line = format!("line {:<6} ", row.line);
     let room = width.saturating_sub(line.len());
-    let words = cell::fit(&text::clean(&words), room, Align::Left);
-    Line::from(vec![Span::styled(line, ctx.theme.dim), Span::raw(words)])
+    let fault_text = cell::fit(&text::clean(&fault_text), room, Align::Left);
+    Line::from(vec![
+        Span::styled(line, ctx.theme.dim),
+        Span::raw(fault_text),
+    ])
 }

@@ -72,7 +72,7 @@ pub(crate) fn draw_input(
     let ends = [(enter, " go "), (esc, " back ")];
     let ends_width: usize = ends
         .iter()
-        .map(|(key, words)| text::width(key) + words.len() + 1)
+        .map(|(key, meaning)| text::width(key) + meaning.len() + 1)
         .sum();
     let start = text::width(&prompt);
     let has_room = usize::from(area.width) > start + ends_width + MIN_TYPED;
@@ -91,9 +91,9 @@ pub(crate) fn draw_input(
         Span::raw(" ".repeat(rest)),
     ];
     if has_room {
-        for (key, words) in ends {
+        for (key, meaning) in ends {
             spans.push(Span::styled(format!(" {key}"), ctx.theme.bold));
-            spans.push(Span::styled(words, ctx.theme.dim));
+            spans.push(Span::styled(meaning, ctx.theme.dim));
         }
     }
     frame.render_widget(Line::from(spans), area);

@@ -35,12 +35,12 @@ pub(crate) fn draw(frame: &mut Frame<'_>, body: Rect, picker: &Picker, ctx: Rend
         None if picker.is_loading() => Some(("loading…".into(), ctx.theme.dim)),
         None => Some(("Nothing matches; Esc goes back.".into(), ctx.theme.dim)),
     };
-    if let Some((words, style)) = note {
-        return line_at(frame, inner, 2, Line::styled(words, style));
+    if let Some((message, style)) = note {
+        return line_at(frame, inner, 2, Line::styled(message, style));
     }
     if picker.shows_similar {
-        let words = "No exact match. Similar names:";
-        line_at(frame, inner, 1, Line::styled(words, ctx.theme.warn));
+        let message = "No exact match. Similar names:";
+        line_at(frame, inner, 1, Line::styled(message, ctx.theme.warn));
     }
     let top = first_shown(picker.selected, height);
     for (row, (index, choice)) in picker

@@ -33,11 +33,11 @@ pub(crate) fn draw(
     ctx: RenderContext<'_>,
 ) {
     let Some(stats) = &screen.stats else {
-        let (words, style) = match &screen.error {
+        let (message, style) = match &screen.error {
             Some(error) => (text::clean(error).into_owned(), ctx.theme.bad),
             None => ("Loading…".into(), ctx.theme.dim),
         };
-        return frame.render_widget(Line::styled(format!(" {words}"), style), area);
+        return frame.render_widget(Line::styled(format!(" {message}"), style), area);
     };
     let [head, body] = Layout::vertical([Constraint::Length(1), Constraint::Fill(1)]).areas(area);
     frame.render_widget(counts(stats, ctx), head);
@@ -126,8 +126,8 @@ fn months(stats: &Stats, width: usize, ctx: RenderContext<'_>) -> Vec<Line<'stat
         let name = cell::fit(&text::clean(&month.month), MONTH, Align::Left);
         if month.archived && month.orders == 0 {
             // Zeros would read as a month without orders, so an archived month shows no numbers.
-            let words = format!(" {name}{:>ORDERS$}", "archived");
-            lines.push(Line::styled(words, ctx.theme.dim));
+            let message = format!(" {name}{:>ORDERS$}", "archived");
+            lines.push(Line::styled(message, ctx.theme.dim));
             continue;
         }
         lines.push(Line::from(vec![
@@ -269,18 +269,18 @@ fn latency(
         return Vec::new();
     };
     let slowest = sorted.last().unwrap_or(median);
-    let words = format!(
+    let message = format!(
         " median {} ms, maximum {} ms ",
         median.as_millis().max(1),
         slowest.as_millis().max(1)
     );
-    let room = width.saturating_sub(text::width(&words) + 1);
+    let room = width.saturating_sub(text::width(&message) + 1);
     let newest = latencies.iter().rev().take(room);
     let newest: Vec<u64> = newest.map(|took| took.as_micros() as u64).collect();
     vec![
         Line::styled(" Response times", ctx.theme.header),
         Line::from(vec![
-            Span::raw(words),
+            Span::raw(message),
             Span::styled(sparkline(newest.into_iter().rev()), ctx.theme.label),
         ]),
     ]

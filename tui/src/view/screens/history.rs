@@ -91,8 +91,8 @@ fn shown(pointer: &str, value: &Value, ctx: RenderContext<'_>) -> String {
         return text::clean(name).into_owned();
     }
     match value {
-        Value::String(words) if words.is_empty() => "(empty)".into(),
-        Value::String(words) => text::clean(words).into_owned(),
+        Value::String(value_text) if value_text.is_empty() => "(empty)".into(),
+        Value::String(value_text) => text::clean(value_text).into_owned(),
         Value::Number(number) => match number.as_i64() {
             Some(minor) if pointer.ends_with("_minor") => text::money(minor),
             Some(number) => text::integer(number),

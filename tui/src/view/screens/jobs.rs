@@ -49,10 +49,10 @@ pub(crate) fn draw(frame: &mut Frame<'_>, area: Rect, screen: &JobsScreen, ctx: 
         });
     }
     if screen.is_loaded && screen.jobs.is_empty() {
-        let words = "No jobs yet. Press n to fill the shop with test data. Exports, imports and archiving appear \
+        let message = "No jobs yet. Press n to fill the shop with test data. Exports, imports and archiving appear \
             here too, and run in the background.";
-        for words in text::wrap(words, width.saturating_sub(2).min(WHAT * 3)) {
-            lines.push(Line::styled(format!(" {words}"), ctx.theme.dim));
+        for message in text::wrap(message, width.saturating_sub(2).min(WHAT * 3)) {
+            lines.push(Line::styled(format!(" {message}"), ctx.theme.dim));
         }
     }
     if let Some(job) = screen.selected() {
@@ -74,16 +74,16 @@ fn summary(screen: &JobsScreen, ctx: RenderContext<'_>) -> Line<'static> {
         let jobs = screen.jobs.iter().filter(|job| job.state == state);
         jobs.count()
     };
-    let words = match (count(JobState::Running), count(JobState::Queued)) {
+    let message = match (count(JobState::Running), count(JobState::Queued)) {
         (0, 0) => " No job is running".to_owned(),
         (running, 0) => format!(" {running} running"),
         (running, queued) => format!(" {running} running, {queued} waiting"),
     };
-    let words = match screen.top {
-        0 => words,
-        above => format!("{words} · {above} newer above"),
+    let message = match screen.top {
+        0 => message,
+        above => format!("{message} · {above} newer above"),
     };
-    Line::styled(words, ctx.theme.dim)
+    Line::styled(message, ctx.theme.dim)
 }
 
 /// The width of the description column, and how many of the other columns fit: progress, time, actor, in that order.
@@ -188,7 +188,7 @@ fn detail(
     (width, height): (usize, usize),
     ctx: RenderContext<'_>,
 ) -> Vec<Line<'static>> {
-    let words = match job.state {
+    let message = match job.state {
         JobState::Queued => "is waiting; c cancels it",
         JobState::Running => "is running; c cancels it",
         JobState::Done if job.can_be_applied() => "is done; nothing is written yet",
@@ -211,13 +211,13 @@ fn detail(
         lines.push(Line::styled("─".repeat(width), ctx.theme.dim));
     }
     // The list already shows the description, so it is left out if there is little room.
-    let words = if is_roomy {
-        format!(" {what} {words}.")
+    let message = if is_roomy {
+        format!(" {what} {message}.")
     } else {
-        format!(" It {words}.")
+        format!(" It {message}.")
     };
     lines.push(Line::styled(
-        cell::fit(&words, width, Align::Left),
+        cell::fit(&message, width, Align::Left),
         style(job.state, ctx),
     ));
     if let Some(problem) = &job.problem {
@@ -227,15 +227,15 @@ fn detail(
         }
     }
     if let Some(report) = &job.report {
-        let words = counts(report, job);
-        for line in text::wrap(&words, width.saturating_sub(2)) {
+        let message = counts(report, job);
+        for line in text::wrap(&message, width.saturating_sub(2)) {
             lines.push(Line::styled(format!(" {line}"), ctx.theme.label));
         }
     }
     if job.has_export() {
         let bytes = text::bytes(job.file_bytes.unwrap_or_default());
-        let words = format!(" {bytes}, kept for a day; Enter saves it.");
-        lines.push(Line::styled(words, ctx.theme.label));
+        let message = format!(" {bytes}, kept for a day; Enter saves it.");
+        lines.push(Line::styled(message, ctx.theme.label));
     }
     let steps = job.progress.iter();
     let begun = steps.filter(|step| step.done > 0 || !job.state.is_final());

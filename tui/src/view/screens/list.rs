@@ -174,9 +174,9 @@ fn draw_table<R: Entity>(
         (None, Link::Down(_)) => Some(("Nothing is loaded yet.".into(), ctx.theme.dim)),
         (None, _) => list.took.map(|_| (empty_words(list), ctx.theme.dim)),
     };
-    if let Some((words, style)) = note {
+    if let Some((message, style)) = note {
         let lines = text::wrap(
-            &text::clean(&words),
+            &text::clean(&message),
             usize::from(area.width).saturating_sub(4),
         );
         for (line, y) in lines.into_iter().zip(rows.y + 1..rows.bottom()) {

@@ -109,8 +109,8 @@ fn progress(job: &Job, request: &PartitionsRequest, ctx: RenderContext<'_>) -> L
         .map_or(0, |step| step.done.unsigned_abs() as usize);
     let done = done.min(total.saturating_sub(1));
     let name = request.names.get(done).map_or("", String::as_str);
-    let words = format!(" {doing} {} · {} of {total}", text::clean(name), done + 1);
-    Line::styled(words, ctx.theme.warn)
+    let message = format!(" {doing} {} · {} of {total}", text::clean(name), done + 1);
+    Line::styled(message, ctx.theme.warn)
 }
 
 fn header(width: usize, ctx: RenderContext<'_>) -> Line<'static> {

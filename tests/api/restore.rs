@@ -5,7 +5,6 @@ use serde_json::{Value, json};
 use stockroom_tests::{Shop, path};
 
 #[tokio::test]
-#[ignore = "slow: exports and restores a whole shop"]
 async fn restored_export_is_identical_byte_by_byte() {
     let shop = lived_in().await;
     for (format, media_type) in [

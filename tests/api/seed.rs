@@ -127,7 +127,6 @@ async fn has_orders(shop: &Shop, job: &Value) -> String {
 }
 
 #[tokio::test]
-#[ignore = "slow: seeds enough rows to be stopped in the middle"]
 async fn cancelled_seed_job_resumes_where_it_stopped() {
     let (whole, shop) = (Shop::open().await, Shop::open().await);
     let request = sizes(7, 60_000);
@@ -181,7 +180,6 @@ async fn until(pool: &PgPool, is_so: impl Fn(&str, i64) -> bool) {
 }
 
 #[tokio::test]
-#[ignore = "slow: seeds enough rows to be stopped in the middle"]
 async fn seed_job_resumes_on_the_next_server() {
     let database = fresh_database().await;
     let url = database_url(&database);

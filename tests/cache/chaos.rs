@@ -49,7 +49,6 @@ fn number(variable: &str) -> Option<u64> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "slow: random faults for most of a minute"]
 async fn reads_under_chaos_are_never_older_than_acknowledged_writes() {
     let plan = Plan {
         seconds: number("STOCKROOM_CHAOS_SECONDS").unwrap_or(45),
@@ -65,7 +64,6 @@ async fn reads_under_chaos_are_never_older_than_acknowledged_writes() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "slow: a run of random faults for each breach"]
 async fn chaos_detects_every_breach_of_the_protocol() {
     for &breach in sabotage::WAYS {
         let plan = Plan {

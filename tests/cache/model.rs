@@ -331,7 +331,6 @@ impl Model for Cache {
 const FRESH: &str = "no read is older than what was promised before it";
 
 #[test]
-#[ignore = "slow: visits every state of the model"]
 fn protocol_holds_in_every_order_of_its_steps() {
     // Either all three readers or both writers; all of them together would take hours.
     for (readers, writers) in [(3, 1), (2, 2)] {

@@ -1,21 +1,29 @@
 //! Snapshots of the screens at several sizes, from responses that are defined here: no server, no clock, no pty.
 
-mod conflicts;
 mod dashboard;
 mod driver;
-mod filling;
-mod history_and_undo;
 mod import;
 mod jobs;
 mod keys;
-mod list_layout;
-mod live;
 mod look;
-mod marks;
-mod paging;
 mod partitions;
-mod saving;
 mod sizes;
+
+/// The lists of all tabs.
+mod list {
+    mod filling;
+    mod layout;
+    mod live;
+    mod marks;
+    mod paging;
+}
+
+/// Forms, and what happens to what they save.
+mod writes {
+    mod conflicts;
+    mod history_and_undo;
+    mod saving;
+}
 
 use crossterm::event::KeyCode;
 use insta::assert_snapshot;
@@ -213,7 +221,7 @@ fn picker_offers_similar_names_and_marks_them_as_such() {
         "/v1/customers/similar?limit=50&q=lovelcae",
         &page(vec![customer(2), customer(1)], 2),
     );
-    picture("alike", (80, 24), &driver);
+    picture("similar_names", (80, 24), &driver);
     driver.press(KeyCode::Enter);
     assert!(
         !driver.screen().contains("Similar names"),

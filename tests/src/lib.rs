@@ -6,28 +6,35 @@ mod answer;
 mod deadline;
 mod events;
 pub mod figures;
-mod node;
-mod pooler;
-mod postgres;
 mod process;
-pub mod proxy;
-mod redis;
 pub mod sabotage;
 mod shop;
 mod terminal;
+
+/// What a server depends on, and servers in processes of their own.
+mod services {
+    pub(crate) mod node;
+    pub(crate) mod pooler;
+    pub(crate) mod postgres;
+    pub mod proxy;
+    pub(crate) mod redis;
+}
 
 pub use crate::{
     answer::Answer,
     deadline::Deadline,
     events::{Event, Events},
-    node::{Node, StartMode},
-    pooler::Pooler,
-    postgres::{
-        OtherCluster, close_database, connect, database_url, empty_database, fresh_database,
-        open_database, shared_redis, throw_out,
-    },
     process::{ServerProcess, binary, eventually, free_port, temp_dir},
-    redis::RedisProcess,
+    services::{
+        node::{Node, StartMode},
+        pooler::Pooler,
+        postgres::{
+            OtherCluster, close_database, connect, database_url, empty_database, fresh_database,
+            open_database, shared_redis, throw_out,
+        },
+        proxy,
+        redis::RedisProcess,
+    },
     shop::{SharedShop, Shop, caching_in, http_client, path},
     terminal::Terminal,
 };

@@ -4,7 +4,7 @@ use crossterm::event::KeyCode;
 use serde_json::{Value, json};
 use stockroom_tui::messages::{call::Precondition, event::Link};
 
-use super::{Driver, SIZES, USUAL, id, order, page, picture, product, with_orders};
+use crate::{Driver, SIZES, USUAL, id, order, page, picture, product, with_orders};
 
 fn history() -> Value {
     let change = |pointer: &str, before: Value, after: Value| json!({"pointer": pointer, "before": before, "after": after});
@@ -224,7 +224,7 @@ fn navigation_goes_back_along_links_and_forward_again() {
         "{}",
         first.path
     );
-    driver.answer(&first.path, &page(vec![super::customer(0)], 1));
+    driver.answer(&first.path, &page(vec![crate::customer(0)], 1));
     driver.press(KeyCode::Esc);
     assert!(
         driver.screen().contains("┌ order 241028-1000-0000"),

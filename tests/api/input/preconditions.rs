@@ -1,6 +1,6 @@
 //! Versions that callers send, on every method and in bulk calls.
 
-use super::ignored_input::NOBODY;
+use super::bad_input::UNKNOWN_ID;
 use reqwest::Method;
 use serde_json::json;
 use stockroom_server::Options;
@@ -47,7 +47,7 @@ async fn preconditions_are_checked_on_every_method() {
     )
     .await;
     assert_eq!(weak.ok(200)["version"], 2);
-    let absent = &format!("/v1/categories/{NOBODY}");
+    let absent = &format!("/v1/categories/{UNKNOWN_ID}");
     let both = shop
         .request(Method::PUT, absent)
         .header("content-type", "application/json")

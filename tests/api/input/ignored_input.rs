@@ -7,6 +7,8 @@ use serde_json::json;
 use sqlx::types::Uuid;
 use stockroom_tests::{Answer, Shop, path};
 
+use super::bad_input::UNKNOWN_ID;
+
 pub(crate) async fn raw(shop: &Shop, method: Method, path: &str, body: &'static str) -> Answer {
     let request = shop
         .request(method, path)
@@ -14,7 +16,6 @@ pub(crate) async fn raw(shop: &Shop, method: Method, path: &str, body: &'static 
     shop.send(request.body(body)).await
 }
 
-pub(crate) const NOBODY: &str = "0192d3f0-0000-7000-8000-000000000000";
 /// Routes outside the resources, with their methods.
 const ROUTES: &[(&str, &str)] = &[
     ("GET", "/v1/jobs"),
@@ -71,7 +72,7 @@ pub(crate) fn routes() -> impl Iterator<Item = (Method, String)> {
     let others = others.map(|(method, path)| (*method, (*path).to_owned()));
     let similar = ["similar", "alike"].map(|name| ("GET", format!("/v1/products/{name}")));
     let routes = of_resources.chain(others).chain(similar);
-    routes.map(|(method, path)| (method.parse().unwrap(), path.replace("{}", NOBODY)))
+    routes.map(|(method, path)| (method.parse().unwrap(), path.replace("{}", UNKNOWN_ID)))
 }
 
 #[tokio::test]

@@ -1,6 +1,6 @@
 //! Saving a form: what is reported when the outcome is clear, and when it is not.
 
-use super::{Driver, customer, id, page};
+use crate::{Driver, customer, id, page};
 use crossterm::event::KeyCode;
 use serde_json::json;
 use stockroom_common::{Kind, Problem};

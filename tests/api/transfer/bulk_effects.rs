@@ -1,6 +1,6 @@
 //! Bulk calls side by side, and what a refused one leaves behind: nothing.
 
-use super::ignored_input::NOBODY;
+use crate::input::bad_input::UNKNOWN_ID;
 use serde_json::{Value, json};
 use std::sync::Arc;
 use stockroom_tests::{Shop, path};
@@ -23,7 +23,7 @@ async fn refused_order_creates_no_partition() {
         json!({"customer_id": customer, "placed_at": "2004-05-06T07:08:09Z",
             "items": [{"product_id": product, "quantity": quantity}]})
     };
-    let nobody = json!(NOBODY);
+    let nobody = json!(UNKNOWN_ID);
     for (order, status, pointer) in [
         (order(&nobody, &product["id"], 1), 422, "/customer_id"),
         (
@@ -96,7 +96,7 @@ async fn bulk_orders_move_the_stock_of_each_product_once() {
     let order = |quantity: i32| json!({"customer_id": customer["id"], "items": [{"product_id": product["id"], "quantity": quantity}]});
     let row = path("products", &product);
     // One order wants more than the others leave, and one names an unknown customer.
-    let stranger = json!({"customer_id": NOBODY, "items": order(5)["items"]});
+    let stranger = json!({"customer_id": UNKNOWN_ID, "items": order(5)["items"]});
     let orders = json!([order(4), order(7), stranger, order(6), order(1)]);
     let report = shop
         .post("/v1/orders/bulk?on_error=reject_failed", &orders)

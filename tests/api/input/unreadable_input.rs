@@ -1,6 +1,6 @@
 //! What cannot be read at all: bodies, queries, paths.
 
-use super::bad_input::NOBODY;
+use super::bad_input::UNKNOWN_ID;
 use reqwest::Method;
 use serde_json::json;
 use stockroom_tests::Shop;
@@ -24,9 +24,9 @@ async fn unreadable_bodies_are_refused() {
         .refused(400);
     let large = format!("{{\"name\": \"{}\"}}", "x".repeat(1 << 20));
     shop.post_raw("/v1/categories", large).await.refused(413);
-    let line = format!("{{\"product_id\": \"{NOBODY}\", \"quantity\": 1}},");
+    let line = format!("{{\"product_id\": \"{UNKNOWN_ID}\", \"quantity\": 1}},");
     let million = format!(
-        "{{\"customer_id\": \"{NOBODY}\", \"items\": [{}",
+        "{{\"customer_id\": \"{UNKNOWN_ID}\", \"items\": [{}",
         line.repeat(1_000_000)
     );
     // The server may stop reading once it refuses, so the connection may close before everything is sent.
@@ -94,7 +94,7 @@ async fn unreadable_queries_and_paths_are_refused() {
     }
     shop.delete("/v1/orders").await.refused(405);
     shop.post("/livez", &json!({})).await.refused(405);
-    let actor = shop.request(Method::DELETE, &format!("/v1/orders/{NOBODY}"));
+    let actor = shop.request(Method::DELETE, &format!("/v1/orders/{UNKNOWN_ID}"));
     shop.send(actor.header("stockroom-actor", "x".repeat(300)))
         .await
         .refused(400);

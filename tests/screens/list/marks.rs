@@ -4,7 +4,7 @@ use crossterm::event::KeyCode;
 use serde_json::{Value, json};
 use stockroom_tui::messages::call::{Call, Precondition};
 
-use super::{Driver, USUAL, id, order, picture, with_orders};
+use crate::{Driver, USUAL, id, order, picture, with_orders};
 
 fn few_orders() -> Driver {
     let mut driver = with_orders(USUAL);

@@ -4,7 +4,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use stockroom_tests::{Shop, path};
 
-pub(crate) const NOBODY: &str = "0192d3f0-0000-7000-8000-000000000000";
+pub(crate) const UNKNOWN_ID: &str = "0192d3f0-0000-7000-8000-000000000000";
 
 /// A shop with one row of each kind.
 pub(crate) struct Stocked {
@@ -65,7 +65,7 @@ async fn products_that_break_a_rule_are_refused_at_the_field() {
         ("category_id", json!("x"), 400, "/category_id", "wrong_type"),
         (
             "category_id",
-            json!(NOBODY),
+            json!(UNKNOWN_ID),
             422,
             "/category_id",
             "not_found",
@@ -127,7 +127,7 @@ async fn orders_that_break_a_rule_are_refused_at_the_field() {
     let one = json!({"product_id": product["id"], "quantity": 1});
     let document = json!({"customer_id": customer["id"], "items": [one]});
     let many = Value::Array(vec![one; 1_001]);
-    let missing = json!([{"product_id": NOBODY, "quantity": 1}]);
+    let missing = json!([{"product_id": UNKNOWN_ID, "quantity": 1}]);
     let (long_ago, far) = (
         "1900-01-01T00:00:00Z",
         chrono::Utc::now() + chrono::Duration::days(2),
@@ -166,7 +166,7 @@ async fn orders_that_break_a_rule_are_refused_at_the_field() {
         ("items", missing, 422, "/items/0/product_id", "not_found"),
         (
             "customer_id",
-            json!(NOBODY),
+            json!(UNKNOWN_ID),
             422,
             "/customer_id",
             "not_found",
@@ -325,7 +325,7 @@ async fn seed_job_sizes_and_times_are_checked() {
             .await
             .refused_at(status, pointer, code);
     }
-    shop.get(&format!("/v1/seed-jobs/{NOBODY}"))
+    shop.get(&format!("/v1/seed-jobs/{UNKNOWN_ID}"))
         .await
         .refused(404);
     assert_eq!(shop.fingerprint().await, before);

@@ -4,7 +4,7 @@ use crossterm::event::{KeyCode, MouseButton, MouseEventKind};
 use ratatui::style::Modifier;
 use serde_json::{Value, json};
 
-use super::{Driver, USUAL, customer, order, page, picture, with_orders};
+use crate::{Driver, USUAL, customer, order, page, picture, with_orders};
 use stockroom_tui::{messages::event::Link, settings::preferences::Preferences};
 
 fn whole(items: Vec<Value>) -> Value {

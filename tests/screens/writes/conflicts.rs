@@ -4,7 +4,7 @@ use crossterm::event::KeyCode;
 use serde_json::{Value, json};
 use stockroom_tui::messages::{call::Precondition, event::Link};
 
-use super::{Driver, SIZES, USUAL, customer, page, picture};
+use crate::{Driver, SIZES, USUAL, customer, page, picture};
 
 fn newer() -> Value {
     json!({

@@ -1,6 +1,6 @@
 //! Pages of a list: few rows held, one request at a time, late and failed ones.
 
-use super::{order, page, with_orders};
+use crate::{order, page, with_orders};
 use crossterm::event::KeyCode;
 use stockroom_tui::messages::event::Link;
 

@@ -6,7 +6,7 @@ use crossterm::event::KeyCode;
 use ratatui::style::Color;
 use serde_json::{Value, json};
 
-use super::{Driver, USUAL, id, order, page, picture, product, with_orders};
+use crate::{Driver, USUAL, id, order, page, picture, product, with_orders};
 
 fn change(entity: &str, op: &str, row: &Value) -> Value {
     json!({

@@ -4,7 +4,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use stockroom_tests::{Shop, path};
 
-use super::jobs::{job, text};
+use crate::background::jobs::{job, text};
 
 #[tokio::test]
 async fn export_job_writes_the_same_file_as_a_streamed_export() {

@@ -7,7 +7,7 @@ use serde_json::json;
 
 use stockroom_tui::messages::event::Link;
 
-use super::{Driver, USUAL, customer, page, picture, product, with_orders};
+use crate::{Driver, USUAL, customer, page, picture, product, with_orders};
 
 fn choosing_a_customer() -> Driver {
     let mut driver = with_orders(USUAL);
@@ -129,7 +129,7 @@ fn client_without_a_server_has_no_deadline() {
     driver.press(KeyCode::Esc);
     driver.press(KeyCode::Esc);
     driver.press(KeyCode::Char('3'));
-    driver.answer("/v1/products?limit", &page(vec![super::product(1)], 1));
+    driver.answer("/v1/products?limit", &page(vec![crate::product(1)], 1));
     driver.fail_those("/v1/categories?id=");
     assert!(driver.app.deadline().is_some());
     driver.link(Link::Down("gone".into()));

@@ -1,13 +1,11 @@
 //! Drives the application without its event loop: keys and responses in, screens and calls out.
 
-use std::{
-    collections::BTreeMap,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
 use crossterm::event::{
     Event as TerminalEvent, KeyCode, KeyEvent, KeyModifiers, MouseEvent, MouseEventKind,
 };
+use futures_util::FutureExt;
 use ratatui::{Terminal, backend::TestBackend, buffer::Buffer, style::Style};
 use serde_json::{Value, json};
 use stockroom_tui::{
@@ -16,39 +14,21 @@ use stockroom_tui::{
         call::{Answer, Call, Failure, Reply, Source, Ticket},
         event::{Effect, Event, Link},
     },
-    model::{
-        intent::Upload,
-        text::{self, Zone},
-    },
-    settings::{memory::Memory, preferences::Preferences},
+    model::text::{self, Zone},
+    run::effects::Effects,
+    settings::preferences::Preferences,
     view::{events::translate, frame},
 };
-use uuid::Uuid;
+
+use crate::outside::Outside;
 
 pub(crate) struct Driver {
     pub(crate) app: App,
+    pub(crate) outside: Outside,
     size: (u16, u16),
     now: Instant,
+    executor: Effects<Ticket>,
     effects: Vec<Effect>,
-    pending: Vec<Call>,
-    /// The event stream that is being followed.
-    followed: Option<(Ticket, String)>,
-    /// The requested download: ticket, path on the server, and file.
-    download: Option<(Ticket, String, String)>,
-    /// The requested upload.
-    upload: Option<(Ticket, Upload)>,
-    /// The text that the user's editor was opened with.
-    edited: Option<String>,
-    /// The text last copied to the clipboard.
-    pub(crate) copied: Option<String>,
-    /// Exports that the next run must wait for, by job.
-    pub(crate) awaited: BTreeMap<Uuid, String>,
-    /// The state that is kept for the next run.
-    pub(crate) remembered: Option<Memory>,
-    /// How often a full redraw was requested.
-    pub(crate) repaints: usize,
-    /// Whether the client has quit.
-    pub(crate) has_quit: bool,
     /// The cache status to report with responses.
     pub(crate) source: Option<Source>,
 }
@@ -61,21 +41,17 @@ impl Driver {
     pub(crate) fn with(size: (u16, u16), preferences: Preferences) -> Self {
         Self {
             app: App::new("local shop".into(), Zone::Utc, size, preferences),
+            outside: Outside::default(),
             size,
             now: Instant::now(),
+            executor: Effects::default(),
             effects: Vec::new(),
-            pending: Vec::new(),
-            followed: None,
-            download: None,
-            upload: None,
-            edited: None,
-            copied: None,
-            awaited: BTreeMap::new(),
-            remembered: None,
-            repaints: 0,
-            has_quit: false,
             source: None,
         }
+    }
+
+    pub(crate) fn has_quit(&self) -> bool {
+        self.executor.is_quitting
     }
 
     pub(crate) fn link(&mut self, link: Link) {
@@ -126,37 +102,39 @@ impl Driver {
 
     /// The calls that are not answered yet.
     pub(crate) fn calls(&mut self) -> Vec<Call> {
-        self.pending.clone()
+        self.outside.pending.clone()
     }
 
     /// Answers the call whose path starts with `path`.
     #[track_caller]
     pub(crate) fn answer(&mut self, path: &str, body: &Value) -> Call {
         let index = self
+            .outside
             .pending
             .iter()
             .position(|call| call.path.starts_with(path));
         let Some(index) = index else {
-            panic!("no call to {path} among {:?}", self.pending);
+            panic!("no call to {path} among {:?}", self.outside.pending);
         };
-        let call = self.pending.remove(index);
+        let call = self.outside.pending.remove(index);
         self.reply(&call, body);
         call
     }
 
     pub(crate) fn answer_last(&mut self, body: &Value) {
-        let call = self.pending.pop().unwrap();
+        let call = self.outside.pending.pop().unwrap();
         self.reply(&call, body);
     }
 
     /// Answers every call for names with an empty page, until no such call is left.
     pub(crate) fn settle(&mut self) {
         while let Some(index) = self
+            .outside
             .pending
             .iter()
             .position(|call| call.path.contains("?id="))
         {
-            let call = self.pending.remove(index);
+            let call = self.outside.pending.remove(index);
             self.reply(&call, &json!({"items": [], "next": null, "prev": null}));
         }
     }
@@ -172,7 +150,7 @@ impl Driver {
 
     /// Delivers an event of the followed stream; returns the path of the stream.
     pub(crate) fn event(&mut self, body: &Value) -> String {
-        let (ticket, path) = self.followed.clone().expect("nothing is followed");
+        let (ticket, path) = self.outside.followed.clone().expect("nothing is followed");
         let body = body.to_string().into_bytes();
         self.update(Event::Reply(Reply {
             ticket,
@@ -187,7 +165,11 @@ impl Driver {
 
     /// Fails the requested download.
     pub(crate) fn download_breaks(&mut self) {
-        let (ticket, ..) = self.download.take().expect("nothing is to be written");
+        let (ticket, ..) = self
+            .outside
+            .download
+            .take()
+            .expect("nothing is to be written");
         let result = Err(Failure::NoAnswer("The connection broke.".into()));
         let took = Duration::from_secs(1);
         self.update(Event::Reply(Reply {
@@ -199,7 +181,11 @@ impl Driver {
 
     /// Completes the requested download; returns its path on the server and the file.
     pub(crate) fn downloaded(&mut self, bytes: i64) -> (String, String) {
-        let (ticket, path, file) = self.download.take().expect("nothing is to be written");
+        let (ticket, path, file) = self
+            .outside
+            .download
+            .take()
+            .expect("nothing is to be written");
         let written = json!({"file": file, "bytes": bytes});
         self.update(Event::Reply(Reply {
             ticket,
@@ -214,7 +200,7 @@ impl Driver {
 
     /// Takes the requested upload and answers it with the job that it becomes; returns its path on the server.
     pub(crate) fn uploaded(&mut self, job: &Value) -> String {
-        let (ticket, upload) = self.upload.take().expect("nothing is to be sent");
+        let (ticket, upload) = self.outside.upload.take().expect("nothing is to be sent");
         self.update(Event::Reply(Reply {
             ticket,
             took: Duration::from_secs(1),
@@ -227,18 +213,18 @@ impl Driver {
     }
 
     pub(crate) fn has_no_download(&self) -> bool {
-        self.download.is_none()
+        self.outside.download.is_none()
     }
 
     /// Whether the client follows the job events.
     pub(crate) fn follows_jobs(&self) -> bool {
-        let followed = self.followed.as_ref();
+        let followed = self.outside.followed.as_ref();
         followed.is_some_and(|(_, path)| path == "/v1/jobs/events")
     }
 
     /// Breaks the followed event stream.
     pub(crate) fn break_stream(&mut self) {
-        let (ticket, _) = self.followed.take().expect("nothing is followed");
+        let (ticket, _) = self.outside.followed.take().expect("nothing is followed");
         let result = Err(Failure::NoAnswer("The server closed the stream.".into()));
         let took = Duration::from_secs(1);
         self.update(Event::Reply(Reply {
@@ -250,18 +236,18 @@ impl Driver {
 
     /// Ends the editor with this outcome; returns the text that it was opened with.
     pub(crate) fn edits(&mut self, outcome: Result<String, String>) -> String {
-        let text = self.edited.take().expect("no editor was opened");
+        let text = self.outside.edited.take().expect("no editor was opened");
         self.update(Event::Edited(outcome));
         text
     }
 
     pub(crate) fn sends_a_file(&self) -> bool {
-        self.upload.is_some()
+        self.outside.upload.is_some()
     }
 
     /// Refuses the last call with this problem.
     pub(crate) fn refuse(&mut self, problem: &Value) -> Call {
-        let call = self.pending.pop().unwrap();
+        let call = self.outside.pending.pop().unwrap();
         let problem = serde_json::from_value(problem.clone()).unwrap();
         self.finish(&call, Err(Failure::Refused(problem)));
         call
@@ -269,18 +255,18 @@ impl Driver {
 
     /// Ends the last call without a response.
     pub(crate) fn fail(&mut self) {
-        let call = self.pending.pop().unwrap();
+        let call = self.outside.pending.pop().unwrap();
         let reason = "The connection to the server broke.".to_owned();
         self.finish(&call, Err(Failure::NoAnswer(reason)));
     }
 
     /// Ends the calls whose paths start with `path` without a response.
     pub(crate) fn fail_those(&mut self, path: &str) {
-        let calls = std::mem::take(&mut self.pending);
+        let calls = std::mem::take(&mut self.outside.pending);
         let (failing, others) = calls
             .into_iter()
             .partition(|call| call.path.starts_with(path));
-        self.pending = others;
+        self.outside.pending = others;
         let failing: Vec<Call> = failing;
         assert!(!failing.is_empty(), "no call to {path}");
         for call in failing {
@@ -350,27 +336,8 @@ impl Driver {
     fn update(&mut self, event: Event) {
         self.app.update(event, self.now, &mut self.effects);
         for effect in self.effects.drain(..) {
-            match effect {
-                Effect::Send(call) => self.pending.push(call),
-                Effect::Follow { ticket, path } => self.followed = Some((ticket, path)),
-                Effect::Download { ticket, path, file } => {
-                    self.download = Some((ticket, path, file))
-                }
-                Effect::Upload { ticket, upload } => self.upload = Some((ticket, upload)),
-                Effect::Cancel(owner) => self.pending.retain(|call| call.ticket.owner != owner),
-                Effect::Copy(text) => self.copied = Some(text),
-                Effect::TrackExport(job, file) => {
-                    self.awaited.insert(job, file);
-                }
-                Effect::UntrackExport(job) => {
-                    self.awaited.remove(&job);
-                }
-                Effect::Remember(memory) => self.remembered = Some(*memory),
-                Effect::Edit(text) => self.edited = Some(text),
-                Effect::Quit => self.has_quit = true,
-                Effect::Repaint => self.repaints += 1,
-                Effect::SetMouse(_) | Effect::Suspend => {}
-            }
+            let executed = self.executor.execute(effect, &mut self.outside);
+            let Ok(()) = executed.now_or_never().expect("nothing here waits");
         }
     }
 }

@@ -231,10 +231,10 @@ fn export_outlives_the_client_that_requested_it() {
         "{}",
         driver.screen()
     );
-    let awaited = std::mem::take(&mut driver.awaited);
+    let exports = std::mem::take(&mut driver.outside.exports);
     // The next run, with the same home folder.
     let mut driver = Driver::new(USUAL);
-    driver.app.track_exports(awaited.into_iter().collect());
+    driver.app.track_exports(exports.into_iter().collect());
     driver.link(Link::Up);
     assert!(driver.follows_jobs());
     driver.event(&json!([export(1, "done", Some(99))]));
@@ -261,7 +261,7 @@ fn expired_export_is_reported_and_forgotten() {
     let awaiting = || {
         let mut driver = Driver::new(USUAL);
         let job = id(9, 1).parse().unwrap();
-        driver.awaited.insert(job, "/x/orders.csv".into());
+        driver.outside.exports.insert(job, "/x/orders.csv".into());
         driver
             .app
             .track_exports(vec![(job, "/x/orders.csv".into())]);
@@ -275,7 +275,7 @@ fn expired_export_is_reported_and_forgotten() {
         "{}",
         driver.screen()
     );
-    assert!(driver.awaited.is_empty());
+    assert!(driver.outside.exports.is_empty());
     // The client requests an awaited job that is no longer listed.
     let mut driver = awaiting();
     driver.event(&json!([]));
@@ -284,7 +284,7 @@ fn expired_export_is_reported_and_forgotten() {
     assert!(call.is_some());
     driver.answer(&path, &export(1, "done", Some(7)));
     assert_eq!(driver.downloaded(7).1, "/x/orders.csv");
-    assert!(driver.awaited.is_empty());
+    assert!(driver.outside.exports.is_empty());
 }
 
 #[test]

@@ -6,6 +6,7 @@ mod import;
 mod jobs;
 mod keys;
 mod look;
+mod outside;
 mod partitions;
 mod sizes;
 
@@ -228,6 +229,20 @@ fn picker_offers_similar_names_and_marks_them_as_such() {
         "{}",
         driver.screen()
     );
+}
+
+#[test]
+fn search_in_the_picker_aborts_the_read_that_it_replaces() {
+    let mut driver = with_orders(USUAL);
+    driver.settle();
+    driver.press(KeyCode::Char('n'));
+    driver.press(KeyCode::Enter);
+    for letter in ["a", "d"] {
+        driver.type_text(letter);
+        driver.wait(std::time::Duration::from_secs(1));
+    }
+    let paths: Vec<String> = driver.calls().into_iter().map(|call| call.path).collect();
+    assert_eq!(paths, ["/v1/customers?limit=50&q=ad"]);
 }
 
 #[test]

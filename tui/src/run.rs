@@ -1,43 +1,37 @@
 //! The main loop: wait for an event, update the state, execute the effects, draw. An idle client draws nothing.
 
+pub mod effects;
+
+mod inbox;
+mod process;
+
 use std::{
     io::{IsTerminal, stdin, stdout},
-    time::{Duration, Instant},
+    time::Instant,
 };
 
-use crossterm::event::{Event as TerminalEvent, EventStream};
-use futures_util::StreamExt;
-use rustix::event::{PollFd, PollFlags, poll};
-use tokio::{
-    signal::unix::{SignalKind, signal},
-    sync::mpsc::{self, UnboundedReceiver, UnboundedSender},
-    task::JoinHandle,
-};
+use tokio::sync::mpsc;
 
+use self::{
+    effects::Effects,
+    inbox::{Inbox, Senders, forward_signals, watch_terminal},
+    process::Process,
+};
 use crate::{
     app::state::App,
     cli::settings::Settings,
-    io::{
-        api::Api, clipboard::Clipboard, editor, link, log, pending_exports::PendingExports,
-        terminal::Screen,
-    },
+    io::{api::Api, link, log, pending_exports::PendingExports, terminal::Screen},
     messages::{
-        event::{Effect, Event, MouseMode},
+        event::{Effect, MouseMode},
         request::Toast,
     },
     model::text::Zone,
     settings::{config::Config, memory::Memory},
-    view::{
-        events::{is_relevant_mouse_event, translate},
-        frame,
-    },
+    view::frame,
 };
 
 /// Maximum number of waiting events that are handled before the next draw.
 const MAX_EVENTS: usize = 200;
-
-/// A turn of the loop that takes longer is noticeable, and is logged.
-const STALL: Duration = Duration::from_millis(50);
 
 /// Why the client could not run.
 #[derive(Debug, thiserror::Error)]
@@ -97,19 +91,10 @@ pub async fn run(settings: &Settings) -> Result<(), Error> {
     tokio::spawn(link::keep_connected(server, local, sender.clone()));
     tokio::spawn(forward_signals(sender.clone()));
     watch_terminal(sender.clone());
-    let keys = tokio::spawn(forward_terminal(senders.clone()));
-    let mut runner = EffectRunner {
-        api,
-        exports,
-        clipboard: Clipboard::new(),
-        screen,
-        senders,
-        keys,
-        heartbeat: Heartbeat::default(),
-    };
+    let mut process = Process::new(api, exports, screen, senders);
+    let mut executor = Effects::default();
     let mut effects = Vec::new();
-    let mut is_quitting = false;
-    while !is_quitting {
+    while !executor.is_quitting {
         let event = inbox.next(&app).await;
         let turn = Instant::now();
         app.update(event, Instant::now(), &mut effects);
@@ -122,14 +107,13 @@ pub async fn run(settings: &Settings) -> Result<(), Error> {
             app.update(event, Instant::now(), &mut effects);
         }
         for effect in effects.drain(..) {
-            is_quitting |= matches!(effect, Effect::Quit);
-            runner.execute(effect).await?;
+            executor.execute(effect, &mut process).await?;
         }
-        let terminal = &mut runner.screen.terminal;
+        let terminal = &mut process.screen.terminal;
         terminal.draw(|frame| frame::draw(frame, &app))?;
-        runner.heartbeat.record(turn.elapsed());
+        process.heartbeat.record(turn.elapsed());
     }
-    let (mut exports, heartbeat) = runner.shut_down().await;
+    let (mut exports, heartbeat) = process.shut_down().await;
     // The server may have queued an export while the client was quitting. Record it, so that the next run saves it.
     while let Some(event) = inbox.try_next(&app) {
         app.update(event, Instant::now(), &mut effects);
@@ -157,205 +141,4 @@ fn require_terminal() -> Result<(), Error> {
         )),
         _ => Ok(()),
     }
-}
-
-/// Sends [`Event::Terminate`] when the terminal is gone. Reading cannot detect this: a lost terminal looks like one
-/// without input. The thread sleeps until then, and ends with the process.
-fn watch_terminal(events: UnboundedSender<Event>) {
-    std::thread::spawn(move || {
-        let stdin = stdin();
-        // Without flags, `poll` returns only on a hang-up or an error.
-        let mut terminal = [PollFd::new(&stdin, PollFlags::empty())];
-        loop {
-            match poll(&mut terminal, None) {
-                Err(rustix::io::Errno::INTR) => {}
-                // A descriptor that cannot be polled cannot report a hang-up.
-                Err(_) => return,
-                Ok(_) => break,
-            }
-        }
-        // Sending fails only if the client is already quitting.
-        let _ = events.send(Event::Terminate);
-    });
-}
-
-/// Executes effects.
-struct EffectRunner {
-    api: Api,
-    exports: PendingExports,
-    clipboard: Clipboard,
-    screen: Screen,
-    senders: Senders,
-    /// The task that reads the terminal.
-    keys: JoinHandle<()>,
-    heartbeat: Heartbeat,
-}
-
-impl EffectRunner {
-    async fn execute(&mut self, effect: Effect) -> Result<(), Error> {
-        match effect {
-            Effect::Send(call) => self.api.send(call),
-            Effect::Follow { ticket, path } => self.api.follow(ticket, &path),
-            Effect::Download { ticket, path, file } => self.api.download(ticket, &path, file),
-            Effect::Upload { ticket, upload } => self.api.upload(ticket, upload),
-            Effect::Cancel(owner) => self.api.cancel(owner),
-            Effect::Copy(text) => self.clipboard.copy(&text),
-            Effect::SetMouse(mode) => self.screen.set_mouse(mode)?,
-            Effect::TrackExport(job, file) => self.exports.track(job, &file),
-            Effect::UntrackExport(job) => self.exports.untrack(job),
-            Effect::Remember(memory) => {
-                let sender = self.senders.events.clone();
-                tokio::task::spawn_blocking(move || {
-                    if let Err(fault) = memory.save() {
-                        // Sending fails only after the loop has ended.
-                        let _ = sender.send(Event::NotRemembered(fault));
-                    }
-                });
-            }
-            Effect::Edit(text) => {
-                // Only the editor may read the terminal while it runs.
-                self.keys.abort();
-                let edited = self.screen.lend(editor::edit(&text)).await?;
-                self.resume_terminal(Event::Edited(edited));
-            }
-            Effect::Repaint => self.screen.terminal.clear()?,
-            Effect::Suspend => {
-                // Only the shell may read the terminal while the client is suspended.
-                self.keys.abort();
-                self.screen.suspend()?;
-                let size = self.screen.terminal.size()?;
-                self.resume_terminal(Event::Resize(size.width, size.height));
-            }
-            // The main loop handles this.
-            Effect::Quit => {}
-        }
-        Ok(())
-    }
-
-    /// Sends an event that results from the pause, and starts to read the terminal again.
-    fn resume_terminal(&mut self, event: Event) {
-        self.heartbeat.skip();
-        // Sending fails only after the loop has ended.
-        let _ = self.senders.events.send(event);
-        self.keys = tokio::spawn(forward_terminal(self.senders.clone()));
-    }
-
-    /// Restores the terminal and waits briefly for writes in progress. Returns the pending exports, so that the caller
-    /// can record more of them for the next run.
-    async fn shut_down(mut self) -> (PendingExports, Heartbeat) {
-        drop(self.screen);
-        self.api.finish().await;
-        (self.exports, self.heartbeat)
-    }
-}
-
-/// Measures how long the turns of the loop take. During a turn the client does not react to keys.
-#[derive(Debug, Default)]
-struct Heartbeat {
-    turns: u64,
-    longest: Duration,
-    is_skipped: bool,
-}
-
-impl Heartbeat {
-    fn record(&mut self, took: Duration) {
-        if std::mem::take(&mut self.is_skipped) {
-            return;
-        }
-        self.turns += 1;
-        self.longest = self.longest.max(took);
-        if took > STALL {
-            tracing::warn!(millis = took.as_millis(), "the loop stalled");
-        }
-    }
-
-    /// Leaves this turn out of the measurement, because another program had the terminal.
-    fn skip(&mut self) {
-        self.is_skipped = true;
-    }
-
-    fn log(&self) {
-        let (turns, longest_micros) = (self.turns, self.longest.as_micros());
-        tracing::info!(turns, longest_micros, "ends");
-    }
-}
-
-/// The sources of events. Terminal events have their own channel: they are translated only when they are handled,
-/// because their meaning depends on what the screen shows at that moment.
-struct Inbox {
-    events: UnboundedReceiver<Event>,
-    terminal: UnboundedReceiver<TerminalEvent>,
-}
-
-impl Inbox {
-    /// Waits for the next event or for the deadline of the application.
-    async fn next(&mut self, app: &App) -> Event {
-        let deadline = app.deadline();
-        let tick = async {
-            match deadline {
-                Some(at) => tokio::time::sleep_until(at.into()).await,
-                None => std::future::pending().await,
-            }
-        };
-        tokio::pin!(tick);
-        loop {
-            tokio::select! {
-                // `EffectRunner` holds a sender of each channel, so the channels never close.
-                Some(event) = self.events.recv() => return event,
-                Some(event) = self.terminal.recv() => {
-                    if let Some(event) = translate(app, event) {
-                        return event;
-                    }
-                }
-                () = &mut tick => return Event::Tick,
-            }
-        }
-    }
-
-    /// Returns the next event if one is already waiting.
-    fn try_next(&mut self, app: &App) -> Option<Event> {
-        while let Ok(event) = self.terminal.try_recv() {
-            if let Some(event) = translate(app, event) {
-                return Some(event);
-            }
-        }
-        self.events.try_recv().ok()
-    }
-}
-
-/// The sending ends of the inbox.
-#[derive(Clone)]
-struct Senders {
-    events: UnboundedSender<Event>,
-    terminal: UnboundedSender<TerminalEvent>,
-}
-
-async fn forward_terminal(senders: Senders) {
-    let mut stream = EventStream::new();
-    while let Some(Ok(event)) = stream.next().await {
-        if let TerminalEvent::Mouse(event) = &event
-            && !is_relevant_mouse_event(event.kind)
-        {
-            continue;
-        }
-        if senders.terminal.send(event).is_err() {
-            return;
-        }
-    }
-    // The terminal is gone.
-    let _ = senders.events.send(Event::Terminate);
-}
-
-async fn forward_signals(events: UnboundedSender<Event>) {
-    let (Ok(mut terminate), Ok(mut hangup)) = (
-        signal(SignalKind::terminate()),
-        signal(SignalKind::hangup()),
-    ) else {
-        return;
-    };
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = hangup.recv() => {}
-    }
-    let _ = events.send(Event::Terminate);
 }

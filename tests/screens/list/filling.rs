@@ -148,7 +148,7 @@ fn quitting_asks_before_it_discards_a_form() {
     driver.press(KeyCode::Char('n'));
     driver.type_text("Tea");
     driver.control('c');
-    assert!(!driver.has_quit && driver.screen().contains("Quit without saving?"));
+    assert!(!driver.has_quit() && driver.screen().contains("Quit without saving?"));
     driver.press(KeyCode::Char('n'));
     assert!(
         driver.screen().contains("New category"),
@@ -157,7 +157,7 @@ fn quitting_asks_before_it_discards_a_form() {
     );
     driver.control('c');
     driver.control('c');
-    assert!(driver.has_quit, "who insists may leave");
+    assert!(driver.has_quit(), "who insists may leave");
 }
 
 #[test]
@@ -166,9 +166,9 @@ fn q_closes_an_open_detail_and_quits_from_the_list() {
     driver.press(KeyCode::Enter);
     assert!(driver.app.screens.orders.detail.is_some());
     driver.press(KeyCode::Char('q'));
-    assert!(driver.app.screens.orders.detail.is_none() && !driver.has_quit);
+    assert!(driver.app.screens.orders.detail.is_none() && !driver.has_quit());
     driver.press(KeyCode::Char('q'));
-    assert!(driver.has_quit);
+    assert!(driver.has_quit());
 }
 
 #[test]

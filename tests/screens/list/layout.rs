@@ -39,7 +39,7 @@ fn columns_are_hidden_moved_widened_and_remembered() {
         ["Placed", "Status", "Customer", "Lines", "Total"]
     );
     picture("arranged", USUAL, &driver);
-    let memory = driver.remembered.clone().unwrap();
+    let memory = driver.outside.remembered.clone().unwrap();
     let mut next = Driver::new(USUAL);
     next.app.restore(memory);
     next.link(Link::Up);
@@ -50,7 +50,11 @@ fn columns_are_hidden_moved_widened_and_remembered() {
         titles(&next),
         ["Placed", "Number", "Customer", "Status", "Total"]
     );
-    assert!(next.remembered.unwrap().lists["orders"].columns.is_empty());
+    assert!(
+        next.outside.remembered.unwrap().lists["orders"]
+            .columns
+            .is_empty()
+    );
 }
 
 #[test]
@@ -79,7 +83,7 @@ fn list_is_sorted_by_the_selected_column() {
     let call = driver.answer("/v1/customers?limit", &whole(vec![customer(1)]));
     assert!(call.path.contains("sort=-email"), "{}", call.path);
     assert_eq!(
-        driver.remembered.as_ref().unwrap().lists["customers"].sort,
+        driver.outside.remembered.as_ref().unwrap().lists["customers"].sort,
         "-email"
     );
     driver.press(KeyCode::Right);
@@ -112,12 +116,12 @@ fn view_is_saved_shown_and_deleted() {
     driver.press(KeyCode::Enter);
     let call = driver.answer("/v1/orders", &whole(vec![order(3)]));
     assert!(call.path.contains("q=241028-1003"), "{}", call.path);
-    let kept = serde_json::to_value(driver.remembered.as_ref().unwrap()).unwrap();
+    let kept = serde_json::to_value(driver.outside.remembered.as_ref().unwrap()).unwrap();
     assert_eq!(kept["lists"]["orders"]["views"][0]["name"], "Monday");
     driver.type_text("wd");
     assert!(driver.screen().contains("The view is deleted."));
     assert!(
-        driver.remembered.as_ref().unwrap().lists["orders"]
+        driver.outside.remembered.as_ref().unwrap().lists["orders"]
             .views
             .is_empty()
     );
@@ -198,19 +202,22 @@ fn displayed_values_can_be_copied() {
     picture("copy", USUAL, &driver);
     driver.type_text("y");
     let row = "2024-10-28 10:59\t241028-1000-0000\tAda Lovelace\tpending\t2\t961.63\t";
-    assert_eq!(driver.copied.as_deref(), Some(row));
+    assert_eq!(driver.outside.copied.as_deref(), Some(row));
     driver.press(KeyCode::Right);
     driver.type_text("yc");
-    assert_eq!(driver.copied.as_deref(), Some("241028-1000-0000"));
+    assert_eq!(driver.outside.copied.as_deref(), Some("241028-1000-0000"));
     driver.type_text("yi");
-    assert_eq!(driver.copied.as_deref(), order(0)["id"].as_str());
+    assert_eq!(driver.outside.copied.as_deref(), order(0)["id"].as_str());
     // A hostile name is copied in its displayed form.
     for _ in 0..3 {
         driver.press(KeyCode::Down);
     }
     driver.press(KeyCode::Right);
     driver.type_text("yc");
-    assert_eq!(driver.copied.as_deref(), Some("^[[31mRed<U+202E>^G"));
+    assert_eq!(
+        driver.outside.copied.as_deref(),
+        Some("^[[31mRed<U+202E>^G")
+    );
     // A key without a meaning here only closes the menu.
     driver.type_text("yq");
     assert!(driver.app.overlays.is_empty());
@@ -357,7 +364,7 @@ fn screen_can_be_redrawn_on_request() {
     driver.control('l');
     driver.press(KeyCode::Char('/'));
     driver.control('l');
-    assert_eq!(driver.repaints, 2);
+    assert_eq!(driver.outside.repaints, 2);
 }
 
 #[test]

@@ -59,7 +59,11 @@ fn detail_stays_with_its_row_and_closes_without_it() {
     let rows: Vec<Value> = [40, 41, 0].into_iter().map(order).collect();
     read_again(&mut driver, &rows);
     driver.press(KeyCode::Char('q'));
-    assert!(driver.has_quit, "the detail is closed: {}", driver.screen());
+    assert!(
+        driver.has_quit(),
+        "the detail is closed: {}",
+        driver.screen()
+    );
 }
 
 #[test]

@@ -5,13 +5,12 @@ mod stream;
 
 use std::{
     borrow::Cow,
-    collections::HashMap,
     net::IpAddr,
     path::PathBuf,
     time::{Duration, Instant},
 };
 
-use reqwest::{Client, Method, StatusCode, Url, header};
+use reqwest::{Client, StatusCode, Url, header};
 use stockroom_common::{Kind, Problem, problem};
 use tokio::{
     sync::mpsc::UnboundedSender,
@@ -24,7 +23,7 @@ pub(crate) use self::{
 };
 use crate::{
     messages::{
-        call::{Answer, Call, Failure, Owner, Precondition, Reply, Source, Ticket},
+        call::{Answer, Call, Failure, Precondition, Reply, Source, Ticket},
         event::Event,
     },
     model::intent::Upload,
@@ -127,7 +126,6 @@ pub struct Api {
     client: Client,
     base: String,
     events: UnboundedSender<Event>,
-    reads: HashMap<Owner, AbortHandle>,
     writes: JoinSet<()>,
 }
 
@@ -140,19 +138,26 @@ impl Api {
             client,
             base,
             events,
-            reads: HashMap::new(),
             writes: JoinSet::new(),
         })
     }
 
-    /// Sends a call; its reply arrives as an event. A read aborts an earlier read of the same owner, because nothing
-    /// waits for that reply any more. Writes always run to completion.
-    pub fn send(&mut self, call: Call) {
+    /// Sends a call that only reads; its reply arrives as an event, unless the read is aborted.
+    pub fn read(&self, call: Call) -> AbortHandle {
+        tokio::spawn(self.reply_to(call)).abort_handle()
+    }
+
+    /// Sends a call that writes; its reply arrives as an event.
+    pub fn write(&mut self, call: Call) {
+        let call = self.reply_to(call);
+        self.writes.spawn(call);
+    }
+
+    fn reply_to(&self, call: Call) -> impl Future<Output = ()> + use<> {
         let (client, url) = (self.client.clone(), format!("{}{}", self.base, call.path));
         let events = self.events.clone();
-        let (ticket, is_read) = (call.ticket, call.method == Method::GET);
-        let call = async move {
-            let began = Instant::now();
+        async move {
+            let (ticket, began) = (call.ticket, Instant::now());
             let outcome = tokio::time::timeout(TIMEOUT, exchange(&client, url, call)).await;
             let result = outcome.unwrap_or_else(|_| {
                 let message = format!("The server did not answer within {TIMEOUT:?}.");
@@ -165,26 +170,11 @@ impl Api {
                 took,
                 result,
             }));
-        };
-        if !is_read {
-            self.writes.spawn(call);
-            return;
-        }
-        let task = tokio::spawn(call).abort_handle();
-        if let Some(earlier) = self.reads.insert(ticket.owner, task) {
-            earlier.abort();
         }
     }
 
-    /// Aborts a read.
-    pub fn cancel(&mut self, owner: Owner) {
-        if let Some(read) = self.reads.remove(&owner) {
-            read.abort();
-        }
-    }
-
-    /// Follows an event stream. It replaces an earlier stream of the same owner.
-    pub fn follow(&mut self, ticket: Ticket, path: &str) {
+    /// Follows an event stream. Each event arrives as a reply; the end of the stream arrives as a failure.
+    pub fn follow(&self, ticket: Ticket, path: &str) -> AbortHandle {
         let (client, url) = (self.client.clone(), format!("{}{path}", self.base));
         let events = self.events.clone();
         let follow = async move {
@@ -209,14 +199,11 @@ impl Api {
             // Sending fails only if the client is quitting.
             let _ = events.send(reply(Err(failure)));
         };
-        let task = tokio::spawn(follow).abort_handle();
-        if let Some(earlier) = self.reads.insert(ticket.owner, task) {
-            earlier.abort();
-        }
+        tokio::spawn(follow).abort_handle()
     }
 
     /// Downloads an answer to a file. The download runs to completion unless the client quits first.
-    pub fn download(&mut self, ticket: Ticket, path: &str, file: String) {
+    pub fn download(&self, ticket: Ticket, path: &str, file: String) {
         let (client, url) = (self.client.clone(), format!("{}{path}", self.base));
         let events = self.events.clone();
         tokio::spawn(async move {

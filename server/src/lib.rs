@@ -40,7 +40,7 @@ pub mod seed {
     mod job;
     mod load;
     mod rate_limit;
-    mod words;
+    mod word_lists;
 
     pub use self::{command::command, generate::Generator};
     pub(crate) use self::{

@@ -31,7 +31,7 @@ async fn doctor_reports_what_works_and_what_does_not() {
         .unwrap();
     assert_eq!(settings["ok"], false);
     assert!(
-        settings["words"]
+        settings["detail"]
             .as_str()
             .unwrap()
             .contains("did you mean `delete`?"),

@@ -77,10 +77,10 @@ impl Checks {
 
     /// A line that identifies a row, such as a SKU: no invisible characters except spaces.
     pub fn key(&mut self, pointer: &str, text: &str, max: usize) {
-        let faults = self.errors.len();
+        let errors_before = self.errors.len();
         self.required_line(pointer, text, max);
         let unseen = text.trim().chars().find(|c| *c != ' ' && is_invisible(*c));
-        if let Some(c) = unseen.filter(|_| self.errors.len() == faults) {
+        if let Some(c) = unseen.filter(|_| self.errors.len() == errors_before) {
             self.fail_unseen(pointer, c);
         }
     }

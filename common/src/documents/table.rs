@@ -85,7 +85,7 @@ impl Column {
             _ => text,
         };
         match composed(trimmed) {
-            Cow::Borrowed(kept) if kept.len() == text.len() => {}
+            Cow::Borrowed(same) if same.len() == text.len() => {}
             changed => *text = changed.into_owned(),
         }
     }
@@ -207,11 +207,11 @@ pub fn read_row(columns: &[Option<Column>], cells: &[&str]) -> Result<Value, Fie
         let Some(value) = column.read(cell) else {
             continue;
         };
-        let mut place = &mut row;
+        let mut target = &mut row;
         for name in column.pointer.split('/') {
-            place = &mut place[name];
+            target = &mut target[name];
         }
-        *place = value;
+        *target = value;
     }
     Ok(row)
 }

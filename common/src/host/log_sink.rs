@@ -29,7 +29,7 @@ pub struct LogSink {
 struct Counts {
     waiting_lines: AtomicUsize,
     waiting_bytes: AtomicUsize,
-    lost: AtomicU64,
+    lines_lost: AtomicU64,
 }
 
 impl LogSink {
@@ -48,7 +48,7 @@ impl LogSink {
             for line in waiting {
                 // A full disk may have space again later, so each line is tried.
                 if to.write_all(&line).and_then(|()| to.flush()).is_err() {
-                    counts.lost.fetch_add(1, SeqCst);
+                    counts.lines_lost.fetch_add(1, SeqCst);
                 }
                 counts.waiting_bytes.fetch_sub(line.len(), SeqCst);
                 counts.waiting_lines.fetch_sub(1, SeqCst);
@@ -58,8 +58,8 @@ impl LogSink {
     }
 
     /// Number of lines lost so far.
-    pub fn lost(&self) -> u64 {
-        self.counts.lost.load(SeqCst)
+    pub fn lines_lost(&self) -> u64 {
+        self.counts.lines_lost.load(SeqCst)
     }
 
     /// Waits until all lines are written, but no longer than `limit`. Call it before the program exits.
@@ -83,7 +83,7 @@ impl LogSink {
         if sent.is_err() {
             counts.waiting_bytes.fetch_sub(line.len(), SeqCst);
             counts.waiting_lines.fetch_sub(1, SeqCst);
-            counts.lost.fetch_add(1, SeqCst);
+            counts.lines_lost.fetch_add(1, SeqCst);
         }
     }
 }
@@ -149,26 +149,32 @@ mod tests {
         for _ in 0..sent {
             sink.write_all(b"line\n").unwrap();
         }
-        let lost = sink.lost();
+        let lines_lost = sink.lines_lost();
         // The writer holds one line, and the others wait.
-        assert!((sent - lost).abs_diff(MAX_LINES as u64) <= 1, "{lost} lost");
+        assert!(
+            (sent - lines_lost).abs_diff(MAX_LINES as u64) <= 1,
+            "{lines_lost} lost"
+        );
         sink.drain(Duration::from_millis(20));
         open.send(()).unwrap();
         sink.drain(Duration::from_secs(60));
         let written = text.lock().unwrap().len() as u64 / 5;
-        assert_eq!(written + lost, sent);
+        assert_eq!(written + lines_lost, sent);
     }
 
     #[test]
     fn a_line_that_cannot_be_written_is_lost_alone_and_large_ones_are_bounded() {
         let (mut sink, open, text) = gated();
         sink.write_all(&vec![b'x'; MAX_BYTES + 1]).unwrap();
-        assert_eq!(sink.lost(), 1);
+        assert_eq!(sink.lines_lost(), 1);
         open.send(()).unwrap();
         for line in ["a", "fail", "b"] {
             sink.write_all(line.as_bytes()).unwrap();
         }
         sink.drain(Duration::from_secs(60));
-        assert_eq!((&**text.lock().unwrap(), sink.lost()), (&b"ab"[..], 2));
+        assert_eq!(
+            (&**text.lock().unwrap(), sink.lines_lost()),
+            (&b"ab"[..], 2)
+        );
     }
 }

@@ -26,12 +26,12 @@ pub struct ChangeEvent {
     /// The row after the write; none if it was deleted.
     pub row: Option<Value>,
     /// Other rows that the same write changed, such as products whose stock moved.
-    pub touched: Vec<Touched>,
+    pub touched: Vec<TouchedRow>,
 }
 
 /// A row that was changed by a write to another row.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Touched {
+pub struct TouchedRow {
     pub entity: String,
     pub id: Uuid,
 }

@@ -70,7 +70,7 @@ async fn maintenance(state: Store) {
             tracing::warn!(%error, "maintenance of partitions and jobs is skipped");
             continue;
         }
-        if let Err(error) = retention::keep(&state).await {
+        if let Err(error) = retention::enforce(&state).await {
             tracing::error!(%error, "the retention policies could not be applied");
         }
         if let Err(error) = jobs::forget(&state).await {
@@ -89,13 +89,13 @@ async fn report_problems(state: Store) {
         {
             tracing::warn!(%error, "this server uses the clock of the database");
         }
-        let lost = state.options.log.as_ref().map_or(0, LogSink::lost);
-        if lost > reported {
+        let lines_lost = state.options.log.as_ref().map_or(0, LogSink::lines_lost);
+        if lines_lost > reported {
             tracing::warn!(
-                lines = lost - reported,
+                lines = lines_lost - reported,
                 "log lines were lost: the reader is too slow, or the log cannot be written"
             );
-            reported = lost;
+            reported = lines_lost;
         }
     }
 }

@@ -42,21 +42,21 @@ pub(crate) async fn serve<L: Listener>(
     L::Addr: std::fmt::Debug,
 {
     let max = max_connections();
-    let places = Arc::new(Semaphore::new(max));
+    let permits = Arc::new(Semaphore::new(max));
     let connections = GracefulShutdown::new();
     let mut leaving = std::pin::pin!(leaving);
     loop {
         let accept = async {
             // The place comes first: a connection that waits to be accepted costs this process nothing.
-            let place = places.clone().acquire_owned().await;
-            (place, listener.accept().await)
+            let permit = permits.clone().acquire_owned().await;
+            (permit, listener.accept().await)
         };
-        let (place, (io, address)) = tokio::select! {
+        let (permit, (io, address)) = tokio::select! {
             accepted = accept => accepted,
             () = &mut leaving => break,
         };
         // While more than half of the places are taken, a new connection must not hold one for long without a request.
-        let is_crowded = places.available_permits() < max / 2;
+        let is_crowded = permits.available_permits() < max / 2;
         let head_limit = if is_crowded {
             head_limit.min(CROWDED_HEAD_LIMIT)
         } else {
@@ -78,7 +78,7 @@ pub(crate) async fn serve<L: Listener>(
         tokio::spawn(async move {
             // A connection that the caller closed, or that timed out, is not an error of the server.
             let _ = connection.await;
-            drop(place);
+            drop(permit);
         });
     }
     drop(listener);

@@ -45,10 +45,10 @@ pub(crate) async fn get(State(store): State<Store>) -> Response {
         registry.register(name, help, gauge);
     }
     if let Some(log) = &store.options.log {
-        let lost = Counter::<u64>::default();
-        lost.inc_by(log.lost());
+        let lines_lost = Counter::<u64>::default();
+        lines_lost.inc_by(log.lines_lost());
         let help = "Log lines that could not be written in time";
-        registry.register("log_lines_lost", help, lost);
+        registry.register("log_lines_lost", help, lines_lost);
     }
     let mut text = String::new();
     // Writing to a string cannot fail.

@@ -18,7 +18,7 @@ const MAX_DROPS: usize = 2;
 
 /// Creates the partitions that are due, restores those that are needed again, and archives or drops those that have
 /// reached their retention age.
-pub(crate) async fn keep(store: &Store) -> Result<()> {
+pub(crate) async fn enforce(store: &Store) -> Result<()> {
     let now = store.options.clock.now();
     let partitions = &store.partitions;
     partitions

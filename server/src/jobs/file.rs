@@ -83,7 +83,9 @@ pub(crate) async fn store_file(
                 .read_to_end(&mut chunk)?;
             Ok::<_, io::Error>((file, chunk))
         };
-        let (rest, chunk) = tokio::task::spawn_blocking(read).await?.map_err(lost)?;
+        let (rest, chunk) = tokio::task::spawn_blocking(read)
+            .await?
+            .map_err(unreadable)?;
         if chunk.is_empty() {
             break;
         }
@@ -216,7 +218,7 @@ async fn select(pool: &Pool, id: Id<Job>, number: i32) -> Result<Option<Vec<u8>>
     Ok(bytes)
 }
 
-fn lost(error: io::Error) -> Error {
+fn unreadable(error: io::Error) -> Error {
     tracing::error!(%error, "a received file cannot be read");
     Error::refused(
         Kind::Unavailable,

@@ -109,7 +109,7 @@ async fn run_claimed(store: &Store, runner: Uuid, claimed: Claimed, dispatch: Di
     tracing::info!(%id, what = %request, "a job started");
     let ended = tokio::select! {
         ended = dispatch(run.clone(), request.clone()), if taken_over <= MAX_TAKEOVERS => ended,
-        lost = send_heartbeats(&run), if taken_over <= MAX_TAKEOVERS => Err(lost),
+        error = send_heartbeats(&run), if taken_over <= MAX_TAKEOVERS => Err(error),
         else => Err(JobError::Failed(abandoned())),
     };
     // Saves the final progress.

@@ -85,11 +85,11 @@ pub(crate) fn socket(sockets: &Path) -> PathBuf {
 
 fn find() -> Option<PathBuf> {
     let path = env::var_os("PATH").unwrap_or_default();
-    let places = env::split_paths(&path).chain(USUAL_PLACES.iter().map(PathBuf::from));
-    let places: Vec<PathBuf> = places.collect();
+    let folders = env::split_paths(&path).chain(USUAL_PLACES.iter().map(PathBuf::from));
+    let folders: Vec<PathBuf> = folders.collect();
     PROGRAMS
         .iter()
-        .flat_map(|name| places.iter().map(move |place| place.join(name)))
+        .flat_map(|name| folders.iter().map(move |folder| folder.join(name)))
         .find(|program| program.is_file())
 }
 

@@ -9,13 +9,13 @@ const MAX_UPLOADS: usize = 8;
 
 /// Space for uploaded files, shared by all requests. `used` and `limit` are in bytes.
 #[derive(Debug)]
-pub(crate) struct Spool {
+pub(crate) struct SpoolSpace {
     pub(crate) uploads: Semaphore,
     pub(crate) used: Arc<AtomicU64>,
     pub(crate) limit: u64,
 }
 
-impl Spool {
+impl SpoolSpace {
     pub(crate) fn new(limit: u64) -> Self {
         Self {
             uploads: Semaphore::new(MAX_UPLOADS),

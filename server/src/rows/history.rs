@@ -140,14 +140,14 @@ fn parse(mut parameters: Parameters) -> Result<(u32, HistoryCursor)> {
     let Some(text) = cursor else {
         return Ok((limit, HistoryCursor::NEWEST));
     };
-    let place = text
+    let position = text
         .parse()
         .ok()
-        .filter(|place| *place >= 0)
+        .filter(|position| *position >= 0)
         .map(HistoryCursor);
-    let place = place.ok_or_else(|| {
+    let position = position.ok_or_else(|| {
         let message = "is not a cursor of a history; use `next` of the previous page";
         unreadable("cursor", "invalid_cursor", message)
     })?;
-    Ok((limit, place))
+    Ok((limit, position))
 }

@@ -111,12 +111,12 @@ async fn write_row<E: Entity>(
         let (outcome, row) = upsert(write, existing.of(index, &row), row)
             .await
             .map_err(refusal::<E>)?;
-        return Ok(existing.keep(index, outcome, row));
+        return Ok(existing.record(index, outcome, row));
     }
     begin_row(write).await?;
     let outcome = upsert(write, existing.of(index, &row), row).await;
     let (outcome, row) = end_row(write, outcome.map_err(refusal::<E>)).await?;
-    Ok(existing.keep(index, outcome, row))
+    Ok(existing.record(index, outcome, row))
 }
 
 const fn failed(problem: Problem) -> BulkRow {

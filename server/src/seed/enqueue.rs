@@ -52,7 +52,7 @@ pub(crate) async fn create(
             Kind::Conflict,
             "?unless_in_use",
             seed::IN_USE,
-            "people have added rows to this shop, and test rows could not be told from theirs later",
+            "people have added rows to this shop, and test rows cannot be distinguished from them later",
         ));
     }
     let job = enqueue(&store, &actor.0, request).await?;

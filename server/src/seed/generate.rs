@@ -25,7 +25,7 @@ pub(super) use self::calendar::begins_at;
 use self::calendar::{Segment, segments};
 use super::{
     batch_spec::{self, BatchSpec, SeedEntity},
-    words::{COUNTRIES, DEPARTMENTS, MATERIALS, NOTES, QUALITIES},
+    word_lists::{COUNTRIES, DEPARTMENTS, MATERIALS, NOTES, QUALITIES},
 };
 use crate::process::clock::month_start;
 

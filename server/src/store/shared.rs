@@ -7,7 +7,7 @@ use tokio::sync::Semaphore;
 
 use crate::{
     http::{cursor::CursorKey, error::Result, extract::BodyLimits},
-    process::{job_signals::JobSignals, lifecycle::Lifecycle, spool::Spool, streams::Streams},
+    process::{job_signals::JobSignals, lifecycle::Lifecycle, spool::SpoolSpace, streams::Streams},
     store::{
         cache::Cache,
         database::{self, Database},
@@ -31,7 +31,7 @@ pub struct Shared {
     pub(crate) relay: RelayQueue,
     pub(crate) jobs: JobSignals,
     pub(crate) streams: Streams,
-    pub(crate) spool: Spool,
+    pub(crate) spool: SpoolSpace,
     pub(crate) body_limits: BodyLimits,
     /// Limits the exports and imports that run at the same time, as each holds a connection for a long time.
     pub(crate) transfers: Arc<Semaphore>,
@@ -50,7 +50,7 @@ impl Store {
         let partitions = Partitions::load(pool, options.partition_interval).await?;
         partitions.make_ahead(pool, options.clock.now()).await?;
         let cache = Cache::open(&database, &options.cache, options.clock.clone()).await?;
-        let spool = Spool::new(options.spool_limit);
+        let spool = SpoolSpace::new(options.spool_limit);
         let body_limits = BodyLimits::new(options.body_limit, options.request_timeout);
         let transfers = Arc::new(Semaphore::new(database.max_transfers()));
         Ok(Self(Arc::new(Shared {

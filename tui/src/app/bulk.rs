@@ -19,7 +19,7 @@ use crate::{
     model::{
         intent::{Bulk, BulkAction, RowSnapshot},
         text,
-        undo::{BulkKind, Kept, Undo, UndoAction, split_kept},
+        undo::{BulkKind, ExcludedField, Undo, UndoAction, split_excluded},
     },
 };
 
@@ -91,7 +91,7 @@ fn show(bulk: &Bulk, report: &BulkReport, ctx: &mut Context<'_>) {
 
 /// The undo of a bulk call, which is also a single call. None if the call changed nothing.
 fn undo_of(bulk: &Bulk, report: &BulkReport) -> Option<Undo> {
-    let mut kept = Vec::new();
+    let mut excluded = Vec::new();
     let rows = bulk.rows.iter().zip(&report.rows);
     let rows = rows.filter_map(|((id, row), done)| match (&bulk.action, done.outcome) {
         (BulkAction::Delete, Outcome::Deleted) => {
@@ -101,12 +101,12 @@ fn undo_of(bulk: &Bulk, report: &BulkReport) -> Option<Undo> {
             Some(back)
         }
         (BulkAction::Change(fields), Outcome::Updated) => {
-            undo_change(bulk, fields, (*id, row), done, &mut kept)
+            undo_change(bulk, fields, (*id, row), done, &mut excluded)
         }
         _ => None,
     });
     let rows: Vec<Value> = rows.collect();
-    if rows.is_empty() && kept.is_empty() {
+    if rows.is_empty() && excluded.is_empty() {
         return None;
     }
     let count = match rows.len() {
@@ -127,25 +127,25 @@ fn undo_of(bulk: &Bulk, report: &BulkReport) -> Option<Undo> {
         id: *bulk.rows.keys().next()?,
         label: bulk.tab.count_label(count),
         action,
-        kept,
+        excluded,
     })
 }
 
-/// The patch that restores the earlier values of a changed row; none if nothing can be undone. Adds to `kept` the
+/// The patch that restores the earlier values of a changed row; none if nothing can be undone. Adds to `excluded` the
 /// fields that an undo leaves alone.
 fn undo_change(
     bulk: &Bulk,
     fields: &Value,
     (id, row): (Uuid, &RowSnapshot),
     done: &BulkRow,
-    kept: &mut Vec<Kept>,
+    excluded: &mut Vec<ExcludedField>,
 ) -> Option<Value> {
     let mut after = row.document.clone();
     document::merge(&mut after, fields.clone());
     let mut back = document::difference(&after, &row.document);
-    for field in split_kept(bulk.tab, &after, &mut back) {
-        if !kept.contains(&field) {
-            kept.push(field);
+    for field in split_excluded(bulk.tab, &after, &mut back) {
+        if !excluded.contains(&field) {
+            excluded.push(field);
         }
     }
     if back == json!({}) {

@@ -51,7 +51,7 @@ impl Deletions {
                 document: row.document,
                 version: row.version,
             },
-            kept: Vec::new(),
+            excluded: Vec::new(),
         };
         ctx.request(Request::Written {
             tab,

@@ -98,7 +98,7 @@ impl App {
             return overlay.command(command, ctx);
         }
         match command {
-            Command::Tab(index) => self.turn_to(Tab::ALL[index], ctx),
+            Command::Tab(tab) => self.turn_to(tab, ctx),
             Command::NextTab => self.turn_to(self.navigation.neighbour(1), ctx),
             Command::PreviousTab => {
                 self.turn_to(self.navigation.neighbour(Tab::ALL.len() - 1), ctx);
@@ -228,7 +228,9 @@ impl App {
             .collect();
         if scope == Scope::List {
             let legend = LEGEND.iter();
-            lines.extend(legend.map(|(mark, meaning)| (format!("{mark} before a row"), *meaning)));
+            lines.extend(
+                legend.map(|(symbol, meaning)| (format!("{symbol} before a row"), *meaning)),
+            );
         }
         lines
     }

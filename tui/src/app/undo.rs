@@ -70,7 +70,10 @@ impl UndoHistory {
         }
         let Some(undo) = self.done.pop() else { return };
         if !undo.is_possible() {
-            let reason = undo.kept.first().map_or("", |kept| kept.reason());
+            let reason = undo
+                .excluded
+                .first()
+                .map_or("", |excluded| excluded.reason());
             let label = text::clean(&undo.label);
             return ctx.error(format!("Not undone: {label}: {reason}."));
         }

@@ -53,17 +53,17 @@ pub(crate) async fn run(
     if json {
         let findings: Vec<Value> = findings
             .iter()
-            .map(|found| json!({"what": found.what, "ok": found.is_well, "words": found.detail}))
+            .map(|found| json!({"what": found.what, "ok": found.is_well, "detail": found.detail}))
             .collect();
         write_out(&Value::Array(findings).to_string())?;
     } else {
         let lines: Vec<_> = findings
             .iter()
             .map(|found| {
-                let mark = if found.is_well { "ok" } else { "WRONG" };
+                let status = if found.is_well { "ok" } else { "WRONG" };
                 let detail = text::clean(&found.detail).into_owned();
                 vec![
-                    (mark.into(), LEFT),
+                    (status.into(), LEFT),
                     (found.what.into(), LEFT),
                     (detail, LEFT),
                 ]
@@ -99,23 +99,23 @@ fn problem(detail: String) -> Failure {
 }
 
 fn files(settings: &Settings, config: &Config, broken: Option<String>) -> Vec<Finding> {
-    let place = |path: Option<PathBuf>| match path {
+    let shown = |path: Option<PathBuf>| match path {
         Some(path) if path.exists() => path.display().to_string(),
         Some(path) => format!("{} (not there)", path.display()),
         None => "the home folder is unknown".into(),
     };
     let checked = broken.map_or_else(|| settings.preferences(config).map(|_| ()), Err);
     let found = match checked {
-        Ok(()) => ok("settings", place(Config::path())),
+        Ok(()) => ok("settings", shown(Config::path())),
         Err(reason) => wrong("settings", reason),
     };
     vec![
         found,
         match Memory::read() {
-            Ok(_) => ok("memory", place(Memory::path())),
+            Ok(_) => ok("memory", shown(Memory::path())),
             Err(fault) => wrong("memory", fault),
         },
-        ok("log", place(log::path())),
+        ok("log", shown(log::path())),
     ]
 }
 

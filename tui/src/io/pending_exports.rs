@@ -64,12 +64,12 @@ impl PendingExports {
         }
         fs::create_dir_all(folder)?;
         let options = OpenOptions::new().write(true).create_new(true).clone();
-        let mut kept = options.open(folder.join(job.to_string()))?;
-        kept.try_lock()?;
+        let mut record = options.open(folder.join(job.to_string()))?;
+        record.try_lock()?;
         let (server, file) = (self.server.clone(), file.to_owned());
-        serde_json::to_writer(&kept, &Export { server, file })?;
-        kept.flush()?;
-        self.held.insert(job, kept);
+        serde_json::to_writer(&record, &Export { server, file })?;
+        record.flush()?;
+        self.held.insert(job, record);
         Ok(())
     }
 

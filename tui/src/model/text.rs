@@ -76,19 +76,19 @@ pub fn cut(text: &str, columns: usize) -> Cow<'_, str> {
     if width(text) <= columns {
         return Cow::Borrowed(text);
     }
-    let mut kept = String::new();
+    let mut shortened = String::new();
     let mut used = 0;
     for cluster in text.graphemes(true) {
         used += width(cluster);
         if used >= columns {
             break;
         }
-        kept.push_str(cluster);
+        shortened.push_str(cluster);
     }
     if columns > 0 {
-        kept.push('…');
+        shortened.push('…');
     }
-    Cow::Owned(kept)
+    Cow::Owned(shortened)
 }
 
 /// Breaks text into lines of at most `columns` terminal columns, between words if possible.

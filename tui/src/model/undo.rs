@@ -14,7 +14,7 @@ pub struct Undo {
     pub label: String,
     pub action: UndoAction,
     /// The fields that the write changed but undo does not restore.
-    pub kept: Vec<Kept>,
+    pub excluded: Vec<ExcludedField>,
 }
 
 #[derive(Clone, Debug)]
@@ -40,14 +40,14 @@ pub enum BulkKind {
 
 /// A field that undo does not restore.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kept {
+pub enum ExcludedField {
     /// Orders may have changed the stock since.
     Stock,
     /// An order cannot return to an earlier status.
     Status,
 }
 
-impl Kept {
+impl ExcludedField {
     pub const fn field(self) -> &'static str {
         match self {
             Self::Stock => "stock",
@@ -67,18 +67,18 @@ impl Undo {
     /// Undoes a change from `before` to `after`; `row` holds the version after the change. `None` if nothing changed.
     pub fn of_change(tab: Tab, row: &Value, before: &Value, after: &Value) -> Option<Self> {
         let mut patch = document::difference(after, before);
-        let kept = split_kept(tab, after, &mut patch);
+        let excluded = split_excluded(tab, after, &mut patch);
         let is_empty = patch == json!({});
         let action = if !is_empty {
             let version = row["version"].as_i64()?;
             UndoAction::Change { patch, version }
-        } else if kept.is_empty() {
+        } else if excluded.is_empty() {
             return None;
         } else {
             UndoAction::None
         };
         let undo = Self::of(tab, row, action)?;
-        Some(Self { kept, ..undo })
+        Some(Self { excluded, ..undo })
     }
 
     pub fn of_creation(tab: Tab, row: &Value) -> Option<Self> {
@@ -93,7 +93,7 @@ impl Undo {
             id: row["id"].as_str()?.parse().ok()?,
             label: label.unwrap_or_default().into(),
             action,
-            kept: Vec::new(),
+            excluded: Vec::new(),
         })
     }
 
@@ -104,27 +104,31 @@ impl Undo {
 
     /// Names the fields that undo does not restore, such as ", except its stock"; empty if it restores all.
     pub fn exception(&self, whose: &str) -> String {
-        if self.kept.is_empty() {
+        if self.excluded.is_empty() {
             return String::new();
         }
-        let kept: Vec<&str> = self.kept.iter().map(|kept| kept.field()).collect();
-        format!(", except {whose} {}", kept.join(" and "))
+        let excluded: Vec<&str> = self
+            .excluded
+            .iter()
+            .map(|excluded| excluded.field())
+            .collect();
+        format!(", except {whose} {}", excluded.join(" and "))
     }
 }
 
 /// Removes the fields that undo does not restore from its patch, and returns them: the stock of a product, and the
 /// status of an order if an order may not return to the earlier status.
-pub fn split_kept(tab: Tab, after: &Value, patch: &mut Value) -> Vec<Kept> {
+pub fn split_excluded(tab: Tab, after: &Value, patch: &mut Value) -> Vec<ExcludedField> {
     let status = |document: &Value| document["status"].as_str()?.parse::<OrderStatus>().ok();
-    let kept = match tab {
-        Tab::Products => Kept::Stock,
+    let excluded = match tab {
+        Tab::Products => ExcludedField::Stock,
         Tab::Orders => match (status(after), status(patch)) {
-            (Some(now), Some(before)) if !now.may_become(before) => Kept::Status,
+            (Some(now), Some(before)) if !now.may_become(before) => ExcludedField::Status,
             _ => return Vec::new(),
         },
         _ => return Vec::new(),
     };
     let members = patch.as_object_mut();
-    let removed = members.and_then(|members| members.remove(kept.field()));
-    removed.map(|_| kept).into_iter().collect()
+    let removed = members.and_then(|members| members.remove(excluded.field()));
+    removed.map(|_| excluded).into_iter().collect()
 }

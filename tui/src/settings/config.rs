@@ -43,10 +43,10 @@ impl Config {
                 Err(Self::error("is UTF-16 or not text; save it as UTF-8"))
             }
             Some(Ok(text)) => toml::from_str(&text).map_err(|error| {
-                let place = error
+                let line = error
                     .span()
                     .map(|span| text[..span.start].lines().count().max(1));
-                let line = place.map_or_else(String::new, |line| format!(", line {line}"));
+                let line = line.map_or_else(String::new, |line| format!(", line {line}"));
                 let path = Self::path().unwrap_or_default();
                 format!("{}{line}: {}", path.display(), error.message())
             }),

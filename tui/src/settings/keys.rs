@@ -11,8 +11,9 @@ pub(crate) use self::map::sequence_text;
 pub use self::{
     key::Key,
     map::{Bound, KeyMatch, Keymap, Keys},
-    table::BINDINGS,
+    table::{BINDINGS, RENAMED},
 };
+use crate::model::tab::Tab;
 
 /// What a key does. The details depend on the scope in which it is pressed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, EnumIter)]
@@ -22,7 +23,7 @@ pub enum Command {
     Repaint,
     Help,
     Palette,
-    Tab(usize),
+    Tab(Tab),
     NextTab,
     PreviousTab,
     Up,

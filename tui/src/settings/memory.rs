@@ -96,12 +96,12 @@ impl Memory {
                     let aside = path.with_extension("json.unreadable");
                     std::fs::rename(&path, &aside).ok().map(|()| aside)
                 });
-                let kept = aside.map_or_else(String::new, |aside| {
+                let renamed = aside.map_or_else(String::new, |aside| {
                     format!(" It was renamed to {}.", aside.display())
                 });
                 (
                     Self::default(),
-                    Some(format!("{fault}.{kept} Saved views are not loaded.")),
+                    Some(format!("{fault}.{renamed} Saved views are not loaded.")),
                 )
             }
         }

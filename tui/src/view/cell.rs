@@ -53,6 +53,6 @@ pub(crate) fn fit(text: &str, columns: usize, align: Align) -> String {
 }
 
 /// The marker in front of a row: an arrow for the selected one, otherwise blank.
-pub(crate) const fn mark(is_selected: bool) -> &'static str {
+pub(crate) const fn marker(is_selected: bool) -> &'static str {
     if is_selected { "› " } else { "  " }
 }

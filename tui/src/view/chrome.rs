@@ -105,7 +105,7 @@ pub(super) fn draw_hints(frame: &mut Frame<'_>, area: Rect, app: &App, ctx: Rend
 }
 
 pub(super) fn draw_status(frame: &mut Frame<'_>, area: Rect, app: &App, ctx: RenderContext<'_>) {
-    let (mark, status, style) = match &app.connection.link {
+    let (marker, status, style) = match &app.connection.link {
         Link::Connecting => ("◌ ", "connecting".to_owned(), ctx.theme.warn),
         Link::Up => ("● ", "connected".to_owned(), ctx.theme.good),
         Link::Down(reason) => (
@@ -131,15 +131,15 @@ pub(super) fn draw_status(frame: &mut Frame<'_>, area: Rect, app: &App, ctx: Ren
         text::clean(&app.connection.server),
         latency.trim_end()
     );
-    let [good, bad, mark] = if ctx.is_plain {
+    let [good, bad, marker] = if ctx.is_plain {
         ["done: ", "error: ", ""]
     } else {
-        ["✓ ", "✗ ", mark]
+        ["✓ ", "✗ ", marker]
     };
     let (left, style): (String, Style) = match &app.toast {
         Some(Toast::Info(message)) => (format!(" {good}{message}"), ctx.theme.good),
         Some(Toast::Error(message)) => (format!(" {bad}{message}"), ctx.theme.bad),
-        None => (format!(" {mark}{status}"), style),
+        None => (format!(" {marker}{status}"), style),
     };
     let left = text::clean(&left);
     if app.toast.is_some() && text::width(&left) > usize::from(area.width) {

@@ -130,8 +130,8 @@ fn a_member_that_stands_twice_is_refused_at_any_depth() {
         assert_eq!((&*fault.pointer, &*fault.code), (at, "repeated"));
         assert_eq!(fault.message, "has `a` twice");
     }
-    let kept = r#"{"a":[1,-2,2.5,null,true,"x"],"b":{"a":{}}}"#;
-    assert_eq!(parse(kept.as_bytes()).unwrap().to_string(), kept);
+    let text = r#"{"a":[1,-2,2.5,null,true,"x"],"b":{"a":{}}}"#;
+    assert_eq!(parse(text.as_bytes()).unwrap().to_string(), text);
 }
 
 #[test]

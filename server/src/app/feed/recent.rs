@@ -7,7 +7,7 @@ use std::{
 };
 
 use sqlx::{Row, postgres::PgRow};
-use stockroom_common::change::{ChangeEvent, Touched};
+use stockroom_common::change::{ChangeEvent, TouchedRow};
 use tokio::sync::watch;
 
 use super::last_position;
@@ -49,14 +49,14 @@ impl Feed {
 
     /// Entries after a position, from memory or from the database: all of them, or the first [`PAGE`].
     pub(super) async fn after(&self, pool: &Pool, position: i64) -> Result<Vec<Arc<ChangeEvent>>> {
-        if let Some(kept) = self.kept_after(position) {
-            return Ok(kept);
+        if let Some(entries) = self.recent_after(position) {
+            return Ok(entries);
         }
         select_after(pool, position).await
     }
 
     /// All entries after a position, if they are in memory.
-    fn kept_after(&self, position: i64) -> Option<Vec<Arc<ChangeEvent>>> {
+    fn recent_after(&self, position: i64) -> Option<Vec<Arc<ChangeEvent>>> {
         if *self.last.borrow() == position {
             return Some(Vec::new());
         }
@@ -151,10 +151,10 @@ fn read(row: &PgRow) -> sqlx::Result<ChangeEvent> {
 }
 
 /// The row that a tag names, if it names one.
-fn row_named_by(tag: &str) -> Option<Touched> {
+fn row_named_by(tag: &str) -> Option<TouchedRow> {
     let (entity, id) = tag.split_once(':')?;
     let entity = ENTITIES.iter().find(|known| known.name == entity)?.name;
-    Some(Touched {
+    Some(TouchedRow {
         entity: entity.into(),
         id: id.parse().ok()?,
     })

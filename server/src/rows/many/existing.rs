@@ -80,11 +80,11 @@ impl<E: Entity> ExistingRows<E> {
             let row = rows[*index].row.as_ref();
             is_first && row.is_ok_and(|row| self.of(*index, row).is_none())
         };
-        let places: Vec<usize> = order.iter().copied().filter(is_new).collect();
-        let mut sorted = places.clone();
+        let positions: Vec<usize> = order.iter().copied().filter(is_new).collect();
+        let mut sorted = positions.clone();
         sorted.sort_by_key(|index| (&self.keys[*index], id_of(*index)));
-        for (place, index) in places.into_iter().zip(sorted) {
-            order[place] = index;
+        for (position, index) in positions.into_iter().zip(sorted) {
+            order[position] = index;
         }
         order
     }
@@ -99,7 +99,7 @@ impl<E: Entity> ExistingRows<E> {
     }
 
     /// Records the new state of a row for later rows of the call, which may name it again.
-    pub(super) fn keep(&mut self, index: usize, outcome: Outcome, row: E) -> BulkRow {
+    pub(super) fn record(&mut self, index: usize, outcome: Outcome, row: E) -> BulkRow {
         let (id, version) = (row.id().uuid(), row.version());
         if let Some(key) = &self.keys[index] {
             if let Some(old) = self.key_of.insert(id, key.clone()) {

@@ -45,15 +45,15 @@ impl<E: Entity> InputRow<E> {
     /// Parses a row and applies the rules that need no database.
     pub(crate) fn read(location: RowLocation, value: Result<Value, FieldError>) -> Self {
         let row = value.and_then(Row::read);
-        let row = row.map_err(|fault| Problem::fields(Kind::Unreadable, vec![fault]));
+        let row = row.map_err(|error| Problem::fields(Kind::Unreadable, vec![error]));
         let row = row.and_then(|row| match &row.complete {
             Ok(new) => {
-                let mut faults = E::check(new);
+                let mut errors = E::check(new);
                 if row.id.is_some() || row.key().is_some() {
                     // The stored row may have this fault already, which is allowed. This is checked once it is found.
-                    faults.retain(|fault| !E::may_be_stored(new, fault));
+                    errors.retain(|error| !E::may_be_stored(new, error));
                 }
-                refused(faults).map(|()| row)
+                refused(errors).map(|()| row)
             }
             Err(_) => Ok(row),
         });
@@ -111,12 +111,12 @@ impl<E: Entity> Row<E> {
         if let Ok(new) = &complete {
             document::refuse_null(&value, &document::to_value(new))?;
         }
-        if let Err(fault) = &complete {
+        if let Err(error) = &complete {
             let key = E::NATURAL_KEY.and_then(|key| value[key.field].as_str());
             // An existing row may be changed in part, so a missing field is not a fault yet.
-            let is_part = fault.code == "required" && fault.pointer.rfind('/') == Some(0);
+            let is_part = error.code == "required" && error.pointer.rfind('/') == Some(0);
             if !is_part || id.is_none() && key.is_none() {
-                return Err(fault.clone());
+                return Err(error.clone());
             }
         }
         Ok(Self {
@@ -142,26 +142,26 @@ fn take<T: serde::de::DeserializeOwned + serde::Serialize>(
     };
     document::from_value(&value)
         .map(Some)
-        .map_err(|fault| FieldError::new(format!("/{name}"), fault.code, fault.message))
+        .map_err(|error| FieldError::new(format!("/{name}"), error.code, error.message))
 }
 
-pub(super) fn refused(faults: Vec<FieldError>) -> Result<(), Problem> {
-    if faults.is_empty() {
+pub(super) fn refused(errors: Vec<FieldError>) -> Result<(), Problem> {
+    if errors.is_empty() {
         Ok(())
     } else {
-        Err(Problem::fields(Kind::Invalid, faults))
+        Err(Problem::fields(Kind::Invalid, errors))
     }
 }
 
 impl RowLocation {
     /// Turns a problem of the row at this location into one of the whole call.
     pub(crate) fn locate(self, problem: Problem) -> Problem {
-        let located = |fault: FieldError| match self {
+        let located = |error: FieldError| match self {
             Self::Index(index) => FieldError {
-                pointer: format!("/{index}{}", fault.pointer),
-                ..fault
+                pointer: format!("/{index}{}", error.pointer),
+                ..error
             },
-            Self::Line(line) => fault.at_line(line),
+            Self::Line(line) => error.at_line(line),
         };
         let detail = match self {
             Self::Index(index) => format!("Row {index}: {}", problem.detail),
@@ -193,7 +193,7 @@ pub(crate) fn refuse(faulty: Vec<Problem>) -> Result<()> {
         detail: match errors.len() {
             1 => first.detail,
             MAX_FAULTS => format!("{} ({MAX_FAULTS} errors or more)", first.detail),
-            faults => format!("{} ({faults} errors)", first.detail),
+            errors => format!("{} ({errors} errors)", first.detail),
         },
         errors,
         ..first

@@ -80,7 +80,7 @@ impl RedisStore {
     /// programs may use the same Redis.
     pub(super) fn new(address: RedisAddress, prefix: KeyPrefix, budget: Duration) -> Self {
         Self {
-            link: Link::keep(address, prefix.clone()),
+            link: Link::maintain(address, prefix.clone()),
             prefix,
             budget,
         }

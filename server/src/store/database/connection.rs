@@ -222,10 +222,10 @@ impl Call<'_> {
         &mut self,
         answer: impl Future<Output = sqlx::Result<T>> + Send,
     ) -> sqlx::Result<T> {
-        let lost = std::pin::pin!(self.watch.clone().lost(self.pid));
+        let loss = std::pin::pin!(self.watch.clone().wait_until_lost(self.pid));
         let answer = std::pin::pin!(answer);
         // `select` polls the answer first, so an answer that has arrived wins over a dead link.
-        match select(answer, lost).await {
+        match select(answer, loss).await {
             Either2::Left((Ok(answer), _)) => {
                 self.ended();
                 Ok(answer)
@@ -281,7 +281,7 @@ struct Rows<'c> {
     rows: BoxStream<'c, sqlx::Result<Step>>,
     call: Call<'c>,
     /// Resolves when the link is found dead. Created for each wait.
-    lost: Option<BoxFuture<'static, ()>>,
+    loss: Option<BoxFuture<'static, ()>>,
 }
 
 impl Stream for Rows<'_> {
@@ -291,7 +291,7 @@ impl Stream for Rows<'_> {
         let this = &mut *self;
         match this.rows.as_mut().poll_next(cx) {
             Poll::Ready(step) => {
-                this.lost = None;
+                this.loss = None;
                 match step {
                     None => this.call.ended(),
                     Some(Ok(step)) => return Poll::Ready(Some(Ok(step))),
@@ -301,10 +301,10 @@ impl Stream for Rows<'_> {
             }
             Poll::Pending => {
                 let (watch, pid) = (this.call.watch, this.call.pid);
-                let lost = this
-                    .lost
-                    .get_or_insert_with(|| watch.clone().lost(pid).boxed());
-                match lost.poll_unpin(cx) {
+                let loss = this
+                    .loss
+                    .get_or_insert_with(|| watch.clone().wait_until_lost(pid).boxed());
+                match loss.poll_unpin(cx) {
                     Poll::Ready(()) => Poll::Ready(Some(Err(this.call.give_up()))),
                     Poll::Pending => Poll::Pending,
                 }
@@ -330,7 +330,7 @@ impl<'c> Executor<'c> for &'c mut Connection {
         Box::pin(Rows {
             rows: link.fetch_many(query),
             call,
-            lost: None,
+            loss: None,
         })
     }
 

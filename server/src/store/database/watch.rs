@@ -101,7 +101,7 @@ impl Watch {
     /// Resolves when backend `pid` is no longer working on the call that waits for it: [`CONFIRMATIONS`] checks in a
     /// row found it idle or gone, or no check has succeeded for [`MAX_SILENCE`]. The caller drops the future when the
     /// call is answered.
-    pub(super) async fn lost(self: Arc<Self>, pid: i32) {
+    pub(super) async fn wait_until_lost(self: Arc<Self>, pid: i32) {
         sleep(SUSPECT_AFTER).await;
         let _doubt = SuspectGuard::new(&self.suspects);
         let (mut idle, mut answered) = (0, Instant::now());

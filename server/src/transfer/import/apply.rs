@@ -97,8 +97,8 @@ async fn all_or_nothing<E: Entity>(import: &Import) -> Result<(Report, Invalidat
         }
         let count = rows.len();
         rows_read += count as u64;
-        for (place, row) in many::write_all(&mut write, &rows, import.request.on_error).await? {
-            report.push(line(place), row)?;
+        for (location, row) in many::write_all(&mut write, &rows, import.request.on_error).await? {
+            report.push(line(location), row)?;
         }
         write.write_log().await?;
         import.count(Step::Writing, count)?;
@@ -201,8 +201,8 @@ async fn one_batch<E: Entity>(
             }
             written => written?,
         };
-        for (place, row) in written {
-            report.push(line(place), row)?;
+        for (location, row) in written {
+            report.push(line(location), row)?;
         }
         if import.is_dry_run() {
             write.abandon().await?;
@@ -218,8 +218,8 @@ async fn next<E: Entity>(lines: &mut Lines) -> Result<Vec<InputRow<E>>> {
     lines.next(BATCH, read).await
 }
 
-const fn line(place: RowLocation) -> u64 {
-    match place {
+const fn line(location: RowLocation) -> u64 {
+    match location {
         RowLocation::Line(line) => line,
         RowLocation::Index(index) => index as u64,
     }

@@ -214,9 +214,9 @@ impl Watch {
 impl Seen {
     /// The line of the row that begins at or after this byte offset; blank lines before it are counted.
     fn line_of(&mut self, mut byte: u64) -> u64 {
-        while let Some((place, is_own)) = self.breaks.pop_front_if(|(place, _)| *place <= byte) {
+        while let Some((offset, is_own)) = self.breaks.pop_front_if(|(offset, _)| *offset <= byte) {
             self.lines += u64::from(is_own);
-            byte = byte.max(place + 1);
+            byte = byte.max(offset + 1);
         }
         self.lines + 1
     }
@@ -226,7 +226,7 @@ impl Seen {
         let mut has_any = false;
         while self
             .stray_quotes
-            .pop_front_if(|place| *place < end)
+            .pop_front_if(|offset| *offset < end)
             .is_some()
         {
             has_any = true;
@@ -235,11 +235,11 @@ impl Seen {
     }
 
     fn see(&mut self, bytes: &[u8]) {
-        for (place, &byte) in (self.read..).zip(bytes) {
+        for (offset, &byte) in (self.read..).zip(bytes) {
             let is_break = matches!(byte, b'\n' | b'\r');
             if is_break {
                 let is_own = byte == b'\r' || self.last != b'\r';
-                self.breaks.push_back((place, is_own));
+                self.breaks.push_back((offset, is_own));
             }
             let is_end = is_break || byte == self.delimiter;
             self.cell = match (self.cell, byte) {
@@ -248,7 +248,7 @@ impl Seen {
                 (Cell::Quoted, _) => Cell::Quoted,
                 _ if is_end => Cell::Start,
                 (Cell::Quote, _) => {
-                    self.stray_quotes.push_back(place);
+                    self.stray_quotes.push_back(offset);
                     Cell::Plain
                 }
                 _ => Cell::Plain,

@@ -107,8 +107,8 @@ fn read<E: Entity>((line, value): Line) -> (u64, Result<E, Problem>) {
         let row: E = document::from_value(&value).map_err(unreadable)?;
         document::refuse_unknown(&value, &document::to_value(&row)).map_err(unreadable)?;
         match row.check_row() {
-            faults if faults.is_empty() => Ok(row),
-            faults => Err(Problem::fields(Kind::Invalid, faults)),
+            errors if errors.is_empty() => Ok(row),
+            errors => Err(Problem::fields(Kind::Invalid, errors)),
         }
     });
     let row = row.map_err(|problem| RowLocation::Line(line).locate(problem));

@@ -93,13 +93,13 @@ impl Form {
         if !faulty {
             self.errors = (self.check)(document.clone());
             // Errors for which the form has no field are shown as a message.
-            let lost: Vec<String> = self
+            let unplaced: Vec<String> = self
                 .errors
                 .iter()
                 .filter(|error| self.slots.iter().all(|slot| slot.pointer != error.pointer))
                 .map(ToString::to_string)
                 .collect();
-            self.message = lost.into_iter().next();
+            self.message = unplaced.into_iter().next();
         }
         if faulty || !self.errors.is_empty() {
             return self.focus_error();

@@ -59,7 +59,7 @@ impl Entity for Customer {
             value: self.id.uuid(),
             label: self.name.clone(),
         };
-        let place = format!("{} {}", self.address.postal_code, self.address.city);
+        let town = format!("{} {}", self.address.postal_code, self.address.city);
         vec![
             Detail::text("Name", &self.name),
             Detail::text("E-mail", &self.email),
@@ -67,7 +67,7 @@ impl Entity for Customer {
             Detail::text("Phone", &self.phone),
             Detail::text("Address", &self.address.line1),
             Detail::text("", &self.address.line2),
-            Detail::text("", place.trim()),
+            Detail::text("", town.trim()),
             Detail::text("Country", &self.address.country),
             Detail::new("Since", Cell::Time(self.created_at)),
             Detail::new("Changed", Cell::Time(self.updated_at)),

@@ -185,15 +185,15 @@ impl<R: Entity> ListScreen<R> {
                 // The selection may have moved while the request was under way.
                 let selected = self.window.selected().map(|row| row.id().uuid());
                 let own = self.select_after.take();
-                let keep = own.or(selected);
+                let wanted = own.or(selected);
                 let offset = self.window.offset_in_page();
                 self.window.replace(page, before);
-                let kept = self
+                let index = self
                     .window
                     .rows()
-                    .position(|row| Some(row.id().uuid()) == keep);
-                self.window.select(kept.unwrap_or(offset), ctx.rows);
-                if kept.is_none() {
+                    .position(|row| Some(row.id().uuid()) == wanted);
+                self.window.select(index.unwrap_or(offset), ctx.rows);
+                if index.is_none() {
                     // Another row is selected now: closes the pane, so that it is not mistaken for the one that was
                     // open.
                     self.detail = None;

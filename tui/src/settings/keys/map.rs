@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
-use super::{BINDINGS, Binding, Key, Scope};
+use super::{BINDINGS, Binding, Key, RENAMED, Scope};
 
 /// One or more key sequences for a binding, as `config.toml` contains them.
 #[derive(Clone, Debug, Deserialize)]
@@ -56,6 +56,8 @@ impl Keymap {
     pub fn with(changes: &BTreeMap<String, Keys>) -> Result<Self, String> {
         let mut map = Self::default();
         for (name, keys) in changes {
+            let renamed = RENAMED.iter().find(|(former, _)| former == name);
+            let name = renamed.map_or(name.as_str(), |(_, now)| now);
             let bound = map.0.iter_mut().find(|bound| bound.binding.name == name);
             let bound = bound.ok_or_else(|| unknown(name))?;
             let written = match keys {
@@ -230,6 +232,15 @@ mod tests {
         let press = |text: &str| map.find(Scope::List, &[text.parse().unwrap()]);
         assert!(matches!(press("d"), KeyMatch::Nothing));
         assert!(matches!(press("ctrl-d"), KeyMatch::Binding(found) if found.name == "delete"));
+    }
+
+    #[test]
+    fn a_former_name_of_a_binding_still_works() {
+        for (former, now) in RENAMED {
+            let map = changed(former, "f9").unwrap();
+            assert_eq!(map.shown(now), "F9", "{former}");
+            assert!(BINDINGS.iter().all(|binding| binding.name != *former));
+        }
     }
 
     #[test]

@@ -9,6 +9,7 @@ use super::{
         Palette, Partitions, Picker, Prompt, Report, Review,
     },
 };
+use crate::model::tab::Tab;
 
 const TABS: &[Scope] = &[List, Detail, Jobs, Partitions, Dashboard];
 const ROWS: &[Scope] = &[List, Jobs, Partitions];
@@ -20,6 +21,12 @@ const TYPED: &[Scope] = &[Picker, Palette];
 const ONE_ROW: &[Scope] = &[List, Detail];
 const LEFT_BY_ESC: &[Scope] = &[
     Detail, Form, Picker, Menu, Prompt, File, ImportFile, Review, Report, Palette, Conflict, Help,
+];
+
+/// Former names of bindings, which a `config.toml` may still use, with their present names.
+pub const RENAMED: &[(&str, &str)] = &[
+    ("import-look", "import-preview"),
+    ("refresh-past", "refresh-uncached"),
 ];
 
 pub const BINDINGS: &[Binding] = &[
@@ -221,7 +228,7 @@ pub const BINDINGS: &[Binding] = &[
     on(TABS, "refresh", &["r"], C::Refresh, "Refresh"),
     on(
         ONE_ROW,
-        "refresh-past",
+        "refresh-uncached",
         &["R"],
         C::RefreshUncached,
         "Refresh from the database, not the cache",
@@ -288,13 +295,37 @@ pub const BINDINGS: &[Binding] = &[
     )
     .hint("delete")
     .when(&[Changes]),
-    on(TABS, "orders", &["1"], C::Tab(0), "Orders"),
-    on(TABS, "customers", &["2"], C::Tab(1), "Customers"),
-    on(TABS, "products", &["3"], C::Tab(2), "Products"),
-    on(TABS, "categories", &["4"], C::Tab(3), "Categories"),
-    on(TABS, "jobs", &["5"], C::Tab(4), "Jobs"),
-    on(TABS, "partitions", &["6"], C::Tab(5), "Partitions"),
-    on(TABS, "dashboard", &["7"], C::Tab(6), "Dashboard"),
+    on(TABS, "orders", &["1"], C::Tab(Tab::Orders), "Orders"),
+    on(
+        TABS,
+        "customers",
+        &["2"],
+        C::Tab(Tab::Customers),
+        "Customers",
+    ),
+    on(TABS, "products", &["3"], C::Tab(Tab::Products), "Products"),
+    on(
+        TABS,
+        "categories",
+        &["4"],
+        C::Tab(Tab::Categories),
+        "Categories",
+    ),
+    on(TABS, "jobs", &["5"], C::Tab(Tab::Jobs), "Jobs"),
+    on(
+        TABS,
+        "partitions",
+        &["6"],
+        C::Tab(Tab::Partitions),
+        "Partitions",
+    ),
+    on(
+        TABS,
+        "dashboard",
+        &["7"],
+        C::Tab(Tab::Dashboard),
+        "Dashboard",
+    ),
     on(TABS, "next-tab", &["tab"], C::NextTab, "Next tab"),
     on(
         TABS,
@@ -410,7 +441,7 @@ pub const BINDINGS: &[Binding] = &[
     .hint("export"),
     on(
         &[ImportFile],
-        "import-look",
+        "import-preview",
         &["enter"],
         C::Open,
         "Upload the file and preview the import",

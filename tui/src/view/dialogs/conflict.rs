@@ -90,12 +90,12 @@ fn side_by_side(
     let values = versions(conflict_field).map(|(side, slots)| {
         let mut lines = text::wrap(&value(slots, ctx), columns - 3);
         for (index, line) in lines.iter_mut().enumerate() {
-            let mark = if index == 0 {
-                mark(conflict_field, side)
+            let marker = if index == 0 {
+                marker(conflict_field, side)
             } else {
                 "  "
             };
-            line.insert_str(0, mark);
+            line.insert_str(0, marker);
         }
         (lines, style(conflict_field, side, ctx))
     });
@@ -140,7 +140,7 @@ fn stacked(
     {
         let line = format!(
             "  {title:7}{}{}",
-            mark(conflict_field, side),
+            marker(conflict_field, side),
             value(slots, ctx)
         );
         lines.push(Line::styled(
@@ -159,11 +159,11 @@ fn versions(conflict_field: &FieldConflict) -> [(Option<Resolution>, &[Slot]); 3
 }
 
 fn label(conflict_field: &FieldConflict, is_selected: bool) -> String {
-    let mark = if is_selected { "› " } else { "  " };
-    format!("{mark}{}", conflict_field.field.label)
+    let marker = if is_selected { "› " } else { "  " };
+    format!("{marker}{}", conflict_field.field.label)
 }
 
-fn mark(conflict_field: &FieldConflict, side: Option<Resolution>) -> &'static str {
+fn marker(conflict_field: &FieldConflict, side: Option<Resolution>) -> &'static str {
     match side {
         Some(_) if conflict_field.choice == side => "✓ ",
         _ => "  ",

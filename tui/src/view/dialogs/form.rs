@@ -156,8 +156,8 @@ fn draw_fields(
 ) {
     let has_focus = slots.iter().any(|(index, _)| *index == form.focus);
     let required = slots.len() == 1 && slots[0].1.is_required;
-    let mark = if required { "*" } else { " " };
-    let label = cell::fit(&format!("{label}{mark}"), LABEL, Align::Left);
+    let marker = if required { "*" } else { " " };
+    let label = cell::fit(&format!("{label}{marker}"), LABEL, Align::Left);
     let style = if has_focus {
         ctx.theme.bold
     } else {

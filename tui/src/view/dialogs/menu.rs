@@ -17,9 +17,9 @@ pub(crate) fn draw(frame: &mut Frame<'_>, body: Rect, menu: &Menu, ctx: RenderCo
     let top = first_shown(menu.selected, usize::from(inner.height));
     for (row, (index, item)) in menu.items.iter().enumerate().skip(top).enumerate() {
         let is_selected = index == menu.selected;
-        let mark = if is_selected { "› " } else { "  " };
+        let marker = if is_selected { "› " } else { "  " };
         let label = cell::fit(
-            &format!("{mark}{}", item.label),
+            &format!("{marker}{}", item.label),
             usize::from(inner.width),
             Align::Left,
         );

@@ -34,7 +34,7 @@ pub(crate) fn draw(
         }
         Overlay::Import(prompt) => {
             let title = format!(" Import {} from (.csv, .ndjson): ", prompt.resource);
-            draw_input(frame, hints, title, &prompt.line, ("import-look", ctx));
+            draw_input(frame, hints, title, &prompt.line, ("import-preview", ctx));
         }
         Overlay::ImportReview(review) => import::draw(frame, body, review, ctx),
         Overlay::BulkOutcome(outcome) => outcome::draw(frame, body, outcome, ctx),

@@ -38,12 +38,12 @@ pub(crate) fn draw(frame: &mut Frame<'_>, body: Rect, palette: &Palette, ctx: Re
     let shown = palette.shown.iter().enumerate().skip(top).take(height);
     for (row, (index, entry)) in shown.enumerate() {
         let is_selected = index == palette.selected;
-        let (mark, style) = if is_selected {
+        let (marker, style) = if is_selected {
             ("› ", ctx.theme.selected)
         } else {
             ("  ", ctx.theme.plain)
         };
-        let name = cell::fit(&format!("{mark}{}", entry.name), NAME, Align::Left);
+        let name = cell::fit(&format!("{marker}{}", entry.name), NAME, Align::Left);
         let room = width.saturating_sub(NAME + KEYS);
         let help = cell::fit(entry.help, room, Align::Left);
         let keys = cell::fit(&text::cut(&entry.keys, KEYS), KEYS, Align::Right);

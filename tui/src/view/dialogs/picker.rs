@@ -51,14 +51,14 @@ pub(crate) fn draw(frame: &mut Frame<'_>, body: Rect, picker: &Picker, ctx: Rend
         .take(height)
         .enumerate()
     {
-        let mark = if index == picker.selected {
+        let marker = if index == picker.selected {
             "› "
         } else {
             "  "
         };
         let half = width * 11 / 20;
         let name = cell::fit(
-            &format!("{mark}{}", text::clean(&choice.label)),
+            &format!("{marker}{}", text::clean(&choice.label)),
             half - 1,
             Align::Left,
         );

@@ -102,8 +102,8 @@ fn counts(stats: &Stats, ctx: RenderContext<'_>) -> Line<'static> {
 }
 
 fn rounded(total: Total) -> String {
-    let mark = if total.exact { "" } else { "~" };
-    format!("{mark}{}", text::integer(total.value))
+    let marker = if total.exact { "" } else { "~" };
+    format!("{marker}{}", text::integer(total.value))
 }
 
 /// A line for each month, with its orders and revenue.

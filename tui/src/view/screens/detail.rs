@@ -55,14 +55,14 @@ pub(crate) fn draw(
                 selected_line = lines.len();
             }
             let label = if index == 0 { detail.label } else { "" };
-            let mark = if is_selected && index == 0 {
+            let marker = if is_selected && index == 0 {
                 "› "
             } else {
                 "  "
             };
             lines.push(Line::from(vec![
                 Span::styled(format!(" {label:<LABEL$}"), ctx.theme.label),
-                Span::raw(mark),
+                Span::raw(marker),
                 Span::styled(part, style),
             ]));
         }

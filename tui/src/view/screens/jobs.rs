@@ -129,7 +129,7 @@ fn row(job: &Job, (width, is_selected): (usize, bool), ctx: RenderContext<'_>) -
         .map(|text| format!(" {text}"))
         .collect();
     Line::from(vec![
-        Span::raw(format!("{}{name} ", cell::mark(is_selected))),
+        Span::raw(format!("{}{name} ", cell::marker(is_selected))),
         Span::styled(
             format!("{:<STATE$}", job.state.as_str()),
             style(job.state, ctx),

@@ -193,7 +193,7 @@ fn draw_table<R: Entity>(
             list.live.highlight_of(row.id().uuid()),
             list.marks.has(row.id().uuid()),
         );
-        let (mark, style) = match (highlight, is_marked) {
+        let (marker, style) = match (highlight, is_marked) {
             (Some(Highlight::Deleted), _) => (DELETED, ctx.theme.bad),
             (Some(Highlight::Changed), false) => (CHANGED, ctx.theme.fresh),
             (Some(Highlight::Changed), true) => (MARKED_AND_CHANGED, ctx.theme.fresh),
@@ -201,7 +201,7 @@ fn draw_table<R: Entity>(
             (None, false) => (" ", ctx.theme.plain),
         };
         let mut line = Line::from(Span::raw(if is_selected { "›" } else { " " }));
-        line.push_span(Span::styled(mark, style));
+        line.push_span(Span::styled(marker, style));
         for fitted in &columns {
             let value = (fitted.column.cell)(row);
             let text = cell::fit(&cell::show(&value, ctx), fitted.width, cell::align(&value));

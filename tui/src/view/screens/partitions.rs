@@ -144,7 +144,7 @@ fn row(
         Align::Left,
     );
     let mut spans = vec![
-        Span::raw(format!("{}{name} ", cell::mark(is_selected))),
+        Span::raw(format!("{}{name} ", cell::marker(is_selected))),
         Span::styled(format!("{state:<STATE$}"), style),
         Span::raw(format!("{} ", cell::fit(&rows, ROWS, Align::Right))),
     ];

@@ -46,7 +46,7 @@ const CLUSTER_CHECK: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub(super) struct Link {
     live: Arc<watch::Sender<Option<Live>>>,
-    keeper: AbortHandle,
+    maintenance: AbortHandle,
     /// Whether it was logged that Redis is full.
     is_full: AtomicBool,
 }
@@ -68,12 +68,12 @@ pub(super) enum Connection {
 
 impl Link {
     /// Connects, and reconnects until the `Link` is dropped.
-    pub(super) fn keep(address: RedisAddress, prefix: KeyPrefix) -> Self {
+    pub(super) fn maintain(address: RedisAddress, prefix: KeyPrefix) -> Self {
         let live = Arc::new(watch::Sender::new(None));
-        let keeper = tokio::spawn(keep(address, prefix, live.clone())).abort_handle();
+        let maintenance = tokio::spawn(maintain(address, prefix, live.clone())).abort_handle();
         Self {
             live,
-            keeper,
+            maintenance,
             is_full: AtomicBool::new(false),
         }
     }
@@ -159,7 +159,7 @@ impl Link {
 
 impl Drop for Link {
     fn drop(&mut self) {
-        self.keeper.abort();
+        self.maintenance.abort();
     }
 }
 
@@ -212,7 +212,11 @@ pub(super) fn epoch(run_id: &str, nonce: &str) -> String {
 }
 
 /// Keeps `live` up to date. The loop has no end: dropping the `Link` aborts the task.
-async fn keep(address: RedisAddress, prefix: KeyPrefix, live: Arc<watch::Sender<Option<Live>>>) {
+async fn maintain(
+    address: RedisAddress,
+    prefix: KeyPrefix,
+    live: Arc<watch::Sender<Option<Live>>>,
+) {
     static NUMBERS: AtomicU64 = AtomicU64::new(0);
 
     let mut delays = backoff();

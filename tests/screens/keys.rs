@@ -4,7 +4,7 @@ use crossterm::event::KeyCode;
 use stockroom_tui::{
     messages::event::Link,
     settings::{
-        keys::{self, Keymap},
+        keys::{self, Keymap, Keys},
         preferences::Preferences,
     },
 };
@@ -25,6 +25,23 @@ fn palette_finds_a_command_by_some_of_its_letters() {
     assert!(driver.screen().contains("No command matches"));
     driver.press(KeyCode::Enter);
     assert!(!driver.screen().contains("Commands"));
+}
+
+#[test]
+fn screen_names_the_keys_that_are_configured() {
+    let changes = [("jobs", "f9"), ("new", "a")];
+    let changes = changes.map(|(name, key)| (name.to_owned(), Keys::One(key.to_owned())));
+    let preferences = Preferences {
+        keys: Keymap::with(&changes.into()).unwrap(),
+        ..Preferences::default()
+    };
+    let mut driver = Driver::with((120, 40), preferences);
+    driver.link(Link::Up);
+    driver.answer("/v1/orders", &page(vec![], 0));
+    let screen = driver.screen();
+    assert!(screen.contains(" 4 Categories  F9 Jobs  6 "), "{screen}");
+    let advice = "No orders yet: a creates one, F9 offers test data.";
+    assert!(screen.contains(advice), "{screen}");
 }
 
 #[test]

@@ -59,19 +59,21 @@ pub(super) fn tab_titles(app: &App, width: usize) -> Vec<(Tab, String)> {
     } else {
         text::width(&crumbs.join(" › ")) + 4
     };
-    let titles = |show: fn(usize, Tab, bool) -> String| {
-        let tabs = Tab::ALL.into_iter().zip(1..);
-        let titles = tabs.map(|(tab, number)| (tab, show(number, tab, tab == app.navigation.tab)));
-        titles.collect::<Vec<_>>()
+    let titles = |show: fn(&str, Tab, bool) -> String| {
+        let titles = Tab::ALL.map(|tab| {
+            let key = app.preferences.keys.shown_of_tab(tab);
+            (tab, show(&key, tab, tab == app.navigation.tab))
+        });
+        titles.to_vec()
     };
-    let ways: [fn(usize, Tab, bool) -> String; 3] = [
-        |number, tab, _| format!(" {number} {} ", tab.title()),
-        |number, tab, _| format!(" {number} {}", tab.title()),
-        |number, tab, is_active| {
+    let ways: [fn(&str, Tab, bool) -> String; 3] = [
+        |key, tab, _| format!(" {key} {} ", tab.title()),
+        |key, tab, _| format!(" {key} {}", tab.title()),
+        |key, tab, is_active| {
             if is_active {
-                format!(" {number} {} ", tab.title())
+                format!(" {key} {} ", tab.title())
             } else {
-                format!(" {number} ")
+                format!(" {key} ")
             }
         },
     ];

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
-use super::{BINDINGS, Binding, Key, RENAMED, Scope};
+use super::{BINDINGS, Binding, Command, Key, RENAMED, Scope};
+use crate::model::tab::Tab;
 
 /// One or more key sequences for a binding, as `config.toml` contains them.
 #[derive(Clone, Debug, Deserialize)]
@@ -104,6 +105,13 @@ impl Keymap {
         bound.and_then(Bound::first).unwrap_or_default()
     }
 
+    /// The first key sequence that shows the tab, as text; empty if none does.
+    pub fn shown_of_tab(&self, tab: Tab) -> String {
+        let shows = |bound: &&Bound| bound.binding.command == Command::Tab(tab);
+        let bound = self.0.iter().find(shows);
+        bound.and_then(Bound::first).unwrap_or_default()
+    }
+
     /// Ensures three rules for each scope: no sequence has two meanings, none is the start of another (the longer one
     /// could never be completed), and no plain character is bound where users type text.
     fn check(&self) -> Result<(), String> {
@@ -184,7 +192,6 @@ pub(crate) fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> O
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::settings::keys::Command;
 
     fn changed(name: &str, keys: &str) -> Result<Keymap, String> {
         Keymap::with(&BTreeMap::from([(

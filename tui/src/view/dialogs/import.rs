@@ -73,13 +73,14 @@ pub(crate) fn draw(
         line_at(frame, inner, row, line);
     }
     let more = report.failed as usize > review.top + shown;
+    let (go, back) = (ctx.keys.shown("import-go"), ctx.keys.shown("back"));
     let note = match (review.is_preview(), review.changes()) {
         (true, 0) if refused == 0 => "All rows exist already.".to_owned(),
         (true, 0) if report.unchanged > 0 => "All other rows exist already.".into(),
         (true, 0) => "No row can be imported.".into(),
-        (true, _) if refused > 0 => "y imports the others; Esc cancels.".into(),
-        (true, _) => "y imports them; Esc cancels.".into(),
-        (false, _) => "Enter closes this.".into(),
+        (true, _) if refused > 0 => format!("{go} imports the others; {back} cancels."),
+        (true, _) => format!("{go} imports them; {back} cancels."),
+        (false, _) => format!("{back} closes this."),
     };
     let note = if more {
         format!("{note} More below: ↓.")

@@ -30,7 +30,8 @@ pub(crate) fn draw(frame: &mut Frame<'_>, body: Rect, palette: &Palette, ctx: Re
     let prompt = vec![Span::styled(": ", ctx.theme.label), Span::raw(typed)];
     line_at(frame, inner, 0, Line::from(prompt));
     if palette.shown.is_empty() {
-        let message = Line::styled("No command matches; Esc goes back.", ctx.theme.dim);
+        let message = format!("No command matches; {} goes back.", ctx.keys.shown("back"));
+        let message = Line::styled(message, ctx.theme.dim);
         return line_at(frame, inner, 2, message);
     }
     let height = usize::from(inner.height.saturating_sub(SEARCH_ROWS));

@@ -33,7 +33,10 @@ pub(crate) fn draw(frame: &mut Frame<'_>, body: Rect, picker: &Picker, ctx: Rend
         Some(error) => Some((text::clean(error).into_owned(), ctx.theme.bad)),
         None if !picker.choices.is_empty() => None,
         None if picker.is_loading() => Some(("loading…".into(), ctx.theme.dim)),
-        None => Some(("Nothing matches; Esc goes back.".into(), ctx.theme.dim)),
+        None => Some((
+            format!("Nothing matches; {} goes back.", ctx.keys.shown("back")),
+            ctx.theme.dim,
+        )),
     };
     if let Some((message, style)) = note {
         return line_at(frame, inner, 2, Line::styled(message, style));

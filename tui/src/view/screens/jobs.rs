@@ -226,15 +226,16 @@ fn detail(
             lines.push(Line::styled(format!(" {line}"), ctx.theme.bad));
         }
     }
+    let open = ctx.keys.shown("job-open");
     if let Some(report) = &job.report {
-        let message = counts(report, job);
+        let message = counts(report, job, &open);
         for line in text::wrap(&message, width.saturating_sub(2)) {
             lines.push(Line::styled(format!(" {line}"), ctx.theme.label));
         }
     }
     if job.has_export() {
         let bytes = text::bytes(job.file_bytes.unwrap_or_default());
-        let message = format!(" {bytes}, kept for a day; Enter saves it.");
+        let message = format!(" {bytes}, kept for a day; {open} saves it.");
         lines.push(Line::styled(message, ctx.theme.label));
     }
     let steps = job.progress.iter();
@@ -244,10 +245,10 @@ fn detail(
     lines
 }
 
-fn counts(report: &ImportReport, job: &Job) -> String {
+fn counts(report: &ImportReport, job: &Job, open: &str) -> String {
     let number = |count: u64| text::integer(i64::try_from(count).unwrap_or(i64::MAX));
     format!(
-        "{} new, {} changed, {} unchanged, {} refused. Enter {}.",
+        "{} new, {} changed, {} unchanged, {} refused. {open} {}.",
         number(report.created),
         number(report.updated),
         number(report.unchanged),

@@ -11,12 +11,14 @@ use crate::{
     messages::event::Link,
     model::{
         entity::{Column, Entity, Width},
+        tab::Tab,
         text,
     },
     screens::list::{
         Highlight, ListScreen,
         marks::{CHANGED, DELETED, MARKED, MARKED_AND_CHANGED},
     },
+    settings::keys::Keymap,
     view::{
         cell::{self, Align},
         render::RenderContext,
@@ -64,7 +66,11 @@ fn draw_title<R: Entity>(
 ) {
     let mut parts = Vec::new();
     if list.query.only.is_some() {
-        parts.push(format!("one {} (Esc: back)", R::NAME));
+        parts.push(format!(
+            "one {} ({}: back)",
+            R::NAME,
+            ctx.keys.shown("back")
+        ));
     }
     for chip in &list.query.chips {
         let name = chip
@@ -172,7 +178,9 @@ fn draw_table<R: Entity>(
         }
         (None, _) if !list.window.is_empty() => None,
         (None, Link::Down(_)) => Some(("Nothing is loaded yet.".into(), ctx.theme.dim)),
-        (None, _) => list.took.map(|_| (empty_words(list), ctx.theme.dim)),
+        (None, _) => list
+            .took
+            .map(|_| (empty_message(list, ctx.keys), ctx.theme.dim)),
     };
     if let Some((message, style)) = note {
         let lines = text::wrap(
@@ -220,15 +228,19 @@ fn draw_table<R: Entity>(
     }
 }
 
-fn empty_words<R: Entity>(list: &ListScreen<R>) -> String {
-    let query = &list.query;
+fn empty_message<R: Entity>(list: &ListScreen<R>, keys: &Keymap) -> String {
+    let (query, back) = (&list.query, keys.shown("wider"));
     if query.only.is_some() {
-        return format!("This {} was deleted. Esc goes back.", R::NAME);
+        return format!("This {} was deleted. {back} goes back.", R::NAME);
     }
     if query.search.is_empty() && query.chips.is_empty() {
-        return format!("No {} yet: n creates one, 5 offers test data.", R::PATH);
+        let (new, jobs) = (keys.shown("new"), keys.shown_of_tab(Tab::Jobs));
+        return format!(
+            "No {} yet: {new} creates one, {jobs} offers test data.",
+            R::PATH
+        );
     }
-    format!("No {} match. Esc shows all rows.", R::PATH)
+    format!("No {} match. {back} shows all rows.", R::PATH)
 }
 
 /// A column with its width on the screen.

@@ -18,6 +18,7 @@ mod documents {
 }
 
 mod wire {
+    pub mod access;
     pub mod bulk;
     pub mod change;
     pub mod page;
@@ -35,17 +36,19 @@ mod host {
     pub mod environment;
     pub mod local_paths;
     pub mod log_sink;
+    pub mod secret;
 }
 
 // Callers name a module without its folder: the folders only organise the source.
 pub use self::{
     documents::{check, document, format, table},
     entities::{category, customer, id, order, product, resource},
-    host::{environment, local_paths, log_sink},
-    wire::{bulk, change, page, partition, problem, stats},
+    host::{environment, local_paths, log_sink, secret},
+    wire::{access, bulk, change, page, partition, problem, stats},
     work::{job, seed},
 };
 
+pub use access::Role;
 pub use category::{Category, CategoryFilter, NewCategory};
 pub use customer::{Address, Customer, CustomerFilter, NewCustomer};
 pub use id::Id;
@@ -55,3 +58,4 @@ pub use page::{Count, Page, Total};
 pub use problem::{FieldError, Kind, Problem};
 pub use product::{NewProduct, Product, ProductFilter};
 pub use resource::Resource;
+pub use secret::Secret;

@@ -19,6 +19,22 @@ pub mod app {
     mod stats;
 }
 
+pub mod access {
+    //! Who may do what: tokens, roles, and the check of each request.
+
+    pub(crate) mod command;
+    pub(crate) mod guard;
+    pub(crate) mod known;
+    pub(crate) mod rights;
+    pub(crate) mod routes;
+    pub(crate) mod tokens;
+
+    pub use self::{
+        command::{TokenAction, command},
+        tokens::generate,
+    };
+}
+
 mod archive {
     //! Partitions as a feature: archive, restore, delete, export to and import from files.
 
@@ -127,6 +143,7 @@ pub mod store {
 mod http {
     //! Parses requests, and turns errors into responses.
 
+    pub(crate) mod actor;
     pub(crate) mod conditions;
     pub(crate) mod cursor;
     pub(crate) mod error;
@@ -135,6 +152,7 @@ mod http {
     pub(crate) mod origin;
     pub(crate) mod parameters;
     pub(crate) mod respond;
+    pub(crate) mod tls;
 }
 
 mod process {
@@ -144,6 +162,7 @@ mod process {
     pub(crate) mod interrupted;
     pub(crate) mod job_signals;
     pub(crate) mod lifecycle;
+    pub(crate) mod signals;
     pub(crate) mod spool;
     pub(crate) mod streams;
 }
@@ -157,19 +176,30 @@ pub mod local {
     mod lock;
     mod postgres;
     mod redis;
+    mod token;
     mod user;
 
     pub use self::{
         layout::{DATABASE, Durability, LocalError, ROLE},
         lock::ServerLock,
         postgres::{LocalPostgres, create_database, data_dir, make_private_dir},
+        token::token,
     };
 }
 
 pub use crate::{
-    app::{middleware, router::app, settings, state::AppState},
-    http::{error::Error, origin::Hosts},
-    process::clock::Clock,
+    app::{
+        middleware,
+        router::{app, route_table},
+        settings,
+        state::AppState,
+    },
+    http::{
+        error::Error,
+        origin::Hosts,
+        tls::{Tls, TlsFiles, TlsListener},
+    },
+    process::{clock::Clock, signals::Signals},
     seed::Generator,
     store::{
         cache,

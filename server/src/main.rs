@@ -16,9 +16,9 @@ use rustix::{
     process::{Resource, getrlimit, setrlimit, umask},
 };
 use sqlx::postgres::PgConnectOptions;
-use stockroom_common::{LogSink, environment, local_paths};
+use stockroom_common::{LogSink, Secret, environment, local_paths};
 use stockroom_server::{
-    AppState, Database, Options, Pooling,
+    AppState, Database, Options, Pooling, Signals, Tls, TlsListener, access,
     cache::{CacheOptions, RedisAddress, StoreKind},
     check_pooling,
     local::{self, Durability, LocalPostgres, ServerLock},
@@ -26,11 +26,7 @@ use stockroom_server::{
     settings::{Command, Listen, REDIS_URL, Settings},
     wait_for,
 };
-use tokio::{
-    net::{TcpListener, UnixListener},
-    signal::unix::{SignalKind, signal},
-    sync::watch,
-};
+use tokio::net::{TcpListener, UnixListener};
 
 /// Send buffer of a connection, in bytes: the most that the kernel holds for a client that does not read. Linux
 /// doubles the value.
@@ -70,7 +66,9 @@ fn parse() -> Settings {
     let is_explicit = matches.value_source("listen") != Some(ValueSource::DefaultValue);
     let mut settings = Settings::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
     let urls = settings.database().map(drop);
-    let checked = urls.and(settings.redis().map(drop));
+    let checked = urls
+        .and(settings.redis().map(drop))
+        .and(settings.admin_token().map(drop));
     if let Err(message) = checked.and_then(|()| check_folder(&settings)) {
         Settings::command()
             .error(clap::error::ErrorKind::ValueValidation, message)
@@ -127,16 +125,16 @@ async fn serve(settings: Settings, log: &LogSink) -> Result<(), Failure> {
         let data_dir = local::data_dir(settings.data_dir.as_deref())?;
         return Ok(local::guard::run(&data_dir, durability).await?);
     }
-    if settings.listen.is_remote() && !settings.insecure_remote {
-        let message = "would let everybody on the network read and change the shop, for there is no \
-            authentication yet; listen on 127.0.0.1, or add --insecure-remote if that is what you want";
+    if settings.listen.is_remote() && settings.tls().is_none() && !settings.insecure_remote {
+        let message = "would send tokens and data over the network unencrypted; add --tls-cert and --tls-key, \
+            listen on 127.0.0.1, or add --insecure-remote if a proxy adds TLS";
         return Err(format!("listening on {} {message}", settings.listen).into());
     }
     // Fails only if a provider is already installed, which is fine.
     let _ = rustls::crypto::ring::default_provider().install_default();
 
     raise_file_limit();
-    let signals = Signals::listen()?;
+    let signals = Signals::listen(settings.local)?;
     let database = tokio::select! {
         database = Server::open(&settings) => database?,
         () = signals.first() => return Ok(()),
@@ -146,46 +144,71 @@ async fn serve(settings: Settings, log: &LogSink) -> Result<(), Failure> {
     result
 }
 
+/// Waits for the database and brings its schema up to date.
+async fn prepare_database(settings: &Settings, server: &Server) -> Result<Database, Failure> {
+    let limit = Duration::from_secs(settings.start_timeout.into());
+    wait_for(&server.options, limit).await?;
+    let pooling = settings.pooling();
+    if pooling == Pooling::Session {
+        check_pooling(&server.options).await?;
+    }
+    migrate(&server.options, pooling).await?;
+    let options = server.options.clone();
+    Ok(Database::new(options, pooling, settings.max_connections))
+}
+
+fn options(settings: &Settings, server: &Server, log: &LogSink) -> Result<Options, Failure> {
+    let seconds = |seconds: u32| Duration::from_secs(seconds.into());
+    Ok(Options {
+        orders_from: settings.orders_from(),
+        hosts: settings.hosts(),
+        require_if_match: settings.require_if_match,
+        partition_interval: settings.partition_interval,
+        orders_retention: settings.orders_retention,
+        changes_retention: settings.changes_retention,
+        leave_delay: if settings.local {
+            Duration::ZERO
+        } else {
+            seconds(settings.leave_delay)
+        },
+        drain_limit: seconds(settings.drain_limit),
+        log: Some(log.clone()),
+        admin_tokens: server.admin_tokens(settings)?,
+        log_without_queries: settings.log_without_queries,
+        cache: CacheOptions {
+            store: cache_store(settings, server)?,
+            memory_bytes: u64::from(settings.cache_memory) << 20,
+            ..CacheOptions::default()
+        },
+        ..Options::default()
+    })
+}
+
 async fn serve_database(
     settings: &Settings,
     server: &Server,
     signals: &Signals,
     log: &LogSink,
 ) -> Result<(), Failure> {
-    let store = cache_store(settings, server)?;
-    let seconds = |seconds: u32| Duration::from_secs(seconds.into());
-    let prepare = async {
-        wait_for(&server.options, seconds(settings.start_timeout)).await?;
-        let pooling = settings.pooling();
-        if pooling == Pooling::Session {
-            check_pooling(&server.options).await?;
-        }
-        migrate(&server.options, pooling).await?;
-        let database = Database::new(server.options.clone(), pooling, settings.max_connections);
-        let options = Options {
-            orders_from: settings.orders_from(),
-            hosts: settings.hosts(),
-            require_if_match: settings.require_if_match,
-            partition_interval: settings.partition_interval,
-            orders_retention: settings.orders_retention,
-            changes_retention: settings.changes_retention,
-            leave_delay: if settings.local {
-                Duration::ZERO
-            } else {
-                seconds(settings.leave_delay)
-            },
-            drain_limit: seconds(settings.drain_limit),
-            log: Some(log.clone()),
-            log_without_queries: settings.log_without_queries,
-            cache: CacheOptions {
-                store,
-                memory_bytes: u64::from(settings.cache_memory) << 20,
-                ..CacheOptions::default()
-            },
-            ..Options::default()
+    if let Some(Command::Token(action)) = &settings.command {
+        let database = tokio::select! {
+            database = prepare_database(settings, server) => database?,
+            () = signals.first() => return Ok(()),
         };
+        return Ok(access::command(&database, action.clone()).await?);
+    }
+    let prepare = async {
+        let database = prepare_database(settings, server).await?;
+        let options = options(settings, server, log)?;
         database.check_clock(&options.clock).await?;
-        AppState::new(database, options).await
+        let state = AppState::new(database, options).await?;
+        if !state.has_tokens() {
+            tracing::warn!(
+                "there is no token yet, so no request is accepted; create one with \
+                `stockroom-server token create --role admin --name NAME`"
+            );
+        }
+        Ok::<_, Failure>(state)
     };
     let state = tokio::select! {
         state = prepare => state?,
@@ -198,15 +221,23 @@ async fn serve_database(
     if let Some(Command::Seed(request)) = &settings.command {
         return Ok(seed::command(&state, request.clone(), signals.first()).await?);
     }
+    let tls = tls(settings, signals)?;
     let shutdown = shutdown(state.clone(), signals.clone(), settings.local);
     tracing::info!(
         version = env!("CARGO_PKG_VERSION"),
+        tls = tls.is_some(),
         "listening on {}",
         settings.listen
     );
     let database = state.database().clone();
     match &settings.listen {
-        Listen::Tcp(address) => run(bind_tcp(address).await?, state, shutdown).await,
+        Listen::Tcp(address) => {
+            let listener = bind_tcp(address).await?;
+            match tls {
+                Some(tls) => run(TlsListener::new(listener, tls), state, shutdown).await,
+                None => run(listener, state, shutdown).await,
+            }
+        }
         // The socket file is not removed: it may already belong to the next server.
         Listen::Unix(path) => run(bind_unix(path)?, state, shutdown).await,
     }
@@ -249,6 +280,17 @@ fn cache_store(settings: &Settings, server: &Server) -> Result<StoreKind, Failur
         Some(socket) => Ok(StoreKind::Redis(RedisAddress::socket(&socket)?)),
         None => Ok(StoreKind::Memory),
     }
+}
+
+/// The certificate for TLS, which is read again when its files change.
+fn tls(settings: &Settings, signals: &Signals) -> Result<Option<Tls>, Failure> {
+    let Some(files) = settings.tls() else {
+        return Ok(None);
+    };
+    let tls = Tls::load(files)?;
+    let mut signals = signals.clone();
+    tokio::spawn(tls.clone().follow(async move || signals.reload().await));
+    Ok(Some(tls))
 }
 
 async fn bind_tcp(address: &std::net::SocketAddr) -> Result<TcpListener, Failure> {
@@ -311,6 +353,17 @@ impl Server {
         })
     }
 
+    /// The tokens of administrators: the one that is set, and with a private PostgreSQL that of the data folder, which
+    /// the client of this user looks for.
+    fn admin_tokens(&self, settings: &Settings) -> Result<Vec<Secret>, Failure> {
+        let mut tokens: Vec<Secret> = settings.admin_token()?.into_iter().collect();
+        if self.private.is_some() {
+            let data_dir = local::data_dir(settings.data_dir.as_deref())?;
+            tokens.push(local::token(&data_dir, access::generate)?);
+        }
+        Ok(tokens)
+    }
+
     async fn close(self) {
         if let Some((postgres, _lock)) = self.private
             && let Err(error) = postgres.stop().await
@@ -327,41 +380,4 @@ fn raise_file_limit() {
     limit.current = limit.maximum;
     // If that is not allowed, the limit stays unchanged.
     let _ = setrlimit(Resource::Nofile, limit);
-}
-
-/// Counts the signals SIGINT (ctrl-c), SIGTERM and SIGHUP.
-#[derive(Clone)]
-struct Signals(watch::Receiver<u32>);
-
-impl Signals {
-    fn listen() -> std::io::Result<Self> {
-        let mut interrupt = signal(SignalKind::interrupt())?;
-        let mut terminate = signal(SignalKind::terminate())?;
-        let mut hangup = signal(SignalKind::hangup())?;
-        let (count, signals) = watch::channel(0);
-        tokio::spawn(async move {
-            loop {
-                tokio::select! {
-                    _ = interrupt.recv() => {}
-                    _ = terminate.recv() => {}
-                    _ = hangup.recv() => {}
-                }
-                count.send_modify(|count| *count += 1);
-            }
-        });
-        Ok(Self(signals))
-    }
-
-    async fn first(&self) {
-        self.reach(1).await;
-    }
-
-    async fn second(&self) {
-        self.reach(2).await;
-    }
-
-    async fn reach(&self, number: u32) {
-        // The sender lives as long as the runtime.
-        let _ = self.0.clone().wait_for(|count| *count >= number).await;
-    }
 }

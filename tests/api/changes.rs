@@ -5,8 +5,8 @@ use stockroom_tests::{Shop, path};
 
 async fn log(shop: &Shop) -> Vec<Value> {
     sqlx::query_scalar(
-        "select jsonb_build_object('actor', actor, 'entity', entity, 'op', op, 'version', version,
-            'before', before, 'after', after)
+        "select jsonb_build_object('actor', actor, 'on_behalf_of', on_behalf_of, 'entity', entity,
+            'op', op, 'version', version, 'before', before, 'after', after)
         from changes order by at, version",
     )
     .fetch_all(&shop.pool)
@@ -24,16 +24,16 @@ async fn change_log_records_every_write_with_its_actor() {
         .request(reqwest::Method::DELETE, &path)
         .header("stockroom-actor", "ada");
     shop.send(request).await.ok(204);
-    let entry = |actor: &str, op: &str, version: i64, before: &Value, after: &Value| {
+    let entry = |on_behalf_of: &Value, op: &str, version: i64, before: &Value, after: &Value| {
         json!({
-            "actor": actor, "entity": "category", "op": op, "version": version,
+            "actor": "admin", "on_behalf_of": on_behalf_of, "entity": "category", "op": op, "version": version,
             "before": before, "after": after,
         })
     };
     let expected = [
-        entry("anonymous", "create", 1, &Value::Null, &row),
-        entry("anonymous", "update", 2, &row, &patched),
-        entry("ada", "delete", 2, &patched, &Value::Null),
+        entry(&Value::Null, "create", 1, &Value::Null, &row),
+        entry(&Value::Null, "update", 2, &row, &patched),
+        entry(&json!("ada"), "delete", 2, &patched, &Value::Null),
     ];
     assert_eq!(log(&shop).await, expected);
 }

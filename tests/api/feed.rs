@@ -201,10 +201,7 @@ async fn feed_delivers_an_entry_that_commits_late() {
     .unwrap();
     shop.category("Tea").await;
     let first = events.next_with_data().await;
-    assert_eq!(
-        (first.id, &first.data["actor"]),
-        (Some(1), &json!("anonymous"))
-    );
+    assert_eq!((first.id, &first.data["actor"]), (Some(1), &json!("admin")));
     late.commit().await.unwrap();
     let second = events.next_with_data().await;
     assert_eq!(

@@ -1,5 +1,6 @@
 //! The REST API over a real socket with a real PostgreSQL. One file per resource or subject, in folders by area.
 
+mod access;
 mod changes;
 mod feed;
 mod migrations;

@@ -1,6 +1,6 @@
 //! Runs the examples of the README exactly as printed.
 
-use stockroom_tests::Shop;
+use stockroom_tests::{Shop, admin_token};
 
 const README: &str = include_str!("../../README.md");
 
@@ -18,17 +18,15 @@ async fn readme_examples_work() {
     assert!(examples.len() >= 3, "the README lost its examples");
     let script = examples
         .join("\n")
-        .replace("http://127.0.0.1:7878", &shop.base);
+        .replace("http://127.0.0.1:7878", &shop.base)
+        .replace("~/.local/share/stockroom/token", "token")
+        // `-f` makes curl fail if the server refuses the request.
+        .replace("command curl", "command curl -f");
     let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("token"), admin_token().expose()).unwrap();
     let output = tokio::process::Command::new("bash")
         .current_dir(folder.path())
-        // `-f` makes curl fail if the server refuses the request.
-        .args([
-            "-euo",
-            "pipefail",
-            "-c",
-            &format!("curl() {{ command curl -f \"$@\"; }}\n{script}"),
-        ])
+        .args(["-euo", "pipefail", "-c", &script])
         .output()
         .await
         .unwrap();

@@ -5,6 +5,7 @@ mod commands;
 mod faults;
 mod jobs;
 mod lists;
+mod login;
 mod newcomer;
 mod runner;
 mod surroundings;

@@ -5,7 +5,7 @@ use std::{
     io::Write,
     process::{Command, Stdio},
 };
-use stockroom_tests::{Shop, binary, temp_dir};
+use stockroom_tests::{Shop, admin_token, binary, temp_dir};
 
 pub(crate) struct Ran {
     pub(crate) code: i32,
@@ -66,11 +66,24 @@ impl Client {
         self.run_with(arguments, input).await
     }
 
+    /// Runs the client with additional environment variables and this text on its standard input.
+    pub(crate) async fn run_on_as(
+        &self,
+        environment: &[(&str, &str)],
+        input: &str,
+        arguments: &[&str],
+    ) -> Ran {
+        let mut command = self.command(arguments);
+        command.envs(environment.iter().copied());
+        Self::finish(command, input).await
+    }
+
     pub(crate) fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(binary("stockroom"));
         command
             .args(arguments)
             .env("STOCKROOM_SERVER", &self.base)
+            .env("STOCKROOM_TOKEN", admin_token().expose())
             .env("HOME", self.home.path())
             .env_remove("XDG_CONFIG_HOME")
             .env_remove("XDG_STATE_HOME")
@@ -85,7 +98,10 @@ impl Client {
     }
 
     pub(crate) async fn run_with(&self, arguments: &[&str], input: &str) -> Ran {
-        let mut command = self.command(arguments);
+        Self::finish(self.command(arguments), input).await
+    }
+
+    async fn finish(mut command: Command, input: &str) -> Ran {
         command
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())

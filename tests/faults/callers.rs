@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use stockroom_server::Options;
-use stockroom_tests::Shop;
+use stockroom_tests::{Shop, admin_token};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
@@ -83,7 +83,8 @@ async fn oversized_body_is_refused_before_it_is_sent() {
         let mut stream = TcpStream::connect(&address).await.unwrap();
         let head = format!(
             "POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n\
-            Content-Length: {length}\r\nExpect: 100-continue\r\n\r\n"
+            Authorization: Bearer {}\r\nContent-Length: {length}\r\nExpect: 100-continue\r\n\r\n",
+            admin_token().expose()
         );
         stream.write_all(head.as_bytes()).await.unwrap();
         let mut answer = [0; 64];

@@ -8,7 +8,7 @@ use reqwest::{Body, Method};
 use rustix::process::{Resource, getrlimit, setrlimit};
 use serde_json::json;
 use stockroom_server::Options;
-use stockroom_tests::{Answer, Deadline, SharedShop, Shop};
+use stockroom_tests::{Answer, Deadline, SharedShop, Shop, admin_token};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
@@ -61,7 +61,8 @@ async fn import_ends_when_its_caller_disconnects() {
         .await
         .unwrap();
     let head = format!(
-        "POST {IMPORT} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {}\r\n\r\n",
+        "POST {IMPORT} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {}\r\nContent-Length: {}\r\n\r\n",
+        admin_token().expose(),
         rows.len()
     );
     caller.write_all(head.as_bytes()).await.unwrap();

@@ -8,7 +8,9 @@ use std::{
 
 use reqwest::Client;
 use rustix::process::{Pid, Signal, kill_process};
-use stockroom_tests::{binary, database_url, eventually, free_port, fresh_database, http_client};
+use stockroom_tests::{
+    admin_token, binary, database_url, eventually, free_port, fresh_database, http_client,
+};
 
 /// Number of logged requests; their lines amount to several times the capacity of a pipe.
 const REQUESTS: usize = 1_500;
@@ -31,6 +33,7 @@ impl Server {
             .env("STOCKROOM_LISTEN", format!("127.0.0.1:{port}"))
             .env("STOCKROOM_LEAVE_DELAY", "0")
             .env("STOCKROOM_LOG", "info")
+            .env("STOCKROOM_ADMIN_TOKEN", admin_token().expose())
             .envs(environment.iter().copied())
             .stdin(Stdio::null())
             .stderr(stderr)
@@ -128,6 +131,9 @@ async fn log_line_names_caller_and_actor_and_the_query_only_if_allowed() {
             .get(format!("{}/v1/customers?q=lovelace", server.base))
             .header("stockroom-actor", "bob");
         assert_eq!(request.send().await.unwrap().status(), 200);
+        let leaking = format!("{}/v1/orders?key={}", server.base, admin_token().expose());
+        let leaking = server.client.get(leaking).send().await;
+        assert_eq!(leaking.unwrap().status(), 400);
         let mut log = server.child.stderr.take().unwrap();
         server.stop();
         let mut text = String::new();
@@ -138,6 +144,7 @@ async fn log_line_names_caller_and_actor_and_the_query_only_if_allowed() {
             .unwrap();
         for part in [
             "caller=\"127.0.0.1:",
+            "token=\"admin\"",
             "actor=\"bob\"",
             "method=GET",
             "status=200",
@@ -145,5 +152,9 @@ async fn log_line_names_caller_and_actor_and_the_query_only_if_allowed() {
             assert!(line.contains(part), "{part}: {line}");
         }
         assert_eq!(line.contains("lovelace"), shows_query, "{line}");
+        assert!(
+            text.contains("/v1/orders") && !text.contains("sr_"),
+            "{text}"
+        );
     }
 }

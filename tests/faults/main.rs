@@ -9,3 +9,4 @@ mod leaving;
 mod log;
 mod poolers;
 mod start;
+mod tls;

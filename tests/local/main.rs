@@ -62,7 +62,13 @@ async fn postgres_stops_with_its_server_and_keeps_the_data() {
         .into_iter()
         .enumerate()
     {
-        let mut server = ServerProcess::start(dir.path(), &[]);
+        // To a server that is not local, SIGHUP means to read its files again.
+        let flags: &[&str] = if signal == Signal::HUP {
+            &["--local"]
+        } else {
+            &[]
+        };
+        let mut server = ServerProcess::start(dir.path(), flags);
         let client = server.client();
         assert_eq!(
             get(&client, "/v1/categories").await["items"]

@@ -1,12 +1,12 @@
 //! Colours in addition to words, and what remains without colours.
 
-use crossterm::event::KeyCode;
+use crossterm::event::{KeyCode, MouseButton, MouseEventKind};
 use ratatui::style::{Color, Modifier};
 use stockroom_tui::{
     messages::event::Link,
     settings::{
         preferences::Preferences,
-        theme::{ColorSupport, Scheme, Theme},
+        theme::{ColorSupport, Scheme, ServerColor, Theme},
     },
 };
 
@@ -20,6 +20,44 @@ fn dressed(preferences: Preferences, size: (u16, u16)) -> Driver {
     let customers = [0, 4].map(customer).to_vec();
     driver.answer("/v1/customers?id=", &page(customers, 2));
     driver
+}
+
+#[test]
+fn name_of_the_server_is_always_on_the_screen_and_clicks_still_hit_the_tabs() {
+    for size in SIZES {
+        let preferences = Preferences {
+            server: Some((
+                "production".into(),
+                ServerColor::Red.style(ColorSupport::Sixteen),
+            )),
+            ..Preferences::default()
+        };
+        let mut driver = Driver::with(size, preferences);
+        driver.link(Link::Up);
+        driver.answer("/v1/orders", &page((0..3).map(order).collect(), 3));
+        driver.settle();
+        let badge = driver.style_of("production");
+        assert_eq!(badge.fg, Some(Color::Red));
+        let tabs = driver.screen().lines().next().unwrap().to_owned();
+        assert!(
+            tabs.ends_with(" production") && tabs.contains(" 7"),
+            "{tabs}"
+        );
+        let customers = tabs.find('2').unwrap() as u16;
+        driver.mouse(MouseEventKind::Down(MouseButton::Left), (customers, 0));
+        driver.answer("/v1/customers", &page(vec![], 0));
+        assert!(
+            driver.screen().contains("No customers"),
+            "{}",
+            driver.screen()
+        );
+        driver.press(KeyCode::Char('n'));
+        assert!(
+            driver.screen().contains("production"),
+            "{}",
+            driver.screen()
+        );
+    }
 }
 
 #[test]

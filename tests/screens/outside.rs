@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeMap, convert::Infallible};
 
+use stockroom_common::Secret;
 use stockroom_tui::{
     messages::{
         call::{Call, Ticket},
@@ -32,6 +33,8 @@ pub(crate) struct Outside {
     pub(crate) exports: BTreeMap<Uuid, String>,
     /// The state that is kept for the next run.
     pub(crate) remembered: Option<Memory>,
+    /// The token that the user has logged in with.
+    pub(crate) token: Option<Secret>,
     /// How often a full redraw was requested.
     pub(crate) repaints: usize,
 }
@@ -78,6 +81,10 @@ impl Environment for Outside {
 
     fn remember(&mut self, memory: Memory) {
         self.remembered = Some(memory);
+    }
+
+    fn log_in(&mut self, secret: Secret) {
+        self.token = Some(secret);
     }
 
     fn copy(&mut self, text: String) {

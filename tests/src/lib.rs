@@ -35,7 +35,7 @@ pub use crate::{
         proxy,
         redis::RedisProcess,
     },
-    shop::{SharedShop, Shop, caching_in, http_client, path},
+    shop::{SharedShop, Shop, admin_token, caching_in, client_with, http_client, path, with_token},
     terminal::Terminal,
 };
 

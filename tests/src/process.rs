@@ -11,6 +11,8 @@ use std::{
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
+use crate::{admin_token, with_token};
+
 /// How long a test waits for anything before it fails.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -119,6 +121,7 @@ impl ServerProcess {
             .arg(format!("unix:{}", socket.display()))
             .env_remove("DATABASE_URL")
             .env("STOCKROOM_LOG", "warn")
+            .env("STOCKROOM_ADMIN_TOKEN", admin_token().expose())
             .stdin(Stdio::null())
             .spawn()
             .unwrap();
@@ -130,6 +133,7 @@ impl ServerProcess {
         crate::shop::install_tls();
         reqwest::Client::builder()
             .unix_socket(self.socket.as_path())
+            .default_headers(with_token(&admin_token()))
             .build()
             .unwrap()
     }

@@ -2,9 +2,13 @@
 
 use std::{sync::Arc, time::Duration};
 
-use reqwest::{Client, Method, RequestBuilder};
+use reqwest::{
+    Client, Method, RequestBuilder,
+    header::{AUTHORIZATION, HeaderMap, HeaderValue},
+};
 use serde_json::{Value, json};
 use sqlx::{AssertSqlSafe, PgPool, Postgres, Transaction};
+use stockroom_common::{Secret, access};
 use stockroom_server::{
     AppState, Database, Options, Pooling,
     cache::{CacheOptions, StoreKind},
@@ -49,6 +53,27 @@ pub fn http_client() -> Client {
         .timeout(Duration::from_secs(30))
         // A hanging server makes the client open extra connections, and without this limit it keeps all of them.
         .pool_max_idle_per_host(32);
+    builder
+        .default_headers(with_token(&admin_token()))
+        .build()
+        .unwrap()
+}
+
+/// The token with which tests do everything; servers of the harness accept it.
+pub fn admin_token() -> Secret {
+    access::secret_of(&"t".repeat(access::RANDOM_LENGTH))
+}
+
+/// The headers of a request with this token.
+pub fn with_token(token: &Secret) -> HeaderMap {
+    let value = HeaderValue::try_from(format!("Bearer {}", token.expose())).unwrap();
+    HeaderMap::from_iter([(AUTHORIZATION, value)])
+}
+
+/// A client that sends this token, without a time limit.
+pub fn client_with(token: &Secret) -> Client {
+    install_tls();
+    let builder = Client::builder().default_headers(with_token(token));
     builder.build().unwrap()
 }
 
@@ -88,7 +113,10 @@ impl Shop {
 
     /// Like [`Shop::serve_with_exactly`], but with separate connections of the server to the database of the pool.
     pub async fn serve_over(database: Database, pool: PgPool, options: Options) -> Self {
-        install_tls();
+        let options = Options {
+            admin_tokens: vec![admin_token()],
+            ..options
+        };
         let state = AppState::new(database.clone(), options).await.unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let base = format!("http://{}", listener.local_addr().unwrap());
@@ -102,7 +130,7 @@ impl Shop {
         });
         Self {
             base,
-            client: Client::new(),
+            client: client_with(&admin_token()),
             pool,
             database,
             stop: Some(stop),

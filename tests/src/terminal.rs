@@ -10,7 +10,7 @@ use std::{
 
 use portable_pty::{Child, CommandBuilder, MasterPty, PtySize, native_pty_system};
 
-use crate::process::binary;
+use crate::{admin_token, process::binary};
 
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -129,6 +129,9 @@ impl Terminal {
         command.env("TERM", "xterm-256color");
         command.env("TZ", "UTC");
         command.env("STOCKROOM_LOG", "warn");
+        if command.get_env("STOCKROOM_TOKEN").is_none() {
+            command.env("STOCKROOM_TOKEN", admin_token().expose());
+        }
         let child = pty.slave.spawn_command(command).unwrap();
         drop(pty.slave);
         let seen = Arc::new(Mutex::new(Seen {

@@ -37,11 +37,13 @@ pub mod messages {
 pub mod io {
     pub mod api;
     pub(crate) mod clipboard;
+    pub mod credentials;
     pub(crate) mod editor;
     pub(crate) mod link;
     pub(crate) mod local;
     pub mod log;
     pub(crate) mod pending_exports;
+    pub mod server;
     pub(crate) mod terminal;
 }
 
@@ -90,6 +92,7 @@ pub mod cli {
     pub mod command;
     mod doctor;
     mod jobs;
+    mod login;
     mod output;
     mod rows;
     pub mod settings;

@@ -1,6 +1,6 @@
 //! The `stockroom` binary: reads the settings and runs the client.
 
-use std::{io::Write, process::ExitCode};
+use std::{ffi::OsString, io::Write, process::ExitCode};
 
 use clap::{CommandFactory, FromArgMatches};
 use stockroom_common::environment;
@@ -12,9 +12,19 @@ use stockroom_tui::{
     run::{Error, run},
 };
 
+/// The arguments; `@name` as the first one means `--server @name`.
+fn arguments() -> Vec<OsString> {
+    let mut arguments: Vec<OsString> = std::env::args_os().collect();
+    let is_name = |first: &OsString| first.as_encoded_bytes().starts_with(b"@");
+    if arguments.get(1).is_some_and(is_name) {
+        arguments.insert(1, "--server".into());
+    }
+    arguments
+}
+
 #[tokio::main]
 async fn main() -> ExitCode {
-    let matches = environment::forgiving(Settings::command()).get_matches();
+    let matches = environment::forgiving(Settings::command()).get_matches_from(arguments());
     let mut settings = Settings::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
     // Fails only if a provider is already installed, which is fine.
     let _ = rustls::crypto::ring::default_provider().install_default();

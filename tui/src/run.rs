@@ -20,7 +20,7 @@ use self::{
 use crate::{
     app::state::App,
     cli::settings::Settings,
-    io::{api::Api, link, log, pending_exports::PendingExports, terminal::Screen},
+    io::{link, log, pending_exports::PendingExports, server::Http, terminal::Screen},
     messages::{
         event::{Effect, MouseMode},
         request::Toast,
@@ -71,7 +71,8 @@ pub async fn run(settings: &Settings) -> Result<(), Error> {
         events: sender.clone(),
         terminal: terminal_sender,
     };
-    let api = Api::new(&server, sender.clone())?;
+    let credentials = settings.credentials(&server, local.as_ref());
+    let http = Http::new(&server, credentials.map_err(Error::Settings)?)?;
     let mut screen = Screen::take()?;
     let size = screen.terminal.size()?;
     let size = (size.width, size.height);
@@ -80,6 +81,7 @@ pub async fn run(settings: &Settings) -> Result<(), Error> {
     app.restore(memory);
     app.toast = fault.map(Toast::Error);
     app.connection.new_shop = new_shop;
+    app.connection.is_local = local.is_some();
     let mut exports = PendingExports::of(server.address());
     app.track_exports(exports.take_over());
     screen.set_title(&format!("Stockroom · {}", app.connection.server))?;
@@ -88,10 +90,10 @@ pub async fn run(settings: &Settings) -> Result<(), Error> {
     if app.preferences.has_mouse {
         screen.set_mouse(MouseMode::Client)?;
     }
-    tokio::spawn(link::keep_connected(server, local, sender.clone()));
+    tokio::spawn(link::keep_connected(http.clone(), local, sender.clone()));
     tokio::spawn(forward_signals(sender.clone()));
     watch_terminal(sender.clone());
-    let mut process = Process::new(api, exports, screen, senders);
+    let mut process = Process::new(http, exports, screen, senders);
     let mut executor = Effects::default();
     let mut effects = Vec::new();
     while !executor.is_quitting {

@@ -41,6 +41,11 @@ pub fn api_socket(data_dir: &Path) -> PathBuf {
     socket_dir(data_dir, "api").join("api.sock")
 }
 
+/// The file with the token of a local server, which only its user can read.
+pub fn token_file(data_dir: &Path) -> PathBuf {
+    data_dir.join("token")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use uuid::Uuid;
 
-use crate::document::FieldChange;
+use crate::{access::author, document::FieldChange};
 
 /// An entry of the log in the live feed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -13,7 +13,11 @@ pub struct ChangeEvent {
     /// Grows by one with each entry; an entry never appears after one with a higher position. The `id` of the event.
     pub position: i64,
     pub at: DateTime<Utc>,
+    /// The name of the token, or of the part of the server, that made the change.
     pub actor: String,
+    /// For whom, if the request said so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub on_behalf_of: Option<String>,
     /// The singular name of a resource, `partition`, or `import` for the end of a long import.
     pub entity: String,
     /// None if many rows were changed at once.
@@ -29,6 +33,13 @@ pub struct ChangeEvent {
     pub touched: Vec<TouchedRow>,
 }
 
+impl ChangeEvent {
+    /// The author, for people.
+    pub fn author(&self) -> String {
+        author(&self.actor, self.on_behalf_of.as_deref())
+    }
+}
+
 /// A row that was changed by a write to another row.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TouchedRow {
@@ -40,7 +51,11 @@ pub struct TouchedRow {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HistoryEntry {
     pub at: DateTime<Utc>,
+    /// The name of the token, or of the part of the server, that made the change.
     pub actor: String,
+    /// For whom, if the request said so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub on_behalf_of: Option<String>,
     pub op: Op,
     /// The version of the row after the write, or its last version if it was deleted.
     pub version: i64,
@@ -50,6 +65,13 @@ pub struct HistoryEntry {
     pub before: Option<Value>,
     /// The row after the write; none if it was deleted.
     pub after: Option<Value>,
+}
+
+impl HistoryEntry {
+    /// The author, for people.
+    pub fn author(&self) -> String {
+        author(&self.actor, self.on_behalf_of.as_deref())
+    }
 }
 
 /// The history of a row, newest entry first.

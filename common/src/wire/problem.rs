@@ -121,6 +121,8 @@ impl std::fmt::Display for FieldError {
 pub enum Kind {
     /// The request cannot be read: bad JSON, an unknown field or parameter, a wrong type.
     Unreadable,
+    /// The token is missing, or not accepted.
+    Unauthenticated,
     Forbidden,
     NotFound,
     MethodNotAllowed,
@@ -151,6 +153,7 @@ impl Kind {
     const fn row(self) -> (u16, &'static str, &'static str) {
         match self {
             Self::Unreadable => (400, "unreadable", "The request cannot be read"),
+            Self::Unauthenticated => (401, "unauthenticated", "A token is needed"),
             Self::Forbidden => (403, "forbidden", "That is not allowed"),
             Self::NotFound => (404, "not-found", "It does not exist"),
             Self::MethodNotAllowed => (405, "method-not-allowed", "That cannot be done here"),

@@ -8,7 +8,8 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::{
-    Id, Problem,
+    Id, Problem, Role,
+    access::author,
     bulk::{ImportReport, OnError},
     check::Checks,
     format::Format,
@@ -26,6 +27,9 @@ pub struct Job {
     pub request: JobRequest,
     /// Who requested the job.
     pub actor: String,
+    /// For whom, if the request said so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub on_behalf_of: Option<String>,
     /// The steps of the job, in the order of execution.
     pub progress: Vec<Step>,
     /// The outcome of the rows of an imported file so far. Lists of jobs omit the refused rows.
@@ -160,6 +164,11 @@ pub struct Step {
 }
 
 impl Job {
+    /// Who requested the job, for people.
+    pub fn author(&self) -> String {
+        author(&self.actor, self.on_behalf_of.as_deref())
+    }
+
     /// Whether the job is queued or running and loads exactly these rows. A missing `until` matches any.
     pub fn will_load(&self, sizes: &NewSeedJob) -> bool {
         let JobRequest::Seed(request) = &self.request else {
@@ -213,6 +222,16 @@ impl JobRequest {
             Self::Partitions(request) => {
                 vec![("partitions".into(), Some(request.names.len() as i64))]
             }
+        }
+    }
+
+    /// The role that starting such a job takes, and cancelling it.
+    pub fn role(&self) -> Role {
+        match self {
+            Self::Seed(_) | Self::Partitions(_) => Role::Admin,
+            Self::Import(import) if import.mode == ImportMode::Restore => Role::Admin,
+            Self::Import(_) => Role::Editor,
+            Self::Export(_) => Role::Viewer,
         }
     }
 

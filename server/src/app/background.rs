@@ -21,7 +21,8 @@ const LAST_BATCHES: Duration = Duration::from_secs(10);
 
 /// The tasks that run in addition to the requests.
 pub(crate) struct Background {
-    keeper: JoinHandle<()>,
+    maintenance: JoinHandle<()>,
+    access: JoinHandle<()>,
     watch: JoinHandle<()>,
     relay: JoinHandle<()>,
     feed: JoinHandle<()>,
@@ -30,12 +31,18 @@ pub(crate) struct Background {
 }
 
 impl Background {
-    /// Starts all tasks: the maintenance of partitions and jobs, the checks of the server itself, the relay of the
+    /// Starts all tasks: the maintenance of partitions and jobs, the reader of tokens, the checks of the server itself, the relay of the
     /// cache, the readers of the change log and of the jobs for event streams, and the job runner.
     pub(crate) fn start(state: &AppState) -> Self {
         let store = Store::from_ref(state);
         Self {
-            keeper: tokio::spawn(maintenance(store.clone())),
+            maintenance: tokio::spawn(maintenance(store.clone())),
+            access: tokio::spawn(
+                state
+                    .access
+                    .clone()
+                    .follow(store.database.background.clone()),
+            ),
             watch: tokio::spawn(report_problems(store.clone())),
             relay: tokio::spawn(relay::run(store.clone())),
             feed: tokio::spawn(feed::run(store.clone(), state.feed.clone())),
@@ -46,7 +53,8 @@ impl Background {
 
     /// Stops all tasks. Jobs may finish the batches that they have begun, within [`LAST_BATCHES`].
     pub(crate) async fn stop(mut self) {
-        self.keeper.abort();
+        self.maintenance.abort();
+        self.access.abort();
         self.watch.abort();
         self.relay.abort();
         self.feed.abort();

@@ -2,11 +2,7 @@
 
 use std::sync::Arc;
 
-use axum::{
-    Router,
-    extract::DefaultBodyLimit,
-    routing::{get, post},
-};
+use axum::extract::DefaultBodyLimit;
 use futures_util::future::{BoxFuture, FutureExt};
 use stockroom_common::{
     Category, Customer, Kind, Order, Product,
@@ -14,6 +10,7 @@ use stockroom_common::{
 };
 
 use crate::{
+    access::rights::{DELETE, EDITOR, GET, PATCH, POST, PUT, Routes, VIEWER},
     http::{
         error::{Error, Result},
         extract::DOCUMENTS_LIMIT,
@@ -30,8 +27,8 @@ pub(crate) struct EntityInfo {
     pub(crate) name: &'static str,
     /// The name of the resource in paths, such as `products`.
     pub(crate) path: &'static str,
-    pub(super) routes: fn() -> Router<Store>,
-    pub(super) bulk_routes: fn() -> Router<Store>,
+    pub(super) routes: fn() -> Routes<Store>,
+    pub(super) bulk_routes: fn() -> Routes<Store>,
     pub(super) import: RunJob<ImportRequest>,
     pub(super) export: RunJob<ExportRequest>,
 }
@@ -72,59 +69,41 @@ pub(super) fn of_path(path: &str) -> Result<&'static EntityInfo> {
 }
 
 /// The routes that write many rows. These writes end when their caller hangs up.
-fn bulk_routes<E: Entity>() -> Router<Store> {
-    Router::new()
-        .route(
-            &format!("/v1/{}/bulk", E::PATH),
-            post(bulk::bulk::<E>).layer(DefaultBodyLimit::max(DOCUMENTS_LIMIT)),
-        )
-        .route(
-            &format!("/v1/{}/bulk-delete", E::PATH),
-            post(bulk::delete::<E>).layer(DefaultBodyLimit::max(DOCUMENTS_LIMIT)),
-        )
-        .route(
-            &format!("/v1/{}/import", E::PATH),
-            // No limit, because the file is never held in memory.
-            post(import::import::<E>).layer(DefaultBodyLimit::disable()),
-        )
+fn bulk_routes<E: Entity>() -> Routes<Store> {
+    let path = |name: &str| format!("/v1/{}/{name}", E::PATH);
+    let rows = Routes::new()
+        .on(EDITOR, POST, &path("bulk"), bulk::bulk::<E>)
+        .on(EDITOR, POST, &path("bulk-delete"), bulk::delete::<E>)
+        .layered(|routes| routes.layer(DefaultBodyLimit::max(DOCUMENTS_LIMIT)));
+    let files = Routes::new()
+        // The handler asks for more if rows are to be restored.
+        .on(EDITOR, POST, &path("import"), import::import::<E>)
+        // No limit, because the file is never held in memory.
+        .layered(|routes| routes.layer(DefaultBodyLimit::disable()));
+    rows.merge(files)
 }
 
 /// The routes of lists and single rows.
-fn entity_routes<E: Entity>() -> Router<Store> {
-    let routes = Router::new();
-    let routes = match E::SEARCHED {
+fn entity_routes<E: Entity>() -> Routes<Store> {
+    let path = |name: &str| format!("/v1/{}{name}", E::PATH);
+    let exports = Routes::new()
+        .on(VIEWER, GET, &path("/export"), export::export::<E>)
+        .on(VIEWER, POST, &path("/export"), export::job::create::<E>)
+        .layered(|routes| routes.layer(DefaultBodyLimit::max(export::job::BODY_LIMIT)));
+    let routes = Routes::new()
+        .on(VIEWER, GET, &path(""), crud::list::<E>)
+        .on(EDITOR, POST, &path(""), crud::create::<E>)
+        .on(VIEWER, GET, &path("/{id}"), crud::get::<E>)
+        .on(EDITOR, PUT, &path("/{id}"), crud::replace::<E>)
+        .on(EDITOR, PATCH, &path("/{id}"), crud::patch::<E>)
+        .on(EDITOR, DELETE, &path("/{id}"), crud::delete::<E>)
+        .on(VIEWER, GET, &path("/{id}/history"), history::history::<E>)
+        .merge(exports);
+    match E::SEARCHED {
         Some(_) => routes
-            .route(
-                &format!("/v1/{}/similar", E::PATH),
-                get(similar::similar::<E>),
-            )
+            .on(VIEWER, GET, &path("/similar"), similar::similar::<E>)
             // The earlier name of this route, for older clients.
-            .route(
-                &format!("/v1/{}/alike", E::PATH),
-                get(similar::similar::<E>),
-            ),
+            .on(VIEWER, GET, &path("/alike"), similar::similar::<E>),
         None => routes,
-    };
-    routes
-        .route(
-            &format!("/v1/{}", E::PATH),
-            get(crud::list::<E>).post(crud::create::<E>),
-        )
-        .route(
-            &format!("/v1/{}/export", E::PATH),
-            get(export::export::<E>)
-                .post(export::job::create::<E>)
-                .layer(DefaultBodyLimit::max(export::job::BODY_LIMIT)),
-        )
-        .route(
-            &format!("/v1/{}/{{id}}/history", E::PATH),
-            get(history::history::<E>),
-        )
-        .route(
-            &format!("/v1/{}/{{id}}", E::PATH),
-            get(crud::get::<E>)
-                .put(crud::replace::<E>)
-                .patch(crud::patch::<E>)
-                .delete(crud::delete::<E>),
-        )
+    }
 }

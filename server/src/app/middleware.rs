@@ -17,14 +17,15 @@ use tower_http::{
     request_id::{MakeRequestId, PropagateRequestIdLayer, RequestId, SetRequestIdLayer},
     trace::TraceLayer,
 };
-use tracing::{Level, Span};
+use tracing::{Level, Span, field::Empty};
 use uuid::Uuid;
 
 use crate::{
+    access::guard::holds_secret,
     app::{entities::ENTITIES, state::AppState},
     http::{
+        actor::Actor,
         error::{Error, OUTCOME_UNKNOWN, Result},
-        extract::Actor,
         listener::Caller,
         origin,
         parameters::Parameters,
@@ -54,7 +55,9 @@ pub fn wrap(routes: Router<AppState>, state: &AppState) -> Router<AppState> {
                 String::from_utf8_lossy(value.unwrap_or_default())
             };
             let (id, actor) = (header(REQUEST_ID.as_str()), header(Actor::HEADER));
-            let uri = if without_queries {
+            let query = request.uri().query().unwrap_or_default();
+            // A token in a URL is refused, and must not be in the log either.
+            let uri = if without_queries || holds_secret(query) {
                 request.uri().path().to_owned()
             } else {
                 request.uri().to_string()
@@ -63,7 +66,15 @@ pub fn wrap(routes: Router<AppState>, state: &AppState) -> Router<AppState> {
             let caller = caller.map_or_else(String::new, |ConnectInfo(caller)| caller.to_string());
             // As strings they are logged in quotes: text from callers must not end the line or look like another field.
             let (id, actor) = (&*id, &*actor);
-            tracing::info_span!("request", id, caller, actor, method = %request.method(), uri)
+            tracing::info_span!(
+                "request",
+                id,
+                caller,
+                token = Empty,
+                actor,
+                method = %request.method(),
+                uri
+            )
         })
         .on_request(())
         .on_response(|response: &Response, took: Duration, _: &Span| {
@@ -130,14 +141,6 @@ pub(crate) async fn not_found(uri: Uri) -> Error {
         uri.path()
     );
     Error::refused(Kind::NotFound, detail)
-}
-
-pub(crate) async fn method_not_allowed(method: Method, uri: Uri) -> Error {
-    let detail = format!(
-        "{} does not take {method}; see the `Allow` header.",
-        uri.path()
-    );
-    Error::refused(Kind::MethodNotAllowed, detail)
 }
 
 /// Ends a request that takes too long. A write that has begun continues in its own task. A caller who repeats it may

@@ -10,10 +10,14 @@ use std::{
 use chrono::{DateTime, NaiveDate, Utc};
 use clap::{Parser, Subcommand};
 use sqlx::postgres::PgConnectOptions;
-use stockroom_common::{local_paths, seed::NewSeedJob};
+use stockroom_common::{Secret, access::check_secret, local_paths, seed::NewSeedJob};
 
 use crate::{
-    http::origin::{Hosts, parse_host},
+    access::TokenAction,
+    http::{
+        origin::{Hosts, parse_host},
+        tls::TlsFiles,
+    },
     store::{
         cache::RedisAddress,
         database::{MIN_CONNECTIONS, Pooling},
@@ -24,6 +28,8 @@ use crate::{
 /// The environment variables with the URLs of PostgreSQL and Redis.
 pub const DATABASE_URL: &str = "DATABASE_URL";
 pub const REDIS_URL: &str = "REDIS_URL";
+/// The environment variable with the token of an administrator.
+pub const ADMIN_TOKEN: &str = "STOCKROOM_ADMIN_TOKEN";
 
 /// Stockroom's server: a REST API for customers, products, categories and orders on PostgreSQL.
 ///
@@ -50,7 +56,27 @@ pub struct Settings {
     #[arg(long, env = "STOCKROOM_LOCAL")]
     pub local: bool,
 
-    /// Allow --listen addresses that other machines can reach, although there is no authentication yet.
+    /// Speak TLS, with this certificate (PEM; the server's own first, then those that signed it). The files are read
+    /// again when they change, and on SIGHUP.
+    #[arg(
+        long,
+        env = "STOCKROOM_TLS_CERT",
+        value_name = "FILE",
+        requires = "tls_key"
+    )]
+    pub tls_cert: Option<PathBuf>,
+
+    /// The private key of the certificate (PEM).
+    #[arg(
+        long,
+        env = "STOCKROOM_TLS_KEY",
+        value_name = "FILE",
+        requires = "tls_cert"
+    )]
+    pub tls_key: Option<PathBuf>,
+
+    /// Allow plain HTTP on a --listen address that other machines can reach, as behind a proxy that adds TLS. Tokens
+    /// and data cross the network unencrypted.
     #[arg(long, env = "STOCKROOM_INSECURE_REMOTE")]
     pub insecure_remote: bool,
 
@@ -135,18 +161,26 @@ pub struct Settings {
     pub cache_memory: u32,
 
     /// Read only from the environment: other users of the machine can see arguments.
-    #[arg(skip = Secret::from_env(DATABASE_URL))]
-    pub database_url: Option<Secret>,
+    #[arg(skip = secret_from_env(DATABASE_URL))]
+    pub database_url: Result<Option<Secret>, String>,
+
+    /// The token of an administrator, which is accepted besides those in the database and, with a private PostgreSQL,
+    /// that of the data folder. Read only from the environment, for the same reason.
+    #[arg(skip = secret_from_env(ADMIN_TOKEN))]
+    pub admin_token: Result<Option<Secret>, String>,
 
     /// Read only from the environment, for the same reason.
-    #[arg(skip = Secret::from_env(REDIS_URL))]
-    pub redis_url: Option<Secret>,
+    #[arg(skip = secret_from_env(REDIS_URL))]
+    pub redis_url: Result<Option<Secret>, String>,
 }
 
 #[derive(Clone, Debug, Subcommand)]
 pub enum Command {
     /// Bring the schema of the database up to date and exit.
     Migrate,
+    /// Create, list and revoke tokens.
+    #[command(subcommand)]
+    Token(TokenAction),
     /// Fill the shop with realistic test data and exit; the same command continues where it stopped.
     Seed(NewSeedJob),
     /// Monitor a private PostgreSQL for another process: internal.
@@ -195,24 +229,28 @@ impl fmt::Display for Listen {
     }
 }
 
-/// A URL that may contain a password, and is therefore never shown.
-#[derive(Clone)]
-pub struct Secret(String);
-
-impl Secret {
-    fn from_env(variable: &str) -> Option<Self> {
-        let secret = std::env::var(variable).ok()?;
-        Some(Self(secret)).filter(|secret| !secret.0.is_empty())
+/// Reads a secret from an environment variable, or from the file that the variable with `_FILE` added names. `None` if
+/// neither is set.
+fn secret_from_env(variable: &str) -> Result<Option<Secret>, String> {
+    let read = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
+    if let Some(value) = read(variable) {
+        return Ok(Some(Secret::new(value)));
     }
-
-    pub fn expose(&self) -> &str {
-        &self.0
+    let of_file = format!("{variable}_FILE");
+    match read(&of_file) {
+        Some(path) => secret_from_file(Path::new(&path))
+            .map(Some)
+            .map_err(|error| format!("{of_file}: {error}")),
+        None => Ok(None),
     }
 }
 
-impl fmt::Debug for Secret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("(hidden)")
+/// Reads a secret from a file; white space at its ends does not count.
+fn secret_from_file(path: &Path) -> Result<Secret, String> {
+    match std::fs::read_to_string(path) {
+        Ok(text) if !text.trim().is_empty() => Ok(Secret::new(text.trim())),
+        Ok(_) => Err(format!("{} is empty", path.display())),
+        Err(error) => Err(format!("{} cannot be read: {error}", path.display())),
     }
 }
 
@@ -222,7 +260,8 @@ impl Settings {
     /// # Errors
     /// If the URL is not a PostgreSQL URL. The message does not repeat it, because it may contain a password.
     pub fn database(&self) -> Result<Option<PgConnectOptions>, String> {
-        let Some(url) = self.database_url.as_ref().filter(|_| !self.local) else {
+        let url = self.database_url.as_ref().map_err(Clone::clone)?;
+        let Some(url) = url.as_ref().filter(|_| !self.local) else {
             return Ok(None);
         };
         let is_postgres = ["postgres://", "postgresql://"]
@@ -240,7 +279,8 @@ impl Settings {
     /// # Errors
     /// If the URL is not a Redis URL.
     pub fn redis(&self) -> Result<Option<RedisAddress>, String> {
-        let url = self.redis_url.as_ref().filter(|_| !self.local);
+        let url = self.redis_url.as_ref().map_err(Clone::clone)?;
+        let url = url.as_ref().filter(|_| !self.local);
         let address = url.map(|url| url.expose().parse::<RedisAddress>());
         address
             .transpose()
@@ -259,7 +299,10 @@ impl Settings {
         if self.create {
             return Ok(());
         }
-        let makes_none = matches!(self.command, Some(Command::Migrate | Command::Seed(_)));
+        let makes_none = matches!(
+            self.command,
+            Some(Command::Migrate | Command::Seed(_) | Command::Token(_))
+        );
         match self.data_dir {
             _ if makes_none && !data_dir.join("postgres").is_dir() => Err(format!(
                 "there is no shop in {folder}; start the server or the client there first, or add --create"
@@ -269,6 +312,27 @@ impl Settings {
             )),
             _ => Ok(()),
         }
+    }
+
+    /// The administrator's token that is set.
+    ///
+    /// # Errors
+    /// If it is none, or its file cannot be read.
+    pub fn admin_token(&self) -> Result<Option<Secret>, String> {
+        let secret = self.admin_token.clone()?;
+        if let Some(secret) = &secret {
+            check_secret(secret.expose())
+                .map_err(|fault| format!("{ADMIN_TOKEN} is not a token: {fault}"))?;
+        }
+        Ok(secret)
+    }
+
+    /// The files for TLS, if the server speaks it.
+    pub fn tls(&self) -> Option<TlsFiles> {
+        Some(TlsFiles {
+            certificates: self.tls_cert.clone()?,
+            key: self.tls_key.clone()?,
+        })
     }
 
     pub fn pooling(&self) -> Pooling {
@@ -319,7 +383,7 @@ mod tests {
     #[test]
     fn a_url_of_something_else_is_refused_without_repeating_it() {
         let settings = |database: &str| Settings {
-            database_url: Some(Secret(database.into())),
+            database_url: Ok(Some(Secret::new(database))),
             ..Settings::parse_from(["stockroom-server"])
         };
         assert!(
@@ -341,8 +405,21 @@ mod tests {
     }
 
     #[test]
-    fn a_secret_is_not_shown() {
-        let url = Secret("postgres://ada:secret@db/shop".into());
-        assert!(!format!("{url:?}").contains("secret"));
+    fn a_secret_is_read_from_a_file() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), "postgres://ada:x@db/shop\n").unwrap();
+        let secret = secret_from_file(file.path()).unwrap();
+        assert_eq!(secret.expose(), "postgres://ada:x@db/shop");
+        std::fs::write(file.path(), " \n").unwrap();
+        assert!(
+            secret_from_file(file.path())
+                .unwrap_err()
+                .ends_with("is empty")
+        );
+        let missing = secret_from_file(Path::new("/nowhere/token")).unwrap_err();
+        assert!(
+            missing.starts_with("/nowhere/token cannot be read: "),
+            "{missing}"
+        );
     }
 }

@@ -5,6 +5,7 @@ use std::{ops::Deref, sync::Arc};
 use axum::extract::FromRef;
 
 use crate::{
+    access::known::Access,
     app::{feed::Feed, session::Sessions},
     http::{error::Result, extract::BodyLimits},
     process::lifecycle::Phase,
@@ -17,6 +18,7 @@ pub struct AppState {
     store: Store,
     pub(crate) feed: Arc<Feed>,
     pub(crate) sessions: Arc<Sessions>,
+    pub(crate) access: Arc<Access>,
 }
 
 impl AppState {
@@ -25,7 +27,10 @@ impl AppState {
     /// # Errors
     /// If the database cannot be reached or is not migrated.
     pub async fn new(database: Database, options: Options) -> Result<Self> {
+        let (pool, is_open) = (&database.background, options.is_open);
+        let access = Access::load(pool, &options.admin_tokens, is_open).await?;
         Ok(Self {
+            access: Arc::new(access),
             store: Store::open(database, options).await?,
             feed: Arc::default(),
             sessions: Arc::default(),
@@ -40,6 +45,11 @@ impl AppState {
     /// Ends the delay before the server stops (`--leave-delay`).
     pub fn stop_at_once(&self) {
         self.lifecycle.advance_to(Phase::Stopping);
+    }
+
+    /// Whether any token is accepted. Without one, only the routes that need no token answer.
+    pub fn has_tokens(&self) -> bool {
+        self.access.has_tokens()
     }
 
     pub fn database(&self) -> &Database {
@@ -70,6 +80,12 @@ impl FromRef<AppState> for Arc<Feed> {
 impl FromRef<AppState> for Arc<Sessions> {
     fn from_ref(state: &AppState) -> Self {
         state.sessions.clone()
+    }
+}
+
+impl FromRef<AppState> for Arc<Access> {
+    fn from_ref(state: &AppState) -> Self {
+        state.access.clone()
     }
 }
 

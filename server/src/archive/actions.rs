@@ -12,8 +12,8 @@ use stockroom_common::{
 
 use crate::{
     http::{
+        actor::Actor,
         error::{Error, Result},
-        extract::Actor,
     },
     store::{
         Store,

@@ -12,8 +12,9 @@ use stockroom_common::{
 use super::actions::{self, SCHEMA, time_column};
 use crate::{
     http::{
+        actor::Actor,
         error::{Error, Result},
-        extract::{Actor, Name},
+        extract::Name,
         parameters::Parameters,
     },
     rows::crud::with_invalidation_header,

@@ -12,8 +12,9 @@ use stockroom_common::{
 use super::actions as archive;
 use crate::{
     http::{
+        actor::Actor,
         error::{Error, Result},
-        extract::{Actor, Document},
+        extract::Document,
     },
     jobs::{self, JobError, NewJob, Outcome, Run},
     store::{Store, partitions::catalogue::Catalogue},
@@ -74,7 +75,7 @@ async fn create(
     let names = named.names;
     let new = NewJob {
         at: store.options.clock.now(),
-        actor: actor.0,
+        actor,
         request: JobRequest::Partitions(PartitionsRequest { action, names }),
         seed: None,
         file_bytes: None,

@@ -5,7 +5,7 @@ use stockroom_common::partition::{Family, PartitionState};
 
 use super::actions as archive;
 use crate::{
-    http::{error::Result, extract::Actor},
+    http::{actor::Actor, error::Result},
     store::{
         Store,
         database::Connection,
@@ -35,14 +35,14 @@ pub(crate) async fn enforce(store: &Store) -> Result<()> {
             partition = name,
             "an archived partition is needed again; restoring it"
         );
-        archive::restore(store, &Actor("retention".into()), &name).await?;
+        archive::restore(store, &Actor::server("retention"), &name).await?;
     }
     sweep(store).await
 }
 
 /// Archives or drops the partitions that have reached their retention age. The next sweep retries those that fail.
 async fn sweep(store: &Store) -> Result<()> {
-    let actor = Actor("retention".into());
+    let actor = Actor::server("retention");
     let policies = [
         (Family::Orders, store.options.orders_retention),
         (Family::Changes, store.options.changes_retention),

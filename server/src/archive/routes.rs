@@ -14,10 +14,7 @@ use stockroom_common::{Page, partition::Partition};
 
 use super::actions as archive;
 use crate::{
-    http::{
-        error::Result,
-        extract::{Actor, Name},
-    },
+    http::{actor::Actor, error::Result, extract::Name},
     rows::crud::with_invalidation_header,
     store::{
         Store,

@@ -10,7 +10,7 @@ use axum::{
 use flate2::read::MultiGzDecoder;
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
-use stockroom_common::{FieldError, Id, Kind, Resource, check::Checks, document, table};
+use stockroom_common::{FieldError, Id, Kind, Resource, document, table};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
@@ -239,38 +239,6 @@ pub(crate) fn parse_id<R>(text: &str) -> Result<Id<R>> {
         let detail = format!("`{text}` is not an id; ids are UUIDs.");
         Error::refused(Kind::Unreadable, detail)
     })
-}
-
-/// The author of a write, from the `Stockroom-Actor` header. Without the header it is `anonymous`.
-#[derive(Clone, Debug)]
-pub(crate) struct Actor(pub(crate) String);
-
-impl Actor {
-    pub(crate) const HEADER: &'static str = "stockroom-actor";
-    const MAX_LENGTH: usize = 200;
-}
-
-impl<S: Send + Sync> FromRequestParts<S> for Actor {
-    type Rejection = Error;
-
-    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self> {
-        let Some(value) = parts.headers.get(Self::HEADER) else {
-            return Ok(Self("anonymous".into()));
-        };
-        match std::str::from_utf8(value.as_bytes()) {
-            Ok(name) if is_name(name) => Ok(Self(name.into())),
-            _ => Err(Error::refused(
-                Kind::Unreadable,
-                "`Stockroom-Actor` must be a name in UTF-8 of at most 200 bytes, without invisible characters.",
-            )),
-        }
-    }
-}
-
-fn is_name(name: &str) -> bool {
-    let mut checks = Checks::new();
-    checks.required_line("", name, Actor::MAX_LENGTH);
-    name.len() <= Actor::MAX_LENGTH && checks.into_errors().is_empty()
 }
 
 /// Reads the document of a row as the caller sent it, without checking the rules of `R`.

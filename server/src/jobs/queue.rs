@@ -14,7 +14,10 @@ use uuid::Uuid;
 
 use super::{outcome::Outcome, progress::Progress};
 use crate::{
-    http::error::{Error, Result},
+    http::{
+        actor::Actor,
+        error::{Error, Result},
+    },
     store::database::{Connection, Pool},
 };
 
@@ -24,10 +27,10 @@ const ABANDONED_AFTER: f64 = 15.0;
 /// Chunks of files that one statement deletes.
 pub(super) const MAX_CHUNKS: i64 = 64;
 
-pub(crate) const COLUMNS: &str = "id, state, request, actor, progress, report, file_bytes, problem, \
+pub(crate) const COLUMNS: &str = "id, state, request, actor, on_behalf_of, progress, report, file_bytes, problem, \
     created_at, finished_at";
 /// The columns of jobs in a list, without the parts that only a request for one job returns.
-const LISTED: &str = "id, state, request - 'ids' as request, actor, progress, \
+const LISTED: &str = "id, state, request - 'ids' as request, actor, on_behalf_of, progress, \
     report || '{\"refused\": []}' as report, file_bytes, problem - 'errors' as problem, created_at, \
     finished_at";
 /// Maximum jobs of a kind that run or wait.
@@ -40,7 +43,7 @@ const MAX_ENDED: i64 = 100;
 #[derive(Debug)]
 pub(crate) struct NewJob {
     pub(crate) at: DateTime<Utc>,
-    pub(crate) actor: String,
+    pub(crate) actor: Actor,
     pub(crate) request: JobRequest,
     /// For a seed job, the seed and the rows per batch.
     pub(crate) seed: Option<(u32, i64)>,
@@ -83,7 +86,8 @@ pub(crate) async fn insert(conn: &mut Connection, new: NewJob) -> Result<Job> {
         state: JobState::Queued,
         progress: Progress::of(&new.request).steps(),
         request: new.request,
-        actor: new.actor,
+        actor: new.actor.name,
+        on_behalf_of: new.actor.on_behalf_of,
         report: None,
         file_bytes: new.file_bytes,
         problem: None,
@@ -92,8 +96,8 @@ pub(crate) async fn insert(conn: &mut Connection, new: NewJob) -> Result<Job> {
     };
     sqlx::query(
         "insert into jobs (id, seed, request, state, progress, cancel_requested, created_at, beat_at,
-            actor, batch_rows, file_bytes)
-        values ($1, $2, $3, $4, $5, false, $6, $6, $7, $8, $9)",
+            actor, on_behalf_of, batch_rows, file_bytes)
+        values ($1, $2, $3, $4, $5, false, $6, $6, $7, $8, $9, $10)",
     )
     .bind(job.id.uuid())
     .bind(new.seed.map(|(seed, _)| i64::from(seed)))
@@ -102,6 +106,7 @@ pub(crate) async fn insert(conn: &mut Connection, new: NewJob) -> Result<Job> {
     .bind(Json(&job.progress))
     .bind(new.at)
     .bind(&job.actor)
+    .bind(&job.on_behalf_of)
     .bind(new.seed.map(|(_, batch_rows)| batch_rows))
     .bind(job.file_bytes)
     .execute(conn)
@@ -176,11 +181,11 @@ pub(super) async fn request_cancel(pool: &Pool, id: Id<Job>, now: DateTime<Utc>)
 
 /// Puts a finished dry run of an import back into the queue, to be applied in the name of `actor`. `None` if the job is
 /// not a finished dry run whose file is still stored.
-pub(super) async fn apply(pool: &Pool, id: Id<Job>, actor: &str) -> Result<Option<Job>> {
+pub(super) async fn apply(pool: &Pool, id: Id<Job>, actor: &Actor) -> Result<Option<Job>> {
     let sql = format!(
         "update jobs
-        set state = 'queued', finished_at = null, report = null, actor = $2, cancel_requested = false,
-            taken_over = 0,
+        set state = 'queued', finished_at = null, report = null, actor = $2, on_behalf_of = $3,
+            cancel_requested = false, taken_over = 0,
             progress = (
                 select jsonb_agg(step || '{{\"done\": 0, \"total\": null, \"rows_per_second\": 0, \"eta_seconds\": null}}')
                 from jsonb_array_elements(progress) as steps (step)
@@ -192,7 +197,8 @@ pub(super) async fn apply(pool: &Pool, id: Id<Job>, actor: &str) -> Result<Optio
     );
     let job = sqlx::query(AssertSqlSafe(sql))
         .bind(id.uuid())
-        .bind(actor)
+        .bind(&actor.name)
+        .bind(&actor.on_behalf_of)
         .try_map(|row| from_row(&row))
         .fetch_optional(&mut *pool.acquire().await?)
         .await?;
@@ -351,6 +357,7 @@ pub(crate) fn from_row(row: &PgRow) -> sqlx::Result<Job> {
         state: state.parse().map_err(decode)?,
         request,
         actor: row.try_get("actor")?,
+        on_behalf_of: row.try_get("on_behalf_of")?,
         progress,
         report: report.map(|Json(report)| report),
         file_bytes: row.try_get("file_bytes")?,

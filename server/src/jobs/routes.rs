@@ -10,7 +10,7 @@ use axum::{
 };
 
 use stockroom_common::{
-    Id, Kind, Page,
+    Id, Kind, Page, Role,
     job::{Job, JobKind},
 };
 
@@ -20,8 +20,9 @@ use super::{
 };
 use crate::{
     http::{
+        actor::{Actor, Principal},
         error::{Error, Result},
-        extract::{Actor, RowId},
+        extract::RowId,
     },
     store::{Store, database::Pool},
 };
@@ -44,7 +45,18 @@ pub(crate) async fn get(State(store): State<Store>, RowId(id): RowId<Job>) -> Re
 
 /// `DELETE /v1/jobs/{id}`: takes a job out of the queue, or requests a running job to stop. Does nothing if the job has
 /// ended.
-pub(crate) async fn cancel(State(store): State<Store>, RowId(id): RowId<Job>) -> Result<Response> {
+pub(crate) async fn cancel(
+    State(store): State<Store>,
+    principal: Principal,
+    RowId(id): RowId<Job>,
+) -> Result<Response> {
+    let job = find(&store.database.background, id).await?;
+    let is_own = job.actor == *principal.name;
+    principal.require(if is_own {
+        job.request.role()
+    } else {
+        job.request.role().max(Role::Editor)
+    })?;
     queue::request_cancel(&store.database.background, id, store.options.clock.now()).await?;
     let job = find(&store.database.background, id).await?;
     Ok((StatusCode::ACCEPTED, Json(job)).into_response())
@@ -54,9 +66,11 @@ pub(crate) async fn cancel(State(store): State<Store>, RowId(id): RowId<Job>) ->
 pub(crate) async fn apply(
     State(store): State<Store>,
     RowId(id): RowId<Job>,
+    principal: Principal,
     actor: Actor,
 ) -> Result<Response> {
-    match queue::apply(&store.database.background, id, &actor.0).await? {
+    principal.require(find(&store.database.background, id).await?.request.role())?;
+    match queue::apply(&store.database.background, id, &actor).await? {
         Some(job) => {
             store.jobs.notify();
             Ok(accepted(&job, "jobs"))

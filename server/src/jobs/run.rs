@@ -12,8 +12,8 @@ use super::{
 };
 use crate::{
     http::{
+        actor::Actor,
         error::{Error, Result},
-        extract::Actor,
     },
     store::{Store, database::Connection},
 };
@@ -61,7 +61,10 @@ impl Run {
         Self {
             store: store.clone(),
             id: claimed.job.id,
-            actor: Actor(claimed.job.actor),
+            actor: Actor {
+                name: claimed.job.actor,
+                on_behalf_of: claimed.job.on_behalf_of,
+            },
             batch_rows: claimed.batch_rows.unwrap_or(1),
             rows_done: claimed.rows_done.unsigned_abs(),
             report: claimed.job.report.unwrap_or_default(),

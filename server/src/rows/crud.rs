@@ -15,9 +15,10 @@ use stockroom_common::{Id, Kind, Page, change::Op, document, table};
 
 use crate::{
     http::{
+        actor::Actor,
         conditions,
         error::{Error, Result},
-        extract::{Actor, Document, RowId, checked, checked_change, read_new},
+        extract::{Document, RowId, checked, checked_change, read_new},
         parameters::Parameters,
     },
     rows::{

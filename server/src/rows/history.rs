@@ -89,7 +89,7 @@ async fn select<E: Entity>(
     before: HistoryCursor,
 ) -> Result<Vec<HistoryEntry>> {
     let entries = sqlx::query(
-        "select at, actor, op, version, before, after from changes
+        "select at, actor, on_behalf_of, op, version, before, after from changes
         where entity_id = $1 and entity = $2 and version is not null
             and 2 * version + (op = 'delete')::int < $3
         -- By version, not by time: the clocks of servers differ.
@@ -116,6 +116,7 @@ fn read(row: &PgRow) -> sqlx::Result<HistoryEntry> {
     Ok(HistoryEntry {
         at: row.try_get("at")?,
         actor: row.try_get("actor")?,
+        on_behalf_of: row.try_get("on_behalf_of")?,
         op,
         version: row.try_get("version")?,
         changes: fields,

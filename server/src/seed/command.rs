@@ -16,7 +16,10 @@ use stockroom_common::{
 
 use super::{enqueue::enqueue, load};
 use crate::{
-    http::error::{Error, Result},
+    http::{
+        actor::Actor,
+        error::{Error, Result},
+    },
     jobs::{self, JobError, Outcome, Run, find},
     process::lifecycle::Phase,
     store::Store,
@@ -54,7 +57,7 @@ pub async fn command(
     let jobs = jobs::of_kind(&store.database.background, JobKind::Seed).await?;
     let job = match jobs.into_iter().find(|job| job.will_load(&request)) {
         Some(job) => job,
-        None => enqueue(store, "stockroom-server seed", request).await?,
+        None => enqueue(store, &Actor::server("stockroom-server seed"), request).await?,
     };
     // After a stop, the work ends when the batches in progress are committed.
     let work = async {

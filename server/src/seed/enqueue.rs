@@ -17,8 +17,9 @@ use stockroom_common::{
 use super::{generate, job};
 use crate::{
     http::{
+        actor::Actor,
         error::{Error, Result},
-        extract::{Actor, Document},
+        extract::Document,
         parameters::Parameters,
     },
     jobs,
@@ -55,7 +56,7 @@ pub(crate) async fn create(
             "people have added rows to this shop, and test rows cannot be distinguished from them later",
         ));
     }
-    let job = enqueue(&store, &actor.0, request).await?;
+    let job = enqueue(&store, &actor, request).await?;
     Ok(jobs::accepted(&job, "seed-jobs"))
 }
 
@@ -72,7 +73,7 @@ async fn is_in_use(pool: &Pool) -> Result<bool> {
 /// # Errors
 /// 409 if the data of this seed is in the shop or being loaded, or was started with other sizes; 422 for invalid sizes
 /// and times.
-pub(super) async fn enqueue(store: &Store, actor: &str, mut request: NewSeedJob) -> Result<Job> {
+pub(super) async fn enqueue(store: &Store, actor: &Actor, mut request: NewSeedJob) -> Result<Job> {
     let errors = request.check();
     if !errors.is_empty() {
         return Err(Error::fields(Kind::Invalid, errors));

@@ -10,7 +10,10 @@ use stockroom_common::{
 
 use super::batch;
 use crate::{
-    http::error::{Error, Result},
+    http::{
+        actor::Actor,
+        error::{Error, Result},
+    },
     jobs::{self, COLUMNS, NewJob, from_row},
     store::database::{Connection, Pool},
 };
@@ -19,13 +22,13 @@ use crate::{
 pub(super) async fn insert(
     pool: &Pool,
     at: DateTime<Utc>,
-    actor: &str,
+    actor: &Actor,
     request: NewSeedJob,
 ) -> Result<Job> {
     let seed = request.seed;
     let new = NewJob {
         at,
-        actor: actor.into(),
+        actor: actor.clone(),
         seed: Some((seed, batch::size(&request))),
         request: JobRequest::Seed(request),
         file_bytes: None,

@@ -149,7 +149,7 @@ impl Task<'_> {
             tags: part.tags(),
         };
         let now = store.options.clock.now();
-        let logged = log::append(&mut transaction, now, &run.actor.0, &change).await?;
+        let logged = log::append(&mut transaction, now, &run.actor, &change).await?;
         transaction.commit().await?;
         run.progress().done(part.entity as usize, part.len());
         if store.cache.invalidate(&change.tags).await == Invalidation::Done {

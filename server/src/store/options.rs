@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use chrono::{DateTime, TimeZone, Utc};
-use stockroom_common::LogSink;
+use stockroom_common::{LogSink, Secret};
 
 use crate::{
     http::origin::Hosts,
@@ -49,6 +49,11 @@ pub struct Options {
     pub sweep_every: Duration,
     /// The sink of the server's log, for the metric of lost lines.
     pub log: Option<LogSink>,
+    /// The secrets of tokens with the role admin that are not in the database.
+    pub admin_tokens: Vec<Secret>,
+    /// Whether requests without a token may do everything, so that a benchmark can measure what tokens cost. No flag
+    /// of the binary sets it.
+    pub is_open: bool,
     /// Whether the request log omits query strings, which may hold names and e-mail addresses.
     pub log_without_queries: bool,
 }
@@ -74,6 +79,8 @@ impl Default for Options {
             changes_retention: Retention::Drop(Age::Days(90)),
             sweep_every: Duration::from_secs(3_600),
             log: None,
+            admin_tokens: Vec::new(),
+            is_open: false,
             log_without_queries: false,
         }
     }

@@ -9,8 +9,8 @@ use stockroom_common::{Kind, change::Op};
 
 use crate::{
     http::{
+        actor::Actor,
         error::{Error, Result},
-        extract::Actor,
     },
     process::interrupted::Interrupted,
     store::{
@@ -169,7 +169,7 @@ impl Write {
             first.tags.sort();
             first.tags.dedup();
         }
-        let (at, actor) = (self.at, self.actor.0.clone());
+        let (at, actor) = (self.at, self.actor.clone());
         for entries in entries.chunks(LOGGED_AT_ONCE) {
             let behind = self.logged.last().copied();
             let conn = self.conn()?;
@@ -202,7 +202,7 @@ impl Write {
                 after: None,
                 tags: vec![Tag::epoch()],
             };
-            let actor = self.actor.0.clone();
+            let actor = self.actor.clone();
             let run = log::append(self.conn()?, now, &actor, &end).await?;
             self.logged.push(run);
             self.tags.insert(Tag::epoch());

@@ -15,8 +15,9 @@ use stockroom_common::{
 
 use crate::{
     http::{
+        actor::Actor,
         error::{Error, Result},
-        extract::{Actor, Documents},
+        extract::Documents,
         parameters::Parameters,
     },
     rows::{

@@ -22,7 +22,7 @@ use axum::{
     response::Response,
 };
 use stockroom_common::{
-    Kind,
+    Kind, Role,
     bulk::OnError,
     format::Format,
     job::{ImportMode, ImportRequest},
@@ -32,8 +32,9 @@ use tokio::sync::OwnedSemaphorePermit;
 use self::{file::File, receive::receive, report::Report};
 use crate::{
     http::{
+        actor::{Actor, Principal},
         error::{Error, Result},
-        extract::{Actor, is_gzipped},
+        extract::is_gzipped,
         parameters::{Parameters, unreadable},
     },
     jobs::{self, Run},
@@ -83,7 +84,7 @@ enum Step {
 pub(crate) async fn import<E: Entity>(
     State(store): State<Store>,
     mut parameters: Parameters,
-    actor: Actor,
+    (principal, actor): (Principal, Actor),
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response> {
@@ -92,6 +93,9 @@ pub(crate) async fn import<E: Entity>(
         ("restore", ImportMode::Restore),
     ];
     let mode = parameters.one_of("mode", &modes)?;
+    if mode == ImportMode::Restore {
+        principal.require(Role::Admin)?;
+    }
     let on_error = take_on_error(&mut parameters)?;
     if mode == ImportMode::Restore && on_error == OnError::RejectFailed {
         let message = "cannot be combined with mode=restore; leave it out";

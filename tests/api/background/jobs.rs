@@ -140,14 +140,15 @@ async fn import_job_belongs_to_the_actor_who_applies_it() {
     let applied = shop.send(request).await.ok(202);
     let done = shop.ended(&applied).await;
     assert_eq!(
-        (&done["state"], &done["actor"]),
-        (&json!("done"), &json!("bob"))
+        (&done["state"], &done["actor"], &done["on_behalf_of"]),
+        (&json!("done"), &json!("admin"), &json!("bob"))
     );
-    let actor: String = sqlx::query_scalar("select actor from changes where op = 'create'")
-        .fetch_one(&shop.pool)
-        .await
-        .unwrap();
-    assert_eq!(actor, "bob");
+    let logged: (String, Option<String>) =
+        sqlx::query_as("select actor, on_behalf_of from changes where op = 'create'")
+            .fetch_one(&shop.pool)
+            .await
+            .unwrap();
+    assert_eq!(logged, ("admin".into(), Some("bob".into())));
 }
 
 #[tokio::test]

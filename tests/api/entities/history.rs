@@ -30,11 +30,13 @@ async fn history_lists_changes_by_field_newest_first() {
     assert_eq!(
         (
             &newest["actor"],
+            &newest["on_behalf_of"],
             &newest["op"],
             &newest["version"],
             &newest["at"]
         ),
         (
+            &json!("admin"),
             &json!("grace"),
             &json!("update"),
             &json!(2),

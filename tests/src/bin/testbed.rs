@@ -5,6 +5,7 @@ use std::{env, process::ExitCode, sync::Arc};
 
 use axum::{Router, body::Bytes, http::header, routing::get};
 use sqlx::postgres::PgConnectOptions;
+use stockroom_common::Secret;
 use stockroom_server::{
     AppState, Database, Options, Pooling, app,
     cache::{CacheOptions, StoreKind},
@@ -42,6 +43,10 @@ async fn run() -> Result<(), Box<dyn std::error::Error>> {
     };
     let options = Options {
         cache,
+        admin_tokens: env::var("STOCKROOM_ADMIN_TOKEN")
+            .into_iter()
+            .map(Secret::new)
+            .collect(),
         ..Options::default()
     };
     let state = AppState::new(database, options).await?;

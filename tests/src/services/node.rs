@@ -8,7 +8,10 @@ use std::{
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::process::{binary, eventually, free_port, tied};
+use crate::{
+    admin_token,
+    process::{binary, eventually, free_port, tied},
+};
 
 pub struct Node {
     pub address: SocketAddr,
@@ -164,6 +167,7 @@ fn prepare(
 ) -> Command {
     command
         .env("STOCKROOM_LOG", "error")
+        .env("STOCKROOM_ADMIN_TOKEN", admin_token().expose())
         .env("STOCKROOM_LISTEN", address.to_string())
         .envs(environment.iter().map(|(name, value)| (name, value)))
         .stdin(Stdio::null());

@@ -4,7 +4,12 @@ use stockroom_common::change::ChangeEvent;
 
 use super::state::App;
 use crate::{
-    messages::{context::Context, event::Link},
+    dialogs::overlay::Overlay,
+    messages::{
+        context::Context,
+        event::Link,
+        request::{Dialog, PromptPurpose},
+    },
     model::tab::Tab,
 };
 
@@ -14,6 +19,11 @@ impl App {
         match &link {
             Link::Up => tracing::info!(server = self.connection.server, "connected"),
             Link::Down(reason) => tracing::warn!(reason, "disconnected"),
+            Link::LoggedOut(reason) => {
+                tracing::warn!(reason, "not logged in");
+                self.connection.identity = None;
+                self.ask_for_token(ctx);
+            }
             Link::Connecting => {}
         }
         self.connection.link = link;
@@ -29,6 +39,19 @@ impl App {
         self.screens.expire();
         self.screens.jobs.connected(ctx);
         self.screen_mut().show(ctx);
+    }
+
+    /// Opens the prompt for a token, over what is open: nothing that was typed there is lost.
+    pub(super) fn ask_for_token(&mut self, ctx: &mut Context<'_>) {
+        let is_asking =
+            |overlay: &Overlay| matches!(overlay, Overlay::Prompt(prompt) if prompt.is_hidden());
+        if !self.overlays.iter().any(is_asking) {
+            ctx.open(Dialog::Prompt {
+                title: format!("Token for {}", self.connection.server),
+                text: String::new(),
+                purpose: PromptPurpose::Token,
+            });
+        }
     }
 
     /// Handles a change in the shop. The tab that is shown is updated now; other tabs read again when they are next

@@ -2,6 +2,8 @@
 
 use std::{collections::VecDeque, path::PathBuf, time::Duration};
 
+use stockroom_common::{Role, access::WhoAmI};
+
 use crate::messages::{
     call::{Failure, Owner, Reply, Source},
     event::Link,
@@ -15,10 +17,14 @@ pub struct Connection {
     pub link: Link,
     /// The name of the server to show.
     pub server: String,
+    /// Whether it is a shop on this machine, which only its user can reach.
+    pub is_local: bool,
     /// How long the last page, save or delete took, and, for a page, whether the server read it from the cache.
     pub latency: Option<(Duration, Option<Source>)>,
     /// How long the last successful pages, saves and deletes took, newest last.
     pub latencies: VecDeque<Duration>,
+    /// Who the user is to the server; `None` until the server has said so.
+    pub identity: Option<WhoAmI>,
     /// The folder of a shop that is being created. Shown to the user once its server is connected.
     pub new_shop: Option<PathBuf>,
 }
@@ -28,10 +34,18 @@ impl Connection {
         Self {
             link: Link::Connecting,
             server,
+            is_local: false,
             latency: None,
             latencies: VecDeque::new(),
+            identity: None,
             new_shop: None,
         }
+    }
+
+    /// The user's role. While it is not known nothing is hidden: the server checks each request anyway.
+    pub(super) fn role(&self) -> Role {
+        let identity = self.identity.as_ref();
+        identity.map_or(Role::Admin, |identity| identity.role)
     }
 
     pub fn is_up(&self) -> bool {

@@ -2,6 +2,8 @@
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
+use stockroom_common::Role;
+
 use super::state::App;
 use crate::{
     dialogs::{help::Help, overlay::Overlay, palette::Palette},
@@ -57,7 +59,7 @@ impl App {
         let Some(binding) = binding else { return };
         match binding.conditions.iter().find(|known| !self.holds(**known)) {
             None => self.run(binding.command, ctx),
-            Some(unmet) => ctx.error(unmet.error()),
+            Some(unmet) => ctx.error(self.unmet(*unmet)),
         }
     }
 
@@ -115,6 +117,10 @@ impl App {
             }
             Command::Forward => self.go_forward(ctx),
             Command::Undo => self.undo(ctx),
+            Command::LogIn if self.connection.is_local => {
+                ctx.error("The shop on this machine needs no login.");
+            }
+            Command::LogIn => self.ask_for_token(ctx),
             Command::CopyCell | Command::CopyRow | Command::CopyId => self.copy(command, ctx),
             command => self.screen_mut().command(command, ctx),
         }
@@ -169,7 +175,8 @@ impl App {
 
     fn holds(&self, condition: Condition) -> bool {
         match condition {
-            Condition::Changes => !self.preferences.is_read_only,
+            Condition::Changes => self.may_change(),
+            Condition::Administers => self.may_change() && self.connection.role() == Role::Admin,
             Condition::Marked => self
                 .screens
                 .rows(self.navigation.tab)
@@ -178,6 +185,25 @@ impl App {
             Condition::Lines => {
                 matches!(self.overlays.last(), Some(Overlay::Form(form)) if form.has_lines())
             }
+        }
+    }
+
+    /// The message for a condition that does not hold.
+    pub(super) fn unmet(&self, condition: Condition) -> String {
+        match (&self.connection.identity, condition) {
+            (Some(identity), Condition::Changes | Condition::Administers)
+                if !self.preferences.is_read_only =>
+            {
+                let name = text::clean(&identity.name);
+                format!(
+                    "Your token ({name}) has the role {}, which may not do that.",
+                    identity.role
+                )
+            }
+            (_, Condition::Administers) if self.preferences.is_read_only => {
+                Condition::Changes.error().into()
+            }
+            _ => condition.error().into(),
         }
     }
 
@@ -219,7 +245,9 @@ impl App {
     fn help(&self) -> Vec<(String, &'static str)> {
         let scope = self.scope();
         let is_refused = |binding: &Binding| {
-            binding.conditions.contains(&Condition::Changes) && self.preferences.is_read_only
+            let of_role = [Condition::Changes, Condition::Administers];
+            let mut conditions = binding.conditions.iter();
+            conditions.any(|condition| of_role.contains(condition) && !self.holds(*condition))
         };
         let bound = self.preferences.keys.bound(scope);
         let bound = bound.filter(|bound| !is_refused(bound.binding));

@@ -8,7 +8,7 @@ use crate::{
     dialogs::{overlay::Overlay, picker::Choice},
     messages::{
         context::Context,
-        event::Effect,
+        event::{Effect, Link},
         request::{Dialog, Request, Toast},
     },
     model::{tab::Tab, undo::Undo},
@@ -81,6 +81,10 @@ impl App {
             // A success message does not replace an error. The next key press removes the error.
             Request::Show(Toast::Info(_)) if matches!(self.toast, Some(Toast::Error(_))) => {}
             Request::Show(toast) => self.toast = Some(toast),
+            Request::LogIn(secret) => {
+                self.connection.link = Link::Connecting;
+                ctx.effects.push(Effect::LogIn(secret));
+            }
             Request::Quit => ctx.effects.push(Effect::Quit),
         }
     }

@@ -4,6 +4,7 @@
 use std::time::Instant;
 
 use reqwest::Method;
+use stockroom_common::Role;
 use uuid::Uuid;
 
 use super::{
@@ -113,7 +114,7 @@ impl App {
             now,
             rows: list_rows(self.size.1),
             zone: self.zone,
-            may_change: !self.preferences.is_read_only,
+            may_change: self.may_change(),
             runs: &mut runs,
             effects,
             requests: &mut requests,
@@ -129,7 +130,7 @@ impl App {
             self.name_requests.send(&mut self.names, &mut ctx);
         }
         self.runs = runs;
-        if self.preferences.is_read_only {
+        if !self.may_change() {
             self.drop_writes(effects);
         }
     }
@@ -148,6 +149,7 @@ impl App {
             }
             Event::Reply(reply) => self.reply(&reply, ctx),
             Event::Link(link) => self.set_link(link, ctx),
+            Event::Identity(identity) => self.connection.identity = Some(identity),
             Event::Change(change) => self.change(&change, ctx),
             Event::Missed => {
                 self.names.clear();
@@ -186,8 +188,13 @@ impl App {
             _ => true,
         });
         if effects.len() < before {
-            self.toast = Some(Toast::Error(Condition::Changes.error().into()));
+            self.toast = Some(Toast::Error(self.unmet(Condition::Changes)));
         }
+    }
+
+    /// Whether the user may change rows.
+    pub(super) fn may_change(&self) -> bool {
+        !self.preferences.is_read_only && self.connection.role() >= Role::Editor
     }
 
     /// The scope in which keys are looked up: that of the topmost dialog, or else of the screen.

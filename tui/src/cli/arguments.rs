@@ -56,6 +56,16 @@ pub enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Ask for a token, check it and save it for the server
+    Login,
+    /// Forget the saved token of the server
+    Logout,
+    /// Show the name, the role and the expiry of your token
+    Whoami {
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
     /// List, follow and cancel background jobs, apply imports and save exports
     #[command(subcommand)]
     Jobs(JobAction),

@@ -17,7 +17,7 @@ use stockroom_common::{
 pub use crate::cli::arguments::{Action, Command, JobAction, Output, PartitionAction};
 use crate::{
     cli::{
-        doctor,
+        doctor, login,
         output::{eprint_line, write_out},
         rows,
         settings::Settings,
@@ -60,7 +60,13 @@ pub async fn run(settings: &Settings, command: Command) -> ExitCode {
                 Failure::Refused(_) => REFUSED,
                 Failure::Unreachable(_) | Failure::NoAnswer(_) => UNREACHABLE,
             };
-            (failure.message().to_owned(), code)
+            let advice = match &failure {
+                Failure::Refused(problem) if problem.is(Kind::Unauthenticated) => {
+                    " `stockroom login` saves a token for the server."
+                }
+                _ => "",
+            };
+            (format!("{}{advice}", failure.message()), code)
         }
     };
     eprint_line(&reason);
@@ -121,7 +127,13 @@ async fn dispatch(
         };
         return Err(CommandError::Usage(reason));
     }
-    Ok(ask(&Shop { server, local }, command).await?)
+    let credentials = settings.credentials(&server, local.as_ref());
+    let shop = Shop {
+        server,
+        credentials: credentials.map_err(CommandError::Usage)?,
+        local,
+    };
+    Ok(ask(&shop, command).await?)
 }
 
 async fn ask(shop: &Shop, command: Command) -> Result<(), Failure> {
@@ -139,6 +151,9 @@ async fn ask(shop: &Shop, command: Command) -> Result<(), Failure> {
         Command::Partitions(action) => partitions(shop, action).await,
         Command::Seed { sizes, json } => shop.seed(&sizes, json).await,
         Command::Jobs(action) => shop.jobs(action).await,
+        Command::Login => login::log_in(shop).await,
+        Command::Logout => login::log_out(shop),
+        Command::Whoami { json } => login::whoami(shop, json).await,
         // These need no server, and `dispatch` has already run them.
         Command::Keys { .. }
         | Command::Doctor { .. }
@@ -231,7 +246,7 @@ fn format_change(change: &ChangeEvent) -> String {
     let line = format!(
         "{} {at}  {}  {} {} {id}  {}",
         change.position,
-        change.actor,
+        change.author(),
         change.op.as_str(),
         change.entity,
         fields.join(", ")

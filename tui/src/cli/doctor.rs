@@ -11,7 +11,7 @@ use stockroom_common::{Kind, Problem, stats::Stats};
 use super::table::{LEFT, aligned};
 use crate::{
     cli::{output::write_out, settings::Settings, shop::Shop},
-    io::{api::Server, log},
+    io::{log, server::Server},
     messages::call::Failure,
     model::text,
     settings::{config::Config, memory::Memory, theme::ColorSupport},
@@ -46,7 +46,17 @@ pub(crate) async fn run(
             if let Some(local) = &local {
                 findings.push(sibling(local.binary()));
             }
-            findings.extend(health(&Shop { server, local }).await);
+            match settings.credentials(&server, local.as_ref()) {
+                Ok(credentials) => {
+                    let shop = Shop {
+                        server,
+                        credentials,
+                        local,
+                    };
+                    findings.extend(health(&shop).await);
+                }
+                Err(reason) => findings.push(wrong("token", reason)),
+            }
         }
         Err(reason) => findings.push(wrong("server", reason)),
     }

@@ -159,14 +159,14 @@ impl Shop {
 
     /// Saves the file of an export job.
     async fn save(&self, id: Uuid, file: &Path) -> Result<(), Failure> {
-        let (client, base) = self.client().await?;
-        let url = format!("{base}/v1/jobs/{id}/file");
+        let http = self.http().await?;
+        let path = format!("/v1/jobs/{id}/file");
         if file == Path::new("-") {
-            let written = api::download_to(&client, url, tokio::io::stdout()).await;
+            let written = api::download_to(&http, &path, tokio::io::stdout()).await;
             return written.map(|_| ());
         }
         let name = absolute_path(&file.to_string_lossy());
-        let written = api::download(&client, url, name).await?;
+        let written = api::download(&http, &path, name).await?;
         let written: Written = written.read().map_err(Failure::NoAnswer)?;
         eprint_line(&format!("{}: {}", written.file, text::bytes(written.bytes)));
         Ok(())

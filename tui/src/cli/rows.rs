@@ -356,7 +356,11 @@ async fn history<R: Entity>(shop: &Shop, id: Uuid, json: bool) -> Result<(), Fai
 
 fn format_entry(entry: &HistoryEntry) -> String {
     let at = text::time(entry.at, Zone::Local);
-    let mut line = format!("{at}  {}  {}", text::clean(&entry.actor), entry.op.as_str());
+    let mut line = format!(
+        "{at}  {}  {}",
+        text::clean(&entry.author()),
+        entry.op.as_str()
+    );
     for change in &entry.changes {
         let difference = format!(
             "{}: {} → {}",

@@ -8,13 +8,14 @@ use stockroom_common::local_paths;
 use crate::{
     cli::arguments::Command,
     io::{
-        api::{self, Server},
+        credentials::Credentials,
         local::LocalServer,
+        server::{Server, without_userinfo},
     },
     settings::{
-        config::Config,
+        config::{Config, NamedServer},
         preferences::Preferences,
-        theme::{ColorSupport, Scheme, Theme},
+        theme::{ColorSupport, Scheme, ServerColor, Theme},
     },
 };
 
@@ -27,7 +28,8 @@ pub struct Settings {
     #[command(subcommand)]
     pub command: Option<Command>,
 
-    /// The URL of the server, such as http://127.0.0.1:7878.
+    /// The URL of the server, such as http://127.0.0.1:7878, or @NAME for one that config.toml names. As the first
+    /// argument, @NAME alone says the same.
     #[arg(long, env = "STOCKROOM_SERVER", global = true)]
     pub server: Option<String>,
 
@@ -68,10 +70,13 @@ impl Settings {
             None if self.data_dir.is_some() => None,
             None => config.server.clone(),
         };
-        if let Some(url) = configured {
+        if let Some(mut url) = configured {
+            if let Some(name) = url.strip_prefix('@') {
+                url.clone_from(&config.named(name)?.url);
+            }
             let is_http = url.starts_with("http://") || url.starts_with("https://");
             if !is_http || reqwest::Url::parse(&url).is_err() {
-                let url = api::without_userinfo(&url);
+                let url = without_userinfo(&url);
                 return Err(format!(
                     "`{url}` is not a server; write a URL like http://127.0.0.1:7878, or leave it out to \
                     use the shop on this machine"
@@ -82,6 +87,21 @@ impl Settings {
         let local = LocalServer::new(self.data_dir.clone())
             .ok_or("the home folder is unknown; name a server with --server")?;
         Ok((Server::Socket(local.socket().into()), Some(local)))
+    }
+
+    /// The token for the server.
+    ///
+    /// # Errors
+    /// If the environment has one that cannot be a token, or the saved ones cannot be read: a message for the user.
+    pub fn credentials(
+        &self,
+        server: &Server,
+        local: Option<&LocalServer>,
+    ) -> Result<Credentials, String> {
+        match local {
+            Some(local) => Ok(Credentials::local(local.data_dir())),
+            None => Credentials::saved(&server.to_string()),
+        }
     }
 
     /// Refuses to create a shop in a missing folder without `--create`: the name may be mistyped.
@@ -114,9 +134,17 @@ impl Settings {
         format!("There is no shop in {folder}; open the client to make one: {open}")
     }
 
+    /// The named server of `config.toml` that is to be opened, if it is one, with its name.
+    fn named<'a>(&'a self, config: &'a Config) -> Option<(&'a str, &'a NamedServer)> {
+        let configured = config.server.as_deref().filter(|_| self.data_dir.is_none());
+        let name = self.server.as_deref().or(configured)?.strip_prefix('@')?;
+        Some((name, config.named(name).ok()?))
+    }
+
     /// Whether the client refuses all changes to the shop.
-    pub const fn is_read_only(&self, config: &Config) -> bool {
-        self.read_only || config.read_only
+    pub fn is_read_only(&self, config: &Config) -> bool {
+        let named = self.named(config);
+        self.read_only || config.read_only || named.is_some_and(|(_, server)| server.read_only)
     }
 
     /// How the client looks and behaves, from the flags and `config.toml`.
@@ -124,7 +152,9 @@ impl Settings {
     /// # Errors
     /// If the settings are invalid: a message for the user.
     pub fn preferences(&self, config: &Config) -> Result<Preferences, String> {
-        let scheme = match (self.theme, &config.theme) {
+        let named = self.named(config);
+        let of_server = named.and_then(|(_, server)| server.theme.as_ref());
+        let scheme = match (self.theme, of_server.or(config.theme.as_ref())) {
             (Some(scheme), _) => scheme,
             (None, Some(name)) => name
                 .parse()
@@ -132,7 +162,12 @@ impl Settings {
             (None, None) => Scheme::default(),
         };
         let colors = ColorSupport::detect(|name| std::env::var(name).ok());
+        let server = named.map(|(name, server)| {
+            let color = server.colour.unwrap_or(ServerColor::Cyan);
+            (name.to_owned(), color.style(colors))
+        });
         Ok(Preferences {
+            server,
             keys: config.keymap()?,
             theme: Theme::new(scheme, colors),
             is_plain: self.plain || config.plain,

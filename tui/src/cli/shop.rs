@@ -6,14 +6,17 @@ use serde_json::Value;
 
 use crate::{
     io::{
-        api::{self, Server, StreamEvent},
+        api::{self, StreamEvent},
+        credentials::Credentials,
         local::LocalServer,
+        server::{Http, Server},
     },
     messages::call::{Answer, Call, Failure, Owner, Precondition, Ticket},
 };
 
 pub(crate) struct Shop {
     pub(crate) server: Server,
+    pub(crate) credentials: Credentials,
     pub(crate) local: Option<LocalServer>,
 }
 
@@ -39,7 +42,7 @@ impl Shop {
         body: Option<Value>,
         precondition: Precondition,
     ) -> Result<Answer, Failure> {
-        let (client, base) = self.client().await?;
+        let http = self.http().await?;
         // The ticket is not used: only this function waits for the answer.
         let ticket = Ticket {
             owner: Owner::Job,
@@ -50,7 +53,7 @@ impl Shop {
             precondition,
             ..Call::new(ticket, method, path)
         };
-        api::exchange(&client, format!("{base}{path}"), call).await
+        api::exchange(&http, call).await
     }
 
     /// Follows an event stream, starting after the event with the id `after`; returns why it ended. An event may
@@ -61,8 +64,8 @@ impl Shop {
         after: Option<&str>,
         mut on_progress: impl FnMut(Option<&str>, Option<T>) -> bool,
     ) -> Failure {
-        let (client, base) = match self.client().await {
-            Ok(client) => client,
+        let http = match self.http().await {
+            Ok(http) => http,
             Err(failure) => return failure,
         };
         let read = |event: StreamEvent<'_>| {
@@ -74,14 +77,14 @@ impl Shop {
                 Err(_) => false,
             }
         };
-        api::stream(&client, format!("{base}{path}"), after, read).await
+        api::stream(&http, path, after, read).await
     }
 
-    pub(crate) async fn client(&self) -> Result<(reqwest::Client, String), Failure> {
+    pub(crate) async fn http(&self) -> Result<Http, Failure> {
         if let Some(local) = &self.local {
             local.ensure().await.map_err(Failure::Unreachable)?;
         }
-        let client = self.server.client();
-        client.map_err(|_| Failure::Unreachable("TLS cannot be set up.".into()))
+        let http = Http::new(&self.server, self.credentials.clone());
+        http.map_err(|_| Failure::Unreachable("TLS cannot be set up.".into()))
     }
 }

@@ -33,15 +33,15 @@ pub(crate) async fn export<R: Entity>(
     };
     pairs.push(("format".into(), format.to_string()));
     let query = serde_urlencoded::to_string(pairs).unwrap_or_default();
-    let (client, base) = shop.client().await?;
-    let url = format!("{base}/v1/{}/export?{query}", R::PATH);
+    let http = shop.http().await?;
+    let path = format!("/v1/{}/export?{query}", R::PATH);
     if is_stdout {
-        return api::download_to(&client, url, tokio::io::stdout())
+        return api::download_to(&http, &path, tokio::io::stdout())
             .await
             .map(|_| ());
     }
     let name = file.display().to_string();
-    let written = api::download(&client, url, name).await?;
+    let written = api::download(&http, &path, name).await?;
     let written: crate::messages::call::Written = written.read().map_err(Failure::NoAnswer)?;
     eprint_line(&format!("{}: {}", written.file, text::bytes(written.bytes)));
     Ok(())
@@ -69,9 +69,9 @@ pub(crate) async fn import<R: Entity>(
     let name = file.file_name().unwrap_or_default().to_string_lossy();
     pairs.push(("name", &name));
     let query = serde_urlencoded::to_string(pairs).unwrap_or_default();
-    let (client, base) = shop.client().await?;
-    let url = format!("{base}/v1/{}/import?{query}", R::PATH);
-    let answer = api::upload_file(&client, url, &file.display().to_string()).await?;
+    let http = shop.http().await?;
+    let path = format!("/v1/{}/import?{query}", R::PATH);
+    let answer = api::upload_file(&http, &path, &file.display().to_string()).await?;
     let job: Job = answer.read().map_err(Failure::NoAnswer)?;
     let job = shop.finish_job(&job).await?;
     let can_be_applied = job.can_be_applied();

@@ -196,7 +196,8 @@ impl Form {
             return;
         };
         let is_news = change.entity_id == Some(id) && change.version >= Some(version);
-        let who = text::clean(&change.actor);
+        let author = change.author();
+        let who = text::clean(&author);
         match change.op {
             Op::Delete if is_news => {
                 self.notice = Some(format!("{who} has just deleted this row."));

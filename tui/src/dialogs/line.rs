@@ -34,6 +34,16 @@ impl Line {
         self.input.value()
     }
 
+    /// The same line with each character replaced, so that nobody can read it.
+    #[must_use]
+    pub fn hidden(&self) -> Self {
+        let stars = "*".repeat(self.text().chars().count());
+        Self {
+            input: Input::new(stars).with_cursor(self.input.cursor()),
+            is_selected: self.is_selected,
+        }
+    }
+
     /// Selects the whole text, unless it is empty.
     pub fn select(&mut self) {
         self.is_selected = !self.text().is_empty();

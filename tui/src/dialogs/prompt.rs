@@ -1,5 +1,7 @@
 //! A one-line prompt: for a search, a jump to a value, the name of a view, or the file of an export.
 
+use stockroom_common::{Secret, access::check_secret};
+
 use crate::{
     dialogs::line::Line,
     messages::{
@@ -30,8 +32,23 @@ impl Prompt {
         }
     }
 
+    /// Whether the text must not be shown.
+    pub fn is_hidden(&self) -> bool {
+        self.purpose == PromptPurpose::Token
+    }
+
     pub fn command(&mut self, command: Command, ctx: &mut Context<'_>) {
         match command {
+            Command::Open if self.purpose == PromptPurpose::Token => {
+                let typed = self.line.text().trim();
+                match check_secret(typed) {
+                    Ok(()) => {
+                        ctx.request(Request::Close);
+                        ctx.request(Request::LogIn(Secret::new(typed)));
+                    }
+                    Err(fault) => ctx.error(format!("This is not a token: {fault}.")),
+                }
+            }
             Command::Open => {
                 let typed = self.line.text().trim().to_owned();
                 ctx.request(Request::Close);
@@ -46,6 +63,8 @@ impl Prompt {
                         let file = paths::absolute_path(&typed);
                         ctx.request(Request::SaveExport(id, file));
                     }
+                    // Handled above.
+                    PromptPurpose::Token => {}
                 }
             }
             Command::Back => ctx.request(Request::Close),

@@ -3,14 +3,9 @@
 mod files;
 mod stream;
 
-use std::{
-    borrow::Cow,
-    net::IpAddr,
-    path::PathBuf,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
-use reqwest::{Client, StatusCode, Url, header};
+use reqwest::{StatusCode, header};
 use stockroom_common::{Kind, Problem, problem};
 use tokio::{
     sync::mpsc::UnboundedSender,
@@ -22,6 +17,7 @@ pub(crate) use self::{
     stream::{StreamEvent, stream},
 };
 use crate::{
+    io::server::Http,
     messages::{
         call::{Answer, Call, Failure, Precondition, Reply, Source, Ticket},
         event::Event,
@@ -31,9 +27,6 @@ use crate::{
 
 /// A call that takes longer fails.
 const TIMEOUT: Duration = Duration::from_secs(40);
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-/// How long an idle connection is kept for the next call.
-const IDLE_LIMIT: Duration = Duration::from_secs(20);
 /// Maximum bytes of an actor's name that the server accepts.
 const MAX_ACTOR: usize = 200;
 /// How long the client waits for writes in progress when it quits.
@@ -43,103 +36,20 @@ pub(crate) const SILENCE: Duration = Duration::from_secs(45);
 /// Maximum bytes of an answer; larger than any answer that the client requests.
 const MAX_BODY: usize = 64 << 20;
 
-/// The address of the server.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Server {
-    Url(String),
-    /// The Unix socket of a local server.
-    Socket(PathBuf),
-}
-
-impl Server {
-    /// The full address, which identifies the server. It may contain a password.
-    pub fn address(&self) -> String {
-        match self {
-            Self::Url(url) => url.clone(),
-            Self::Socket(path) => path.display().to_string(),
-        }
-    }
-
-    /// An HTTP client for the server, and the common start of its URLs.
-    ///
-    /// # Errors
-    /// If TLS cannot be set up.
-    pub fn client(&self) -> reqwest::Result<(Client, String)> {
-        let builder = Client::builder()
-            .connect_timeout(CONNECT_TIMEOUT)
-            // Shorter than the server waits for the next request. Otherwise the client could sometimes send a
-            // request on a connection that the server is just closing.
-            .pool_idle_timeout(IDLE_LIMIT)
-            .user_agent(concat!("stockroom/", env!("CARGO_PKG_VERSION")));
-        match self {
-            // To a proxy, a loopback address means the proxy's own machine.
-            Self::Url(url) if is_loopback(url) => {
-                let client = builder.no_proxy().build()?;
-                Ok((client, url.trim_end_matches('/').to_owned()))
-            }
-            Self::Url(url) => Ok((builder.build()?, url.trim_end_matches('/').to_owned())),
-            Self::Socket(path) => {
-                let client = builder.unix_socket(path.as_path()).build()?;
-                Ok((client, "http://localhost".into()))
-            }
-        }
-    }
-}
-
-impl std::fmt::Display for Server {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Url(url) => f.write_str(&without_userinfo(url)),
-            Self::Socket(_) => f.write_str("local shop"),
-        }
-    }
-}
-
-fn is_loopback(url: &str) -> bool {
-    let url = Url::parse(url).ok();
-    let host = url.as_ref().and_then(Url::host_str).unwrap_or_default();
-    let host = host.trim_end_matches('.');
-    let ip: Option<IpAddr> = host.trim_matches(['[', ']']).parse().ok();
-    let ip = ip.map(|ip| ip.to_canonical());
-    host == "localhost" || host.ends_with(".localhost") || ip.is_some_and(|ip| ip.is_loopback())
-}
-
-/// The URL without its user name and password, so that it can be shown.
-pub(crate) fn without_userinfo(url: &str) -> Cow<'_, str> {
-    let Some((scheme, rest)) = url.split_once("://") else {
-        // Not a URL, but the user may have entered it as one, with a password.
-        return url.rsplit_once('@').map_or(url, |(_, host)| host).into();
-    };
-    let authority = match Url::parse(url) {
-        Ok(_) => rest.split(['/', '?', '#']).next().unwrap_or_default(),
-        // A slash in the password makes the URL invalid. The error message shows the URL, so look for `@` in all of it.
-        Err(_) => rest,
-    };
-    match authority.rsplit_once('@') {
-        Some((userinfo, _)) => format!("{scheme}://{}", &rest[userinfo.len() + 1..]).into(),
-        None => url.into(),
-    }
-}
-
 /// Executes calls.
 pub struct Api {
-    client: Client,
-    base: String,
+    http: Http,
     events: UnboundedSender<Event>,
     writes: JoinSet<()>,
 }
 
 impl Api {
-    /// # Errors
-    /// If TLS cannot be set up.
-    pub fn new(server: &Server, events: UnboundedSender<Event>) -> reqwest::Result<Self> {
-        let (client, base) = server.client()?;
-        Ok(Self {
-            client,
-            base,
+    pub fn new(http: Http, events: UnboundedSender<Event>) -> Self {
+        Self {
+            http,
             events,
             writes: JoinSet::new(),
-        })
+        }
     }
 
     /// Sends a call that only reads; its reply arrives as an event, unless the read is aborted.
@@ -154,11 +64,11 @@ impl Api {
     }
 
     fn reply_to(&self, call: Call) -> impl Future<Output = ()> + use<> {
-        let (client, url) = (self.client.clone(), format!("{}{}", self.base, call.path));
+        let http = self.http.clone();
         let events = self.events.clone();
         async move {
             let (ticket, began) = (call.ticket, Instant::now());
-            let outcome = tokio::time::timeout(TIMEOUT, exchange(&client, url, call)).await;
+            let outcome = tokio::time::timeout(TIMEOUT, exchange(&http, call)).await;
             let result = outcome.unwrap_or_else(|_| {
                 let message = format!("The server did not answer within {TIMEOUT:?}.");
                 Err(Failure::NoAnswer(message))
@@ -175,7 +85,7 @@ impl Api {
 
     /// Follows an event stream. Each event arrives as a reply; the end of the stream arrives as a failure.
     pub fn follow(&self, ticket: Ticket, path: &str) -> AbortHandle {
-        let (client, url) = (self.client.clone(), format!("{}{path}", self.base));
+        let (http, path) = (self.http.clone(), path.to_owned());
         let events = self.events.clone();
         let follow = async move {
             let began = Instant::now();
@@ -195,7 +105,7 @@ impl Api {
                 };
                 events.send(reply(Ok(answer))).is_ok()
             };
-            let failure = stream(&client, url, None, on_event).await;
+            let failure = stream(&http, &path, None, on_event).await;
             // Sending fails only if the client is quitting.
             let _ = events.send(reply(Err(failure)));
         };
@@ -204,11 +114,11 @@ impl Api {
 
     /// Downloads an answer to a file. The download runs to completion unless the client quits first.
     pub fn download(&self, ticket: Ticket, path: &str, file: String) {
-        let (client, url) = (self.client.clone(), format!("{}{path}", self.base));
+        let (http, path) = (self.http.clone(), path.to_owned());
         let events = self.events.clone();
         tokio::spawn(async move {
             let began = Instant::now();
-            let result = download(&client, url, file).await;
+            let result = download(&http, &path, file).await;
             let took = began.elapsed();
             // Sending fails only if the client is quitting.
             let _ = events.send(Event::Reply(Reply {
@@ -221,11 +131,11 @@ impl Api {
 
     /// Uploads a file. If the client quits before the upload is complete, the server does nothing with the file.
     pub fn upload(&mut self, ticket: Ticket, upload: Upload) {
-        let (client, url) = (self.client.clone(), format!("{}{}", self.base, upload.path));
+        let http = self.http.clone();
         let events = self.events.clone();
         self.writes.spawn(async move {
             let began = Instant::now();
-            let result = upload_file(&client, url, &upload.file).await;
+            let result = upload_file(&http, &upload.path, &upload.file).await;
             let took = began.elapsed();
             // Sending fails only if the client is quitting.
             let _ = events.send(Event::Reply(Reply {
@@ -244,8 +154,8 @@ impl Api {
     }
 }
 
-pub(crate) async fn exchange(client: &Client, url: String, call: Call) -> Result<Answer, Failure> {
-    let mut request = client.request(call.method, url);
+pub(crate) async fn exchange(http: &Http, call: Call) -> Result<Answer, Failure> {
+    let mut request = http.request(call.method, &call.path);
     if let Some(actor) = actor() {
         request = request.header("stockroom-actor", actor);
     }
@@ -347,22 +257,6 @@ fn last_link(headers: &header::HeaderMap) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn urls_are_shown_without_passwords() {
-        for (url, shown) in [
-            ("http://ada:s3cret@host:7878/x", "http://host:7878/x"),
-            ("https://ada@host", "https://host"),
-            ("http://host/a@b", "http://host/a@b"),
-            ("http://a:b@c@host", "http://host"),
-            ("http://ada:s3/cr@et@host", "http://host"),
-            ("nonsense", "nonsense"),
-            ("ada:s3cret@host:7878", "host:7878"),
-        ] {
-            assert_eq!(without_userinfo(url), shown);
-            assert_eq!(Server::Url(url.into()).to_string(), shown);
-        }
-    }
 
     #[test]
     fn any_user_may_write() {

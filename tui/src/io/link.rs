@@ -7,17 +7,18 @@ use std::{
     time::Duration,
 };
 
-use reqwest::Client;
-use stockroom_common::{Kind, change::ChangeEvent};
+use reqwest::{Method, StatusCode};
+use stockroom_common::{Kind, access::WhoAmI, change::ChangeEvent};
 use tokio::sync::mpsc::UnboundedSender;
 
 use crate::{
     io::{
-        api::{self, Server, StreamEvent},
+        api::{self, StreamEvent},
         local::LocalServer,
+        server::Http,
     },
     messages::{
-        call::Failure,
+        call::{Call, Failure, Owner, Ticket},
         event::{Event, Link},
     },
 };
@@ -32,7 +33,7 @@ const PATIENCE: Duration = Duration::from_secs(1);
 /// Keeps the session open until the client quits. Starts the local server if `local` is given and none runs. Retries
 /// after each failure; the pause doubles from 250 ms to at most 5 s.
 pub(crate) async fn keep_connected(
-    server: Server,
+    http: Http,
     local: Option<LocalServer>,
     events: UnboundedSender<Event>,
 ) {
@@ -40,11 +41,25 @@ pub(crate) async fn keep_connected(
     let mut last_change = None;
     loop {
         let ended = match ensure(local.as_ref()).await {
-            Ok(()) => attach(&server, &events, &mut retry, &mut last_change).await,
-            Err(reason) => reason,
+            Ok(()) => attach(&http, &events, &mut retry, &mut last_change).await,
+            Err(reason) => Ended::Lost(reason),
         };
-        if events.send(Event::Link(Link::Down(ended))).is_err() {
+        let can_log_in = local.is_none() && !http.credentials.is_fixed();
+        let link = match ended {
+            Ended::NewToken => continue,
+            Ended::Refused(reason) if can_log_in => Link::LoggedOut(reason),
+            Ended::Refused(reason) | Ended::Lost(reason) => Link::Down(reason),
+        };
+        let is_logged_out = matches!(link, Link::LoggedOut(_));
+        // The user may log in while the event is on its way.
+        let changed = http.credentials.changed();
+        if events.send(Event::Link(link)).is_err() {
             return;
+        }
+        if is_logged_out {
+            changed.await;
+            retry = FIRST_RETRY;
+            continue;
         }
         tokio::time::sleep(retry).await;
         retry = (retry * 2).min(LAST_RETRY);
@@ -58,27 +73,41 @@ async fn ensure(local: Option<&LocalServer>) -> Result<(), String> {
     }
 }
 
+/// Why a session ended.
+enum Ended {
+    /// The server does not accept the token.
+    Refused(String),
+    /// The user has logged in with another token.
+    NewToken,
+    Lost(String),
+}
+
 /// Opens the session and keeps it open until the connection ends; returns why it ended.
 async fn attach(
-    server: &Server,
+    http: &Http,
     events: &UnboundedSender<Event>,
     retry: &mut Duration,
     last_change: &mut Option<String>,
-) -> String {
-    let Ok((client, base)) = server.client() else {
-        return "TLS cannot be set up.".into();
-    };
-    let sent = client.get(format!("{base}/v1/session")).send().await;
-    let mut response = match sent.and_then(reqwest::Response::error_for_status) {
+) -> Ended {
+    let sent = http.request(Method::GET, "/v1/session").send().await;
+    let mut response = match sent {
         Ok(response) => response,
-        Err(error) => match error.status() {
-            Some(status) => return format!("The server answered {status}; is it Stockroom?"),
-            None => return api::unreachable(error).message().to_owned(),
-        },
+        Err(error) => return Ended::Lost(api::unreachable(error).message().to_owned()),
     };
-    let first = next_chunk(&mut response).await;
-    if let Err(ended) = first {
-        return ended;
+    let status = response.status();
+    if status == StatusCode::UNAUTHORIZED {
+        if http.credentials.token().is_none() {
+            return Ended::Refused("The server needs a token.".into());
+        }
+        http.credentials.refused();
+        let body = response.bytes().await.unwrap_or_default();
+        return Ended::Refused(api::refusal(status, true, &body).message().to_owned());
+    }
+    if !status.is_success() {
+        return Ended::Lost(format!("The server answered {status}; is it Stockroom?"));
+    }
+    if let Err(ended) = next_chunk(&mut response).await {
+        return Ended::Lost(ended);
     }
     *retry = FIRST_RETRY;
     let session = async {
@@ -88,10 +117,34 @@ async fn attach(
             }
         }
     };
+    // The link need not wait for the answer.
+    let identity = async {
+        if let Some(identity) = identify(http).await {
+            // Sending fails only if the client is quitting.
+            let _ = events.send(Event::Identity(identity));
+        }
+        std::future::pending().await
+    };
     tokio::select! {
-        ended = session => ended,
-        () = follow_changes(&client, &base, events, last_change) => "The client is closing.".into(),
+        ended = session => Ended::Lost(ended),
+        ended = identity => ended,
+        () = http.credentials.changed() => Ended::NewToken,
+        () = follow_changes(http, events, last_change) => {
+            Ended::Lost("The client is closing.".into())
+        }
     }
+}
+
+/// Asks the server who the user is to it.
+async fn identify(http: &Http) -> Option<WhoAmI> {
+    // Nothing waits for this call by its ticket.
+    let ticket = Ticket {
+        owner: Owner::Job,
+        run: 0,
+    };
+    let call = Call::new(ticket, Method::GET, "/v1/whoami");
+    let asked = tokio::time::timeout(PATIENCE, api::exchange(http, call)).await;
+    asked.ok()?.ok()?.read().ok()
 }
 
 async fn next_chunk(response: &mut reqwest::Response) -> Result<(), String> {
@@ -105,32 +158,31 @@ async fn next_chunk(response: &mut reqwest::Response) -> Result<(), String> {
 
 /// Sends the changes in the shop as events until the client quits. `last` is the position from which to resume. The
 /// link is up once the stream is open: data that is read from then on is followed without a gap.
-async fn follow_changes(
-    client: &Client,
-    base: &str,
-    events: &UnboundedSender<Event>,
-    last: &mut Option<String>,
-) {
+async fn follow_changes(http: &Http, events: &UnboundedSender<Event>, last: &mut Option<String>) {
     let mut retry = FIRST_RETRY;
     let is_up = AtomicBool::new(false);
     loop {
-        let url = format!("{base}/v1/changes");
         let after = last.clone();
         let mut is_open = false;
-        let following = api::stream(client, url, after.as_deref(), |event: StreamEvent<'_>| {
-            retry = FIRST_RETRY;
-            if !std::mem::replace(&mut is_open, true) {
-                begin(events, &is_up, after.is_some());
-            }
-            if let Some(id) = event.id {
-                *last = Some(id.to_owned());
-            }
-            // Ignore events that are not changes: they are for newer clients.
-            match serde_json::from_str::<ChangeEvent>(event.data) {
-                Ok(change) => events.send(Event::Change(Box::new(change))).is_ok(),
-                Err(_) => !events.is_closed(),
-            }
-        });
+        let following = api::stream(
+            http,
+            "/v1/changes",
+            after.as_deref(),
+            |event: StreamEvent<'_>| {
+                retry = FIRST_RETRY;
+                if !std::mem::replace(&mut is_open, true) {
+                    begin(events, &is_up, after.is_some());
+                }
+                if let Some(id) = event.id {
+                    *last = Some(id.to_owned());
+                }
+                // Ignore events that are not changes: they are for newer clients.
+                match serde_json::from_str::<ChangeEvent>(event.data) {
+                    Ok(change) => events.send(Event::Change(Box::new(change))).is_ok(),
+                    Err(_) => !events.is_closed(),
+                }
+            },
+        );
         let ended = {
             tokio::pin!(following);
             tokio::select! {

@@ -1,7 +1,7 @@
 //! Input and output of `App::update`: events go in, effects come out.
 
 use crossterm::event::KeyEvent;
-use stockroom_common::change::ChangeEvent;
+use stockroom_common::{Secret, access::WhoAmI, change::ChangeEvent};
 use uuid::Uuid;
 
 use crate::{
@@ -20,6 +20,8 @@ pub enum Event {
     Resize(u16, u16),
     Reply(Reply),
     Link(Link),
+    /// Who the user is to the server.
+    Identity(WhoAmI),
     /// A change in the shop, made by any client including this one.
     Change(Box<ChangeEvent>),
     /// Changes were missed, and the server can no longer list them.
@@ -85,6 +87,8 @@ pub enum Effect {
     UntrackExport(Uuid),
     /// Saves the layout of the lists for the next run.
     Remember(Box<Memory>),
+    /// Uses this token from now on, and saves it.
+    LogIn(Secret),
     Suspend,
     /// Redraws the whole screen, because another program has written to it.
     Repaint,
@@ -105,4 +109,6 @@ pub enum Link {
     Connecting,
     Up,
     Down(String),
+    /// The server refuses the user's token, or there is none; contains the reason.
+    LoggedOut(String),
 }

@@ -1,7 +1,7 @@
 //! What screens and dialogs ask the application to do.
 
 use serde_json::Value;
-use stockroom_common::job::Job;
+use stockroom_common::{Secret, job::Job};
 use uuid::Uuid;
 
 use crate::{
@@ -70,6 +70,7 @@ pub enum Request {
     GoBack,
     /// Runs a command as if its key had been pressed.
     Run(Command),
+    LogIn(Secret),
     Show(Toast),
     Quit,
 }
@@ -177,6 +178,8 @@ pub enum PromptPurpose {
     SaveView,
     /// The file name for the export of a job.
     SaveExport(Uuid),
+    /// The token for the server.
+    Token,
 }
 
 /// A message about what just happened. It stays until the next key press.

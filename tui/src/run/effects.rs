@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use reqwest::Method;
+use stockroom_common::Secret;
 use uuid::Uuid;
 
 use crate::{
@@ -33,6 +34,7 @@ pub trait Environment {
     fn track_export(&mut self, job: Uuid, file: String);
     fn untrack_export(&mut self, job: Uuid);
     fn remember(&mut self, memory: Memory);
+    fn log_in(&mut self, secret: Secret);
     fn copy(&mut self, text: String);
     /// # Errors
     /// If the terminal is gone; so for all that follow.
@@ -93,6 +95,7 @@ impl<Read> Effects<Read> {
             Effect::TrackExport(job, file) => environment.track_export(job, file),
             Effect::UntrackExport(job) => environment.untrack_export(job),
             Effect::Remember(memory) => environment.remember(*memory),
+            Effect::LogIn(secret) => environment.log_in(secret),
             Effect::Copy(text) => environment.copy(text),
             Effect::Edit(text) => environment.edit(text).await?,
             Effect::SetMouse(mode) => environment.set_mouse(mode)?,

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use stockroom_common::Secret;
 use tokio::task::{AbortHandle, JoinHandle};
 use uuid::Uuid;
 
@@ -12,7 +13,8 @@ use super::{
 };
 use crate::{
     io::{
-        api::Api, clipboard::Clipboard, editor, pending_exports::PendingExports, terminal::Screen,
+        api::Api, clipboard::Clipboard, credentials::Credentials, editor,
+        pending_exports::PendingExports, server::Http, terminal::Screen,
     },
     messages::{
         call::{Call, Ticket},
@@ -25,6 +27,7 @@ use crate::{
 /// The environment of a running client.
 pub(super) struct Process {
     api: Api,
+    credentials: Credentials,
     exports: PendingExports,
     clipboard: Clipboard,
     pub(super) screen: Screen,
@@ -80,6 +83,13 @@ impl Environment for Process {
         });
     }
 
+    fn log_in(&mut self, secret: Secret) {
+        if let Err(fault) = self.credentials.log_in(secret) {
+            // Sending fails only after the loop has ended.
+            let _ = self.senders.events.send(Event::NotRemembered(fault));
+        }
+    }
+
     fn copy(&mut self, text: String) {
         self.clipboard.copy(&text);
     }
@@ -111,9 +121,15 @@ impl Environment for Process {
 }
 
 impl Process {
-    pub(super) fn new(api: Api, exports: PendingExports, screen: Screen, senders: Senders) -> Self {
+    pub(super) fn new(
+        http: Http,
+        exports: PendingExports,
+        screen: Screen,
+        senders: Senders,
+    ) -> Self {
         Self {
-            api,
+            credentials: http.credentials.clone(),
+            api: Api::new(http, senders.events.clone()),
             exports,
             clipboard: Clipboard::new(),
             screen,

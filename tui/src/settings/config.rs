@@ -4,7 +4,10 @@ use std::{collections::BTreeMap, fmt::Display, io::ErrorKind, path::PathBuf};
 
 use serde::Deserialize;
 
-use crate::settings::keys::{Keymap, Keys};
+use crate::settings::{
+    keys::{Keymap, Keys},
+    theme::ServerColor,
+};
 
 /// The content of the file.
 #[derive(Debug, Default, Deserialize)]
@@ -16,6 +19,20 @@ pub struct Config {
     pub(crate) read_only: bool,
     pub(crate) mouse: Option<bool>,
     pub(crate) keys: BTreeMap<String, Keys>,
+    /// The servers that `stockroom @name` opens.
+    pub(crate) servers: BTreeMap<String, NamedServer>,
+}
+
+/// A server with a name of its own.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NamedServer {
+    pub(crate) url: String,
+    /// The colour in which its name is always on the screen.
+    pub(crate) colour: Option<ServerColor>,
+    #[serde(default)]
+    pub(crate) read_only: bool,
+    pub(crate) theme: Option<String>,
 }
 
 impl Config {
@@ -59,6 +76,21 @@ impl Config {
             }
             Some(Err(_)) | None => Ok(Self::default()),
         }
+    }
+
+    /// Looks up a server by its name.
+    ///
+    /// # Errors
+    /// If there is none of that name: a message for the user.
+    pub(crate) fn named(&self, name: &str) -> Result<&NamedServer, String> {
+        self.servers.get(name).ok_or_else(|| {
+            let known: Vec<&str> = self.servers.keys().map(String::as_str).collect();
+            let known = match known.as_slice() {
+                [] => "it names none; add [servers.NAME] with a url".to_owned(),
+                names => format!("it names {}", names.join(", ")),
+            };
+            Self::error(format!("names no server {name}; {known}"))
+        })
     }
 
     /// The default key bindings with the changes from the file.

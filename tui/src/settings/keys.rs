@@ -79,6 +79,7 @@ pub enum Command {
     CopyRow,
     CopyId,
     Undo,
+    LogIn,
     Theirs,
     Mine,
     Yes,
@@ -116,8 +117,10 @@ pub enum Scope {
 /// What must be true for a binding to work.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Condition {
-    /// The client is not read-only.
+    /// The client is not read-only, and the user's role allows writes.
     Changes,
+    /// The user has the role of an administrator, and the client is not read-only.
+    Administers,
     /// The form has order lines.
     Lines,
     /// At least one write can be undone.
@@ -230,6 +233,7 @@ impl Condition {
     pub const fn error(self) -> &'static str {
         match self {
             Self::Changes => "This client is read-only (--read-only).",
+            Self::Administers => "This takes a token with the role admin.",
             Self::Marked => "No row is marked. Press space to mark one.",
             Self::Undoable => "There is nothing to undo.",
             Self::Lines => "Only orders have lines.",

@@ -3,6 +3,7 @@
 use std::str::FromStr;
 
 use ratatui::style::{Color, Modifier, Style};
+use serde::Deserialize;
 use stockroom_common::OrderStatus;
 
 /// How many colours the terminal supports.
@@ -20,6 +21,36 @@ pub enum Scheme {
     Dark,
     Light,
     HighContrast,
+}
+
+/// The colour of a named server. Each is one of the 16 that every terminal with colours has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ServerColor {
+    Red,
+    Green,
+    Yellow,
+    Blue,
+    Magenta,
+    Cyan,
+}
+
+impl ServerColor {
+    /// The style of the server's name.
+    pub fn style(self, colors: ColorSupport) -> Style {
+        let reversed = Style::new().add_modifier(Modifier::REVERSED | Modifier::BOLD);
+        if colors == ColorSupport::None {
+            return reversed;
+        }
+        reversed.fg(match self {
+            Self::Red => Color::Red,
+            Self::Green => Color::Green,
+            Self::Yellow => Color::Yellow,
+            Self::Blue => Color::Blue,
+            Self::Magenta => Color::Magenta,
+            Self::Cyan => Color::Cyan,
+        })
+    }
 }
 
 /// The styles of one scheme, for one level of colour support.

@@ -15,6 +15,9 @@ use crate::{
     model::{tab::Tab, text},
 };
 
+/// Most columns that the name of a server takes from the tabs.
+const MAX_BADGE: usize = 16;
+
 pub(super) fn draw_tabs(frame: &mut Frame<'_>, area: Rect, app: &App, ctx: RenderContext<'_>) {
     let mut crumbs: Vec<&str> = app
         .navigation
@@ -24,7 +27,13 @@ pub(super) fn draw_tabs(frame: &mut Frame<'_>, area: Rect, app: &App, ctx: Rende
         .collect();
     let mut way = crumbs.join(" › ");
     let mut spans = Vec::new();
-    for (tab, title) in tab_titles(app, usize::from(area.width)) {
+    let width = tabs_width(app);
+    if let Some((name, style)) = &app.preferences.server {
+        let left = (width as u16).min(area.width);
+        let badge = Rect::new(area.x + left, area.y, area.width - left, 1);
+        frame.render_widget(Line::styled(badge_of(name), *style), badge);
+    }
+    for (tab, title) in tab_titles(app, width) {
         let style = if tab == app.navigation.tab {
             ctx.theme.active_tab
         } else {
@@ -33,7 +42,7 @@ pub(super) fn draw_tabs(frame: &mut Frame<'_>, area: Rect, app: &App, ctx: Rende
         spans.push(Span::styled(title, style));
     }
     let taken: usize = spans.iter().map(|span| text::width(&span.content)).sum();
-    let room = usize::from(area.width).saturating_sub(taken);
+    let room = width.saturating_sub(taken);
     // Drops the oldest steps first: the user goes back over the newest ones first.
     while text::width(&way) + 4 > room && crumbs.len() > 1 {
         crumbs.remove(0);
@@ -42,7 +51,21 @@ pub(super) fn draw_tabs(frame: &mut Frame<'_>, area: Rect, app: &App, ctx: Rende
     if !crumbs.is_empty() {
         spans.push(Span::styled(format!("  ‹ {way}"), ctx.theme.dim));
     }
-    frame.render_widget(Line::from(spans), area);
+    frame.render_widget(
+        Line::from(spans),
+        Rect::new(area.x, area.y, (width as u16).min(area.width), 1),
+    );
+}
+
+fn badge_of(name: &str) -> String {
+    format!(" {} ", text::cut(&text::clean(name), MAX_BADGE))
+}
+
+/// Columns for the tabs: those that the name of the server leaves.
+pub(super) fn tabs_width(app: &App) -> usize {
+    let badge = app.preferences.server.as_ref();
+    let badge = badge.map_or(0, |(name, _)| text::width(&badge_of(name)));
+    usize::from(app.size.0).saturating_sub(badge)
 }
 
 /// The tabs with their titles, in the order on the screen. If the titles and the breadcrumb do not fit in that many
@@ -66,7 +89,7 @@ pub(super) fn tab_titles(app: &App, width: usize) -> Vec<(Tab, String)> {
         });
         titles.to_vec()
     };
-    let ways: [fn(&str, Tab, bool) -> String; 3] = [
+    let ways: [fn(&str, Tab, bool) -> String; 4] = [
         |key, tab, _| format!(" {key} {} ", tab.title()),
         |key, tab, _| format!(" {key} {}", tab.title()),
         |key, tab, is_active| {
@@ -76,16 +99,24 @@ pub(super) fn tab_titles(app: &App, width: usize) -> Vec<(Tab, String)> {
                 format!(" {key} ")
             }
         },
+        |key, tab, is_active| {
+            if is_active {
+                format!(" {key} {}", tab.title())
+            } else {
+                format!(" {key}")
+            }
+        },
     ];
     let fits = |titles: &[(Tab, String)]| {
         let taken = titles.iter().map(|(_, title)| text::width(title));
         taken.sum::<usize>() + way_back <= width
     };
-    let [loose, tight, short] = ways.map(titles);
+    let [loose, tight, short, shortest] = ways.map(titles);
     match () {
         () if fits(&loose) => loose,
         () if fits(&tight) => tight,
-        () => short,
+        () if fits(&short) => short,
+        () => shortest,
     }
 }
 
@@ -115,6 +146,7 @@ pub(super) fn draw_status(frame: &mut Frame<'_>, area: Rect, app: &App, ctx: Ren
             format!("offline, reconnecting: {reason}"),
             ctx.theme.bad,
         ),
+        Link::LoggedOut(reason) => ("○ ", format!("not logged in: {reason}"), ctx.theme.bad),
     };
     let loading = if app.screen().is_loading() {
         " · loading…"
@@ -128,8 +160,14 @@ pub(super) fn draw_status(frame: &mut Frame<'_>, area: Rect, app: &App, ctx: Ren
         }
         _ => String::new(),
     };
+    // In a shop on this machine there is only one user.
+    let identity = app.connection.identity.as_ref();
+    let identity = identity.filter(|_| !app.connection.is_local);
+    let identity =
+        identity.map_or_else(String::new, |who| format!("{} ({}) · ", who.name, who.role));
     let right = format!(
-        " {}{}{loading} ",
+        " {}{}{}{loading} ",
+        text::clean(&identity),
         text::clean(&app.connection.server),
         latency.trim_end()
     );

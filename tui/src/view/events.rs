@@ -6,7 +6,10 @@ use crossterm::event::{
 };
 use ratatui::layout::Rect;
 
-use super::{chrome::tab_titles, dialogs::overlay};
+use super::{
+    chrome::{tab_titles, tabs_width},
+    dialogs::overlay,
+};
 use crate::{
     app::state::App,
     messages::event::{Event, Hit, MouseAction},
@@ -56,7 +59,7 @@ fn hit(app: &App, column: u16, row: u16) -> Option<Hit> {
     }
     if row == 0 {
         let mut end = 0;
-        let mut titles = tab_titles(app, usize::from(app.size.0)).into_iter();
+        let mut titles = tab_titles(app, tabs_width(app)).into_iter();
         return titles.find_map(|(tab, title)| {
             end += text::width(&title);
             (usize::from(column) < end).then_some(Hit::Tab(tab))

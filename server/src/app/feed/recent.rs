@@ -112,7 +112,7 @@ pub(crate) async fn run(store: Store, feed: Arc<Feed>) {
 
 async fn select_after(pool: &Pool, position: i64) -> Result<Vec<Arc<ChangeEvent>>> {
     let events = sqlx::query(
-        "select position, at, actor, entity, entity_id, op, version, before, after, tags from changes
+        "select position, at, actor, on_behalf_of, entity, entity_id, op, version, before, after, tags from changes
         where position > $1
         order by position
         limit $2",
@@ -134,6 +134,7 @@ fn read(row: &PgRow) -> sqlx::Result<ChangeEvent> {
         position: row.try_get("position")?,
         at: row.try_get("at")?,
         actor: row.try_get("actor")?,
+        on_behalf_of: row.try_get("on_behalf_of")?,
         entity: row.try_get("entity")?,
         op: difference.op,
         version: row.try_get("version")?,

@@ -12,7 +12,7 @@ use uuid::Uuid;
 
 use super::LogRun;
 use crate::{
-    http::error::Result,
+    http::{actor::Actor, error::Result},
     store::{cache::Tag, database::Connection},
 };
 
@@ -90,7 +90,7 @@ const ROOM_TO_COUNT: u128 = 1 << 61;
 pub(crate) async fn append(
     conn: &mut Connection,
     at: DateTime<Utc>,
-    actor: &str,
+    actor: &Actor,
     change: &Change,
 ) -> Result<LogRun> {
     append_all(conn, at, actor, std::slice::from_ref(change), None).await
@@ -101,7 +101,7 @@ pub(crate) async fn append(
 pub(crate) async fn append_all(
     conn: &mut Connection,
     at: DateTime<Utc>,
-    actor: &str,
+    actor: &Actor,
     changes: &[Change],
     behind: Option<&LogRun>,
 ) -> Result<LogRun> {
@@ -117,15 +117,15 @@ pub(crate) async fn append_all(
     });
     sqlx::query(
         "insert into changes
-            (at, seq, actor, entity, entity_id, op, version, before, after, tags)
-        select $1, seq, $2, entity, entity_id, op, version, before, after,
+            (at, seq, actor, on_behalf_of, entity, entity_id, op, version, before, after, tags)
+        select $1, seq, $2, $11, entity, entity_id, op, version, before, after,
             array(select jsonb_array_elements_text(tags))
         from unnest($3::uuid[], $4::text[], $5::uuid[], $6::text[], $7::bigint[], $8::jsonb[],
             $9::jsonb[], $10::jsonb[])
             as entry (seq, entity, entity_id, op, version, before, after, tags)",
     )
     .bind(at)
-    .bind(actor)
+    .bind(&actor.name)
     .bind(&seqs)
     .bind(
         changes
@@ -164,6 +164,7 @@ pub(crate) async fn append_all(
             .collect::<Vec<_>>(),
     )
     .bind(tags.collect::<Vec<_>>())
+    .bind(&actor.on_behalf_of)
     .execute(conn)
     .await?;
     Ok(LogRun {

@@ -35,6 +35,15 @@ impl Age {
             Self::Months(months) => now.checked_sub_months(Months::new(months)),
         }
     }
+
+    /// The instant that is this long after `now`; `None` if it is outside the range of dates.
+    pub(crate) fn after(self, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
+        match self {
+            Self::Days(days) => now.checked_add_days(Days::new(days.into())),
+            Self::Weeks(weeks) => now.checked_add_days(Days::new(u64::from(weeks) * 7)),
+            Self::Months(months) => now.checked_add_months(Months::new(months)),
+        }
+    }
 }
 
 /// The names of the partitions that the log has announced for deletion by the next sweep. Kept in memory only: after a
@@ -68,24 +77,28 @@ impl FromStr for Retention {
             return Ok(Self::Keep);
         }
         let (action, age) = text.split_once(':').ok_or_else(wrong)?;
-        let (number, unit) = age
-            .split_at_checked(age.len().saturating_sub(1))
-            .ok_or_else(wrong)?;
-        let number = number
-            .parse()
-            .ok()
-            .filter(|number| *number > 0)
-            .ok_or_else(wrong)?;
-        let age = match unit {
-            "d" => Age::Days(number),
-            "w" => Age::Weeks(number),
-            "m" => Age::Months(number),
-            _ => return Err(wrong()),
-        };
+        let age = age.parse().map_err(|_| wrong())?;
         match action {
             "archive" => Ok(Self::Archive(age)),
             "drop" => Ok(Self::Drop(age)),
             _ => Err(wrong()),
+        }
+    }
+}
+
+impl FromStr for Age {
+    type Err = String;
+
+    fn from_str(text: &str) -> std::result::Result<Self, Self::Err> {
+        let split = text.split_at_checked(text.len().saturating_sub(1));
+        let number = split.and_then(|(number, unit)| Some((number.parse().ok()?, unit)));
+        match number {
+            Some((number @ 1.., "d")) => Ok(Self::Days(number)),
+            Some((number @ 1.., "w")) => Ok(Self::Weeks(number)),
+            Some((number @ 1.., "m")) => Ok(Self::Months(number)),
+            _ => Err(format!(
+                "`{text}` is not an age; write one such as 90d, 12w or 36m"
+            )),
         }
     }
 }

@@ -16,8 +16,9 @@ use stockroom_common::{
 use super::{ByIds, List, Rows, Source};
 use crate::{
     http::{
+        actor::Actor,
         error::{Error, Result},
-        extract::{Actor, Document},
+        extract::Document,
         parameters::{Parameters, unreadable},
     },
     jobs::{self, ChunkWriter, JobError, NewJob, Outcome, Run},
@@ -65,7 +66,7 @@ pub(crate) async fn create<E: Entity>(
     };
     let new = NewJob {
         at: store.options.clock.now(),
-        actor: actor.0,
+        actor,
         request: JobRequest::Export(export),
         seed: None,
         file_bytes: None,

@@ -11,7 +11,7 @@ use stockroom_common::{
 
 use super::{Import, Step, cancelled, file::File, receive::copy_of_job, run as write_rows, turn};
 use crate::{
-    http::{error::Result, extract::Actor},
+    http::{actor::Actor, error::Result},
     jobs::{self, JobError, NewJob, Outcome, Run},
     rows::entity::Entity,
     store::Store,
@@ -28,7 +28,7 @@ pub(super) async fn enqueue(
     let (bytes, file) = file.into_bytes()?;
     let new = NewJob {
         at: store.options.clock.now(),
-        actor: actor.0,
+        actor,
         request: JobRequest::Import(request),
         seed: None,
         file_bytes: i64::try_from(bytes).ok(),

@@ -1,10 +1,11 @@
 //! Downloads to files and uploads of files.
 
-use reqwest::{Client, Response};
+use reqwest::{Method, Response};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
 use super::{actor, local, refusal, unreachable};
 use crate::{
+    io::server::Http,
     messages::call::{Answer, Failure, Written},
     model::paths::absolute_path,
 };
@@ -13,12 +14,8 @@ use crate::{
 const CHUNK: usize = 1 << 16;
 
 /// Downloads the body of an answer to a new file. If the download fails, nothing is left behind.
-pub(crate) async fn download(
-    client: &Client,
-    url: String,
-    file: String,
-) -> Result<Answer, Failure> {
-    let response = begin(client, url).await?;
+pub(crate) async fn download(http: &Http, path: &str, file: String) -> Result<Answer, Failure> {
+    let response = begin(http, path).await?;
     let failed = |error: std::io::Error| {
         let problem = match error.kind() {
             std::io::ErrorKind::AlreadyExists => {
@@ -55,8 +52,8 @@ pub(crate) async fn download(
 
 /// Writes the body of an answer to `out` as it arrives; returns the number of bytes.
 pub(crate) async fn download_to(
-    client: &Client,
-    url: String,
+    http: &Http,
+    path: &str,
     mut out: impl AsyncWrite + Unpin,
 ) -> Result<i64, Failure> {
     let failed = |error: std::io::Error| match error.kind() {
@@ -64,11 +61,15 @@ pub(crate) async fn download_to(
         std::io::ErrorKind::BrokenPipe => std::process::exit(0),
         _ => local(format!("Cannot write: {error}.")),
     };
-    copy_body(begin(client, url).await?, &mut out, failed).await
+    copy_body(begin(http, path).await?, &mut out, failed).await
 }
 
-async fn begin(client: &Client, url: String) -> Result<Response, Failure> {
-    let response = client.get(url).send().await.map_err(unreachable)?;
+async fn begin(http: &Http, path: &str) -> Result<Response, Failure> {
+    let response = http
+        .request(Method::GET, path)
+        .send()
+        .await
+        .map_err(unreachable)?;
     let status = response.status();
     if status.is_success() {
         return Ok(response);
@@ -92,11 +93,7 @@ async fn copy_body(
 }
 
 /// Uploads a file for import in chunks (`-` is standard input). The answer is the import job.
-pub(crate) async fn upload_file(
-    client: &Client,
-    url: String,
-    file: &str,
-) -> Result<Answer, Failure> {
+pub(crate) async fn upload_file(http: &Http, path: &str, file: &str) -> Result<Answer, Failure> {
     let opened: Box<dyn AsyncRead + Send + Sync + Unpin> = match file {
         "-" => Box::new(tokio::io::stdin()),
         file => {
@@ -110,7 +107,9 @@ pub(crate) async fn upload_file(
         chunk.truncate(read);
         Ok::<_, std::io::Error>((read > 0).then_some((chunk, file)))
     });
-    let mut request = client.post(url).header("prefer", "respond-async");
+    let mut request = http
+        .request(Method::POST, path)
+        .header("prefer", "respond-async");
     if let Some(actor) = actor() {
         request = request.header("stockroom-actor", actor);
     }

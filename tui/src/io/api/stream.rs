@@ -1,9 +1,9 @@
 //! Server-sent events, in the form that the server uses: each event has one line of data.
 
-use reqwest::Client;
+use reqwest::Method;
 
 use super::{MAX_BODY, SILENCE, refusal, unreachable};
-use crate::messages::call::Failure;
+use crate::{io::server::Http, messages::call::Failure};
 
 /// An event of a stream. An event without data only contains the position from which to resume.
 #[derive(Clone, Copy, Debug)]
@@ -15,12 +15,12 @@ pub(crate) struct StreamEvent<'a> {
 /// Reads an event stream, starting after the event with the id `after`. Passes each event to `on_event` until that returns
 /// false. Returns why the stream ended.
 pub(crate) async fn stream(
-    client: &Client,
-    url: String,
+    http: &Http,
+    path: &str,
     after: Option<&str>,
     mut on_event: impl FnMut(StreamEvent<'_>) -> bool,
 ) -> Failure {
-    let mut request = client.get(url);
+    let mut request = http.request(Method::GET, path);
     if let Some(id) = after {
         request = request.header("last-event-id", id);
     }

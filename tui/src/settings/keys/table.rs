@@ -3,7 +3,7 @@
 
 use super::{
     Binding, Command as C,
-    Condition::{Changes, Lines, Marked, Undoable},
+    Condition::{Administers, Changes, Lines, Marked, Undoable},
     Scope::{
         self, Confirm, Conflict, Dashboard, Detail, File, Form, Help, ImportFile, Jobs, List, Menu,
         Palette, Partitions, Picker, Prompt, Report, Review,
@@ -249,7 +249,7 @@ pub const BINDINGS: &[Binding] = &[
         "Fill the shop with test data",
     )
     .hint("seed")
-    .when(&[Changes]),
+    .when(&[Administers]),
     on(
         &[Jobs],
         "job-cancel",
@@ -267,7 +267,7 @@ pub const BINDINGS: &[Binding] = &[
         "Archive the partition",
     )
     .hint("archive")
-    .when(&[Changes]),
+    .when(&[Administers]),
     on(
         &[Partitions],
         "archive-older",
@@ -276,7 +276,7 @@ pub const BINDINGS: &[Binding] = &[
         "Archive it and all older ones",
     )
     .hint("with all older")
-    .when(&[Changes]),
+    .when(&[Administers]),
     on(
         &[Partitions],
         "restore",
@@ -285,7 +285,7 @@ pub const BINDINGS: &[Binding] = &[
         "Restore the archived partition",
     )
     .hint("restore")
-    .when(&[Changes]),
+    .when(&[Administers]),
     on(
         &[Partitions],
         "partition-delete",
@@ -294,7 +294,14 @@ pub const BINDINGS: &[Binding] = &[
         "Delete the archived partition permanently",
     )
     .hint("delete")
-    .when(&[Changes]),
+    .when(&[Administers]),
+    on(
+        TABS,
+        "log-in",
+        &["L"],
+        C::LogIn,
+        "Log in with another token",
+    ),
     on(TABS, "orders", &["1"], C::Tab(Tab::Orders), "Orders"),
     on(
         TABS,

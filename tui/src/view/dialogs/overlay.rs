@@ -26,7 +26,9 @@ pub(crate) fn draw(
         Overlay::Confirm(confirm) => confirm::draw(frame, body, confirm, ctx),
         Overlay::Prompt(prompt) => {
             let title = format!(" {}: ", prompt.title);
-            draw_input(frame, hints, title, &prompt.line, ("prompt-go", ctx));
+            let hidden = prompt.is_hidden().then(|| prompt.line.hidden());
+            let line = hidden.as_ref().unwrap_or(&prompt.line);
+            draw_input(frame, hints, title, line, ("prompt-go", ctx));
         }
         Overlay::Export(export) => {
             let title = " Export to (.csv or .ndjson): ".into();

@@ -27,7 +27,8 @@ pub(crate) fn lines(
         return lines;
     };
     for entry in &page.items {
-        let actor = text::clean(&entry.actor);
+        let author = entry.author();
+        let actor = text::clean(&author);
         lines.push(Line::from(vec![
             Span::styled(
                 format!("  {}  ", text::time(entry.at, ctx.zone)),

@@ -122,7 +122,7 @@ fn row(job: &Job, (width, is_selected): (usize, bool), ctx: RenderContext<'_>) -
     let others = [
         cell::fit(&progress(job), PROGRESS, Align::Left),
         cell::fit(&text::time(job.created_at, ctx.zone), STARTED, Align::Left),
-        cell::fit(&text::clean(&job.actor), BY, Align::Left),
+        cell::fit(&text::clean(&job.author()), BY, Align::Left),
     ];
     let others: String = others[..fitting]
         .iter()

@@ -23,6 +23,7 @@ pub mod access {
     //! Who may do what: tokens, roles, and the check of each request.
 
     pub(crate) mod command;
+    mod failures;
     pub(crate) mod guard;
     pub(crate) mod known;
     pub(crate) mod rights;

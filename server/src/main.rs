@@ -125,21 +125,22 @@ async fn serve(settings: Settings, log: &LogSink) -> Result<(), Failure> {
         let data_dir = local::data_dir(settings.data_dir.as_deref())?;
         return Ok(local::guard::run(&data_dir, durability).await?);
     }
-    if settings.listen.is_remote() && settings.tls().is_none() && !settings.insecure_remote {
-        let message = "would send tokens and data over the network unencrypted; add --tls-cert and --tls-key, \
-            listen on 127.0.0.1, or add --insecure-remote if a proxy adds TLS";
-        return Err(format!("listening on {} {message}", settings.listen).into());
-    }
     // Fails only if a provider is already installed, which is fine.
     let _ = rustls::crypto::ring::default_provider().install_default();
 
     raise_file_limit();
     let signals = Signals::listen(settings.local)?;
+    let tls = if settings.command.is_none() {
+        check_listener(&settings)?;
+        tls(&settings, &signals)?
+    } else {
+        None
+    };
     let database = tokio::select! {
         database = Server::open(&settings) => database?,
         () = signals.first() => return Ok(()),
     };
-    let result = serve_database(&settings, &database, &signals, log).await;
+    let result = serve_database(&settings, &database, (&signals, tls), log).await;
     database.close().await;
     result
 }
@@ -187,7 +188,7 @@ fn options(settings: &Settings, server: &Server, log: &LogSink) -> Result<Option
 async fn serve_database(
     settings: &Settings,
     server: &Server,
-    signals: &Signals,
+    (signals, tls): (&Signals, Option<Tls>),
     log: &LogSink,
 ) -> Result<(), Failure> {
     if let Some(Command::Token(action)) = &settings.command {
@@ -221,7 +222,6 @@ async fn serve_database(
     if let Some(Command::Seed(request)) = &settings.command {
         return Ok(seed::command(&state, request.clone(), signals.first()).await?);
     }
-    let tls = tls(settings, signals)?;
     let shutdown = shutdown(state.clone(), signals.clone(), settings.local);
     tracing::info!(
         version = env!("CARGO_PKG_VERSION"),
@@ -280,6 +280,20 @@ fn cache_store(settings: &Settings, server: &Server) -> Result<StoreKind, Failur
         Some(socket) => Ok(StoreKind::Redis(RedisAddress::socket(&socket)?)),
         None => Ok(StoreKind::Memory),
     }
+}
+
+/// Refuses listeners that would be less safe than they seem.
+fn check_listener(settings: &Settings) -> Result<(), Failure> {
+    let has_tls = settings.tls().is_some();
+    if has_tls && matches!(settings.listen, Listen::Unix(_)) {
+        return Err("TLS is for addresses; leave out --tls-cert, or listen on an address".into());
+    }
+    if settings.listen.is_remote() && !has_tls && !settings.insecure_remote {
+        let message = "would send tokens and data over the network unencrypted; add --tls-cert and --tls-key, \
+            listen on 127.0.0.1, or add --insecure-remote if a proxy adds TLS";
+        return Err(format!("listening on {} {message}", settings.listen).into());
+    }
+    Ok(())
 }
 
 /// The certificate for TLS, which is read again when its files change.

@@ -14,8 +14,8 @@ use serde_json::{Value, json};
 use stockroom_common::{Role, Secret, access};
 use stockroom_server::{AppState, Clock, Options, route_table};
 use stockroom_tests::{
-    Answer, Deadline, Events, Shop, binary, client_with, connect, database_url, fresh_database,
-    path, with_token,
+    Answer, Deadline, Shop, binary, client_with, connect, database_url, fresh_database, path,
+    with_token,
 };
 
 use crate::input::bad_input::UNKNOWN_ID;
@@ -145,7 +145,9 @@ async fn token_needs_a_name_of_its_own_and_a_future() {
     twin.refused_at(409, "/name", "duplicate");
     // The name of the token that the server was given.
     let taken = shop.post("/v1/tokens", &new("Admin")).await;
-    taken.refused_at(409, "/name", "duplicate");
+    taken.refused_at(409, "/name", "reserved");
+    let padded = shop.post("/v1/tokens", &new("Kiosk \n")).await;
+    padded.refused_at(409, "/name", "duplicate");
     shop.delete(&path("tokens", &first)).await.ok(204);
     shop.post("/v1/tokens", &new("kiosk")).await.ok(201);
     shop.delete(&format!("/v1/tokens/{UNKNOWN_ID}"))
@@ -178,16 +180,51 @@ async fn revoked_token_is_cut_off_on_every_server_with_its_open_streams() {
         .get(format!("{}/v1/changes", other.base))
         .send()
         .await;
-    let mut stream = Events::of(stream.unwrap());
-    stream.next().await.unwrap();
+    let mut stream = stream.unwrap();
+    stream.chunk().await.unwrap().unwrap();
     one.delete(&path("tokens", &row)).await.ok(204);
     assert!(!works(&one).await);
     let deadline = Deadline::new("the revocation on the other server", 60);
     while works(&other).await {
         deadline.check();
     }
-    // The end of a stream that is cut off looks like that of a server that stops.
-    while stream.next().await.is_some() {}
+    // The stream fails, so that nobody takes it for complete.
+    let failure = loop {
+        match stream.chunk().await {
+            Ok(Some(_)) => {}
+            Ok(None) => panic!("the stream ended as if it were complete"),
+            Err(error) => break error,
+        }
+    };
+    assert!(failure.is_body() || failure.is_decode(), "{failure:?}");
+}
+
+#[tokio::test]
+async fn revoked_token_fails_the_upload_that_it_has_begun() {
+    let shop = Shop::open().await;
+    let (client, row) = token(&shop, json!({"name": "sync", "role": "editor"})).await;
+    let (send, receive) = tokio::sync::mpsc::unbounded_channel::<String>();
+    let body = futures_util::stream::unfold(receive, async |mut receive| {
+        Some((Ok::<_, std::io::Error>(receive.recv().await?), receive))
+    });
+    let url = format!("{}/v1/categories/import?format=csv", shop.base);
+    let request = client.post(url).body(reqwest::Body::wrap_stream(body));
+    let upload = tokio::spawn(async move { request.send().await });
+    let rows =
+        |from: usize| -> String { (from..from + 2_000).map(|n| format!("C{n}\n")).collect() };
+    send.send(format!("name\n{}", rows(0))).unwrap();
+    shop.delete(&path("tokens", &row)).await.ok(204);
+    // Fails once the server has closed the connection.
+    let _ = send.send(rows(2_000));
+    drop(send);
+    if let Ok(response) = upload.await.unwrap() {
+        assert!(response.status().is_client_error(), "{}", response.status());
+    }
+    let count: i64 = sqlx::query_scalar("select count(*) from categories")
+        .fetch_one(&shop.pool)
+        .await
+        .unwrap();
+    assert_eq!(count, 0);
 }
 
 #[tokio::test]
@@ -265,7 +302,11 @@ async fn requests_without_an_acceptable_token_say_what_is_wrong() {
             "{detail}"
         );
     }
-    for query in ["access_token=x", "token=sr_abc", "q=sr_abc"] {
+    let secret = foreign.trim_start_matches("Bearer ");
+    for query in [
+        format!("access_token={secret}"),
+        format!("q=%73r_{}", &secret[3..]),
+    ] {
         let answer = shop.get(&format!("/v1/products?{query}")).await;
         let detail = answer.refused(400);
         assert!(detail.contains("Revoke it"), "{query}: {detail}");
@@ -279,6 +320,37 @@ async fn requests_without_an_acceptable_token_say_what_is_wrong() {
     for probe in ["livez", "readyz"] {
         let asked = nobody.get(format!("{}/{probe}", shop.base)).send().await;
         assert_eq!(asked.unwrap().status(), StatusCode::OK);
+    }
+}
+
+#[tokio::test]
+async fn address_that_sends_wrong_tokens_must_wait_while_right_ones_work() {
+    let shop = Shop::open().await;
+    let foreign = access::secret_of(&"f".repeat(access::RANDOM_LENGTH));
+    let guesser = client_with(&foreign);
+    let url = format!("{}/v1/products", shop.base);
+    let deadline = Deadline::new("the limit", 60);
+    let limited = loop {
+        deadline.check();
+        let answer = send(&guesser, Method::GET, url.clone()).await;
+        if answer.status != StatusCode::UNAUTHORIZED {
+            break answer;
+        }
+    };
+    assert_eq!(limited.header("retry-after"), "1");
+    limited.refused(429);
+    shop.get("/v1/products").await.ok(200);
+}
+
+#[tokio::test]
+async fn answers_tell_browsers_to_do_nothing_with_them() {
+    let shop = Shop::open().await;
+    for path in ["/v1/products", "/livez", "/nowhere"] {
+        let answer = shop.get(path).await;
+        assert_eq!(answer.header("x-content-type-options"), "nosniff", "{path}");
+        let policy = answer.header("content-security-policy");
+        assert!(policy.starts_with("default-src 'none'"), "{path}");
+        assert_eq!(answer.header("access-control-allow-origin"), "");
     }
 }
 

@@ -2,6 +2,7 @@
 
 use reqwest::Method;
 use serde_json::{Value, json};
+use sqlx::AssertSqlSafe;
 use stockroom_server::{Pooling, migrate};
 use stockroom_tests::{Shop, path};
 
@@ -52,4 +53,40 @@ async fn migration_normalises_old_rows_unless_another_row_has_their_key() {
     .unwrap();
     let entry = |entity: &str| (entity.to_owned(), vec!["epoch".to_owned()]);
     assert_eq!(logged, [entry("customers"), entry("products")]);
+}
+
+#[tokio::test]
+async fn archived_partitions_of_the_change_log_get_its_new_columns() {
+    let shop = Shop::open().await;
+    let (name, bounds): (String, String) = sqlx::query_as(
+        "select relname::text, pg_get_expr(relpartbound, oid) from pg_class
+        where relname like 'changes\\_%' and relispartition and relkind = 'r'
+        order by relname desc limit 1",
+    )
+    .fetch_one(&shop.pool)
+    .await
+    .unwrap();
+    // As an older server archived it.
+    for sql in [
+        format!("alter table changes detach partition {name}"),
+        format!("alter table {name} set schema archive"),
+        format!("alter table archive.{name} drop column on_behalf_of"),
+        "alter table changes drop column on_behalf_of".into(),
+        "alter table jobs drop column on_behalf_of".into(),
+        "drop table tokens, token_generation".into(),
+        "delete from _sqlx_migrations where version = 14".into(),
+    ] {
+        sqlx::query(AssertSqlSafe(sql))
+            .execute(&shop.pool)
+            .await
+            .unwrap();
+    }
+    migrate(&shop.pool.connect_options(), Pooling::Session)
+        .await
+        .unwrap();
+    let attach = format!("alter table changes attach partition archive.{name} {bounds}");
+    sqlx::query(AssertSqlSafe(attach))
+        .execute(&shop.pool)
+        .await
+        .unwrap();
 }

@@ -150,6 +150,10 @@ async fn commands_log_in_out_and_say_who_one_is() {
     shop.send(shop.request(Method::DELETE, &row)).await.ok(204);
     let revoked = client.run_as(&from_file, &["whoami"]).await;
     assert!(revoked.err.contains("revoked"), "{}", revoked.err);
+    let plain = [NONE, ("STOCKROOM_SERVER", "http://shop.example")];
+    let plain = client.run_as(&plain, &["whoami"]).await;
+    assert_eq!(plain.code, 2);
+    assert!(plain.err.contains("unencrypted"), "{}", plain.err);
     let wrong = client
         .run_as(&[("STOCKROOM_TOKEN", "sr_x")], &["whoami"])
         .await;

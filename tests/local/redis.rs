@@ -6,7 +6,7 @@ use std::{fs, path::PathBuf, process::Stdio};
 use reqwest::Client;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
-use stockroom_tests::{Deadline, ServerProcess, admin_token, binary, eventually, temp_dir};
+use stockroom_tests::{Deadline, ServerProcess, binary, eventually, temp_dir};
 use tempfile::TempDir;
 
 use crate::{BASE, create, end, get, guard_of, wait_gone};
@@ -102,7 +102,6 @@ async fn server_without_redis_caches_in_memory() {
         .arg(format!("unix:{}", listen.display()))
         .env_remove("DATABASE_URL")
         .env("STOCKROOM_LOG", "warn")
-        .env("STOCKROOM_ADMIN_TOKEN", admin_token().expose())
         .stdin(Stdio::null())
         .spawn();
     if !rustix::process::geteuid().is_root() {

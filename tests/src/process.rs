@@ -9,9 +9,10 @@ use std::{
 };
 
 use rustix::process::{Pid, Signal, kill_process};
+use stockroom_common::{Secret, local_paths};
 use tempfile::TempDir;
 
-use crate::{admin_token, with_token};
+use crate::with_token;
 
 /// How long a test waits for anything before it fails.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
@@ -121,7 +122,6 @@ impl ServerProcess {
             .arg(format!("unix:{}", socket.display()))
             .env_remove("DATABASE_URL")
             .env("STOCKROOM_LOG", "warn")
-            .env("STOCKROOM_ADMIN_TOKEN", admin_token().expose())
             .stdin(Stdio::null())
             .spawn()
             .unwrap();
@@ -131,9 +131,12 @@ impl ServerProcess {
     /// An HTTP client that connects to the socket; the host in URLs is `localhost`.
     pub fn client(&self) -> reqwest::Client {
         crate::shop::install_tls();
+        let folder = self.socket.parent().unwrap();
+        let token = std::fs::read_to_string(local_paths::token_file(folder)).unwrap();
+        let token = Secret::new(token.trim());
         reqwest::Client::builder()
             .unix_socket(self.socket.as_path())
-            .default_headers(with_token(&admin_token()))
+            .default_headers(with_token(&token))
             .build()
             .unwrap()
     }

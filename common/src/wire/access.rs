@@ -107,9 +107,11 @@ pub(crate) fn author(actor: &str, on_behalf_of: Option<&str>) -> String {
 
 /// The first letters of each secret, by which scanners for leaked secrets recognise it.
 pub const PREFIX: &str = "sr_";
-/// Random characters of a secret: 43 of 62 kinds hold 256 bits.
+/// Random characters of a secret: 43 in base 62 hold 256 bits.
 pub const RANDOM_LENGTH: usize = 43;
 const CHECKSUM_LENGTH: usize = 6;
+/// Characters of a whole secret.
+pub const LENGTH: usize = PREFIX.len() + RANDOM_LENGTH + CHECKSUM_LENGTH;
 pub const ALPHABET: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 
 /// Completes the random characters of a secret with its prefix and checksum.

@@ -4,7 +4,7 @@ use std::io::Write;
 
 use chrono::{DateTime, SecondsFormat, Utc};
 use clap::Subcommand;
-use stockroom_common::{Role, access::NewToken};
+use stockroom_common::{Kind, Role, access::NewToken};
 
 use super::tokens;
 use crate::{
@@ -41,22 +41,29 @@ pub async fn command(database: &Database, action: TokenAction) -> Result<()> {
     let (pool, now) = (&database.background, Clock::system().now());
     let by = "stockroom-server";
     let mut out = std::io::stdout();
-    // If standard output is closed, nobody is left to tell.
     match action {
         TokenAction::Create {
             role,
             name,
             expires,
         } => {
-            // An age beyond the range of dates never ends.
-            let expires_at = expires.and_then(|age| age.after(now));
+            let expires_at = expires.map(|age| {
+                age.after(now)
+                    .ok_or_else(|| Error::refused(Kind::Invalid, format!("{age} is too long")))
+            });
+            let expires_at = expires_at.transpose()?;
             let new = NewToken {
                 name,
                 role,
                 expires_at,
             };
             let created = tokens::create(pool, now, by, new).await?;
-            let _ = writeln!(out, "{}", created.secret.expose());
+            if writeln!(out, "{}", created.secret.expose()).is_err() {
+                // Nobody has seen the secret.
+                tokens::revoke(pool, now, created.token.id, by).await?;
+                let detail = "The token could not be printed, so it was revoked.";
+                return Err(Error::refused(Kind::Unavailable, detail));
+            }
         }
         TokenAction::List => {
             let row = |cells: [&str; 6]| {
@@ -92,7 +99,7 @@ pub async fn command(database: &Database, action: TokenAction) -> Result<()> {
             let Some(token) = named.find(|token| token.revoked_at.is_none()) else {
                 let detail =
                     format!("There is no valid token named {name}; `token list` shows all.");
-                return Err(Error::refused(stockroom_common::Kind::NotFound, detail));
+                return Err(Error::refused(Kind::NotFound, detail));
             };
             tokens::revoke(pool, now, token.id, by).await?;
             let _ = writeln!(out, "{} is revoked", token.name);

@@ -1,25 +1,40 @@
 //! Lets only those requests through whose token has the role that the route takes.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+    time::Instant,
+};
 
 use axum::{
-    body::{Body, HttpBody},
-    extract::{MatchedPath, Request, State},
-    http::{HeaderMap, HeaderValue, Method, StatusCode, header},
+    body::{Body, Bytes, HttpBody},
+    extract::{ConnectInfo, MatchedPath, Request, State},
+    http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header, uri::PathAndQuery},
     middleware::Next,
     response::{IntoResponse, Response},
 };
-use futures_util::StreamExt;
-use stockroom_common::{Kind, access::PREFIX};
+use hyper::body::{Frame, SizeHint};
+use percent_encoding::percent_decode_str;
+use stockroom_common::{
+    Kind,
+    access::{self, check_secret},
+};
 
 use super::{
     known::{Access, Bearer},
     rights::Rights,
 };
 use crate::{
-    http::error::{Error, Result},
+    http::{
+        error::{Error, Result},
+        listener::Caller,
+    },
     process::clock::Clock,
 };
+
+/// A body of at most so many bytes is sent or received before a revocation matters.
+const SHORT: u64 = 64 << 10;
 
 /// What the check needs; cheap to clone.
 #[derive(Clone, Debug)]
@@ -42,7 +57,7 @@ pub(crate) async fn authorize(
     let Some(role) = guard.rights.find(path.as_str(), request.method()) else {
         return not_allowed(&guard.rights, path.as_str(), request.method());
     };
-    if let Err(error) = refuse_in_url(request.uri().query().unwrap_or_default()) {
+    if let Err(error) = refuse_in_url(request.uri()) {
         return error.into_response();
     }
     let Some(role) = role else {
@@ -50,22 +65,33 @@ pub(crate) async fn authorize(
     };
     let secret = match secret(request.headers()) {
         Ok(secret) => secret,
-        Err(error) => return challenge(error, false),
+        Err(error) => return challenge(error, None),
     };
+    let caller = request.extensions().get::<ConnectInfo<Caller>>();
     let bearer = match guard.access.check(secret, &guard.clock) {
         Ok(Some(bearer)) => bearer,
         Ok(None) => {
             request.extensions_mut().insert(Access::anonymous());
             return next.run(request).await;
         }
-        Err(error) => return challenge(error, secret.is_some()),
+        Err(error) if secret.is_none() => return challenge(error, None),
+        Err(error) => {
+            let address = caller.map_or("", |ConnectInfo(caller)| caller.host());
+            if !guard.access.failures.count(address, Instant::now()) {
+                return slow_down();
+            }
+            tracing::warn!(address, reason = %error, "a token was refused");
+            return challenge(error, secret);
+        }
     };
     tracing::Span::current().record("token", &*bearer.principal.name);
     if let Err(error) = bearer.principal.require(role) {
         return error.into_response();
     }
     request.extensions_mut().insert(bearer.principal.clone());
-    cut_off(next.run(request).await, bearer, guard.clock)
+    let request = request.map(|body| CutOff::wrap(body, &bearer, &guard.clock));
+    let response = next.run(request).await;
+    response.map(|body| CutOff::wrap(body, &bearer, &guard.clock))
 }
 
 /// The secret in the `Authorization` header.
@@ -93,29 +119,41 @@ fn secret(headers: &HeaderMap) -> Result<Option<&str>> {
 }
 
 /// Refuses a token in the URL, because logs and histories of browsers and proxies keep URLs.
-fn refuse_in_url(query: &str) -> Result<()> {
-    if !holds_secret(query) {
+fn refuse_in_url(uri: &Uri) -> Result<()> {
+    if !holds_secret(uri) {
         return Ok(());
     }
     let detail = "A token is in the URL, where logs keep it. Revoke it, and send its successor as `Authorization: Bearer sr_…`.";
     Err(Error::refused(Kind::Unreadable, detail))
 }
 
-/// Whether a query string seems to hold a token.
-pub(crate) fn holds_secret(query: &str) -> bool {
-    query.split('&').any(|pair| {
-        let (name, value) = pair.split_once('=').unwrap_or(("", pair));
-        name.eq_ignore_ascii_case("access_token") || value.starts_with(PREFIX)
+/// Whether a URL holds a token, encoded or not.
+pub(crate) fn holds_secret(uri: &Uri) -> bool {
+    let text = uri.path_and_query().map_or("", PathAndQuery::as_str);
+    let decoded = percent_decode_str(text).decode_utf8_lossy();
+    let mut places = decoded.match_indices(access::PREFIX);
+    places.any(|(at, _)| {
+        let secret = decoded.get(at..at + access::LENGTH);
+        secret.is_some_and(|secret| check_secret(secret).is_ok())
     })
 }
 
+/// The answer to an address that sends one wrong token after the other.
+fn slow_down() -> Response {
+    let detail = "Too many tokens from this address were refused. Wait a second.";
+    let mut response = Error::refused(Kind::TooMany, detail).into_response();
+    let second = HeaderValue::from_static("1");
+    response.headers_mut().insert(header::RETRY_AFTER, second);
+    response
+}
+
 /// A refusal that says which scheme is expected, if it is a 401 (RFC 6750, section 3).
-fn challenge(error: Error, has_token: bool) -> Response {
+fn challenge(error: Error, secret: Option<&str>) -> Response {
     let mut response = error.into_response();
     if response.status() != StatusCode::UNAUTHORIZED {
         return response;
     }
-    let scheme = if has_token {
+    let scheme = if secret.is_some() {
         r#"Bearer realm="stockroom", error="invalid_token""#
     } else {
         r#"Bearer realm="stockroom""#
@@ -144,31 +182,50 @@ fn not_allowed(rights: &Rights, path: &str, method: &Method) -> Response {
     response
 }
 
-/// Ends a response that is still streaming when its token is revoked or expires.
-fn cut_off(response: Response, bearer: Arc<Bearer>, clock: Clock) -> Response {
-    if response.body().size_hint().exact().is_some() {
-        return response;
+/// A body that fails when its token is revoked or expires. It fails rather than ends, so that neither side takes what it
+/// has for the whole.
+struct CutOff {
+    body: Body,
+    end: Pin<Box<dyn Future<Output = ()> + Send>>,
+}
+
+impl CutOff {
+    /// Wraps a body that may take long. Others are returned as they are.
+    fn wrap(body: Body, bearer: &Arc<Bearer>, clock: &Clock) -> Body {
+        if body.size_hint().exact().is_some_and(|size| size <= SHORT) {
+            return body;
+        }
+        let (bearer, clock) = (bearer.clone(), clock.clone());
+        let end = Box::pin(async move { bearer.ended(&clock).await });
+        Body::new(Self { body, end })
     }
-    response.map(|body| {
-        let end = async move {
-            let mut revoked = bearer.revoked.subscribe();
-            let expiry = async {
-                match bearer.principal.expires_at {
-                    Some(at) => {
-                        let left = (at - clock.now()).to_std().unwrap_or(Duration::ZERO);
-                        tokio::time::sleep(left).await;
-                    }
-                    None => std::future::pending().await,
-                }
-            };
-            tokio::select! {
-                // The sender lives in `bearer`.
-                _ = revoked.wait_for(|revoked| *revoked) => {}
-                () = expiry => {}
-            }
-        };
-        Body::from_stream(body.into_data_stream().take_until(Box::pin(end)))
-    })
+}
+
+impl HttpBody for CutOff {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        if self.end.as_mut().poll(cx).is_ready() {
+            // It must not be polled again.
+            self.end = Box::pin(std::future::pending());
+            self.body = Body::empty();
+            let error = std::io::Error::other("the token was revoked or has expired");
+            return Poll::Ready(Some(Err(axum::Error::new(error))));
+        }
+        Pin::new(&mut self.body).poll_frame(cx)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
 }
 
 #[cfg(test)]
@@ -179,12 +236,26 @@ mod tests {
     use crate::access::rights::{GET, POST, PUBLIC, Routes};
 
     #[test]
-    fn a_token_in_a_url_is_found() {
-        for query in ["token=sr_abc", "q=x&key=sr_1", "access_token=1", "sr_abc"] {
-            assert!(holds_secret(query), "{query}");
+    fn a_token_in_a_url_is_found_however_it_is_written() {
+        let secret = access::secret_of(&"x".repeat(access::RANDOM_LENGTH));
+        let secret = secret.expose();
+        let holds = |uri: &str| holds_secret(&uri.parse().unwrap());
+        for uri in [
+            format!("/v1/products?token={secret}"),
+            format!("/v1/products?q=a+{secret}"),
+            format!("/v1/products?q=%73r_{}", &secret[3..]),
+            format!("/v1/products/{secret}"),
+            format!("/v1/products?q=sr_{secret}"),
+        ] {
+            assert!(holds(&uri), "{uri}");
         }
-        for query in ["", "q=sr", "limit=5&q=s", "q=xsr_"] {
-            assert!(!holds_secret(query), "{query}");
+        for uri in [
+            "/",
+            "/v1/products?q=sr_",
+            "/v1/products?sku=sr_1",
+            &format!("/x?q={}", &secret[..51]),
+        ] {
+            assert!(!holds(uri), "{uri}");
         }
     }
 

@@ -16,7 +16,7 @@ use subtle::ConstantTimeEq;
 use tokio::sync::{Mutex, watch};
 use uuid::Uuid;
 
-use super::tokens;
+use super::{failures::Failures, tokens};
 use crate::{
     http::{
         actor::Principal,
@@ -38,6 +38,7 @@ pub(crate) struct Access {
     bearers: RwLock<Arc<HashMap<u64, Arc<Bearer>>>>,
     /// Tokens with the role admin that are not in the database.
     given: Vec<Arc<Bearer>>,
+    pub(super) failures: Failures,
     /// Held while the tokens are read, so that an older state never replaces a newer one.
     refreshing: Mutex<()>,
     generation: AtomicI64,
@@ -55,6 +56,27 @@ pub(super) struct Bearer {
     used: AtomicI64,
     /// Becomes true when the token is revoked, so that open streams end.
     pub(super) revoked: watch::Sender<bool>,
+}
+
+impl Bearer {
+    /// Resolves once the token is revoked or has expired.
+    pub(super) async fn ended(&self, clock: &Clock) {
+        let mut revoked = self.revoked.subscribe();
+        let expiry = async {
+            match self.principal.expires_at {
+                Some(at) => {
+                    let left = (at - clock.now()).to_std().unwrap_or_default();
+                    tokio::time::sleep(left).await;
+                }
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            // The sender lives in `self`.
+            _ = revoked.wait_for(|revoked| *revoked) => {}
+            () = expiry => {}
+        }
+    }
 }
 
 impl Access {
@@ -105,10 +127,17 @@ impl Access {
         let mut ticks = tokio::time::interval(POLL);
         ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         let mut saved = tokio::time::Instant::now();
+        let mut is_reported = false;
         loop {
             ticks.tick().await;
-            // While the database is away nobody can revoke a token, and its outage is logged elsewhere.
-            let _ = self.refresh(&pool).await;
+            match self.refresh(&pool).await {
+                Ok(()) => is_reported = false,
+                Err(_) if is_reported => {}
+                Err(error) => {
+                    tracing::warn!(%error, "the tokens cannot be read; those known so far stay accepted");
+                    is_reported = true;
+                }
+            }
             if saved.elapsed() >= SAVE_USES {
                 saved = tokio::time::Instant::now();
                 let _ = self.save_uses(&pool).await;

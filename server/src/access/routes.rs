@@ -18,7 +18,7 @@ use crate::{
         error::Result,
         extract::{Document, RowId},
     },
-    store::Store,
+    store::{Store, database::Pool, write::detached},
 };
 
 /// `GET /v1/whoami`
@@ -43,10 +43,13 @@ pub(crate) async fn create(
     principal: Principal,
     Document(new): Document<NewToken>,
 ) -> Result<Response> {
-    let (pool, now) = (&store.database.writes, store.options.clock.now());
-    let created = tokens::create(pool, now, &principal.name, new).await?;
-    access.refresh(pool).await?;
-    Ok((StatusCode::CREATED, Json(created)).into_response())
+    let created = detached(async move {
+        let (pool, now) = (&store.database.writes, store.options.clock.now());
+        let created = tokens::create(pool, now, &principal.name, new).await?;
+        refresh(&access, pool).await;
+        Ok(created)
+    });
+    Ok((StatusCode::CREATED, Json(created.await?)).into_response())
 }
 
 /// `DELETE /v1/tokens/{id}` revokes a token.
@@ -56,8 +59,19 @@ pub(crate) async fn revoke(
     principal: Principal,
     RowId(id): RowId<Token>,
 ) -> Result<StatusCode> {
-    let (pool, now) = (&store.database.writes, store.options.clock.now());
-    tokens::revoke(pool, now, id, &principal.name).await?;
-    access.refresh(pool).await?;
-    Ok(StatusCode::NO_CONTENT)
+    detached(async move {
+        let (pool, now) = (&store.database.writes, store.options.clock.now());
+        tokens::revoke(pool, now, id, &principal.name).await?;
+        refresh(&access, pool).await;
+        Ok(StatusCode::NO_CONTENT)
+    })
+    .await
+}
+
+/// Makes this server know what was just written.
+async fn refresh(access: &Access, pool: &Pool) {
+    // The write is done, so its answer must not say otherwise. The server reads the tokens again soon.
+    if let Err(error) = access.refresh(pool).await {
+        tracing::warn!(%error, "the tokens cannot be read after a change");
+    }
 }

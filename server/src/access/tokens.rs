@@ -7,6 +7,7 @@ use sqlx::{Row, postgres::PgRow};
 use stockroom_common::{
     Id, Kind, Secret,
     access::{self, CreatedToken, NewToken, Token},
+    check,
 };
 use uuid::Uuid;
 
@@ -24,6 +25,16 @@ const NAME_TAKEN: Constraint = Constraint {
 /// The name of the tokens that a server is given by its environment or its data folder.
 pub(super) const GIVEN_TOKEN: &str = "admin";
 
+/// Names under which servers write by themselves, which would make it seem that they did.
+const RESERVED: [&str; 6] = [
+    GIVEN_TOKEN,
+    "anonymous",
+    "retention",
+    "stockroom-server",
+    "stockroom-server seed",
+    "stockroom migrate",
+];
+
 /// The SHA-256 of a secret. A secret has 256 random bits, so a slow hash would protect it no better.
 pub(super) fn hash(secret: &str) -> [u8; 32] {
     Sha256::digest(secret.as_bytes()).into()
@@ -32,9 +43,9 @@ pub(super) fn hash(secret: &str) -> [u8; 32] {
 /// A new random secret.
 pub fn generate() -> Secret {
     let mut rng = rand::rng();
-    let kinds = access::ALPHABET;
+    let alphabet = access::ALPHABET;
     let random: String = (0..access::RANDOM_LENGTH)
-        .map(|_| char::from(kinds[rng.random_range(..kinds.len())]))
+        .map(|_| char::from(alphabet[rng.random_range(..alphabet.len())]))
         .collect();
     access::secret_of(&random)
 }
@@ -47,17 +58,17 @@ pub(crate) async fn create(
     pool: &Pool,
     now: DateTime<Utc>,
     created_by: &str,
-    new: NewToken,
+    mut new: NewToken,
 ) -> Result<CreatedToken> {
+    new.name = check::trimmed(&new.name).to_owned();
     let errors = new.check(now);
     if !errors.is_empty() {
         return Err(Error::fields(Kind::Invalid, errors));
     }
-    if new.name.eq_ignore_ascii_case(GIVEN_TOKEN) {
-        let Constraint {
-            pointer, message, ..
-        } = NAME_TAKEN;
-        return Err(Error::field(Kind::Conflict, pointer, "duplicate", message));
+    let is_reserved = |name: &&str| new.name.eq_ignore_ascii_case(name);
+    if RESERVED.iter().any(is_reserved) {
+        let message = "is the name of a part of the server";
+        return Err(Error::field(Kind::Conflict, "/name", "reserved", message));
     }
     let secret = generate();
     let mut conn = pool.acquire().await?;

@@ -37,12 +37,8 @@ impl Background {
         let store = Store::from_ref(state);
         Self {
             maintenance: tokio::spawn(maintenance(store.clone())),
-            access: tokio::spawn(
-                state
-                    .access
-                    .clone()
-                    .follow(store.database.background.clone()),
-            ),
+            // Viewers, whose tokens may have to be revoked, cannot occupy these connections.
+            access: tokio::spawn(state.access.clone().follow(store.database.writes.clone())),
             watch: tokio::spawn(report_problems(store.clone())),
             relay: tokio::spawn(relay::run(store.clone())),
             feed: tokio::spawn(feed::run(store.clone(), state.feed.clone())),

@@ -55,9 +55,9 @@ pub fn wrap(routes: Router<AppState>, state: &AppState) -> Router<AppState> {
                 String::from_utf8_lossy(value.unwrap_or_default())
             };
             let (id, actor) = (header(REQUEST_ID.as_str()), header(Actor::HEADER));
-            let query = request.uri().query().unwrap_or_default();
-            // A token in a URL is refused, and must not be in the log either.
-            let uri = if without_queries || holds_secret(query) {
+            let uri = if holds_secret(request.uri()) {
+                "(a URL with a token)".to_owned()
+            } else if without_queries {
                 request.uri().path().to_owned()
             } else {
                 request.uri().to_string()
@@ -98,19 +98,22 @@ pub fn wrap(routes: Router<AppState>, state: &AppState) -> Router<AppState> {
 }
 
 /// Refuses requests for other hosts or from other origins, and parameters on routes that accept none. Answers without
-/// `Cache-Control` get `no-store`, so that intermediate caches do not store them.
+/// `Cache-Control` get `no-store`, so that intermediate caches do not store them; all get headers for browsers.
 async fn admit(State(state): State<AppState>, request: Request, next: Next) -> Response {
     let checked = origin::check(&request, &state.options.hosts);
     let mut response = match checked.and_then(|()| check_query(&request)) {
         Ok(()) => next.run(request).await,
         Err(error) => error.into_response(),
     };
-    if !response.headers().contains_key(header::CACHE_CONTROL) {
-        let no_store = HeaderValue::from_static("no-store");
-        response
-            .headers_mut()
-            .insert(header::CACHE_CONTROL, no_store);
+    let headers = response.headers_mut();
+    if !headers.contains_key(header::CACHE_CONTROL) {
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     }
+    // Browsers must not guess another content type, run scripts in an answer, or show it in a frame.
+    let no_guess = HeaderValue::from_static("nosniff");
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, no_guess);
+    let policy = HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'");
+    headers.insert(header::CONTENT_SECURITY_POLICY, policy);
     response
 }
 

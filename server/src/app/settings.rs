@@ -319,6 +319,9 @@ impl Settings {
     /// # Errors
     /// If it is none, or its file cannot be read.
     pub fn admin_token(&self) -> Result<Option<Secret>, String> {
+        if self.local {
+            return Ok(None);
+        }
         let secret = self.admin_token.clone()?;
         if let Some(secret) = &secret {
             check_secret(secret.expose())
@@ -329,6 +332,9 @@ impl Settings {
 
     /// The files for TLS, if the server speaks it.
     pub fn tls(&self) -> Option<TlsFiles> {
+        if self.local {
+            return None;
+        }
         Some(TlsFiles {
             certificates: self.tls_cert.clone()?,
             key: self.tls_key.clone()?,

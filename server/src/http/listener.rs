@@ -32,6 +32,11 @@ impl Caller {
     pub(crate) fn new(address: &impl fmt::Debug) -> Self {
         Self(format!("{address:?}").into())
     }
+
+    /// The address without the port.
+    pub(crate) fn host(&self) -> &str {
+        self.0.rsplit_once(':').map_or(&self.0, |(host, _)| host)
+    }
 }
 
 /// A stream that fails if a write waits for too long, or if the first bytes do not arrive in time. Without this,

@@ -55,18 +55,23 @@ impl Tls {
     /// certificate that it has. Connections keep the certificate with which they began.
     pub async fn follow(self, mut asked: impl AsyncFnMut()) {
         let mut seen = self.modified();
+        let mut has_failed = false;
         loop {
             let is_asked = tokio::select! {
                 () = asked() => true,
                 () = tokio::time::sleep(POLL) => false,
             };
             let now = self.modified();
-            // The files are replaced one after the other, so the next look may find the other one changed.
-            if now == seen && !is_asked {
+            if now == seen && !is_asked && !has_failed {
                 continue;
             }
+            // The two files are replaced one after the other, so the first failure is no news yet.
+            let is_news = has_failed && now == seen;
             seen = now;
-            match read(&self.files) {
+            let config = read(&self.files);
+            has_failed = config.is_err() && !is_news;
+            match config {
+                Err(_) if !is_news && !is_asked => {}
                 Ok(config) => {
                     *self.current.write().unwrap_or_else(PoisonError::into_inner) = config;
                     tracing::info!("the TLS certificate was loaded again");
@@ -197,7 +202,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Tunnel<S> {
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match &mut *self {
-            // Without a handshake there is nobody to say goodbye to.
+            // There is no TLS connection to close.
             Self::Handshake(_) => Poll::Ready(Ok(())),
             Self::Open(stream) => Pin::new(stream).poll_shutdown(cx),
         }

@@ -9,11 +9,16 @@ use stockroom_common::{
     document,
 };
 
+use tokio::signal::unix::{SignalKind, signal};
+
 use super::{
     output::{eprint_line, write_out},
     shop::Shop,
 };
 use crate::{io::api, messages::call::Failure, model::text};
+
+const FIXED: &str =
+    "STOCKROOM_TOKEN or STOCKROOM_TOKEN_FILE is set and takes precedence; unset it first.";
 
 /// Asks for a token, checks it with the server, and saves it.
 pub(crate) async fn log_in(shop: &Shop) -> Result<(), Failure> {
@@ -22,15 +27,12 @@ pub(crate) async fn log_in(shop: &Shop) -> Result<(), Failure> {
         return Err(api::local(message.into()));
     }
     if shop.credentials.is_fixed() {
-        let message =
-            "STOCKROOM_TOKEN or STOCKROOM_TOKEN_FILE is set and takes precedence; unset it first.";
-        return Err(api::local(message.into()));
+        return Err(api::local(FIXED.into()));
     }
-    let typed = ask(&format!(
-        "Token for {}: ",
-        text::clean(&shop.server.to_string())
-    ))
-    .map_err(|error| api::local(format!("No token was entered: {error}.")))?;
+    let question = format!("Token for {}: ", text::clean(&shop.server.to_string()));
+    let typed = ask(question)
+        .await
+        .map_err(|error| api::local(format!("No token was entered: {error}.")))?;
     let typed = typed.trim();
     check_secret(typed).map_err(|fault| api::local(format!("This is not a token: {fault}.")))?;
     shop.credentials.try_out(Secret::new(typed));
@@ -44,6 +46,9 @@ pub(crate) async fn log_in(shop: &Shop) -> Result<(), Failure> {
 
 /// Forgets the saved token.
 pub(crate) fn log_out(shop: &Shop) -> Result<(), Failure> {
+    if shop.credentials.is_fixed() {
+        return Err(api::local(FIXED.into()));
+    }
     let was_saved = shop.credentials.log_out().map_err(api::local)?;
     eprint_line(if was_saved {
         "The token is forgotten here. It stays valid until it is revoked."
@@ -77,10 +82,10 @@ fn described(identity: &WhoAmI) -> String {
 }
 
 /// Reads a line. On a terminal, asks for it and does not show what is typed.
-fn ask(question: &str) -> std::io::Result<String> {
-    let mut line = String::new();
+async fn ask(question: String) -> std::io::Result<String> {
     let input = stdin();
     if !input.is_terminal() {
+        let mut line = String::new();
         input.lock().read_line(&mut line)?;
         return Ok(line);
     }
@@ -89,9 +94,22 @@ fn ask(question: &str) -> std::io::Result<String> {
     let mut hidden = shown.clone();
     hidden.local_modes -= LocalModes::ECHO;
     tcsetattr(&input, OptionalActions::Flush, &hidden)?;
-    let read = input.lock().read_line(&mut line);
+    let read = tokio::task::spawn_blocking(|| {
+        let mut line = String::new();
+        stdin().lock().read_line(&mut line).map(|_| line)
+    });
+    let mut terminate = signal(SignalKind::terminate())?;
+    let read = tokio::select! {
+        read = read => Some(read),
+        _ = tokio::signal::ctrl_c() => None,
+        _ = terminate.recv() => None,
+    };
     tcsetattr(&input, OptionalActions::Flush, &shown)?;
     // The line break that was typed is hidden too.
     writeln!(stderr())?;
-    read.map(|_| line)
+    match read {
+        Some(read) => read?,
+        // The thread that reads the terminal cannot be stopped in another way. The code is that of an interruption.
+        None => std::process::exit(130),
+    }
 }

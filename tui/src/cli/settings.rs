@@ -10,7 +10,7 @@ use crate::{
     io::{
         credentials::Credentials,
         local::LocalServer,
-        server::{Server, without_userinfo},
+        server::{Server, is_loopback, without_userinfo},
     },
     settings::{
         config::{Config, NamedServer},
@@ -32,6 +32,10 @@ pub struct Settings {
     /// argument, @NAME alone says the same.
     #[arg(long, env = "STOCKROOM_SERVER", global = true)]
     pub server: Option<String>,
+
+    /// Allow http:// to other machines: the token and the data cross the network unencrypted.
+    #[arg(long, env = "STOCKROOM_INSECURE_REMOTE", global = true)]
+    pub insecure_remote: bool,
 
     /// The folder of the shop on this machine.
     #[arg(long, env = local_paths::DATA_DIR_VARIABLE, global = true)]
@@ -80,6 +84,13 @@ impl Settings {
                 return Err(format!(
                     "`{url}` is not a server; write a URL like http://127.0.0.1:7878, or leave it out to \
                     use the shop on this machine"
+                ));
+            }
+            if url.starts_with("http://") && !is_loopback(&url) && !self.insecure_remote {
+                let url = without_userinfo(&url);
+                return Err(format!(
+                    "`{url}` would send your token unencrypted over the network; use https://, or add \
+                    --insecure-remote if the network is safe"
                 ));
             }
             return Ok((Server::Url(url), None));

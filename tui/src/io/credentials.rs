@@ -27,7 +27,7 @@ pub struct Credentials {
 
 #[derive(Debug)]
 enum Source {
-    /// Given by the environment; it cannot be replaced.
+    /// Given by the environment, and not saved.
     Environment,
     /// The file of a local shop, which its server creates.
     Local(PathBuf),
@@ -74,7 +74,11 @@ impl Credentials {
         if let (None, Source::Local(file)) = (&current, &*self.source) {
             let text = fs::read_to_string(file).ok()?;
             let secret = Some(Secret::new(text.trim()));
-            self.current.send_replace(secret.clone());
+            // Not a change that anybody waits for.
+            self.current.send_if_modified(|current| {
+                current.clone_from(&secret);
+                false
+            });
             return secret;
         }
         current

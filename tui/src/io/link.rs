@@ -3,6 +3,7 @@
 //! ended.
 
 use std::{
+    pin::pin,
     sync::atomic::{AtomicBool, Ordering},
     time::Duration,
 };
@@ -40,19 +41,29 @@ pub(crate) async fn keep_connected(
     let mut retry = FIRST_RETRY;
     let mut last_change = None;
     loop {
+        // From before the token is sent: a login in the meantime must not be missed.
+        let mut changed = pin!(http.credentials.changed());
         let ended = match ensure(local.as_ref()).await {
-            Ok(()) => attach(&http, &events, &mut retry, &mut last_change).await,
+            Ok(()) => {
+                tokio::select! {
+                    ended = attach(&http, &events, &mut retry, &mut last_change) => ended,
+                    () = &mut changed => Ended::NewToken,
+                }
+            }
             Err(reason) => Ended::Lost(reason),
         };
         let can_log_in = local.is_none() && !http.credentials.is_fixed();
         let link = match ended {
             Ended::NewToken => continue,
+            Ended::Refused(reason) if local.is_some() => {
+                // The folder may have been replaced, and with it the token.
+                http.credentials.refused();
+                Link::Down(reason)
+            }
             Ended::Refused(reason) if can_log_in => Link::LoggedOut(reason),
             Ended::Refused(reason) | Ended::Lost(reason) => Link::Down(reason),
         };
         let is_logged_out = matches!(link, Link::LoggedOut(_));
-        // The user may log in while the event is on its way.
-        let changed = http.credentials.changed();
         if events.send(Event::Link(link)).is_err() {
             return;
         }
@@ -99,12 +110,15 @@ async fn attach(
         if http.credentials.token().is_none() {
             return Ended::Refused("The server needs a token.".into());
         }
-        http.credentials.refused();
         let body = response.bytes().await.unwrap_or_default();
         return Ended::Refused(api::refusal(status, true, &body).message().to_owned());
     }
     if !status.is_success() {
-        return Ended::Lost(format!("The server answered {status}; is it Stockroom?"));
+        let body = response.bytes().await.unwrap_or_default();
+        return Ended::Lost(match api::refusal(status, true, &body) {
+            Failure::Refused(problem) if !problem.is(Kind::Internal) => problem.detail,
+            _ => format!("The server answered {status}; is it Stockroom?"),
+        });
     }
     if let Err(ended) = next_chunk(&mut response).await {
         return Ended::Lost(ended);
@@ -128,7 +142,6 @@ async fn attach(
     tokio::select! {
         ended = session => Ended::Lost(ended),
         ended = identity => ended,
-        () = http.credentials.changed() => Ended::NewToken,
         () = follow_changes(http, events, last_change) => {
             Ended::Lost("The client is closing.".into())
         }

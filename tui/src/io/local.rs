@@ -118,7 +118,7 @@ impl LocalServer {
         let mut command = Command::new(&sibling);
         if std::env::var_os(LOG_VARIABLE).is_none() {
             // One line per request would fill the disk of a shop that is open all day.
-            command.env(LOG_VARIABLE, "info,stockroom_server::middleware=warn");
+            command.env(LOG_VARIABLE, "info,stockroom_server::app::middleware=warn");
         }
         command
             .arg("--local")

@@ -2,7 +2,10 @@
 
 use std::{borrow::Cow, net::IpAddr, path::PathBuf, time::Duration};
 
-use reqwest::{Client, Method, RequestBuilder, Url};
+use reqwest::{
+    Client, Method, RequestBuilder, Url,
+    header::{AUTHORIZATION, HeaderMap, HeaderValue},
+};
 
 use super::credentials::Credentials;
 
@@ -59,7 +62,8 @@ impl std::fmt::Display for Server {
     }
 }
 
-fn is_loopback(url: &str) -> bool {
+/// Whether the URL leads to this machine.
+pub(crate) fn is_loopback(url: &str) -> bool {
     let url = Url::parse(url).ok();
     let host = url.as_ref().and_then(Url::host_str).unwrap_or_default();
     let host = host.trim_end_matches('.');
@@ -108,8 +112,15 @@ impl Http {
     /// A request with the user's token.
     pub(crate) fn request(&self, method: Method, path: &str) -> RequestBuilder {
         let request = self.client.request(method, format!("{}{path}", self.base));
-        match self.credentials.token() {
-            Some(token) => request.bearer_auth(token.expose()),
+        let token = self.credentials.token();
+        let value = token.and_then(|token| {
+            let mut value = HeaderValue::try_from(format!("Bearer {}", token.expose())).ok()?;
+            value.set_sensitive(true);
+            Some(value)
+        });
+        match value {
+            // Takes the place of a name and a password in the URL.
+            Some(value) => request.headers(HeaderMap::from_iter([(AUTHORIZATION, value)])),
             None => request,
         }
     }

@@ -1,11 +1,16 @@
 //! The REST API over a real socket with a real PostgreSQL. One file per resource or subject, in folders by area.
 
-mod access;
 mod changes;
 mod feed;
 mod migrations;
 mod readme;
 mod server;
+
+/// Who gets in, and what each role may do.
+mod access {
+    mod requests;
+    pub(crate) mod tokens;
+}
 
 /// What lists and single rows of each resource answer.
 mod entities {

@@ -63,12 +63,8 @@ async fn postgres_stops_with_its_server_and_keeps_the_data() {
         .enumerate()
     {
         // To a server that is not local, SIGHUP means to read its files again.
-        let flags: &[&str] = if signal == Signal::HUP {
-            &["--local"]
-        } else {
-            &[]
-        };
-        let mut server = ServerProcess::start(dir.path(), flags);
+        let local = usize::from(signal == Signal::HUP);
+        let mut server = ServerProcess::start(dir.path(), &["--local"][..local]);
         let client = server.client();
         assert_eq!(
             get(&client, "/v1/categories").await["items"]

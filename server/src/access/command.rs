@@ -97,8 +97,7 @@ pub async fn command(database: &Database, action: TokenAction) -> Result<()> {
                 .iter()
                 .filter(|token| token.name.eq_ignore_ascii_case(&name));
             let Some(token) = named.find(|token| token.revoked_at.is_none()) else {
-                let detail =
-                    format!("There is no valid token named {name}; `token list` shows all.");
+                let detail = format!("No valid token is named {name}; `token list` shows all.");
                 return Err(Error::refused(Kind::NotFound, detail));
             };
             tokens::revoke(pool, now, token.id, by).await?;

@@ -117,7 +117,7 @@ pub(crate) async fn revoke(pool: &Pool, now: DateTime<Utc>, id: Id<Token>, by: &
     .bind(now)
     .fetch_optional(&mut *conn)
     .await?;
-    let name = name.ok_or_else(|| Error::refused(Kind::NotFound, "There is no such token."))?;
+    let name = name.ok_or_else(|| Error::refused(Kind::NotFound, "No token has this id."))?;
     tracing::info!(name, by, "a token was revoked");
     Ok(())
 }

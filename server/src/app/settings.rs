@@ -10,7 +10,7 @@ use std::{
 use chrono::{DateTime, NaiveDate, Utc};
 use clap::{Parser, Subcommand};
 use sqlx::postgres::PgConnectOptions;
-use stockroom_common::{Secret, access::check_secret, local_paths, seed::NewSeedJob};
+use stockroom_common::{Secret, access::check_secret, environment, local_paths, seed::NewSeedJob};
 
 use crate::{
     access::TokenAction,
@@ -161,16 +161,16 @@ pub struct Settings {
     pub cache_memory: u32,
 
     /// Read only from the environment: other users of the machine can see arguments.
-    #[arg(skip = secret_from_env(DATABASE_URL))]
+    #[arg(skip = environment::secret(DATABASE_URL))]
     pub database_url: Result<Option<Secret>, String>,
 
     /// The token of an administrator, which is accepted besides those in the database and, with a private PostgreSQL,
     /// that of the data folder. Read only from the environment, for the same reason.
-    #[arg(skip = secret_from_env(ADMIN_TOKEN))]
+    #[arg(skip = environment::secret(ADMIN_TOKEN))]
     pub admin_token: Result<Option<Secret>, String>,
 
     /// Read only from the environment, for the same reason.
-    #[arg(skip = secret_from_env(REDIS_URL))]
+    #[arg(skip = environment::secret(REDIS_URL))]
     pub redis_url: Result<Option<Secret>, String>,
 }
 
@@ -226,31 +226,6 @@ impl fmt::Display for Listen {
             Self::Tcp(address) => write!(f, "http://{address}"),
             Self::Unix(path) => write!(f, "unix:{}", path.display()),
         }
-    }
-}
-
-/// Reads a secret from an environment variable, or from the file that the variable with `_FILE` added names. `None` if
-/// neither is set.
-fn secret_from_env(variable: &str) -> Result<Option<Secret>, String> {
-    let read = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
-    if let Some(value) = read(variable) {
-        return Ok(Some(Secret::new(value)));
-    }
-    let of_file = format!("{variable}_FILE");
-    match read(&of_file) {
-        Some(path) => secret_from_file(Path::new(&path))
-            .map(Some)
-            .map_err(|error| format!("{of_file}: {error}")),
-        None => Ok(None),
-    }
-}
-
-/// Reads a secret from a file; white space at its ends does not count.
-fn secret_from_file(path: &Path) -> Result<Secret, String> {
-    match std::fs::read_to_string(path) {
-        Ok(text) if !text.trim().is_empty() => Ok(Secret::new(text.trim())),
-        Ok(_) => Err(format!("{} is empty", path.display())),
-        Err(error) => Err(format!("{} cannot be read: {error}", path.display())),
     }
 }
 
@@ -408,24 +383,5 @@ mod tests {
             let flags = ["stockroom-server", "--max-connections", connections];
             assert!(Settings::try_parse_from(flags).is_err(), "{connections}");
         }
-    }
-
-    #[test]
-    fn a_secret_is_read_from_a_file() {
-        let file = tempfile::NamedTempFile::new().unwrap();
-        std::fs::write(file.path(), "postgres://ada:x@db/shop\n").unwrap();
-        let secret = secret_from_file(file.path()).unwrap();
-        assert_eq!(secret.expose(), "postgres://ada:x@db/shop");
-        std::fs::write(file.path(), " \n").unwrap();
-        assert!(
-            secret_from_file(file.path())
-                .unwrap_err()
-                .ends_with("is empty")
-        );
-        let missing = secret_from_file(Path::new("/nowhere/token")).unwrap_err();
-        assert!(
-            missing.starts_with("/nowhere/token cannot be read: "),
-            "{missing}"
-        );
     }
 }

@@ -51,8 +51,8 @@ impl Tls {
         Ok(Self { files, current })
     }
 
-    /// Reads the files again whenever they have changed, or `asked` resolves. If that fails, the server goes on with the
-    /// certificate that it has. Connections keep the certificate with which they began.
+    /// Reads the files again whenever they have changed, or `asked` resolves. If that fails, the server keeps the certificate
+    /// that it has. Connections keep the certificate with which they began.
     pub async fn follow(self, mut asked: impl AsyncFnMut()) {
         let mut seen = self.modified();
         let mut has_failed = false;

@@ -10,7 +10,7 @@ use std::{
     sync::Arc,
 };
 
-use stockroom_common::{Secret, access::check_secret, local_paths};
+use stockroom_common::{Secret, access::check_secret, environment, local_paths};
 use tokio::sync::watch;
 
 use crate::settings::memory::Memory;
@@ -144,21 +144,11 @@ impl Credentials {
 
 /// The token that the environment gives.
 fn from_environment() -> Result<Option<Secret>, String> {
-    let read = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
-    let of_file = format!("{TOKEN}_FILE");
-    let (name, text) = match (read(TOKEN), read(&of_file)) {
-        (Some(text), _) => (TOKEN.to_owned(), text),
-        (None, Some(path)) => match fs::read_to_string(&path) {
-            Ok(text) => (of_file, text),
-            Err(error) => return Err(format!("{of_file}: {path} cannot be read: {error}")),
-        },
-        (None, None) => return Ok(None),
-    };
-    let secret = text.trim();
-    match check_secret(secret) {
-        Ok(()) => Ok(Some(Secret::new(secret))),
-        Err(fault) => Err(format!("{name}: {fault}")),
+    let secret = environment::secret(TOKEN)?;
+    if let Some(secret) = &secret {
+        check_secret(secret.expose()).map_err(|fault| format!("{TOKEN}: {fault}"))?;
     }
+    Ok(secret)
 }
 
 type Tokens = BTreeMap<String, Secret>;

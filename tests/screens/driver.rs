@@ -8,6 +8,7 @@ use crossterm::event::{
 use futures_util::FutureExt;
 use ratatui::{Terminal, backend::TestBackend, buffer::Buffer, style::Style};
 use serde_json::{Value, json};
+use stockroom_common::{Role, access::WhoAmI};
 use stockroom_tui::{
     app::state::App,
     messages::{
@@ -56,6 +57,15 @@ impl Driver {
 
     pub(crate) fn link(&mut self, link: Link) {
         self.update(Event::Link(link));
+    }
+
+    /// Delivers who the user is to the server.
+    pub(crate) fn identify(&mut self, name: &str, role: Role) {
+        self.update(Event::Identity(WhoAmI {
+            name: name.into(),
+            role,
+            expires_at: None,
+        }));
     }
 
     /// Delivers a change that somebody made.

@@ -2,6 +2,7 @@
 
 use crossterm::event::{KeyCode, MouseButton, MouseEventKind};
 use ratatui::style::{Color, Modifier};
+use stockroom_common::Role;
 use stockroom_tui::{
     messages::event::Link,
     settings::{
@@ -20,6 +21,18 @@ fn dressed(preferences: Preferences, size: (u16, u16)) -> Driver {
     let customers = [0, 4].map(customer).to_vec();
     driver.answer("/v1/customers?id=", &page(customers, 2));
     driver
+}
+
+#[test]
+fn long_name_of_a_token_hides_neither_role_nor_server() {
+    let mut driver = dressed(Preferences::default(), USUAL);
+    driver.identify("the till at the front door\u{1b}[31m", Role::Viewer);
+    let screen = driver.screen();
+    let status = screen.lines().last().unwrap();
+    assert!(
+        status.contains("the till at the fro… (viewer) · local shop"),
+        "{status}"
+    );
 }
 
 #[test]

@@ -18,6 +18,9 @@ use crate::{
 /// Most columns that the name of a server takes from the tabs.
 const MAX_BADGE: usize = 16;
 
+/// Most columns of the name of the user's token in the status line.
+const MAX_NAME: usize = 20;
+
 pub(super) fn draw_tabs(frame: &mut Frame<'_>, area: Rect, app: &App, ctx: RenderContext<'_>) {
     let mut crumbs: Vec<&str> = app
         .navigation
@@ -163,11 +166,14 @@ pub(super) fn draw_status(frame: &mut Frame<'_>, area: Rect, app: &App, ctx: Ren
     // In a shop on this machine there is only one user.
     let identity = app.connection.identity.as_ref();
     let identity = identity.filter(|_| !app.connection.is_local);
-    let identity =
-        identity.map_or_else(String::new, |who| format!("{} ({}) · ", who.name, who.role));
+    let identity = identity.map_or_else(String::new, |who| {
+        // A long name must not hide the role and the server.
+        let name = text::clean(&who.name);
+        format!("{} ({}) · ", text::cut(&name, MAX_NAME), who.role)
+    });
     let right = format!(
         " {}{}{}{loading} ",
-        text::clean(&identity),
+        identity,
         text::clean(&app.connection.server),
         latency.trim_end()
     );
